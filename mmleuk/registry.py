@@ -1,0 +1,35 @@
+"""Child registries of MMDetection's, scope ``mmleuk``.
+
+A config writes ``type='mmleuk.X'``; the prefix makes mmengine import this module, and each registry
+imports its ``locations`` before the first look-up, so no ``custom_imports`` are needed. Unprefixed names
+keep meaning MMDetection's own (its ``TripletLoss``, say, is another thing than ``mmleuk.TripletLoss``).
+"""
+
+from mmdet.registry import DATASETS as MMDET_DATASETS
+from mmdet.registry import HOOKS as MMDET_HOOKS
+from mmdet.registry import METRICS as MMDET_METRICS
+from mmdet.registry import MODELS as MMDET_MODELS
+from mmdet.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMDET_OPTIM_WRAPPER_CONSTRUCTORS
+from mmdet.registry import TASK_UTILS as MMDET_TASK_UTILS
+from mmdet.registry import TRANSFORMS as MMDET_TRANSFORMS
+from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
+from mmengine.registry import RUNNERS as MMENGINE_RUNNERS
+from mmengine.registry import Registry
+
+SCOPE = 'mmleuk'
+
+
+def _child(kind: str, parent: Registry, *locations: str) -> Registry:
+    return Registry(kind, parent=parent, scope=SCOPE, locations=[f'mmleuk.{name}' for name in locations])
+
+
+DATASETS = _child('dataset', MMDET_DATASETS, 'datasets')
+TRANSFORMS = _child('transform', MMDET_TRANSFORMS, 'transforms')
+MODELS = _child('model', MMDET_MODELS, 'models')
+TASK_UTILS = _child('task util', MMDET_TASK_UTILS, 'models')
+METRICS = _child('metric', MMDET_METRICS, 'evaluation')
+HOOKS = _child('hook', MMDET_HOOKS, 'engine')
+RUNNERS = _child('runner', MMENGINE_RUNNERS, 'engine')
+OPTIM_WRAPPERS = _child('optimizer wrapper', MMENGINE_OPTIM_WRAPPERS, 'engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child(
+    'optimizer wrapper constructor', MMDET_OPTIM_WRAPPER_CONSTRUCTORS, 'engine')

@@ -1,0 +1,51 @@
+"""Geometry of annotated regions: where the annotation of an image is complete.
+
+Legend: R regions, P points, N boxes. A region is an axis-parallel rectangle, float xyxy in pixels, its
+borders included. No region at all (R = 0) means that nothing is known anywhere.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def points_in_regions(points_xy: Tensor, regions_xyxy: Tensor) -> Tensor:
+    """Tell which points lie in at least one region.
+
+    Args:
+        points_xy: (..., 2) pixels.
+        regions_xyxy: (R, 4) pixels, R may be 0.
+
+    Returns:
+        (...) bool.
+
+    Example:
+        >>> points_in_regions(torch.tensor([[1., 1.], [5., 5.]]), torch.tensor([[0., 0., 2., 2.]])).tolist()
+        [True, False]
+    """
+    points = points_xy.unsqueeze(-2)
+    regions = regions_xyxy.to(points)
+    above = points >= regions[:, :2]
+    below = points <= regions[:, 2:]
+    return (above & below).all(-1).any(-1)
+
+
+def clip_regions(regions_xyxy: Tensor, image_hw: tuple[int, int]) -> Tensor:
+    """Cut regions at the image's border and drop those with nothing left; (R, 4) -> (R', 4)."""
+    height, width = image_hw
+    low = regions_xyxy.new_zeros(4)
+    high = regions_xyxy.new_tensor([width, height, width, height])
+    return drop_empty_regions(regions_xyxy.maximum(low).minimum(high))
+
+
+def drop_empty_regions(regions_xyxy: Tensor) -> Tensor:
+    """Keep regions of positive width and height; (R, 4) -> (R', 4)."""
+    return regions_xyxy[(regions_xyxy[:, 2:] > regions_xyxy[:, :2]).all(1)]
+
+
+def intersect_regions(first_xyxy: Tensor, second_xyxy: Tensor) -> Tensor:
+    """Rectangles known to both sets: (R, 4) and (S, 4) -> (at most R * S, 4)."""
+    low = torch.maximum(first_xyxy[:, None, :2], second_xyxy[None, :, :2])
+    high = torch.minimum(first_xyxy[:, None, 2:], second_xyxy[None, :, 2:])
+    return drop_empty_regions(torch.cat([low, high], -1).reshape(-1, 4))
