@@ -1,0 +1,51 @@
+"""Packaging of mmleuk. Versions known to work together stand in constraints.txt."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+
+
+def read_version() -> str:
+    """Version from the package's source, without importing it."""
+    match = re.search(r"^__version__ = '([^']+)'$", (HERE / 'mmleuk' / '__init__.py').read_text(), re.MULTILINE)
+    if match is None:
+        raise RuntimeError('mmleuk/__init__.py has no __version__')
+    return match.group(1)
+
+
+TEST = ['pytest', 'hypothesis', 'scikit-learn']
+DEV = ['ruff', 'mypy']
+
+setup(
+    name='mmleuk',
+    version=read_version(),
+    description='Sparsely annotated white blood cells and their morphology, for MMDetection 3.x',
+    long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    license_files=['LICENSE'],
+    python_requires='>=3.10,<3.13',
+    packages=find_packages(include=['mmleuk', 'mmleuk.*']),
+    package_data={'mmleuk': ['**/*.html', '**/*.css', '**/*.js', '**/*.json']},
+    # MMDetection comes from one of two sets of distributions that overwrite each other's files, and whoever installs
+    # this into an environment that has one must keep it: so neither is a hard dependency.
+    install_requires=['torch>=2.1', 'numpy', 'pycocotools', 'tqdm', 'matplotlib'],
+    extras_require={
+        'onedl': ['onedl-mmengine>=0.10.12,<1', 'onedl-mmcv>=2.3.6,<2.4', 'onedl-mmdetection>=3.5.1,<4'],
+        'openmmlab': ['mmengine>=0.10.3,<1', 'mmcv>=2.0.0,<2.2', 'mmdet==3.3.0'],
+        'test': TEST,
+        'dev': TEST + DEV,
+    },
+    entry_points={'console_scripts': ['mmleuk = mmleuk.cli:main']},
+    classifiers=[
+        'License :: OSI Approved :: Apache Software License',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+        'Topic :: Scientific/Engineering :: Medical Science Apps.',
+    ],
+)
