@@ -1,0 +1,269 @@
+"""The Inferencer: images in, cells with classes and attributes out.
+
+MMDetection's ``DetInferencer`` returns boxes, labels and scores and drops everything else, and reads checkpoints
+with pickle; hence a class of our own around the same test pipeline.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmdet.registry import DATASETS, MODELS
+from mmdet.structures import DetDataSample
+from mmdet.utils import get_test_pipeline_cfg
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from PIL import Image
+
+import mmleuk
+from mmleuk.engine.checkpoint import load_checkpoint_safely
+from mmleuk.errors import UserError
+from mmleuk.report import files
+from mmleuk.report.drawing import draw_prediction, load_image
+from mmleuk.report.inputs import check_images, list_images, name_images
+from mmleuk.report.predictions import AttributeReading, Cell, FailedImage, Prediction, Run, RunInfo
+from mmleuk.schema import IGNORE, AttributeSchema
+
+__all__ = ['AttributeReading', 'Cell', 'FailedImage', 'Inferencer', 'Prediction', 'Run', 'RunInfo']
+
+Source = str | Path | np.ndarray
+
+
+class Inferencer:
+    """A trained model, ready to look at images.
+
+    Args:
+        config: path of a config file, or the config itself.
+        checkpoint: weights of that config's model; read without running code from the file.
+        device: such as 'cpu' or 'cuda:0'; default: the first GPU, else the CPU.
+        min_score: cells with a lower score are left out, 0 to 1. The model's own test_cfg may drop more.
+        batch_size: images per forward pass. Images of one batch are padded to the largest, so numbers may
+            differ in the last digits between batch sizes.
+
+    Raises:
+        UserError: a file is missing or broken, the checkpoint doesn't fit the model, the device isn't there.
+
+    Example::
+
+        inferencer = Inferencer('configs/sla_det/yolov5n_sla_synthetic.py', 'work_dirs/demo/last.pth')
+        for prediction in inferencer('films/'):
+            print(prediction.image, [(cell.class_name, cell.score) for cell in prediction.cells])
+    """
+
+    def __init__(self, config: str | Path | Config, checkpoint: str | Path, device: str | None = None,
+                 min_score: float = 0.25, batch_size: int = 1) -> None:
+        if not 0 <= min_score <= 1:
+            raise UserError(f'min_score is {min_score}; it must lie between 0 and 1')
+        if batch_size < 1:
+            raise UserError(f'batch_size is {batch_size}; it must be at least 1')
+        self.cfg = _load_config(config)
+        self.min_score = min_score
+        self.batch_size = batch_size
+        self.device = _device(device)
+        self._checkpoint = str(checkpoint)
+        init_default_scope(self.cfg.get('default_scope', 'mmdet'))
+        loaded = load_checkpoint_safely(checkpoint, map_location='cpu')
+        self.model = MODELS.build(self.cfg.model)
+        _load_weights(self.model, loaded['state_dict'], str(checkpoint))
+        self.classes, self.schema = _names(loaded.get('meta') or {}, self.cfg)
+        self.model.to(self.device).eval()
+        self._from_file, self._from_array = _pipelines(self.cfg)
+
+    def __call__(self, inputs: Source | Iterable[Source]) -> list[Prediction]:
+        """Predict.
+
+        Args:
+            inputs: an image file, a folder (searched recursively, sorted), a glob, a (H, W, 3) uint8 array in BGR
+                order (as cv2 reads), or a list of these. A file named twice is read once.
+
+        Returns:
+            One prediction per image, arrays last and named 'array_0001' and so on.
+
+        Raises:
+            UserError: nothing there, an unreadable image, or an array of another shape or type.
+        """
+        several = [inputs] if isinstance(inputs, (str, Path, np.ndarray)) else list(inputs)
+        arrays = [_check_array(item, number) for number, item in enumerate(several, start=1)
+                  if not isinstance(item, (str, Path))]
+        names = [item for item in several if isinstance(item, (str, Path))]
+        paths = list_images(names) if names or not arrays else []
+        check_images(paths)
+        results = list(self.predict(paths)) + list(self._predict_arrays(arrays))
+        failed = [result for result in results if isinstance(result, FailedImage)]
+        if failed:
+            raise UserError(f'{failed[0].image}: {failed[0].error}')
+        return [result for result in results if isinstance(result, Prediction)]
+
+    def predict(self, paths: Sequence[Path]) -> Iterator[Prediction | FailedImage]:
+        """Predict files one after the other; one that can't be read (any more) doesn't stop the others."""
+        named = iter(zip(name_images(paths), paths))
+        while batch := list(islice(named, self.batch_size)):
+            loaded: list[tuple[str, Path, dict[str, Any]]] = []
+            for name, path in batch:
+                try:
+                    loaded.append((name, path, self._from_file(dict(img_path=str(path), img_id=0))))
+                # mmcv's loader asserts that the file could be decoded.
+                except (OSError, AssertionError, cv2.error) as error:
+                    yield FailedImage(name, f'could not be read: {error}')
+            samples = self._forward([data for _, _, data in loaded])
+            for (name, path, _), sample in zip(loaded, samples):
+                yield self._prediction(sample, name, str(path))
+
+    def run_info(self) -> RunInfo:
+        """Where the numbers of this inferencer come from, with the time of the call (UTC)."""
+        now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
+        return RunInfo(classes=self.classes, schema=self.schema, min_score=self.min_score,
+                       model=str(self.cfg.model.type), config=str(self.cfg.filename or ''),
+                       checkpoint=self._checkpoint, device=str(self.device), created=now,
+                       version=mmleuk.__version__)
+
+    def to_json(self, predictions: Sequence[Prediction], path: str | Path) -> Path:
+        """Write predictions as JSON; the file appears whole or not at all. Fields: docs/report.md."""
+        return files.to_json(Run(self.run_info(), tuple(predictions)), path)
+
+    def to_csv(self, predictions: Sequence[Prediction], path: str | Path) -> Path:
+        """Write one row per cell; the file appears whole or not at all. Columns: docs/report.md."""
+        return files.to_csv(predictions, self.schema, path)
+
+    def draw(self, prediction: Prediction, image: np.ndarray | None = None) -> Image.Image:
+        """Picture with boxes and attribute cards.
+
+        Args:
+            prediction: what to draw.
+            image: (H, W, 3) uint8 BGR; needed for a prediction that came from an array.
+        """
+        if image is None:
+            if prediction.path is None:
+                raise UserError(f'{prediction.image}: came from an array; pass it as draw(prediction, image)')
+            pixels = load_image(prediction.path)
+        else:
+            pixels = Image.fromarray(np.ascontiguousarray(_check_array(image, 1)[:, :, ::-1]))
+        return draw_prediction(pixels, prediction, self.classes, self.schema)
+
+    def _predict_arrays(self, arrays: Sequence[np.ndarray]) -> Iterator[Prediction]:
+        numbered = iter(enumerate(arrays, start=1))
+        while batch := list(islice(numbered, self.batch_size)):
+            # The pipeline may write into its image: the caller's array stays as it is.
+            data = [self._from_array(dict(img=array.copy(), img_id=0)) for _, array in batch]
+            for (number, _), sample in zip(batch, self._forward(data)):
+                yield self._prediction(sample, f'array_{number:04d}', None)
+
+    def _forward(self, batch: Sequence[dict[str, Any]]) -> list[DetDataSample]:
+        if not batch:
+            return []
+        data = dict(inputs=[d['inputs'] for d in batch], data_samples=[d['data_samples'] for d in batch])
+        with torch.no_grad():
+            return self.model.test_step(data)
+
+    def _prediction(self, sample: DetDataSample, name: str, path: str | None) -> Prediction:
+        instances = sample.pred_instances.cpu()
+        order = torch.argsort(instances.scores, descending=True, stable=True)
+        kept = instances[order[instances.scores[order] >= self.min_score]]
+        readings = _readings(kept, self.schema)
+        cells = []
+        for box, score, label, attributes in zip(
+                kept.bboxes.tolist(), kept.scores.tolist(), kept.labels.tolist(), readings):
+            if label >= len(self.classes):
+                raise UserError(f'{name}: the model predicts class {label}, but only {len(self.classes)} class names '
+                                'are known; config and checkpoint name different data sets')
+            cells.append(Cell(tuple(box), score, label, self.classes[label], attributes))
+        height, width = sample.ori_shape[:2]
+        return Prediction(name, (int(height), int(width)), tuple(cells), path)
+
+
+def _load_config(config: str | Path | Config) -> Config:
+    if isinstance(config, Config):
+        return config
+    if not os.path.isfile(config):
+        raise UserError(f'{config}: no such config file')
+    try:
+        return Config.fromfile(config)
+    # A config is Python that somebody wrote: anything may be wrong in it.
+    except Exception as error:
+        raise UserError(f'{config}: cannot be read as a config ({type(error).__name__}: {error})') from error
+
+
+def _device(device: str | None) -> torch.device:
+    if device is None:
+        return torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    # Torch raises AssertionError where it was built without CUDA.
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f'device {device!r} cannot be used ({reason}); try --device cpu') from error
+    return chosen
+
+
+def _load_weights(model: torch.nn.Module, state_dict: dict[str, torch.Tensor], source: str) -> None:
+    """Load all or refuse: a model with a few random tensors still predicts, but nonsense."""
+    own = model.state_dict()
+    missing = [key for key in own if key not in state_dict]
+    surplus = [key for key in state_dict if key not in own]
+    other = [key for key in own if key in state_dict and own[key].shape != state_dict[key].shape]
+    if missing or surplus or other:
+        examples = ', '.join((missing + surplus + other)[:3])
+        raise UserError(
+            f'{source}: a checkpoint of another architecture than the config builds: {len(missing)} tensors missing, '
+            f'{len(surplus)} unknown, {len(other)} of another shape ({examples}, ...); pass the config it was trained with')
+    model.load_state_dict(state_dict)
+
+
+def _names(meta: dict[str, Any], cfg: Config) -> tuple[tuple[str, ...], AttributeSchema]:
+    """Classes and schema from the checkpoint, else from the config's test data set."""
+    metainfo = {key.lower(): value for key, value in (meta.get('dataset_meta') or {}).items()}
+    if not metainfo.get('classes'):
+        metainfo = DATASETS.build({**cfg.test_dataloader.dataset, 'lazy_init': True}).metainfo
+    if not metainfo.get('classes'):
+        raise UserError('neither the checkpoint nor the config says what the classes are called; '
+                        "add metainfo=dict(classes=(...)) to the config's test data set")
+    return tuple(metainfo['classes']), AttributeSchema.from_dict(metainfo.get('attributes') or {})
+
+
+def _pipelines(cfg: Config) -> tuple[Compose, Compose]:
+    """The config's test pipeline without annotations, for files and for arrays."""
+    steps = [dict(step) for step in get_test_pipeline_cfg(cfg) if 'LoadAnnotations' not in step['type']]
+    if not steps or 'LoadImage' not in steps[0]['type']:
+        raise UserError("the config's test pipeline doesn't start with an image loader such as LoadImageFromFile")
+    return Compose(steps), Compose([dict(type='mmdet.LoadImageFromNDArray'), *steps[1:]])
+
+
+def _check_array(array: object, number: int) -> np.ndarray:
+    if not isinstance(array, np.ndarray):
+        raise UserError(f'input {number} is a {type(array).__name__}; expected a path, a glob or a numpy array')
+    if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or array.size == 0:
+        raise UserError(f'input {number} is an array of shape {array.shape} and type {array.dtype}; '
+                        'expected (H, W, 3) uint8 in BGR order')
+    return array
+
+
+def _readings(instances: Any, schema: AttributeSchema) -> list[dict[str, AttributeReading]]:
+    """Attributes by key of each instance; empty dicts for a model without AttriHead.
+
+    Raises:
+        UserError: the model predicts another number of attributes than the schema names.
+    """
+    if 'attributes' not in instances:
+        return [{} for _ in range(len(instances))]
+    values, probs = instances.attributes, instances.attribute_probs  # (N, A), (N, A, Vmax)
+    if values.shape[1] != len(schema):
+        raise UserError(f'the model predicts {values.shape[1]} attributes, the schema names {len(schema)}: '
+                        f'{", ".join(schema.keys) or "none"}; config and checkpoint name different data sets')
+    return [{key: _reading(schema, key, int(row[a]), prob[a]) for a, key in enumerate(schema.keys)}
+            for row, prob in zip(values, probs)]
+
+
+def _reading(schema: AttributeSchema, key: str, value: int, probs: torch.Tensor) -> AttributeReading:
+    if value == IGNORE:
+        return dict(value='unknown', value_index=IGNORE, prob=0.0)
+    return dict(value=schema.decode(key, value), value_index=value, prob=float(probs[value]))
