@@ -1,0 +1,72 @@
+"""The 13 subsets of the Large Leukemia Dataset by name (LLD, Table 2 and section 3.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mmleuk.errors import UserError
+
+SPLITS = ('train', 'test')
+
+
+@dataclass(frozen=True)
+class Subset:
+    """One subset; its files lie under ``<data root>/<name>/`` as the release lays them out.
+
+    Args:
+        name: MICROSCOPE_MAGNIFICATION_CAMERA, with ``_Sparse`` for Sparse-LeukemiaAttri.
+        microscope: 'HCM' (Olympus CX23, high cost) or 'LCM' (XSZ-107BN, low cost).
+        magnification: of the objective, e.g. 40.
+        camera: model behind C1 or C2.
+        images: number of images, as far as the papers print it (2.4k in Table 2).
+        is_sparse: only a patch of each training image is annotated.
+    """
+
+    name: str
+    microscope: str
+    magnification: int
+    camera: str
+    images: int
+    is_sparse: bool = False
+
+    def ann_file(self, split: str) -> str:
+        """Annotation file of a split, relative to the data root."""
+        return f'{self.name}/Annotations/{_known_split(split)}.json'
+
+    def img_prefix(self, split: str) -> str:
+        """Folder of a split's images, relative to the data root."""
+        return f'{self.name}/Images/{_known_split(split)}/'
+
+    def annotation(self, split: str) -> str:
+        """'sparse' where only patches are annotated, else 'complete'."""
+        return 'sparse' if self.is_sparse and _known_split(split) == 'train' else 'complete'
+
+
+CAMERAS = {'HCM': {'C1': 'Honor 9X Lite', 'C2': 'HD1500T'}, 'LCM': {'C1': 'Honor 9X Lite', 'C2': 'ZZCAT-5MP'}}
+
+SUBSETS: dict[str, Subset] = {subset.name: subset for subset in (
+    *(Subset(f'{microscope}_{magnification}x_{short}', microscope, magnification, camera, images=2400)
+      for microscope, cameras in CAMERAS.items() for magnification in (100, 40, 10)
+      for short, camera in cameras.items()),
+    Subset('HCM_40x_C2_Sparse', 'HCM', 40, CAMERAS['HCM']['C2'], images=1546 + 185, is_sparse=True))}
+
+
+def get_subset(name: str) -> Subset:
+    """Subset of that name.
+
+    Raises:
+        UserError: no such subset; the message lists the 13.
+
+    Example:
+        >>> get_subset('LCM_100x_C2').camera
+        'ZZCAT-5MP'
+    """
+    if name not in SUBSETS:
+        raise UserError(f'unknown subset {name!r}; the 13 are {", ".join(SUBSETS)}')
+    return SUBSETS[name]
+
+
+def _known_split(split: str) -> str:
+    if split not in SPLITS:
+        raise UserError(f'unknown split {split!r}; the release has {" and ".join(SPLITS)}')
+    return split
