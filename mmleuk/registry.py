@@ -5,6 +5,10 @@ imports its ``locations`` before the first look-up, so no ``custom_imports`` are
 keep meaning MMDetection's own (its ``TripletLoss``, say, is another thing than ``mmleuk.TripletLoss``).
 """
 
+from mmleuk.stack import require_stack
+
+require_stack()  # first, so that a missing or doubled MMDetection is one clear error and not an ImportError
+
 from mmdet.registry import DATASETS as MMDET_DATASETS
 from mmdet.registry import HOOKS as MMDET_HOOKS
 from mmdet.registry import METRICS as MMDET_METRICS

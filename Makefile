@@ -1,0 +1,47 @@
+# make demo     everything, from nothing to a trained SLA-Det with pictures and a report
+# make compare  the same network on sparse labels with SLA-Det, as if complete, and on complete labels
+# make test     all tests            make test-fast   without the slow ones
+# make check    ruff, mypy, doctest, fast tests
+# make env      only create .venv    make doctor      what is installed and what is broken
+#
+# PYTHON=python3.12 make env    another interpreter
+# TORCH_INDEX=... make env      another package index for torch
+# DEMO=folder make demo         where the demo works
+
+VENV ?= .venv
+DEMO ?= work_dirs/demo
+BIN := $(VENV)/bin
+READY := $(VENV)/.mmleuk-ready
+
+.DEFAULT_GOAL := help
+.PHONY: help env doctor demo compare test test-fast check
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile
+
+env: $(READY)
+
+# The stamp is older than its sources only when the list of versions or the package's needs changed.
+$(READY): constraints.txt setup.py
+	@sh tools/bootstrap.sh --venv $(VENV)
+	@touch $@
+
+doctor: $(READY)
+	@$(BIN)/mmleuk doctor
+
+demo: $(READY)
+	@$(BIN)/python tools/demo.py --out $(DEMO)
+
+compare: $(READY)
+	@$(BIN)/python tools/compare.py --out $(DEMO)
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not reproduce"
+
+test-fast: $(READY)
+	$(BIN)/python -m pytest -m "not slow and not reproduce"
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m "not slow and not reproduce"

@@ -1,0 +1,79 @@
+"""The console script ``mmleuk``: one tree of commands, each imported only when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+from mmleuk import __version__
+from mmleuk.errors import UserError
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its words, the module with ``add_arguments(parser)`` and ``run(args) -> int``, and its help."""
+
+    words: tuple[str, ...]
+    module: str
+    help: str
+
+
+COMMANDS = (
+    Command(('doctor',), 'mmleuk.doctor', 'versions, what is broken, and the command that mends it'),
+    Command(('data', 'synthesize'), 'mmleuk.datasets.synthetic.cli', 'render blood films with exact annotations'),
+    Command(('data', 'check'), 'mmleuk.datasets.check', "examine a config's data before training on it"),
+    Command(('data', 'convert'), 'mmleuk.datasets.converters', 'annotations of other formats to COCO JSON'),
+    Command(('infer',), 'mmleuk.report.cli', 'cells, attributes, pictures and a report from images'),
+)
+
+
+def chosen(argv: Sequence[str]) -> Command | None:
+    """The command that the first words name."""
+    return next((command for command in COMMANDS if tuple(argv[:len(command.words)]) == command.words), None)
+
+
+def build_parser(wanted: Command | None = None) -> argparse.ArgumentParser:
+    """The tree of commands; only ``wanted`` gets its arguments, so that only its module is imported."""
+    parser = argparse.ArgumentParser('mmleuk', description='White blood cells and their morphology, for MMDetection.')
+    parser.add_argument('--version', action='version', version=f'mmleuk {__version__}')
+    groups = {(): parser.add_subparsers(title='commands', metavar='COMMAND', required=True)}
+    for command in COMMANDS:
+        group, name = command.words[:-1], command.words[-1]
+        if group not in groups:
+            branch = groups[()].add_parser(group[0], help='films and annotations: synthesize, check, convert')
+            groups[group] = branch.add_subparsers(title='commands', metavar='COMMAND', required=True)
+        leaf = groups[group].add_parser(name, help=command.help, description=command.help)
+        if command == wanted:
+            module = import_module(command.module)
+            module.add_arguments(leaf)
+            leaf.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 on success, 1 when a check found something, 2 on bad input (one line on stderr, nothing written).
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        args = build_parser(chosen(argv)).parse_args(argv)
+        return int(args.run(args) or 0)
+    except UserError as error:
+        print(f'mmleuk: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('mmleuk: interrupted', file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # `mmleuk ... | head` closed the pipe: nobody reads on. Point stdout elsewhere for the flush at exit.
+        sys.stdout = open('/dev/null', 'w')
+        return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

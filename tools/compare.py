@@ -1,0 +1,67 @@
+"""What sparse annotation costs and what SLA-Det wins back: one network, three trainings. Called by `make compare`.
+
+    python tools/compare.py [--out work_dirs/demo]
+
+All three are tested on the same completely annotated films; the SLA-Det of `make demo` is taken over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from runs import COCO_SCORES, Workplace, number, table
+
+from mmleuk.errors import UserError
+
+TRAININGS = (
+    ('sparse labels, SLA-Det', 'sla', 'configs/sla_det/yolov5n_sla_synthetic.py'),
+    ('sparse labels as if complete', 'sparse_as_complete', 'configs/yolov5/yolov5n_synthetic_sparse-as-complete.py'),
+    ('complete labels', 'complete', 'configs/yolov5/yolov5n_synthetic_complete.py'),
+)
+
+
+def compare(out: Path) -> list[list[str]]:
+    """Train and test all three; rows of names and scores, head first."""
+    place = Workplace(out)
+    place.render()
+    rows = [['training', *COCO_SCORES]]
+    for title, name, config in TRAININGS:
+        scores = place.test(config, place.train(config, name), name)
+        rows.append([title, *(number(scores, key) for key in COCO_SCORES.values())])
+    return rows
+
+
+def write(rows: list[list[str]], out: Path) -> list[Path]:
+    """The rows as JSON and as a Markdown table."""
+    head, *body = rows
+    data = {row[0]: {name: float(value) for name, value in zip(head[1:], row[1:], strict=True)} for row in body}
+    as_json, as_markdown = out / 'compare.json', out / 'compare.md'
+    as_json.write_text(json.dumps(data, indent=2) + '\n')
+    lines = [head, ['---'] * len(head), *body]
+    as_markdown.write_text('\n'.join(f'| {" | ".join(line)} |' for line in lines) + '\n')
+    return [as_json, as_markdown]
+
+
+def main() -> int:
+    """0 when all three were trained and tested."""
+    parser = argparse.ArgumentParser(description='SLA-Det on sparse labels against plain training on both kinds.')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'))
+    out = parser.parse_args().out.absolute()
+    try:
+        rows = compare(out)
+        files = write(rows, out)
+    except UserError as error:
+        print(f'\ncompare: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('\nInterrupted. `make compare` goes on from the last finished epoch.', file=sys.stderr)
+        return 130
+    print(f'\n{table(rows)}\n\nWritten: {", ".join(map(str, files))}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

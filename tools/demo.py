@@ -1,0 +1,59 @@
+"""The whole journey on rendered blood films: render, train SLA-Det, test, look. Called by `make demo`.
+
+    python tools/demo.py [--out work_dirs/demo]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from runs import COCO_SCORES, Workplace, number, table
+
+from mmleuk.errors import UserError
+
+CONFIG = 'configs/sla_det/yolov5n_sla_synthetic.py'
+NAME = 'sla'
+
+
+def demo(out: Path) -> str:
+    """Run all steps; returns the closing words with the scores and where things lie."""
+    place = Workplace(out)
+    place.render()
+    checkpoint = place.train(CONFIG, NAME)
+    scores = place.test(CONFIG, checkpoint, NAME)
+    pictures = out / 'pictures'
+    place.run('python', 'tools/infer.py', str(out / 'synthetic' / 'images' / 'test'), '--config', CONFIG,
+              '--checkpoint', str(checkpoint), '--out-dir', str(pictures))
+    return closing(out, checkpoint, pictures, scores)
+
+
+def closing(out: Path, checkpoint: Path, pictures: Path, scores: dict[str, object]) -> str:
+    """Scores on the completely annotated test films, and where things lie."""
+    rows = [['score on the test films', 'value'], *([name, number(scores, key)] for name, key in COCO_SCORES.items())]
+    rows += [[key, f'{value:.3f}'] for key, value in scores.items()
+             if key.startswith('attribute') and key.endswith('macro_f1') and isinstance(value, float)]
+    places = [['what', 'where'], ['films and annotations', str(out / 'synthetic')], ['model', str(checkpoint)],
+              ['pictures and tables', str(pictures)], ['report', str(pictures / 'report.html')]]
+    return (f'\n{table(rows)}\n\n{table(places)}\n\n'
+            'Next: `make compare` shows what region-aware training is worth; README.md shows your own data.')
+
+
+def main() -> int:
+    """0 when every step succeeded."""
+    parser = argparse.ArgumentParser(description='Render blood films, train SLA-Det on them, test it, write a report.')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'))
+    try:
+        print(demo(parser.parse_args().out.absolute()))
+    except UserError as error:
+        print(f'\ndemo: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('\nInterrupted. `make demo` goes on from the last finished epoch.', file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
