@@ -1,0 +1,27 @@
+"""Stage 4 of the data's journey: what happens between iterations (hooks, optimiser, checkpoints, launching)."""
+
+from mmleuk.engine.checkpoint import fit_checkpoint, load_checkpoint_safely, load_weights
+from mmleuk.engine.checkpoint_hook import CheckpointHook
+from mmleuk.engine.ema_hook import YOLOv5EMAHook
+from mmleuk.engine.optim_wrapper import AmpOptimWrapper, YOLOv5AmpOptimWrapper, YOLOv5OptimWrapper
+from mmleuk.engine.runner import Runner
+from mmleuk.engine.seed_hook import EpochSeedHook
+from mmleuk.engine.strict_config import check_config_keys
+from mmleuk.engine.yolov5_groups import YOLOv5OptimWrapperConstructor
+from mmleuk.engine.yolov5_schedule_hook import YOLOv5WarmupHook
+
+__all__ = [
+    'AmpOptimWrapper',
+    'CheckpointHook',
+    'EpochSeedHook',
+    'Runner',
+    'YOLOv5AmpOptimWrapper',
+    'YOLOv5EMAHook',
+    'YOLOv5OptimWrapper',
+    'YOLOv5OptimWrapperConstructor',
+    'YOLOv5WarmupHook',
+    'check_config_keys',
+    'fit_checkpoint',
+    'load_checkpoint_safely',
+    'load_weights',
+]

@@ -1,0 +1,195 @@
+"""Checkpoints from disk: loaded without running code from them, and only where they fit.
+
+mmengine falls back to a plain ``pickle`` in silence when a file holds more than tensors; a checkpoint from a
+stranger is then a program. Here nothing but tensors, plain values and what mmengine itself writes gets through.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import checkpoint as mmengine_checkpoint
+from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
+from torch import Tensor, nn
+
+from mmleuk.errors import UserError
+
+MapLocation = str | torch.device | Callable | None
+
+_HISTORY_METHODS = ('min', 'max', 'current', 'mean')
+_WRAPPED_DETECTOR = 'detector.'
+
+
+def _history_method(owner: type, name: str) -> Callable:
+    """Stand in for ``getattr`` in mmengine's pickled log buffers, which need it for these four methods only."""
+    if owner is not HistoryBuffer or name not in _HISTORY_METHODS:
+        raise pickle.UnpicklingError(f'GLOBAL builtins.getattr({owner!r}, {name!r})')
+    return getattr(HistoryBuffer, name)
+
+
+def _allowed_globals() -> list:
+    """Return what a checkpoint may hold besides tensors and plain values: mmengine's log buffers, numpy numbers."""
+    core = getattr(np, '_core', None) or np.core
+    dtypes = {type(np.dtype(kind)) for kind in '?bBhHiIlLqQefdSU'}
+    return [
+        HistoryBuffer, slice, np.ndarray, np.dtype, core.multiarray.scalar, *dtypes,
+        (core.multiarray._reconstruct, 'numpy._core.multiarray._reconstruct'),
+        (core.multiarray._reconstruct, 'numpy.core.multiarray._reconstruct'),
+        (core.multiarray.scalar, 'numpy._core.multiarray.scalar'),
+        (core.multiarray.scalar, 'numpy.core.multiarray.scalar'),
+        (_history_method, 'builtins.getattr'),
+    ]
+
+
+def load_checkpoint_safely(path: str | Path, map_location: MapLocation = 'cpu') -> dict[str, Any]:
+    """Read a checkpoint file without running code from it.
+
+    Args:
+        path: A local file (``~`` is expanded).
+        map_location: As ``torch.load`` takes it.
+
+    Returns:
+        The file's dict: ``state_dict``, ``meta``, ``message_hub``, ``optimizer`` ... or a bare state dict.
+
+    Raises:
+        UserError: the file is missing, truncated, no checkpoint, or holds code.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise UserError(f'{path}: no such checkpoint; give the path of a .pth file')
+    try:
+        with torch.serialization.safe_globals(_allowed_globals()):
+            checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except PermissionError as error:
+        raise UserError(f'{path}: not readable ({error.strerror}); mend its permissions') from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise UserError(_explain(path, error)) from error
+    if not isinstance(checkpoint, dict):
+        raise UserError(f'{path}: holds a {type(checkpoint).__name__}, not a dict of weights; it is no checkpoint')
+    return checkpoint
+
+
+def _explain(path: Path, error: Exception) -> str:
+    """Say in one line why ``torch.load`` refused a file."""
+    text = str(error)
+    if 'GLOBAL' in text or 'global' in text or 'class' in text and 'not allowed' in text:
+        name = text.split('GLOBAL ')[-1].split(' was not')[0].split('\n')[0][:80]
+        return (f'{path}: holds code ({name}), not only weights; refused, since loading it would run that code. '
+                'Ask its author for a file saved from a state_dict')
+    if path.stat().st_size == 0 or not zipfile.is_zipfile(path):
+        return f'{path}: truncated or no checkpoint (no complete archive); copy or download it again'
+    return f'{path}: cannot be read as a checkpoint ({text.splitlines()[0][:160]}); copy or download it again'
+
+
+def state_dict_of(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
+    """Return the weights of a checkpoint, whether bare or under ``state_dict``."""
+    return checkpoint['state_dict'] if 'state_dict' in checkpoint else checkpoint
+
+
+def fit_checkpoint(model: nn.Module, checkpoint: dict[str, Any], path: str | Path, exact: bool = False) -> None:
+    """Rename a checkpoint's keys to the model's, in place, and refuse one of another architecture.
+
+    A plain detector's ``backbone.*`` becomes ``detector.backbone.*`` when the model wraps a detector (AttriDet).
+
+    Args:
+        model: The model that is to take the weights, not wrapped for distribution.
+        checkpoint: As ``load_checkpoint_safely`` returns it.
+        path: Named in errors.
+        exact: Refuse tensors of another shape as well (testing, resuming). Fine-tuning leaves it off: a head for
+            another number of classes then starts from scratch.
+
+    Raises:
+        UserError: under half of the model's tensors are in the checkpoint with their shape, or ``exact`` is broken.
+    """
+    loaded, wanted = state_dict_of(checkpoint), model.state_dict()
+    _strip_prefix(loaded, 'module.')
+    if hasattr(model, 'detector') and not any(key.startswith(_WRAPPED_DETECTOR) for key in loaded):
+        _add_prefix(loaded, _WRAPPED_DETECTOR, wanted)
+    misshapen = [key for key, value in wanted.items() if key in loaded and _shape(loaded[key]) != _shape(value)]
+    matched = sum(key in loaded for key in wanted) - len(misshapen)
+    if 2 * matched < len(wanted) or not wanted:
+        raise UserError(_mismatch(path, loaded, wanted, matched))
+    if exact and misshapen:
+        key = misshapen[0]
+        raise UserError(f'{path}: {len(misshapen)} tensors have another shape than in the model, first {key!r} '
+                        f'({_shape(loaded[key])} in the file, {_shape(wanted[key])} in the model): '
+                        'another number of classes or width? Use the config it was trained with')
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    return tuple(value.shape) if isinstance(value, Tensor) else None
+
+
+def _strip_prefix(state: dict[str, Tensor], prefix: str) -> None:
+    if state and all(key.startswith(prefix) for key in state):
+        for key in list(state):
+            state[key[len(prefix):]] = state.pop(key)
+
+
+def _add_prefix(state: dict[str, Tensor], prefix: str, wanted: dict[str, Tensor]) -> None:
+    """Prefix the keys that the wrapped detector has; others (the wrapper's own) keep their names."""
+    for key in list(state):
+        if key not in wanted:
+            state[prefix + key] = state.pop(key)
+
+
+def _mismatch(path: str | Path, loaded: dict, wanted: dict, matched: int) -> str:
+    missing = [key for key in wanted if key not in loaded][:3]
+    unexpected = [key for key in loaded if key not in wanted][:3]
+    return (f'{path}: a checkpoint of another architecture: only {matched} of the model\'s {len(wanted)} tensors match; '
+            f'missing {missing}, unexpected {unexpected}. Use the config it was trained with')
+
+
+def load_weights(model: nn.Module, path: str | Path, map_location: MapLocation = 'cpu', exact: bool = True) -> dict:
+    """Load a checkpoint's weights into a model and return the whole checkpoint (``meta`` names the classes).
+
+    Raises:
+        UserError: see ``load_checkpoint_safely`` and ``fit_checkpoint``.
+    """
+    checkpoint = load_checkpoint_safely(path, map_location)
+    fit_checkpoint(model, checkpoint, path, exact=exact)
+    load_state_dict(model, state_dict_of(checkpoint), strict=False, logger='current')
+    return checkpoint
+
+
+def load_from_local(path: str, map_location: MapLocation = None) -> dict[str, Any]:
+    """Serve mmengine's paths without a scheme; see ``load_checkpoint_safely``."""
+    return load_checkpoint_safely(path, map_location)
+
+
+def load_from_http(url: str, map_location: MapLocation = None, **unused: Any) -> dict[str, Any]:
+    """Serve mmengine's http(s) and torchvision paths: fetch once into torch hub's cache, then load safely.
+
+    Raises:
+        UserError: the download failed, or the file is refused.
+    """
+    path = Path(torch.hub.get_dir()) / 'checkpoints' / url.rsplit('/', 1)[-1]
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(path), progress=False)
+        except OSError as error:
+            raise UserError(f'{url}: cannot be downloaded ({error}); fetch the file and give its path') from error
+    return load_checkpoint_safely(path, map_location)
+
+
+def refuse_scheme(url: str, map_location: MapLocation = None) -> dict[str, Any]:
+    """Serve mmengine's cloud schemes, which would unpickle what they fetch."""
+    raise UserError(f'{url}: checkpoints are read from files and http(s) only; download it and give its path')
+
+
+def use_safe_loading() -> None:
+    """Send every checkpoint that mmengine loads in this process (``init_cfg`` too) through the safe loader."""
+    CheckpointLoader.register_scheme('', loader=load_from_local, force=True)
+    CheckpointLoader.register_scheme(['http://', 'https://'], loader=load_from_http, force=True)
+    CheckpointLoader.register_scheme(
+        ['pavi://', r'(\S+\:)?s3://', r'(\S+\:)?petrel://'], loader=refuse_scheme, force=True)
+    # torchvision:// and openmmlab:// look the address up and then call this name in mmengine's module
+    mmengine_checkpoint.load_from_http = load_from_http

@@ -1,0 +1,150 @@
+"""Checkpoints that survive a kill and a full disk."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process, master_only
+from mmengine.fileio import LocalBackend
+from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
+from mmengine.runner import Runner
+
+from mmleuk.errors import UserError
+from mmleuk.registry import HOOKS
+
+_UNFINISHED = '.unfinished'
+
+
+@HOOKS.register_module()
+class CheckpointHook(MMEngineCheckpointHook):
+    """mmengine's hook, except that a good file is never touched before its successor is complete on the disk.
+
+    mmengine deletes the old checkpoint first and then writes straight to the final name: a kill or a full disk in
+    between leaves nothing. Here: write ``NAME.unfinished``, fsync, rename, point ``last_checkpoint`` at it in the
+    same way, and only then delete what ``max_keep_ckpts`` or a better score makes superfluous.
+
+    Args: as mmengine's. Folders that are not local (``s3://``) keep mmengine's way.
+
+    Raises:
+        UserError: the file cannot be written (disk full, quota, permissions); the last good one stays.
+
+    Example config: ``default_hooks = dict(checkpoint=dict(type='mmleuk.CheckpointHook', interval=1,
+    max_keep_ckpts=2, save_best='coco/bbox_mAP_50', rule='greater'))``
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Find the folder; clear away what a killed run left half written."""
+        super().before_train(runner)
+        self._keep_ids = list(getattr(self, 'keep_ckpt_ids', ()))
+        if self._is_local() and is_main_process():
+            for leftover in Path(self.out_dir).glob(f'*{_UNFINISHED}'):
+                leftover.unlink()
+
+    def _is_local(self) -> bool:
+        return isinstance(self.file_backend, LocalBackend)
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        if not self._is_local():
+            super()._save_checkpoint_with_step(runner, step, meta)
+            return
+        path = os.path.join(self.out_dir, self.filename_tmpl.format(step))
+        keep = [*(kept for kept in self._keep_ids if kept != step), step]
+        runner.message_hub.update_info('last_ckpt', path)
+        if self.max_keep_ckpts > 0:
+            # still with the outdated ones: killed before they are deleted, the next run deletes them
+            runner.message_hub.update_info('keep_ckpt_ids', keep)
+        self._save_atomically(
+            runner, path, by_epoch=self.by_epoch, meta=meta, save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler and runner.param_schedulers is not None, **self.args)
+        self.last_ckpt = path
+        self._point_at(Path(runner.work_dir) / 'last_checkpoint', path)
+        self._keep_ids = keep[-self.max_keep_ckpts:] if self.max_keep_ckpts > 0 else keep
+        if self.max_keep_ckpts > 0:
+            self.keep_ckpt_ids = deque(self._keep_ids, self.max_keep_ckpts)
+            runner.message_hub.update_info('keep_ckpt_ids', self._keep_ids)
+            self._delete(self.filename_tmpl.format(old) for old in keep[:-self.max_keep_ckpts])
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
+        if not self._is_local() or not self.save_best:
+            super()._save_best_checkpoint(runner, metrics)
+            return
+        if 'auto' in self.key_indicators:
+            self._init_rule(self.rules, [next(iter(metrics))])
+        step = runner.epoch if self.by_epoch else runner.iter
+        meta = {'epoch': runner.epoch, 'iter': runner.iter}
+        improved = [self._save_if_best(runner, metrics, key, rule, step, dict(meta))
+                    for key, rule in zip(self.key_indicators, self.rules)]
+        if any(improved) and self.last_ckpt is not None:
+            # once more, so that a resumed run knows the best score
+            self._save_checkpoint_with_step(runner, step, meta)
+
+    def _save_if_best(
+            self, runner: Runner, metrics: dict[str, Any], key: str, rule: str, step: int, meta: dict) -> bool:
+        """Save ``best_KEY_*.pth`` when the score beats the record; return whether it did."""
+        if key not in metrics:
+            raise UserError(f'save_best names {key!r}, which the evaluation did not return; it has {sorted(metrics)}')
+        suffix = '' if len(self.key_indicators) == 1 else f'_{key}'
+        hub = runner.message_hub
+        record = hub.runtime_info.get(f'best_score{suffix}', self.init_value_map[rule])
+        score, outdated = metrics[key], hub.runtime_info.get(f'best_ckpt{suffix}')
+        if score is None or not self.is_better_than[key](score, record):
+            return False
+        name = f'best_{key}_{self.filename_tmpl.format(step)}'.replace('/', '_')
+        path = os.path.join(self.out_dir, name)
+        hub.update_info(f'best_score{suffix}', score)
+        hub.update_info(f'best_ckpt{suffix}', path)
+        self._save_atomically(
+            runner, path, by_epoch=False, meta=meta, save_optimizer=False, save_param_scheduler=False)
+        if suffix:
+            self.best_ckpt_path_dict[key] = path
+        else:
+            self.best_ckpt_path = path
+        if outdated and os.path.basename(outdated) != name:
+            self._delete([os.path.basename(outdated)])
+        runner.logger.info(f'Best {key} so far: {score:0.4f}, saved as {path}')
+        return True
+
+    def _save_atomically(self, runner: Runner, path: str, **options: Any) -> None:
+        """Have the runner write ``path``; on failure clear away the fragment and say what remains."""
+        unfinished = path + _UNFINISHED
+        try:
+            runner.save_checkpoint(
+                os.path.dirname(path), os.path.basename(unfinished), backend_args=self.backend_args, **options)
+            if is_main_process():
+                _commit(unfinished, path)
+        except OSError as error:
+            Path(unfinished).unlink(missing_ok=True)
+            stays = f'the last good one is {self.last_ckpt}' if self.last_ckpt else 'there is no earlier one'
+            raise UserError(f'{path}: the checkpoint cannot be written ({error.strerror or error}); {stays}. '
+                            'Free space or choose another --work-dir, then --resume') from error
+
+    @master_only
+    def _point_at(self, pointer: Path, path: str) -> None:
+        unfinished = f'{pointer}{_UNFINISHED}'
+        try:
+            Path(unfinished).write_text(path)
+            _commit(unfinished, str(pointer))
+        except OSError as error:
+            Path(unfinished).unlink(missing_ok=True)
+            raise UserError(f'{pointer}: cannot be written ({error.strerror or error}); free space, then resume with '
+                            f'--resume {path}') from error
+
+    @master_only
+    def _delete(self, names: Any) -> None:
+        for name in names:
+            (Path(self.out_dir) / name).unlink(missing_ok=True)
+
+
+def _commit(unfinished: str, path: str) -> None:
+    """Force a file to the disk and give it its final name in one step."""
+    with open(unfinished, 'rb+') as file:
+        os.fsync(file.fileno())
+    os.replace(unfinished, path)
+    folder = os.open(os.path.dirname(path), os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,257 @@
+"""What ``tools/train.py`` and ``tools/test.py`` do, with MMDetection's flags."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.registry import RUNNERS, init_default_scope
+from mmengine.runner import Runner as MMEngineRunner
+
+from mmleuk.engine.checkpoint import use_safe_loading
+from mmleuk.engine.strict_config import check_config_keys
+from mmleuk.errors import UserError
+
+_AMP_WRAPPERS = {
+    'OptimWrapper': 'mmleuk.AmpOptimWrapper',
+    'AmpOptimWrapper': 'mmleuk.AmpOptimWrapper',
+    'mmleuk.AmpOptimWrapper': 'mmleuk.AmpOptimWrapper',
+    'mmleuk.YOLOv5OptimWrapper': 'mmleuk.YOLOv5AmpOptimWrapper',
+    'mmleuk.YOLOv5AmpOptimWrapper': 'mmleuk.YOLOv5AmpOptimWrapper',
+}
+
+
+def train_main(argv: Sequence[str] | None = None) -> int:
+    """Run ``tools/train.py``; return the exit status (2 for bad input)."""
+    return _guarded(train, train_parser().parse_args(argv))
+
+
+def test_main(argv: Sequence[str] | None = None) -> int:
+    """Run ``tools/test.py``; return the exit status (2 for bad input)."""
+    return _guarded(test, test_parser().parse_args(argv))
+
+
+test_main.__test__ = False  # not for pytest
+
+
+def _guarded(run: Callable[[argparse.Namespace], object], args: argparse.Namespace) -> int:
+    """Print a user's error as one line instead of a traceback."""
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    try:
+        run(args)
+    except UserError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+def train_parser() -> argparse.ArgumentParser:
+    """Return the flags of ``tools/train.py``: MMDetection's."""
+    parser = argparse.ArgumentParser(description='Train a detector')
+    parser.add_argument('config', help='train config file path')
+    _add_common_flags(parser)
+    parser.add_argument('--amp', action='store_true', help='mixed precision: float16 on a GPU, bfloat16 on a CPU')
+    parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate to the total batch')
+    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
+                        help='go on from this checkpoint; without a path, from the last one in the work dir')
+    return parser
+
+
+def test_parser() -> argparse.ArgumentParser:
+    """Return the flags of ``tools/test.py``: MMDetection's."""
+    parser = argparse.ArgumentParser(description='Test (and evaluate) a detector')
+    parser.add_argument('config', help='test config file path')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    _add_common_flags(parser)
+    parser.add_argument('--out', help='write predictions to this pickle file (.pkl) for offline evaluation')
+    parser.add_argument('--show', action='store_true', help='show predictions in a window')
+    parser.add_argument('--show-dir', help='write pictures of predictions here, under work dir and time stamp')
+    parser.add_argument('--wait-time', type=float, default=2, help='how long --show keeps a picture, in seconds')
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation (flips, or the config\'s own)')
+    return parser
+
+
+def _add_common_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--work-dir', help='where logs and checkpoints go; default ./work_dirs/CONFIG')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='override settings of the config, such as train_cfg.max_epochs=5 or key="[a,b]"')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def train(args: argparse.Namespace) -> MMEngineRunner:
+    """Train as the flags say and tell where the checkpoints lie; see ``train_parser``.
+
+    Raises:
+        UserError: bad config, data, checkpoint or work dir.
+    """
+    cfg = load_config(args)
+    if args.amp:
+        switch_to_amp(cfg)
+    if args.auto_scale_lr:
+        if not {'enable', 'base_batch_size'} <= set(cfg.get('auto_scale_lr') or {}):
+            raise UserError(f'{args.config}: --auto-scale-lr needs auto_scale_lr = dict(enable=False, '
+                            'base_batch_size=N) in the config')
+        cfg.auto_scale_lr.enable = True
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    runner = build_runner(cfg, ('train_dataloader', 'val_dataloader'))
+    runner.train()
+    _print_summary(runner)
+    return runner
+
+
+def test(args: argparse.Namespace) -> dict:
+    """Test as the flags say; return the scores. See ``test_parser``.
+
+    Raises:
+        UserError: bad config, data, checkpoint or work dir.
+    """
+    from mmdet.engine.hooks.utils import trigger_visualization_hook
+    from mmdet.evaluation import DumpDetResults
+    if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
+        raise UserError(f'--out {args.out}: predictions are written as a pickle; name a .pkl file')
+    cfg = load_config(args)
+    cfg.load_from, cfg.resume = args.checkpoint, False
+    if args.show or args.show_dir:
+        if 'visualization' not in cfg.default_hooks:
+            raise UserError(f'{args.config}: --show needs default_hooks.visualization=dict('
+                            'type=\'DetVisualizationHook\')')
+        cfg = trigger_visualization_hook(cfg, args)
+    if args.tta:
+        switch_to_tta(cfg)
+    runner = build_runner(cfg, ('test_dataloader',))
+    if args.out is not None:
+        runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=args.out))
+    return runner.test()
+
+
+test.__test__ = False  # not for pytest
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config, apply ``--cfg-options`` and ``--work-dir``, and check every key and the work dir.
+
+    Raises:
+        UserError: the file is missing or broken, a key is misspelt, or the work dir is not writable.
+    """
+    cfg = read_config(args.config)
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+    check_writable(cfg.work_dir)
+    check_config_keys(cfg)
+    return cfg
+
+
+def read_config(path: str) -> Config:
+    """Read a config file and its bases.
+
+    Raises:
+        UserError: a file is missing or is not a config.
+    """
+    if not Path(path).is_file():
+        raise UserError(f'{path}: no such config; configs lie under configs/')
+    try:
+        return Config.fromfile(path)
+    except (OSError, SyntaxError, KeyError, TypeError, AttributeError, NameError, ImportError) as error:
+        raise UserError(f'{path}: not a usable config ({type(error).__name__}: {error})') from error
+
+
+def check_writable(folder: str) -> None:
+    """Make the folder and write a byte there, as a test that costs nothing now and much after an epoch.
+
+    Raises:
+        UserError: it cannot be made or written to.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b'0')
+    except OSError as error:
+        raise UserError(f'{folder}: the work dir is not writable ({error.strerror}); choose another with '
+                        '--work-dir') from error
+
+
+def switch_to_amp(cfg: Config) -> None:
+    """Put the mixed-precision form of the optimiser wrapper in the config's.
+
+    Raises:
+        UserError: there is none for the config's wrapper.
+    """
+    name = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if name not in _AMP_WRAPPERS:
+        raise UserError(f'--amp: no mixed-precision form of optim_wrapper.type={name!r}; use one of '
+                        f'{sorted(_AMP_WRAPPERS)}')
+    cfg.optim_wrapper.type = _AMP_WRAPPERS[name]
+    cfg.optim_wrapper.loss_scale = 'dynamic'
+
+
+def switch_to_tta(cfg: Config) -> None:
+    """Wrap model and pipeline for test-time augmentation: the config's ``tta_*``, or a flip as MMDetection's tool."""
+    if 'tta_model' not in cfg:
+        cfg.tta_model = dict(
+            type='DetTTAModel', tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100))
+    dataset = cfg.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset['dataset']
+    if 'tta_pipeline' not in cfg:
+        flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
+        pack = dict(type='PackDetInputs', meta_keys=(
+            'img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip', 'flip_direction'))
+        cfg.tta_pipeline = [*deepcopy(dataset.pipeline[:-1]), dict(type='TestTimeAug', transforms=[flips, [pack]])]
+    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+    dataset.pipeline = cfg.tta_pipeline
+
+
+def build_runner(cfg: Config, loaders: Sequence[str]) -> MMEngineRunner:
+    """Check the data behind the named loaders, then build the runner (``runner_type``, or ours)."""
+    use_safe_loading()
+    init_default_scope(cfg.get('default_scope') or 'mmdet')
+    check_data(cfg, loaders)
+    cfg.setdefault('runner_type', 'mmleuk.Runner')
+    return RUNNERS.build(cfg)
+
+
+def check_data(cfg: Config, loaders: Sequence[str]) -> None:
+    """Build each data set once, so that broken data shows before anything is written, and compare class counts.
+
+    Raises:
+        UserError: see the data set; or the model has another number of classes than the data.
+    """
+    from mmdet.registry import DATASETS
+    from mmleuk.datasets.check import check_num_classes
+    for loader in loaders:
+        dataset_cfg = (cfg.get(loader) or {}).get('dataset')
+        if not isinstance(dataset_cfg, dict):
+            continue
+        dataset = DATASETS.build(deepcopy(dataset_cfg))
+        if hasattr(dataset, 'full_init'):
+            dataset.full_init()
+        if len(dataset) == 0:
+            raise UserError(f'{loader}: the data set is empty after filtering; look at ann_file and filter_cfg')
+        classes = getattr(dataset, 'metainfo', {}).get('classes')
+        if classes:
+            check_num_classes(cfg, classes)
+
+
+def _print_summary(runner: MMEngineRunner) -> None:
+    """Say where the results lie."""
+    if runner.rank != 0:
+        return
+    info = runner.message_hub.runtime_info
+    found = [(name, info[key]) for name, key in (('last checkpoint', 'last_ckpt'), ('best checkpoint', 'best_ckpt'))
+             if key in info]
+    for name, path in [*found, ('log and config', runner.work_dir)]:
+        runner.logger.info(f'{name}: {path}')

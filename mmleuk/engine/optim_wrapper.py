@@ -1,0 +1,98 @@
+"""Optimiser wrappers: mixed precision on either device, and gradients that sum up as YOLOv5's do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmengine.device import get_device
+from mmengine.dist import get_world_size
+from mmengine.optim import AmpOptimWrapper as MMEngineAmpOptimWrapper
+from mmengine.optim import OptimWrapper
+from torch import Tensor
+
+from mmleuk.registry import OPTIM_WRAPPERS
+
+
+@OPTIM_WRAPPERS.register_module()
+class AmpOptimWrapper(MMEngineAmpOptimWrapper):
+    """mmengine's wrapper, which on CPU refuses to start: there it runs bfloat16 autocast without loss scaling.
+
+    On a GPU it is mmengine's own (float16 with a gradient scaler, as MMDetection's ``--amp``).
+
+    Args: as mmengine's; on CPU ``loss_scale`` and ``dtype`` are ignored: bfloat16 has float32's range and is all
+        that autocast offers there.
+    """
+
+    def __init__(self, loss_scale: str | float | dict = 'dynamic', dtype: str | torch.dtype | None = None,
+                 **kwargs: Any) -> None:
+        if get_device() != 'cpu':
+            super().__init__(loss_scale=loss_scale, dtype=dtype, **kwargs)
+            return
+        OptimWrapper.__init__(self, **kwargs)  # mmengine's own constructor asserts a GPU
+        self._scale_update_param = None
+        self.loss_scaler = torch.amp.GradScaler('cpu', enabled=False)
+        self.cast_dtype = torch.bfloat16
+        run_ops_in_float32()
+
+
+def run_ops_in_float32() -> None:
+    """Have mmcv's RoIAlign and NMS take float32 under CPU autocast; they reject bfloat16. Once is enough."""
+    from mmcv.ops.nms import NMSop
+    from mmcv.ops.roi_align import RoIAlignFunction
+    for operation in (NMSop, RoIAlignFunction):
+        if not hasattr(operation.forward, 'in_float32'):
+            forward = torch.amp.custom_fwd(operation.forward, device_type='cpu', cast_inputs=torch.float32)
+            forward.in_float32 = True
+            operation.forward = staticmethod(forward)
+
+
+class SummedGradients:
+    """Mix-in for an ``OptimWrapper``: gradients are SUMMED over accumulated batches and over processes.
+
+    YOLOv5 multiplies its loss by the batch size, so that the gradient of a sum of batches is that of one large
+    batch. mmengine divides by the number of accumulated batches and DistributedDataParallel by that of processes;
+    neither must happen here: nothing is divided by the first, and the loss is multiplied by the second.
+
+    ``YOLOv5WarmupHook`` sets ``accumulate`` and ``is_last_of_epoch`` before every iteration; without it every
+    iteration updates. ``updated`` tells hooks whether the last iteration did.
+    """
+
+    accumulate: int = 1
+    is_last_of_epoch: bool = False
+    updated: bool = False
+    _pending: int = 0
+
+    def scale_loss(self, loss: Tensor) -> Tensor:
+        """Undo DistributedDataParallel's mean; leave accumulation a sum."""
+        return loss * get_world_size()
+
+    def backward(self, loss: Tensor, **kwargs: Any) -> None:
+        """Add this batch's gradient to those that wait."""
+        super().backward(loss, **kwargs)
+        self._pending += 1
+        self.updated = False
+
+    def should_update(self) -> bool:
+        """Tell whether enough batches wait. An epoch's end updates as well: what waits is not saved."""
+        return self._pending >= self.accumulate or self.is_last_of_epoch
+
+    def should_sync(self) -> bool:
+        """Tell before the backward pass whether an update follows it; only then do processes exchange gradients."""
+        return self._pending + 1 >= self.accumulate or self.is_last_of_epoch
+
+    def step(self, **kwargs: Any) -> None:
+        """Update the weights."""
+        super().step(**kwargs)
+        self._pending = 0
+        self.updated = True
+
+
+@OPTIM_WRAPPERS.register_module()
+class YOLOv5OptimWrapper(SummedGradients, OptimWrapper):
+    """float32 training as YOLOv5 does it; see ``SummedGradients``. Args: as mmengine's ``OptimWrapper``."""
+
+
+@OPTIM_WRAPPERS.register_module()
+class YOLOv5AmpOptimWrapper(SummedGradients, AmpOptimWrapper):
+    """Mixed-precision training as YOLOv5 does it; ``--amp`` puts it in place of ``YOLOv5OptimWrapper``."""
