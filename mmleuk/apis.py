@@ -25,7 +25,7 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 
 import mmleuk
-from mmleuk.engine.checkpoint import load_checkpoint_safely
+from mmleuk.engine.checkpoint import fit_checkpoint, load_checkpoint_safely, state_dict_of
 from mmleuk.errors import UserError
 from mmleuk.report import files
 from mmleuk.report.drawing import draw_prediction, load_image
@@ -73,7 +73,7 @@ class Inferencer:
         init_default_scope(self.cfg.get('default_scope', 'mmdet'))
         loaded = load_checkpoint_safely(checkpoint, map_location='cpu')
         self.model = MODELS.build(self.cfg.model)
-        _load_weights(self.model, loaded['state_dict'], str(checkpoint))
+        _load_weights(self.model, loaded, str(checkpoint))
         self.classes, self.schema = _names(loaded.get('meta') or {}, self.cfg)
         self.model.to(self.device).eval()
         self._from_file, self._from_array = _pipelines(self.cfg)
@@ -205,18 +205,17 @@ def _device(device: str | None) -> torch.device:
     return chosen
 
 
-def _load_weights(model: torch.nn.Module, state_dict: dict[str, torch.Tensor], source: str) -> None:
+def _load_weights(model: torch.nn.Module, loaded: dict[str, Any], source: str) -> None:
     """Load all or refuse: a model with a few random tensors still predicts, but nonsense."""
-    own = model.state_dict()
-    missing = [key for key in own if key not in state_dict]
-    surplus = [key for key in state_dict if key not in own]
-    other = [key for key in own if key in state_dict and own[key].shape != state_dict[key].shape]
-    if missing or surplus or other:
-        examples = ', '.join((missing + surplus + other)[:3])
+    fit_checkpoint(model, loaded, source, exact=True)
+    weights, own = state_dict_of(loaded), model.state_dict()
+    missing = [key for key in own if key not in weights]
+    surplus = [key for key in weights if key not in own]
+    if missing or surplus:
         raise UserError(
             f'{source}: a checkpoint of another architecture than the config builds: {len(missing)} tensors missing, '
-            f'{len(surplus)} unknown, {len(other)} of another shape ({examples}, ...); pass the config it was trained with')
-    model.load_state_dict(state_dict)
+            f'{len(surplus)} unknown ({", ".join((missing + surplus)[:3])}); pass the config it was trained with')
+    model.load_state_dict(weights)
 
 
 def _names(meta: dict[str, Any], cfg: Config) -> tuple[tuple[str, ...], AttributeSchema]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageOps
 
+from mmleuk.errors import UserError
 from mmleuk.report.colours import ClassStyle, class_styles
+from mmleuk.report.files import write_atomic
 from mmleuk.report.layout import Rect
 from mmleuk.report.plan import GAP, PAD, TAG_PX, Plan, make_plan, names_width
 from mmleuk.report.predictions import Prediction
@@ -21,12 +24,28 @@ _PAPER = (255, 255, 255)
 _INK = (20, 20, 20)
 _DIM = (80, 80, 80)
 _DASH_PX = 8
+_JPEG_QUALITY = 90
 
 
 def load_image(path: str | Path) -> Image.Image:
-    """RGB image, turned upright after its EXIF tag as cv2 does, so that boxes fit."""
-    with Image.open(path) as image:
-        return ImageOps.exif_transpose(image).convert('RGB')
+    """RGB image, turned upright after its EXIF tag as cv2 does, so that boxes fit.
+
+    Raises:
+        UserError: it can't be read.
+    """
+    try:
+        with Image.open(path) as image:
+            return ImageOps.exif_transpose(image).convert('RGB')
+    except OSError as error:
+        raise UserError(f'{path}: cannot be read ({error})') from error
+
+
+def save_picture(picture: Image.Image, path: str | Path) -> Path:
+    """Write as JPEG; the file appears whole or not at all."""
+    buffer = io.BytesIO()
+    # Without colour subsampling, which blurs coloured text.
+    picture.save(buffer, 'JPEG', quality=_JPEG_QUALITY, subsampling=0)
+    return write_atomic(path, buffer.getvalue())
 
 
 def draw_prediction(image: Image.Image, prediction: Prediction, classes: Sequence[str],

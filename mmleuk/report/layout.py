@@ -43,14 +43,15 @@ def card_spots(box: Rect, card_wh: tuple[float, float], gap: float) -> list[Rect
     return [(x, y, x + width, y + height) for x, y in corners]
 
 
-def best_spot(spots: Iterable[Rect], size_wh: tuple[float, float], solid: Sequence[Rect],
+def best_spot(spots: Iterable[Rect], size_wh: tuple[float, float], taken: Sequence[Rect], solid: Sequence[Rect],
               soft: Sequence[Rect]) -> tuple[Rect, float]:
-    """The spot that hides least, and the share of it that lies on something solid (0 to above 1).
+    """The spot that hides least, and how much: the share of it that lies on something solid, ten times that on text.
 
     Args:
         spots: candidates, the dearest first; each is moved into the image before it is judged.
         size_wh: the image's width and height.
-        solid: labels and cards already placed, and the leukocytes: they should stay visible.
+        taken: labels and cards already placed: text must not be covered.
+        solid: leukocytes, which should stay visible.
         soft: what may be hidden if it must, such as red cells.
     """
     best: tuple[float, Rect, float] | None = None
@@ -58,6 +59,7 @@ def best_spot(spots: Iterable[Rect], size_wh: tuple[float, float], solid: Sequen
         rect = inside(spot, size_wh)
         area = max(1.0, (rect[2] - rect[0]) * (rect[3] - rect[1]))
         hidden = sum(overlap(rect, other) for other in solid) / area
+        hidden += 10 * sum(overlap(rect, other) for other in taken) / area
         cost = hidden + 0.1 * sum(overlap(rect, other) for other in soft) / area
         if best is None or cost < best[0] - 1e-9:
             best = (cost, rect, hidden)

@@ -56,7 +56,7 @@ def make_plan(cells: Sequence[Cell], factor: int, image_wh: tuple[int, int], sch
         schema: names of the attributes.
         leukocytes: classes that must stay visible.
     """
-    boxes: list[Rect] = [(c.box[0] * factor, c.box[1] * factor, c.box[2] * factor, c.box[3] * factor) for c in cells]
+    boxes = [_on_canvas(cell.box, factor, image_wh) for cell in cells]
     rows = {i: card_rows(cell, schema) for i, cell in enumerate(cells) if cell.attributes}
     plan = Plan(cells, boxes, rows, image_wh)
     important = {i for i, cell in enumerate(cells) if cell.class_name in leukocytes or i in rows}
@@ -67,8 +67,8 @@ def make_plan(cells: Sequence[Cell], factor: int, image_wh: tuple[int, int], sch
         # Room for a number, should the card move to the panel.
         width = width_px(plan.texts[i] + (' #88' if i in rows else ''), bold=True) + 2 * PAD
         others = [boxes[j] for j in important if j != i]
-        plan.tags[i], _ = best_spot(tag_spots(boxes[i], (width, TAG_PX)), image_wh, [*others, *plan.tags.values()],
-                                    soft)
+        plan.tags[i], _ = best_spot(tag_spots(boxes[i], (width, TAG_PX)), image_wh, [*plan.tags.values()],
+                                    others, soft)
     _place_cards(plan, [boxes[i] for i in important], soft)
     return plan
 
@@ -85,6 +85,14 @@ def names_width(rows: Sequence[Row]) -> float:
     return max(width_px(name) for name, _ in rows) + 2 * PAD
 
 
+def _on_canvas(box: Rect, factor: int, image_wh: tuple[int, int]) -> Rect:
+    """Enlarge a box and cut what a detector predicts beyond the image's edge."""
+    width, height = image_wh
+    x1, y1, x2, y2 = (value * factor for value in box)
+    return min(max(x1, 0), width - 1), min(max(y1, 0), height - 1), min(max(x2, 0), width - 1), \
+        min(max(y2, 0), height - 1)
+
+
 def _short(attribute: Attribute) -> str:
     return attribute.short if attribute.short != attribute.key else attribute.name
 
@@ -97,7 +105,7 @@ def _place_cards(plan: Plan, solid: Sequence[Rect], soft: Sequence[Rect]) -> Non
     image_wh = plan.size_wh
     for i, rows in plan.rows.items():
         spot, hidden = best_spot(card_spots(plan.boxes[i], _card_size(rows), GAP), image_wh,
-                                 [*solid, *plan.tags.values(), *plan.cards.values()], soft)
+                                 [*plan.tags.values(), *plan.cards.values()], solid, soft)
         fits = spot[2] <= image_wh[0] and spot[3] <= image_wh[1]
         if hidden <= _MAX_HIDDEN and fits:
             plan.cards[i] = spot

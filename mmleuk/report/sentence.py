@@ -52,7 +52,7 @@ def describe(predictions: Sequence[Prediction], classes: Sequence[str], schema: 
     Source: LLD 4.2, Fig. 4 b; wording after the description in the project's docs/report.md.
     """
     bank = morphology_bank(predictions, leukocyte_classes(classes, leukocytes))
-    images = _plural_n(len(predictions), 'image')
+    images = plural_n(len(predictions), 'image')
     if not bank:
         return Description(_NOTHING, f'0 leukocytes in {images}.', (), 0, len(predictions))
     counts = Counter(entry.cell.class_name for entry in bank)
@@ -65,7 +65,7 @@ def describe(predictions: Sequence[Prediction], classes: Sequence[str], schema: 
 
 
 def _opening(types: Sequence[str], best: int, total: int) -> str:
-    names = _listed([plural(name) for name in types], 'and')
+    names = listed([plural(name) for name in types], 'and')
     if len(types) > 1:
         return f'Equally many {names}'
     share = 'Only' if best == total else 'Mostly' if 2 * best > total else 'Most often'
@@ -78,7 +78,7 @@ def _morphology(known: dict[str, Distribution]) -> str:
 
     def value(key: str) -> str:
         distribution = rest.pop(key, None)
-        return '' if distribution is None else _listed(distribution.most_frequent, 'or')
+        return '' if distribution is None else listed(distribution.most_frequent, 'or')
 
     chromatin, shape = value('nuclear_chromatin'), value('nuclear_shape')
     nucleoli, cytoplasm = value('nucleolus'), value('cytoplasm')
@@ -90,7 +90,7 @@ def _morphology(known: dict[str, Distribution]) -> str:
     elif basophilia:
         clauses.append(f'the cytoplasmic basophilia is {basophilia}')
     parts = [', '.join(clauses)] * bool(clauses) + [f'vacuoles are {vacuoles}'] * bool(vacuoles)
-    generic = ', '.join(f'{d.attribute.name.lower()} is {_listed(d.most_frequent, "or")}' for d in rest.values())
+    generic = ', '.join(f'{d.attribute.name.lower()} is {listed(d.most_frequent, "or")}' for d in rest.values())
     parts += [generic] * bool(generic)
     opening = f' with {" and ".join(nucleus)}' if nucleus else ''
     return opening + ''.join(f'; {part}' for part in parts)
@@ -98,8 +98,8 @@ def _morphology(known: dict[str, Distribution]) -> str:
 
 def _evidence(types: Sequence[str], best: int, total: int, images: str, known: dict[str, Distribution]) -> str:
     each = 'each ' if len(types) > 1 else ''
-    first = f'{_plural_n(total, "leukocyte")} in {images}; {each}{_listed(types, "and")}: {best} of {total}.'
-    values = '; '.join(f'{d.attribute.name} {_listed(d.most_frequent, "or")}: {max(d.counts)} of {d.n}'
+    first = f'{plural_n(total, "leukocyte")} in {images}; {each}{listed(types, "and")}: {best} of {total}.'
+    values = '; '.join(f'{d.attribute.name} {listed(d.most_frequent, "or")}: {max(d.counts)} of {d.n}'
                        + (f' ({d.unknown} unknown)' if d.unknown else '') for d in known.values())
     return first + (f' Attributes over all leukocytes: {values}.' if values else '')
 
@@ -114,9 +114,11 @@ def plural(name: str) -> str:
     return word if word.lower().endswith('s') else word + 's'
 
 
-def _plural_n(n: int, word: str) -> str:
+def plural_n(n: int, word: str) -> str:
+    """'1 cell', '2 cells'."""
     return f'{n} {word}' + ('' if n == 1 else 's')
 
 
-def _listed(names: Sequence[str], conjunction: str) -> str:
+def listed(names: Sequence[str], conjunction: str) -> str:
+    """'a', 'a and b', 'a, b and c'; at least one name."""
     return names[0] if len(names) == 1 else f'{", ".join(names[:-1])} {conjunction} {names[-1]}'

@@ -120,3 +120,10 @@ def typical_cells(bank: Sequence[BankEntry], schema: AttributeSchema, limit: int
         return -shared, -entry.cell.score
 
     return sorted(bank, key=unlikeness)[:limit]
+
+
+def typical_by_type(predictions: Sequence[Prediction], classes: Sequence[str], schema: AttributeSchema,
+                    limit: int) -> dict[str, list[BankEntry]]:
+    """:func:`typical_cells` of every class that was found."""
+    banks = {name: morphology_bank(predictions, [name]) for name in classes}
+    return {name: typical_cells(bank, schema, limit) for name, bank in banks.items() if bank}

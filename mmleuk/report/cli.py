@@ -1,0 +1,117 @@
+"""``mmleuk infer`` and tools/infer.py: images in; predictions, pictures and a report out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from mmleuk.progress import progress
+from mmleuk.report.crops import make_crops
+from mmleuk.report.drawing import draw_prediction, load_image, save_picture
+from mmleuk.report.files import ensure_writable, to_csv, to_json, write_atomic
+from mmleuk.report.page import TYPICAL_CELLS, render_page
+from mmleuk.report.predictions import FailedImage, Prediction, Run
+from mmleuk.report.sentence import describe
+from mmleuk.report.statistics import leukocyte_classes, typical_by_type
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='image files, folders (searched through) or globs')
+    parser.add_argument('config', help='config file the model was trained with')
+    parser.add_argument('checkpoint', help='its weights (.pth)')
+    parser.add_argument('--out-dir', default='outputs', help='folder for everything written (default: outputs)')
+    parser.add_argument('--min-score', type=float, default=0.25, help='leave out less certain cells (default: 0.25)')
+    parser.add_argument('--batch-size', type=int, default=1, help='images per step (default: 1)')
+    parser.add_argument('--device', help='such as cpu or cuda:0 (default: a GPU if there is one)')
+    parser.add_argument('--format', nargs='+', choices=('json', 'csv'), default=['json', 'csv'],
+                        help='files with the predictions (default: both)')
+    parser.add_argument('--leukocytes', nargs='+', metavar='CLASS',
+                        help='classes that count as leukocytes (default: all but None, RBC and Platelets)')
+    parser.add_argument('--no-pictures', action='store_true', help='draw no pictures')
+    parser.add_argument('--no-report', action='store_true', help='write no report.html')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predict and write.
+
+    All images are decoded once before the model runs: an unreadable one stops the run before anything is written.
+    One that becomes unreadable later is reported, everything else is still written.
+
+    Returns:
+        0, or 1 when an image could not be read during the run.
+
+    Raises:
+        UserError: bad input, folder, config, checkpoint or device; nothing has been written.
+    """
+    # Late, since --help must not wait for torch.
+    from mmleuk.apis import Inferencer
+    from mmleuk.report.inputs import check_images, list_images, name_images
+    paths = list_images(args.inputs, skip=args.out_dir)
+    check_images(paths)
+    inferencer = Inferencer(args.config, args.checkpoint, args.device, args.min_score, args.batch_size)
+    leukocytes = leukocyte_classes(inferencer.classes, args.leukocytes)
+    out_dir = ensure_writable(args.out_dir)
+    pictures = {} if args.no_pictures else picture_paths(name_images(paths))
+    predictions: list[Prediction] = []
+    failed: list[FailedImage] = []
+    for result in progress(inferencer.predict(paths), total=len(paths), desc='Looking at images'):
+        if isinstance(result, FailedImage):
+            failed.append(result)
+            continue
+        predictions.append(result)
+        if pictures:
+            picture = draw_prediction(load_image(str(result.path)), result, inferencer.classes, inferencer.schema,
+                                      leukocytes)
+            save_picture(picture, out_dir / pictures[result.image])
+    found = Run(inferencer.run_info(), tuple(predictions), tuple(failed))
+    written = write_run(found, out_dir, args.format, not args.no_report, pictures, leukocytes)
+    _say(found, leukocytes, [*written, *([out_dir / 'pictures'] if pictures else [])])
+    return 1 if failed else 0
+
+
+def write_run(run: Run, out_dir: Path, formats: Sequence[str], report: bool, pictures: Mapping[str, str],
+              leukocytes: Sequence[str] | None = None) -> list[Path]:
+    """Write predictions.json, predictions.csv and report.html as asked for; returns what was written.
+
+    Args:
+        run: the predictions.
+        out_dir: folder.
+        formats: of 'json' and 'csv'.
+        report: whether to write the page.
+        pictures: path of each image's picture relative to ``out_dir``, for the page's links.
+        leukocytes: classes that count as leukocytes on the page.
+    """
+    written = []
+    if 'json' in formats:
+        written.append(to_json(run, out_dir / 'predictions.json'))
+    if 'csv' in formats:
+        written.append(to_csv(run.predictions, run.info.schema, out_dir / 'predictions.csv'))
+    if report:
+        typical = typical_by_type(run.predictions, run.info.classes, run.info.schema, TYPICAL_CELLS)
+        crops = make_crops(entry for entries in typical.values() for entry in entries)
+        written.append(write_atomic(out_dir / 'report.html', render_page(run, crops, pictures, leukocytes)))
+    return written
+
+
+def picture_paths(images: Sequence[str]) -> dict[str, str]:
+    """Path of each image's picture below the output folder; the suffix stays where two differ in nothing else.
+
+    >>> picture_paths(['a/film.png', 'b.png', 'b.tif'])
+    {'a/film.png': 'pictures/a/film.jpg', 'b.png': 'pictures/b.png.jpg', 'b.tif': 'pictures/b.tif.jpg'}
+    """
+    stems = Counter(str(PurePosixPath(name).with_suffix('')) for name in images)
+    return {name: f'pictures/{stem if stems[stem] == 1 else name}.jpg'
+            for name in images for stem in [str(PurePosixPath(name).with_suffix(''))]}
+
+
+def _say(found: Run, leukocytes: Sequence[str], written: Sequence[Path]) -> None:
+    film = describe(found.predictions, found.info.classes, found.info.schema, leukocytes)
+    print(f'{film.text}\n{film.evidence}')
+    for path in written:
+        print(f'  {path}')
+    for failure in found.failed:
+        print(f'error: {failure.image}: {failure.error}', file=sys.stderr)

@@ -1,0 +1,25 @@
+"""Find cells in images and describe them.
+
+    python tools/infer.py INPUT CONFIG CHECKPOINT --out-dir outputs
+"""
+
+import argparse
+import sys
+
+from mmleuk.errors import UserError
+from mmleuk.report import cli
+
+
+def main() -> int:
+    """Run the command; a user's error is one line and exit code 2."""
+    parser = argparse.ArgumentParser(description='Find cells in images and describe them.')
+    cli.add_arguments(parser)
+    try:
+        return cli.run(parser.parse_args())
+    except UserError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+
+
+if __name__ == '__main__':
+    sys.exit(main())
