@@ -1,0 +1,52 @@
+"""LeukemiaAttri at 640 px, subset HCM_100x_C2, the one annotated by hand; another subset is another name."""
+
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='MultiImageMixDataset',
+        dataset=dict(
+            type='mmleuk.LeukemiaAttriDataset',
+            data_root='{{$MMLEUK_DATA:data}}/LeukemiaAttri/',
+            subset='HCM_100x_C2',
+            split='train',
+            metainfo=dict(preset='leukemia'),
+            pipeline=[
+                dict(type='mmleuk.LoadImage'),
+                dict(type='mmleuk.LoadCellAnnotations'),
+            ]),
+        pipeline=[
+            dict(type='mmleuk.Mosaic', img_scale=(640, 640), pad_val=114.0),
+            dict(type='mmleuk.RandomAffine', border=(-320, -320)),
+            dict(type='mmleuk.HSVJitter'),
+            dict(type='RandomFlip', prob=0.5),
+            dict(type='mmleuk.PackCells'),
+        ]))
+val_dataloader = dict(
+    batch_size=8,
+    num_workers=2,
+    persistent_workers=True,
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='mmleuk.LeukemiaAttriDataset',
+        test_mode=True,
+        data_root='{{$MMLEUK_DATA:data}}/LeukemiaAttri/',
+        subset='HCM_100x_C2',
+        split='test',
+        metainfo=dict(preset='leukemia'),
+        annotation='complete',
+        pipeline=[
+            dict(type='mmleuk.LoadImage'),
+            dict(type='Resize', scale=(640, 640), keep_ratio=True),
+            dict(type='Pad', size=(640, 640), pad_val=dict(img=(114, 114, 114))),
+            dict(type='mmleuk.LoadCellAnnotations'),
+            dict(type='mmleuk.PackCells'),
+        ]))
+test_dataloader = val_dataloader
+val_evaluator = [
+    dict(type='mmleuk.CocoMetric', ann_file='{{$MMLEUK_DATA:data}}/LeukemiaAttri/HCM_100x_C2/Annotations/test.json', metric='bbox', classwise=True),
+]
+test_evaluator = val_evaluator

@@ -1,0 +1,15 @@
+"""YOLOv5l, release 6; the other sizes are deltas of it.
+
+Plain YOLOv5 takes every place without a box for background. Sparse annotations need ``bbox_head.truth='regions'``.
+"""
+
+model = dict(
+    type='SingleStageDetector',
+    data_preprocessor=dict(
+        type='DetDataPreprocessor', mean=[0.0, 0.0, 0.0], std=[255.0, 255.0, 255.0], bgr_to_rgb=True,
+        pad_size_divisor=32, pad_value=114),
+    backbone=dict(type='mmleuk.YOLOv5Backbone', deepen_factor=1.0, widen_factor=1.0),
+    neck=dict(type='mmleuk.YOLOv5PAFPN', in_channels=[256, 512, 1024], deepen_factor=1.0),
+    bbox_head=dict(type='mmleuk.YOLOv5Head', num_classes=80, in_channels=[256, 512, 1024], image_size=640),
+    test_cfg=dict(
+        multi_label=True, score_thr=0.001, nms_pre=30000, nms=dict(type='nms', iou_threshold=0.6), max_per_img=300))

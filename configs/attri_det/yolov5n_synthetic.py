@@ -1,0 +1,14 @@
+"""AttriDet: YOLOv5n on rendered films at 320 px, completely annotated: the upper bound of ``make compare``."""
+
+_base_ = '../yolov5/yolov5n_synthetic.py'
+
+model = dict(
+    _delete_=True,
+    type='mmleuk.AttriDet',
+    detector={{_base_.model}},
+    attri_head=dict(type='mmleuk.AttriHead', attributes='leukemia'),
+    feature_layers=('backbone.stage1', 'backbone.stage2'),
+    min_score=0.05)
+
+val_evaluator = _base_.val_evaluator + [dict(type='mmleuk.AttributeF1Metric')]
+test_evaluator = val_evaluator

@@ -1,0 +1,17 @@
+"""AttriDet: YOLOv5n on TXL-PBC's PBC images with WBCAtt's 11 attributes, 320 px.
+
+MMLEUK_DATA=... python tools/train.py configs/attri_det/yolov5n_wbcatt.py
+"""
+
+_base_ = '../yolov5/yolov5n_wbcatt.py'
+
+model = dict(
+    _delete_=True,
+    type='mmleuk.AttriDet',
+    detector={{_base_.model}},
+    attri_head=dict(type='mmleuk.AttriHead', attributes='wbcatt'),
+    feature_layers=('backbone.stage1', 'backbone.stage2'),
+    min_score=0.05)
+
+val_evaluator = _base_.val_evaluator + [dict(type='mmleuk.AttributeF1Metric')]
+test_evaluator = val_evaluator

@@ -1,0 +1,17 @@
+"""AttriDet: YOLOv5x on LeukemiaAttri, HCM_100x_C2 (LLD 5.1, Table 5: mAP@50-95 28.2; YOLOv5x alone 26.3).
+
+MMLEUK_DATA=... python tools/train.py configs/attri_det/yolov5x_leukemia-attri.py
+"""
+
+_base_ = '../yolov5/yolov5x_leukemia-attri.py'
+
+model = dict(
+    _delete_=True,
+    type='mmleuk.AttriDet',
+    detector={{_base_.model}},
+    attri_head=dict(type='mmleuk.AttriHead', attributes='leukemia'),
+    feature_layers=('backbone.stage1', 'backbone.stage2'),
+    min_score=0.05)
+
+val_evaluator = _base_.val_evaluator + [dict(type='mmleuk.AttributeF1Metric')]
+test_evaluator = val_evaluator

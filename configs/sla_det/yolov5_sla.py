@@ -1,0 +1,16 @@
+"""SLA-Det: YOLOv5x on Sparse-LeukemiaAttri (LLD 5.2, Table 8 last row: mAP@50-95 27.2, mAP@50 45.1).
+
+MMLEUK_DATA=... python tools/train.py configs/sla_det/yolov5_sla.py
+
+The authors start from a detector trained for 100 epochs on LeukemiaAttri: add
+``--cfg-options load_from=work_dirs/yolov5x_leukemia-attri/epoch_100.pth``.
+"""
+
+_base_ = ['../_base_/models/yolov5x.py', '../_base_/datasets/sparse_leukemia_attri_640.py', '../_base_/schedules/sla_det.py', '../_base_/default_runtime.py']
+
+model = dict(
+    type='mmleuk.SLADet',
+    bbox_head=dict(num_classes=14, truth='regions'),
+    selector=dict(type='mmleuk.PseudoLabelSelector', min_confidence=0.70, sure_confidence=0.95, max_entropy=0.26),
+    pseudo_weight=0.1,
+    loss_triplet=dict(type='mmleuk.TripletLoss', margin=0.05, reading='text', loss_weight=0.1))

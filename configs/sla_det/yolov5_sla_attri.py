@@ -1,0 +1,25 @@
+"""SLA-Det with attributes: YOLOv5x on Sparse-LeukemiaAttri (LLD 5.2, Table 9 last row: mAP@50-95 29.0).
+
+30 epochs, similarity in the first 10. The authors start from an AttriDet trained for 100 epochs on LeukemiaAttri: add
+``--cfg-options load_from=work_dirs/yolov5x_leukemia-attri/epoch_100.pth``.
+"""
+
+_base_ = './yolov5_sla.py'
+
+model = dict(
+    _delete_=True,
+    type='mmleuk.AttriDet',
+    detector={{_base_.model}},
+    attri_head=dict(type='mmleuk.AttriHead', attributes='leukemia'),
+    feature_layers=('backbone.stage1', 'backbone.stage2'),
+    min_score=0.05)
+
+train_cfg = dict(max_epochs=30)
+custom_hooks = [
+    dict(type='mmleuk.EpochSeedHook'),
+    dict(type='mmleuk.YOLOv5WarmupHook', final_factor=0.1, nominal_batch=64),
+    dict(type='mmleuk.YOLOv5EMAHook', decay=0.9999, tau=2000),
+    dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(1, None), triplet_epochs=(1, 10)),
+]
+val_evaluator = _base_.val_evaluator + [dict(type='mmleuk.AttributeF1Metric')]
+test_evaluator = val_evaluator

@@ -1,0 +1,17 @@
+"""The demo: SLA-Det with attributes, YOLOv5n on rendered films at 320 px, a fifth of each training film annotated.
+
+make demo, or: mmleuk data synthesize data/synthetic && python tools/train.py configs/sla_det/yolov5n_sla_synthetic.py
+"""
+
+_base_ = './yolov5n_sla_synthetic_detection.py'
+
+model = dict(
+    _delete_=True,
+    type='mmleuk.AttriDet',
+    detector={{_base_.model}},
+    attri_head=dict(type='mmleuk.AttriHead', attributes='leukemia'),
+    feature_layers=('backbone.stage1', 'backbone.stage2'),
+    min_score=0.05)
+
+val_evaluator = _base_.val_evaluator + [dict(type='mmleuk.AttributeF1Metric')]
+test_evaluator = val_evaluator

@@ -1,0 +1,20 @@
+"""SLA-Det: YOLOv5n on TXL-PBC at 320 px, a fifth of each training image annotated. 20 epochs on a CPU.
+
+MMLEUK_DATA=... python tools/train.py configs/sla_det/yolov5n_sla_txl-pbc.py
+"""
+
+_base_ = '../yolov5/yolov5n_txl-pbc.py'
+
+model = dict(
+    type='mmleuk.SLADet',
+    bbox_head=dict(truth='regions'),
+    selector=dict(type='mmleuk.PseudoLabelSelector', min_confidence=0.70, sure_confidence=0.95, max_entropy=0.26),
+    pseudo_weight=0.1,
+    loss_triplet=dict(type='mmleuk.TripletLoss', margin=0.05, reading='text', loss_weight=0.1))
+train_dataloader = dict(dataset=dict(dataset=dict(ann_file='annotations/train_sparse.json', annotation='sparse')))
+custom_hooks = [
+    dict(type='mmleuk.EpochSeedHook'),
+    dict(type='mmleuk.YOLOv5WarmupHook', warmup_epochs=2.0, nominal_batch=None),
+    dict(type='mmleuk.YOLOv5EMAHook', decay=0.9999, tau=2000),
+    dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(4, None), triplet_epochs=(4, 16)),
+]

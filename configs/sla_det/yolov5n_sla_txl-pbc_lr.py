@@ -1,0 +1,5 @@
+"""Ablation: labelled-region loss alone (LLD Table 8, first row). YOLOv5n, TXL-PBC."""
+
+_base_ = './yolov5n_sla_txl-pbc.py'
+
+model = dict(pseudo_weight=0.0, loss_triplet=None, selector=None)

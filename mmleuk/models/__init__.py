@@ -1,0 +1,5 @@
+"""Data samples -> losses and predictions: backbones, necks, heads, detectors, losses."""
+
+from mmleuk.models import backbones, dense_heads, detectors, losses, necks, roi_heads, task_modules
+
+__all__ = ['backbones', 'dense_heads', 'detectors', 'losses', 'necks', 'roi_heads', 'task_modules']

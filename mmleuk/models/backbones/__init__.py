@@ -1,0 +1,5 @@
+"""Backbones."""
+
+from mmleuk.models.backbones.yolov5 import YOLOv5Backbone
+
+__all__ = ['YOLOv5Backbone']

@@ -1,0 +1,207 @@
+"""YOLOv5's head: raw outputs, losses where truth is known, predictions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
+from mmdet.models.utils import filter_scores_and_topk
+from mmdet.utils import InstanceList
+from mmengine.config import ConfigDict
+from mmengine.dist import get_world_size
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from mmleuk.errors import UserError
+from mmleuk.models.task_modules.yolov5_assigner import (
+    BatchCells, LevelAssignment, assign_level, location_centres, locations_in_regions)
+from mmleuk.models.losses.yolov5_loss import LossParts, decode_boxes, level_losses, sum_levels
+from mmleuk.registry import MODELS
+
+ANCHORS = (((10, 13), (16, 30), (33, 23)), ((30, 61), (62, 45), (59, 119)), ((116, 90), (156, 198), (373, 326)))
+"""Anchors of release 6 for strides 8, 16 and 32: width and height in pixels at 640."""
+
+Truth = Literal['everywhere', 'regions', 'regions_strict']
+
+
+@MODELS.register_module()
+class YOLOv5Head(BaseDenseHead):
+    """Head of YOLOv5, release 6.
+
+    Args:
+        num_classes: C.
+        in_channels: channels of the neck's maps.
+        strides: pixels per grid unit of each level.
+        anchors: per level, (width, height) in pixels.
+        truth: where the annotation is trusted. 'everywhere': plain YOLOv5, a place without a box is background.
+            'regions': LLD's Eq. 4 as its text means it; background counts only inside the annotated regions, predictions
+            assigned to a labelled cell count wherever they lie. 'regions_strict': Eq. 4 to the letter; predictions
+            outside the regions never count, not even a labelled cell's.
+        image_size: training size in pixels; objectness gain scales with (image_size / 640)^2.
+        gain_box, gain_objectness, gain_class: gains before the scaling with levels, classes and image size.
+        objectness_balance: weight of each level's objectness.
+        max_ratio: anchor ratio threshold.
+        test_cfg: score_thr, nms_pre, nms, max_per_img, multi_label.
+
+    Losses are multiplied by the total batch size, as YOLOv5 does (its learning rate is meant for that).
+    Source: the published architecture and hyper-parameters of YOLOv5, release 6.
+    """
+
+    def __init__(self, *, num_classes: int, in_channels: Sequence[int], strides: Sequence[int] = (8, 16, 32),
+                 anchors: Sequence[Sequence[Sequence[float]]] = ANCHORS, truth: Truth = 'everywhere',
+                 image_size: int = 640, gain_box: float = 0.05, gain_objectness: float = 1.0,
+                 gain_class: float = 0.5, objectness_balance: Sequence[float] = (4.0, 1.0, 0.4),
+                 max_ratio: float = 4.0, train_cfg: dict | None = None, test_cfg: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg=init_cfg)
+        if truth not in ('everywhere', 'regions', 'regions_strict'):
+            raise UserError(f"YOLOv5Head.truth is 'everywhere', 'regions' or 'regions_strict', got {truth!r}")
+        if not len(in_channels) == len(strides) == len(anchors) == len(objectness_balance):
+            raise UserError('YOLOv5Head: in_channels, strides, anchors and objectness_balance differ in length: '
+                            f'{len(in_channels)}, {len(strides)}, {len(anchors)}, {len(objectness_balance)}')
+        self.num_classes = num_classes
+        self.strides = tuple(strides)
+        self.truth: Truth = truth
+        self.image_size = image_size
+        self.objectness_balance = tuple(objectness_balance)
+        self.max_ratio = max_ratio
+        self.train_cfg = train_cfg
+        self.test_cfg = ConfigDict(test_cfg or {})
+        self.gain_box = gain_box * 3 / len(strides)
+        self.gain_class = gain_class * num_classes / 80 * 3 / len(strides)
+        self.gain_objectness = gain_objectness * (image_size / 640) ** 2 * 3 / len(strides)
+        self.register_buffer('anchors', torch.tensor(anchors, dtype=torch.float32), persistent=False)
+        self.num_anchors = len(anchors[0])
+        self.convs = nn.ModuleList(
+            nn.Conv2d(channels, self.num_anchors * (5 + num_classes), 1) for channels in in_channels)
+
+    def init_weights(self) -> None:
+        """Start with about 8 objects per 640 px image and 0.6 / C per class, YOLOv5's bias initialisation."""
+        super().init_weights()
+        for conv, stride in zip(self.convs, self.strides):
+            with torch.no_grad():
+                bias = conv.bias.view(self.num_anchors, -1)
+                bias[:, 4] = math.log(8 / (640 / stride) ** 2)
+                bias[:, 5:] = math.log(0.6 / (self.num_classes - 0.99999))
+
+    def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor]]:
+        """Maps (B, C_l, H_l, W_l) -> one list of raw outputs (B, A * (5 + C), H_l, W_l).
+
+        Channels are anchor by anchor: x, y, width, height, objectness, classes.
+        """
+        return ([conv(feat) for conv, feat in zip(self.convs, feats)],)
+
+    def per_anchor(self, outputs: Sequence[Tensor]) -> list[Tensor]:
+        """Raw outputs as float32 (B, A, H, W, 5 + C) views."""
+        return [out.float().unflatten(1, (self.num_anchors, -1)).permute(0, 1, 3, 4, 2) for out in outputs]
+
+    # ------------------------------------------------------------------ losses
+
+    def loss_by_feat(self, outputs: Sequence[Tensor], batch_gt_instances: InstanceList, batch_img_metas: list[dict],
+                     batch_gt_instances_ignore: InstanceList | None = None) -> dict[str, Tensor]:
+        """Losses on the annotation: ``loss_bbox``, ``loss_obj`` and ``loss_cls``, scalars.
+
+        Args:
+            outputs: as of :meth:`forward`.
+            batch_gt_instances: ``bboxes`` (N, 4) and ``labels`` (N,) in input pixels.
+            batch_img_metas: with ``annotated_regions`` (R, 4) where ``truth`` isn't 'everywhere'.
+            batch_gt_instances_ignore: crowds; places under their boxes are no background.
+        """
+        logits = self.per_anchor(outputs)
+        assigned = self.assign(BatchCells.from_instances(batch_gt_instances), logits)
+        background = self.known_background(logits, batch_img_metas, batch_gt_instances_ignore)
+        if self.truth == 'regions_strict':
+            assigned = [a.keep(known[a.image, a.row, a.column]) for a, known in zip(assigned, background)]
+        return self.weigh(self.sum_losses(logits, assigned, background), batch_size=len(batch_img_metas))
+
+    def assign(self, cells: BatchCells, logits: Sequence[Tensor]) -> list[LevelAssignment]:
+        """Assign cells to the predictions of every level."""
+        return [assign_level(cells, anchors, stride, tuple(level.shape[2:4]), self.max_ratio)
+                for anchors, stride, level in zip(self.anchors, self.strides, logits)]
+
+    def sum_losses(self, logits: Sequence[Tensor], assigned: Sequence[LevelAssignment],
+                   background: Sequence[Tensor | None]) -> LossParts:
+        """Losses over all levels, before gains."""
+        parts = [level_losses(*level) for level in zip(logits, assigned, background)]
+        return sum_levels(parts, self.objectness_balance)
+
+    def weigh(self, parts: LossParts, batch_size: int) -> dict[str, Tensor]:
+        """Gains times total batch size, under the names that the logs show."""
+        total = batch_size * get_world_size()
+        return dict(loss_bbox=parts.box * self.gain_box * total, loss_obj=parts.objectness * self.gain_objectness * total,
+                    loss_cls=parts.classes * self.gain_class * total)
+
+    def known_background(self, logits: Sequence[Tensor], batch_img_metas: list[dict],
+                         ignored: InstanceList | None) -> list[Tensor | None]:
+        """Per level (B, H, W) bool, where 'no cell here' may be learnt; None for everywhere."""
+        grids = [(tuple(level.shape[2:4]), stride) for level, stride in zip(logits, self.strides)]
+        crowds = [i.bboxes for i in ignored] if ignored is not None and any(len(i) for i in ignored) else None
+        if self.truth == 'everywhere':
+            if crowds is None:
+                return [None] * len(grids)
+            return [~locations_in_regions(crowds, hw, stride) for hw, stride in grids]
+        regions = regions_of(batch_img_metas, logits[0])
+        known = [locations_in_regions(regions, hw, stride) for hw, stride in grids]
+        if crowds is None:
+            return known
+        return [k & ~locations_in_regions(crowds, hw, stride) for k, (hw, stride) in zip(known, grids)]
+
+    # ------------------------------------------------------------- predictions
+
+    def decode(self, outputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Boxes (B, P, 4) xyxy in input pixels and probabilities (B, P, 1 + C): objectness, then classes.
+
+        P runs over levels, then anchors, rows and columns.
+        """
+        boxes, scores = [], []
+        for level, anchors, stride in zip(self.per_anchor(outputs), self.anchors, self.strides):
+            grid = location_centres(tuple(level.shape[2:4]), stride, level.device) / stride - 0.5
+            cxcywh = decode_boxes(level[..., :4], (anchors / stride)[None, :, None, None])
+            centre, half = cxcywh[..., :2] + grid, cxcywh[..., 2:] / 2
+            boxes.append((torch.cat([centre - half, centre + half], -1) * stride).flatten(1, 3))
+            scores.append(level[..., 4:].sigmoid().flatten(1, 3))
+        return torch.cat(boxes, 1), torch.cat(scores, 1)
+
+    def predict_by_feat(self, outputs: Sequence[Tensor], batch_img_metas: list[dict], cfg: ConfigDict | None = None,
+                        rescale: bool = False, with_nms: bool = True) -> InstanceList:
+        """Detections per image: ``bboxes`` (N, 4) xyxy, ``scores`` (N,) and ``labels`` (N,).
+
+        A score is objectness times class probability. With ``rescale`` boxes are in pixels of the original image.
+        """
+        cfg = self.test_cfg if cfg is None else cfg
+        results = []
+        for boxes, scores, meta in zip(*self.decode(outputs), batch_img_metas):
+            detections = self._detections(boxes, scores[:, :1], scores[:, 1:], cfg)
+            height, width = meta['img_shape'][:2]
+            detections.bboxes[:, 0::2].clamp_(0, width)
+            detections.bboxes[:, 1::2].clamp_(0, height)
+            results.append(self._bbox_post_process(detections, cfg, rescale, with_nms, meta))
+        return results
+
+    @staticmethod
+    def _detections(boxes: Tensor, objectness: Tensor, classes: Tensor, cfg: ConfigDict) -> InstanceData:
+        if cfg.get('multi_label', True):
+            scores, labels, index, _ = filter_scores_and_topk(objectness * classes, cfg.score_thr, cfg.nms_pre)
+            return InstanceData(scores=scores, labels=labels, bboxes=boxes[index])
+        best, label = classes.max(1, keepdim=True)
+        scores, _, index, found = filter_scores_and_topk(
+            objectness * best, cfg.score_thr, cfg.nms_pre, results=dict(label=label[:, 0]))
+        return InstanceData(scores=scores, labels=found['label'], bboxes=boxes[index])
+
+
+def regions_of(batch_img_metas: Sequence[dict], like: Tensor) -> list[Tensor]:
+    """Annotated regions (R, 4) of every image, on the device of ``like``.
+
+    Raises:
+        UserError: a sample carries none; an unknown region is never taken for the whole image.
+    """
+    regions = []
+    for meta in batch_img_metas:
+        if 'annotated_regions' not in meta:
+            raise UserError(f"{meta.get('img_path', 'an image')}: the sample carries no annotated_regions; end the training "
+                            "pipeline with mmleuk.PackCells and load with mmleuk.LoadCellAnnotations")
+        regions.append(torch.as_tensor(meta['annotated_regions'], dtype=torch.float32, device=like.device).reshape(-1, 4))
+    return regions

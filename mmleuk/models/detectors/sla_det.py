@@ -1,0 +1,149 @@
+"""SLA-Det: a detector trained on sparsely annotated images (LLD 4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from mmcv.ops import RoIAlign
+from mmdet.models.detectors import SingleStageDetector
+from mmdet.models.utils import unpack_gt_instances
+from mmdet.structures import SampleList
+from mmdet.structures.bbox import bbox2roi
+from torch import Tensor, nn
+
+from mmleuk.errors import UserError
+from mmleuk.models.dense_heads.yolov5_head import YOLOv5Head, regions_of
+from mmleuk.models.task_modules.yolov5_assigner import BatchCells, location_centres
+from mmleuk.models.losses.yolov5_loss import decode_boxes
+from mmleuk.models.task_modules.pseudo_labels import Candidates, Selection
+from mmleuk.registry import MODELS, TASK_UTILS
+
+
+@dataclass
+class Activity:
+    """Which terms are active; :class:`mmleuk.PseudoLabelHook` switches them by epoch."""
+
+    pseudo: bool = False
+    triplet: bool = False
+
+
+class RoIFeatures(nn.Module):
+    """Features of boxes from the neck's first levels, one vector per box (LLD Eq. 2).
+
+    Args:
+        strides: pixels per grid unit of the levels used, from the first on.
+        output_size: bins per side.
+    """
+
+    def __init__(self, strides: Sequence[int] = (8, 16), output_size: int = 7) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            RoIAlign(output_size, spatial_scale=1 / stride, sampling_ratio=1) for stride in strides)
+
+    def forward(self, feats: Sequence[Tensor], boxes_per_image: list[Tensor]) -> Tensor:
+        """Maps (B, C_l, H_l, W_l) and per image (N_b, 4) xyxy -> (sum of N_b, D), image by image."""
+        rois = bbox2roi(boxes_per_image)
+        return torch.cat([layer(feat.float(), rois).flatten(1) for layer, feat in zip(self.layers, feats)], 1)
+
+
+@MODELS.register_module()
+class SLADet(SingleStageDetector):
+    """Single-stage detector with SLA-Det's terms: labelled regions, pseudo-labels, similarity.
+
+    Each term switches on by config alone: L_LR by the head's ``truth='regions'`` (Eq. 4), L_PL by ``pseudo_weight`` > 0
+    (Eq. 7), L_Tri by ``loss_triplet`` (Eq. 11). When they run is up to :class:`mmleuk.PseudoLabelHook`.
+
+    Args:
+        selector: config of a :class:`mmleuk.PseudoLabelSelector`; needed by the pseudo-label and similarity terms.
+        pseudo_weight: gain of L_PL, 0.1 in the paper (5.2); 0 switches it off.
+        loss_triplet: config of a :class:`mmleuk.TripletLoss`; None switches L_Tri off.
+        roi_features: arguments of :class:`RoIFeatures`.
+        others: as of mmdet's SingleStageDetector; ``bbox_head`` is a :class:`mmleuk.YOLOv5Head`.
+
+    Source: LLD 4.3 and 5.2, Eq. 4 to 12.
+    """
+
+    def __init__(self, *, selector: dict | None = None, pseudo_weight: float = 0.0, loss_triplet: dict | None = None,
+                 roi_features: dict | None = None, **kwargs) -> None:
+        super().__init__(**kwargs)
+        if (pseudo_weight or loss_triplet) and selector is None:
+            raise UserError('SLADet: pseudo_weight and loss_triplet need selector=dict(type="mmleuk.PseudoLabelSelector")')
+        self.selector = TASK_UTILS.build(selector) if selector else None
+        self.pseudo_weight = pseudo_weight
+        self.loss_triplet = MODELS.build(loss_triplet) if loss_triplet else None
+        self.roi_features = RoIFeatures(**(roi_features or {})) if loss_triplet else None
+        self.activity = Activity()
+        self.last_selection: Selection | None = None
+        # The smallest cell of the training set, in square input pixels; the hook measures it at the start.
+        self.min_cell_area = 0.0
+
+    def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
+        """Losses of a batch of images (B, 3, H, W): the head's own, then those of the active terms."""
+        feats = self.extract_feat(batch_inputs)
+        outputs = self.bbox_head(feats)[0]
+        instances, ignored, metas = unpack_gt_instances(batch_data_samples)
+        losses = self.bbox_head.loss_by_feat(outputs, instances, metas, ignored)
+        if self.activity.pseudo or self.activity.triplet:
+            logits = self.bbox_head.per_anchor(outputs)
+            cells = BatchCells.from_instances(instances)
+            selection = self.select(logits, cells, regions_of(metas, logits[0]))
+            if self.activity.pseudo and self.pseudo_weight:
+                losses.update(self.pseudo_losses(logits, selection.kept, len(metas)))
+            if self.activity.triplet and self.loss_triplet is not None:
+                losses['loss_triplet'] = self.similarity_loss(feats, selection.unsure, instances, len(metas))
+            self.last_selection = selection
+        return losses
+
+    @torch.no_grad()
+    def select(self, logits: Sequence[Tensor], cells: BatchCells, regions: Sequence[Tensor]) -> Selection:
+        """Pseudo-labels and unsure predictions of the batch, from the model's own predictions."""
+        raw = confident_predictions(self.bbox_head, logits, self.selector.candidate_confidence)
+        return self.selector.select(self.selector.candidates(raw, regions, cells), self.min_cell_area)
+
+    def pseudo_losses(self, logits: Sequence[Tensor], pseudo: Candidates, batch_size: int) -> dict[str, Tensor]:
+        """L_PL (Eq. 7): they say where a cell is, never where none is, so no background takes part."""
+        centre = (pseudo.boxes[:, :2] + pseudo.boxes[:, 2:]) / 2
+        boxes = torch.cat([centre, pseudo.boxes[:, 2:] - pseudo.boxes[:, :2]], 1)
+        cells = BatchCells(image=pseudo.image, label=pseudo.labels, boxes=boxes)
+        nowhere = [torch.zeros_like(level[:, 0, ..., 0], dtype=torch.bool) for level in logits]
+        parts = self.bbox_head.sum_losses(logits, self.bbox_head.assign(cells, logits), nowhere)
+        weighed = self.bbox_head.weigh(parts, batch_size)
+        return {name.replace('loss_', 'loss_pseudo_'): self.pseudo_weight * value for name, value in weighed.items()}
+
+    def similarity_loss(self, feats: Sequence[Tensor], unsure: Candidates, instances: list, batch_size: int) -> Tensor:
+        """L_Tri (Eq. 8 to 11) between unsure predictions and the batch's labelled cells."""
+        if not len(unsure.image):
+            return feats[0].sum() * 0
+        order = unsure.image.argsort(stable=True)
+        unsure = unsure.keep(order)
+        per_image = [unsure.boxes[unsure.image == index] for index in range(batch_size)]
+        features = self.roi_features(feats, per_image)
+        cell_features = self.roi_features(feats, [i.bboxes for i in instances])
+        return self.loss_triplet(features, unsure.labels, cell_features, torch.cat([i.labels for i in instances]))
+
+
+def confident_predictions(head: YOLOv5Head, logits: Sequence[Tensor], min_confidence: float) -> Candidates:
+    """Predictions of at least ``min_confidence``, decoded alone.
+
+    Objectness bounds confidence from above, so one comparison over the grid finds the few that need decoding: the
+    cost hardly depends on how much the model believes.
+
+    Args:
+        logits: per level (B, A, H, W, 5 + C).
+    """
+    found = []
+    threshold = torch.logit(torch.tensor(min_confidence)).item()
+    for level, anchors, stride in zip(logits, head.anchors, head.strides):
+        image, anchor, row, column = (level[..., 4] >= threshold).nonzero(as_tuple=True)
+        rows = level[image, anchor, row, column]
+        cxcywh = decode_boxes(rows[:, :4], anchors[anchor] / stride)
+        corner = location_centres(tuple(level.shape[2:4]), stride, level.device)[row, column] / stride - 0.5
+        centre, half = cxcywh[:, :2] + corner, cxcywh[:, 2:] / 2
+        boxes = torch.cat([centre - half, centre + half], 1) * stride
+        probabilities = rows[:, 5:].sigmoid()
+        found.append(Candidates(image=image, boxes=boxes, probabilities=probabilities,
+                                confidence=probabilities.amax(1) * rows[:, 4].sigmoid()))
+    merged = Candidates(**{name: torch.cat([getattr(f, name) for f in found]) for name in vars(found[0])})
+    return merged.keep(merged.confidence >= min_confidence)

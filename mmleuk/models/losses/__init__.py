@@ -1,0 +1,6 @@
+"""Losses."""
+
+from mmleuk.models.losses.asymmetric_loss import AsymmetricLoss
+from mmleuk.models.losses.triplet_loss import TripletLoss
+
+__all__ = ['AsymmetricLoss', 'TripletLoss']

@@ -1,0 +1,72 @@
+"""YOLOv5's three losses over its levels, restricted to the places where truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
+
+from mmleuk.models.task_modules.yolov5_assigner import LevelAssignment
+from mmleuk.models.losses.box_iou import complete_iou
+
+
+@dataclass(frozen=True)
+class LossParts:
+    """Box, objectness and class loss, each a scalar before gains, summed over levels."""
+
+    box: Tensor
+    objectness: Tensor
+    classes: Tensor
+
+
+def decode_boxes(logits: Tensor, anchor_size: Tensor) -> Tensor:
+    """Centre and size in grid units from raw outputs (K, 4) and anchors (K, 2) in grid units.
+
+    The centre moves from -0.5 to 1.5 around the grid cell's corner, the size from 0 to 4 anchors.
+    """
+    unit = logits.sigmoid()
+    return torch.cat([unit[..., :2] * 2 - 0.5, (unit[..., 2:] * 2) ** 2 * anchor_size], -1)
+
+
+def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor | None) -> LossParts:
+    """Losses of one level.
+
+    Args:
+        logits: (B, A, H, W, 5 + C) raw outputs: box 4, objectness, classes.
+        assigned: the predictions that learn a cell; they count wherever they lie.
+        background: (B, H, W) bool, the places where 'no cell here' is known; None means everywhere. The objectness
+            mean runs over known places and assigned predictions alone.
+
+    Returns:
+        Means over this level's counted entries; 0 (with a gradient path) where nothing counts.
+    """
+    where = (assigned.image, assigned.anchor, assigned.row, assigned.column)
+    objectness = logits[..., 4]
+    target = torch.zeros_like(objectness)
+    box = classes = objectness.sum() * 0
+    num_classes = logits.shape[-1] - 5
+    if len(assigned.label):
+        predicted = logits[where]
+        iou = complete_iou(decode_boxes(predicted[:, :4], assigned.anchor_size), assigned.boxes)
+        box = (1 - iou).mean()
+        target[where] = iou.detach().clamp(0).to(target.dtype)
+        if num_classes > 1:
+            labels = one_hot(assigned.label, num_classes).to(predicted.dtype)
+            classes = binary_cross_entropy_with_logits(predicted[:, 5:], labels)
+    if background is None:
+        return LossParts(box, binary_cross_entropy_with_logits(objectness, target), classes)
+    counted = background[:, None].expand_as(objectness).clone()
+    counted[where] = True
+    terms = binary_cross_entropy_with_logits(objectness[counted], target[counted], reduction='sum')
+    return LossParts(box, terms / counted.sum().clamp(min=1), classes)
+
+
+def sum_levels(parts: Sequence[LossParts], balance: Sequence[float]) -> LossParts:
+    """Sum over levels; ``balance`` weighs each level's objectness (release 6: 4, 1, 0.4 from stride 8 on)."""
+    return LossParts(
+        box=torch.stack([p.box for p in parts]).sum(),
+        objectness=torch.stack([p.objectness * b for p, b in zip(parts, balance)]).sum(),
+        classes=torch.stack([p.classes for p in parts]).sum())

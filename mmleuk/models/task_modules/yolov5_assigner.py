@@ -1,0 +1,132 @@
+"""Which predictions of a YOLOv5 level learn which cell.
+
+Legend: B images, T cells in the batch, A anchors of a level, H x W its grid, K assignments, R regions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmleuk.structures.regions import points_in_regions
+
+
+@dataclass(frozen=True)
+class BatchCells:
+    """Cells of a batch.
+
+    Attributes:
+        image: (T,) int64, index of the image in the batch.
+        label: (T,) int64.
+        boxes: (T, 4) float, centre and size in pixels.
+    """
+
+    image: Tensor
+    label: Tensor
+    boxes: Tensor
+
+    @classmethod
+    def from_instances(cls, instances: Sequence[InstanceData]) -> BatchCells:
+        """Collect ``bboxes`` (N, 4, xyxy) and ``labels`` (N,) of every image."""
+        image = torch.cat([i.labels.new_full((len(i.labels),), b) for b, i in enumerate(instances)])
+        xyxy = torch.cat([i.bboxes for i in instances])
+        boxes = torch.cat([(xyxy[:, :2] + xyxy[:, 2:]) / 2, xyxy[:, 2:] - xyxy[:, :2]], 1)
+        return cls(image=image, label=torch.cat([i.labels for i in instances]), boxes=boxes)
+
+
+@dataclass(frozen=True)
+class LevelAssignment:
+    """Predictions of one level that learn a cell; a prediction may learn several, a cell be learnt by many.
+
+    Attributes:
+        image, anchor, row, column: (K,) int64, where the prediction stands in (B, A, H, W).
+        label: (K,) int64.
+        boxes: (K, 4) float, in grid units: centre relative to the grid cell's corner, and size.
+        anchor_size: (K, 2) float, width and height of the anchor in grid units.
+    """
+
+    image: Tensor
+    anchor: Tensor
+    row: Tensor
+    column: Tensor
+    label: Tensor
+    boxes: Tensor
+    anchor_size: Tensor
+
+    def keep(self, mask: Tensor) -> LevelAssignment:
+        """The assignments at which ``mask`` (K,) holds."""
+        return LevelAssignment(**{name: value[mask] for name, value in vars(self).items()})
+
+
+def neighbour_shifts(centre: Tensor, grid_wh: Tensor, reach: float = 0.5) -> tuple[Tensor, Tensor]:
+    """Grid cells that share a cell centre with its own one: the nearer horizontal and the nearer vertical neighbour.
+
+    Args:
+        centre: (K, 2) in grid units.
+        grid_wh: (2,) size of the grid; neighbours outside it don't count.
+        reach: how near, in grid units.
+
+    Returns:
+        index (K',) into the rows of ``centre`` and shift (K', 2) to subtract before flooring; first all
+        own cells, then left, upper, right and lower neighbours.
+    """
+    from_end = grid_wh - centre
+    near_start = (centre % 1 < reach) & (centre > 1)
+    near_end = (from_end % 1 < reach) & (from_end > 1)
+    chosen = torch.cat([torch.ones_like(near_start[:, :1]), near_start, near_end], 1).T
+    shifts = reach * centre.new_tensor([[0, 0], [1, 0], [0, 1], [-1, 0], [0, -1]])
+    direction, index = chosen.nonzero(as_tuple=True)
+    return index, shifts[direction]
+
+
+def assign_level(cells: BatchCells, anchors_px: Tensor, stride: int, grid_hw: tuple[int, int],
+                 max_ratio: float = 4.0) -> LevelAssignment:
+    """YOLOv5's assignment: every anchor of a similar shape, at the centre's grid cell and its two nearest neighbours.
+
+    Args:
+        cells: the batch's cells.
+        anchors_px: (A, 2) width and height in pixels.
+        stride: pixels per grid unit.
+        grid_hw: (H, W).
+        max_ratio: an anchor fits when neither side differs by more than this factor ('anchor ratio threshold').
+
+    Source: YOLOv5, release 6 (facts of its published method).
+    """
+    anchors = anchors_px / stride
+    boxes = cells.boxes / stride
+    ratio = boxes[None, :, 2:] / anchors[:, None]
+    fits = torch.maximum(ratio, 1 / ratio).amax(2) < max_ratio
+    anchor, cell = fits.nonzero(as_tuple=True)
+    grid_wh = boxes.new_tensor([grid_hw[1], grid_hw[0]])
+    index, shift = neighbour_shifts(boxes[cell, :2], grid_wh)
+    anchor, cell = anchor[index], cell[index]
+    corner = (boxes[cell, :2] - shift).long()
+    column, row = corner[:, 0].clamp(0, grid_hw[1] - 1), corner[:, 1].clamp(0, grid_hw[0] - 1)
+    relative = torch.cat([boxes[cell, :2] - torch.stack([column, row], 1), boxes[cell, 2:]], 1)
+    return LevelAssignment(image=cells.image[cell], anchor=anchor, row=row, column=column, label=cells.label[cell],
+                           boxes=relative, anchor_size=anchors[anchor])
+
+
+def location_centres(grid_hw: tuple[int, int], stride: int, device: torch.device) -> Tensor:
+    """Centres of a level's grid cells in pixels, (H, W, 2) as x, y."""
+    rows = torch.arange(grid_hw[0], device=device)
+    columns = torch.arange(grid_hw[1], device=device)
+    y, x = torch.meshgrid(rows, columns, indexing='ij')
+    return (torch.stack([x, y], -1) + 0.5) * stride
+
+
+def locations_in_regions(regions: Sequence[Tensor], grid_hw: tuple[int, int], stride: int) -> Tensor:
+    """Which grid cells of a level have their centre in a region of their image.
+
+    Args:
+        regions: per image (R, 4) xyxy in pixels (R may be 0 and differ).
+
+    Returns:
+        (B, H, W) bool, on the device of ``regions``.
+    """
+    centres = location_centres(grid_hw, stride, regions[0].device)
+    return torch.stack([points_in_regions(centres, region) for region in regions])
