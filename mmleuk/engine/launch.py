@@ -46,7 +46,7 @@ def _guarded(run: Callable[[argparse.Namespace], object], args: argparse.Namespa
     try:
         run(args)
     except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
+        sys.stderr.write(f'error: {error}\n')
         return 2
     return 0
 

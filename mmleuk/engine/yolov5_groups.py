@@ -16,7 +16,7 @@ _NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class YOLOv5OptimWrapperConstructor:
-    """Split parameters into ``bias``, ``norm`` and ``decay`` groups; only the last has weight decay.
+    """Split parameters into ``decay``, ``norm`` and ``bias`` groups; only the first has weight decay.
 
     ``bias`` holds every bias (of norm layers too), ``norm`` the weights of normalisation layers, ``decay`` all
     others (convolutions, linear layers, bare parameters). Groups carry their name: ``YOLOv5WarmupHook`` warms biases
@@ -53,8 +53,8 @@ class YOLOv5OptimWrapperConstructor:
 
 
 def yolov5_param_groups(model: nn.Module) -> list[dict]:
-    """Return ``[{name, params, (weight_decay)}]`` for 'bias', 'norm', 'decay'; each parameter once, frozen ones never."""
-    groups: dict[str, list[nn.Parameter]] = {'bias': [], 'norm': [], 'decay': []}
+    """Return ``[{name, params, (weight_decay)}]`` for 'decay', 'norm', 'bias'; each parameter once, frozen ones never."""
+    groups: dict[str, list[nn.Parameter]] = {'decay': [], 'norm': [], 'bias': []}
     seen: set[int] = set()
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
@@ -63,8 +63,8 @@ def yolov5_param_groups(model: nn.Module) -> list[dict]:
             seen.add(id(parameter))
             kind = 'bias' if name == 'bias' else 'norm' if isinstance(module, _NORMS) else 'decay'
             groups[kind].append(parameter)
-    return [
-        {'name': 'bias', 'params': groups['bias'], 'weight_decay': 0.0},
-        {'name': 'norm', 'params': groups['norm'], 'weight_decay': 0.0},
+    return [  # 'decay' first: mmengine logs the first group's learning rate
         {'name': 'decay', 'params': groups['decay']},
+        {'name': 'norm', 'params': groups['norm'], 'weight_decay': 0.0},
+        {'name': 'bias', 'params': groups['bias'], 'weight_decay': 0.0},
     ]

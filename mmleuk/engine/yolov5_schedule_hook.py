@@ -117,7 +117,7 @@ class YOLOv5WarmupHook(Hook):
         wrapper.accumulate = round(_between(1, self._accumulate_exact, done))
         wrapper.is_last_of_epoch = batch_idx + 1 == self._iters_per_epoch
         if wrapper.base_param_settings is not None:
-            wrapper.base_param_settings['lr'] = wrapper.optimizer.param_groups[-1]['lr']  # what the log shows
+            wrapper.base_param_settings['lr'] = wrapper.optimizer.param_groups[0]['lr']  # for the log
 
 
 def _between(start: float, end: float, done: float) -> float:
