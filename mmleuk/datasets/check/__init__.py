@@ -1,0 +1,8 @@
+"""Examining a config's data before training on it."""
+
+from mmleuk.datasets.check.cli import add_arguments, run
+from mmleuk.datasets.check.examine import Report, check_config, examine_config
+from mmleuk.datasets.check.findings import Finding
+from mmleuk.datasets.check.num_classes import check_num_classes
+
+__all__ = ['Finding', 'Report', 'add_arguments', 'check_config', 'check_num_classes', 'examine_config', 'run']

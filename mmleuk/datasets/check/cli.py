@@ -1,0 +1,55 @@
+"""``mmleuk data check``: examine a config's data before training on it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+from mmleuk.datasets.check.examine import examine_config
+from mmleuk.datasets.check.table import to_dict, to_text
+from mmleuk.datasets.files import write_json
+from mmleuk.errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--json', help='write findings and counts to this file, too')
+    parser.add_argument('--workers', type=int, default=2, help='threads that decode images')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override settings: key=value ...')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the report.
+
+    Returns:
+        0 without problems, 1 with.
+
+    Raises:
+        UserError: the config cannot be read or has no data.
+    """
+    if args.workers < 1:
+        raise UserError(f'--workers {args.workers}: at least one is needed')
+    report = examine_config(load_config(args.config, args.cfg_options), args.workers)
+    print(to_text(report))
+    if args.json:
+        write_json(args.json, to_dict(report))
+    return 1 if report.problems else 0
+
+
+def load_config(path: str, options: dict | None) -> Config:
+    """Config of a file with overrides.
+
+    Raises:
+        UserError: no such file, or not a config.
+    """
+    if not Path(path).is_file():
+        raise UserError(f'{path}: no such config file')
+    try:
+        cfg = Config.fromfile(path)
+    except (SyntaxError, OSError, ValueError, TypeError, KeyError, AttributeError, NameError) as error:
+        raise UserError(f'{path}: not a readable config ({error})') from error
+    cfg.merge_from_dict(options or {})
+    return cfg
