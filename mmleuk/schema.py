@@ -181,3 +181,22 @@ WBCATT_ATTRIBUTES = AttributeSchema.from_dict({
     'granularity': ['no', 'yes'],
 })
 """WBCAtt's 11 attributes (Tsutsui et al., NeurIPS 2023)."""
+
+SCHEMA_PRESETS: Mapping[str, AttributeSchema] = {'leukemia': LEUKEMIA_ATTRIBUTES, 'wbcatt': WBCATT_ATTRIBUTES}
+"""Schemas that a config may call by name."""
+
+
+def resolve_schema(spec: str | Mapping[str, object] | AttributeSchema) -> AttributeSchema:
+    """Schema from a preset's name, from :meth:`AttributeSchema.to_dict`'s form, or as it is.
+
+    >>> resolve_schema('leukemia').cardinalities
+    (2, 2, 2, 2, 2, 2)
+    """
+    if isinstance(spec, AttributeSchema):
+        return spec
+    if isinstance(spec, str):
+        if spec not in SCHEMA_PRESETS:
+            raise SchemaError(f'unknown attribute schema {spec!r}; known are {", ".join(SCHEMA_PRESETS)}, '
+                              'or give a dict {attribute: [value names]}')
+        return SCHEMA_PRESETS[spec]
+    return AttributeSchema.from_dict(spec)

@@ -1,0 +1,149 @@
+"""AttriDet: any MMDetection detector that also tells the attributes of its cells (LLD 4.2)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from mmdet.models.detectors import BaseDetector
+from mmdet.structures import DetDataSample, OptSampleList, SampleList
+from mmdet.structures.bbox import get_box_tensor, scale_boxes
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmleuk.errors import UserError
+from mmleuk.models.detectors.feature_taps import FeatureTaps, probe_features
+from mmleuk.registry import MODELS
+from mmleuk.schema import IGNORE
+
+
+@MODELS.register_module()
+class AttriDet(BaseDetector):
+    """Wraps a detector and looks at its boxes with an AttriHead.
+
+    The head's feature maps are captured while the detector runs its own forward, so nothing runs twice, the
+    detector's losses and boxes are exactly its own, and one-stage, two-stage and query-based detectors all work.
+
+    Args:
+        detector: config of any detector. Its ``data_preprocessor`` becomes this model's.
+        attri_head: config of a :class:`AttriHead`; ``in_channels`` and ``featmap_strides`` are measured on the
+            detector where they are left out.
+        feature_layers: submodules of the detector whose outputs the head gets, early ones: ``backbone.stage1`` and
+            ``backbone.stage2`` of YOLOv5, ``backbone.layer1`` and ``backbone.layer2`` of a ResNet, ``backbone[0]``
+            for the first output of a backbone.
+        loss_weight: factor of the head's loss (Eq. 3 has 1).
+        min_score: detections below it keep unknown attributes (IGNORE, probabilities 0). An evaluation with hundreds
+            of faint boxes per image would otherwise spend most of its time on them; mAP doesn't change.
+        on_ground_truth: in testing, add ``gt_attributes`` to every data sample that has ground-truth boxes: the
+            attributes predicted for these boxes, for :class:`AttributeF1Metric`'s mode ``gt_boxes``. They come from the
+            same forward pass, and detections stay as they are.
+        data_preprocessor: overrides the detector's.
+
+    Predictions carry ``attributes`` (N, A) int64 and ``attribute_probs`` (N, A, Vmax) float32 beside boxes, labels and
+    scores.
+    """
+
+    def __init__(self, detector: dict, attri_head: dict, feature_layers: Sequence[str], *, loss_weight: float = 1.0,
+                 min_score: float = 0.0, on_ground_truth: bool = False, data_preprocessor: dict | None = None,
+                 init_cfg: dict | list | None = None) -> None:
+        detector = copy.deepcopy(detector)
+        own = detector.pop('data_preprocessor', None)
+        super().__init__(data_preprocessor=data_preprocessor or own, init_cfg=init_cfg)
+        self.detector = MODELS.build(detector)
+        self.taps = FeatureTaps(self.detector, feature_layers)
+        self.attri_head = MODELS.build(self._with_measures(attri_head))
+        self.loss_weight, self.min_score, self.on_ground_truth = loss_weight, min_score, on_ground_truth
+
+    def _with_measures(self, attri_head: dict) -> dict:
+        if 'in_channels' in attri_head and 'featmap_strides' in attri_head:
+            return attri_head
+        channels, strides = probe_features(self.detector, self.taps)
+        return dict(in_channels=channels, featmap_strides=strides) | dict(attri_head)
+
+    def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
+        """The detector's own features of images (B, 3, H, W)."""
+        return self.detector.extract_feat(batch_inputs)
+
+    def _forward(self, batch_inputs: Tensor, batch_data_samples: OptSampleList = None) -> tuple:
+        """The detector's raw outputs for images (B, 3, H, W)."""
+        with self.taps.open():
+            return self.detector._forward(batch_inputs, batch_data_samples)
+
+    def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
+        """The detector's losses and ``loss_attributes``, on ground-truth boxes.
+
+        Args:
+            batch_inputs: (B, 3, H, W).
+            batch_data_samples: B samples; ``gt_instances`` with bboxes (N, 4) in input pixels and attributes (N, A).
+
+        Raises:
+            UserError: the samples carry no attributes, or not the schema's number of them.
+        """
+        boxes, attributes = [], []
+        for sample in batch_data_samples:
+            if 'attributes' not in sample.gt_instances:
+                raise UserError(f'{sample.get("img_path", "a training image")}: its cells carry no attributes; end the '
+                                'training pipeline with mmleuk.PackCells and take a data set with attributes')
+            boxes.append(clip_boxes(get_box_tensor(sample.gt_instances.bboxes), batch_inputs))
+            attributes.append(sample.gt_instances.attributes)
+        with self.taps.open():
+            losses = self.detector.loss(batch_inputs, batch_data_samples)
+            features = self.taps.take()
+        for name, value in self.attri_head.loss(features, boxes, attributes).items():
+            losses[name] = self.loss_weight * value
+        return losses
+
+    @torch.no_grad()
+    def predict(self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True) -> SampleList:
+        """The detector's predictions with the attributes of each box.
+
+        Args:
+            batch_inputs: (B, 3, H, W).
+            batch_data_samples: B samples; ground truth isn't needed.
+            rescale: give boxes in pixels of the original image instead of the input.
+        """
+        with self.taps.open():
+            samples = self.detector.predict(batch_inputs, batch_data_samples, rescale=rescale)
+            features = self.taps.take()
+        kept = [sample.pred_instances.scores >= self.min_score for sample in samples]
+        boxes = [_input_boxes(sample, sample.pred_instances.bboxes[keep], batch_inputs, rescale)
+                 for sample, keep in zip(samples, kept)]
+        for sample, keep, found in zip(samples, kept, self.attri_head.predict(features, boxes)):
+            _write_attributes(sample.pred_instances, keep, *found)
+        if self.on_ground_truth:
+            self._predict_on_ground_truth(batch_inputs, samples, features)
+        return samples
+
+    def _predict_on_ground_truth(self, batch_inputs: Tensor, samples: SampleList, features: Sequence[Tensor]) -> None:
+        """Add ``gt_attributes``, row for row with ``gt_instances``, to every sample of the batch."""
+        if not all('gt_instances' in sample and 'bboxes' in sample.gt_instances for sample in samples):
+            raise UserError('AttriDet: on_ground_truth needs ground-truth boxes; load annotations in the test pipeline '
+                            '(after Resize, as MMDetection does), or switch it off')
+        boxes = [_input_boxes(sample, get_box_tensor(sample.gt_instances.bboxes).to(batch_inputs), batch_inputs, True)
+                 for sample in samples]
+        for sample, (values, probabilities) in zip(samples, self.attri_head.predict(features, boxes)):
+            sample.gt_attributes = InstanceData(attributes=values, attribute_probs=probabilities)
+
+
+def clip_boxes(boxes_xyxy: Tensor, batch_inputs: Tensor) -> Tensor:
+    """Boxes (N, 4) cut at the borders of the inputs (B, C, H, W), with x2 >= x1 and y2 >= y1: RoIAlign needs that."""
+    height, width = batch_inputs.shape[-2:]
+    limits = boxes_xyxy.new_tensor([width, height])
+    low = boxes_xyxy[:, :2].clamp(min=0).minimum(limits)
+    return torch.cat([low, boxes_xyxy[:, 2:].minimum(limits).maximum(low)], 1)
+
+
+def _input_boxes(sample: DetDataSample, boxes_xyxy: Tensor, batch_inputs: Tensor, original: bool) -> Tensor:
+    """Boxes (N, 4) of one sample in input pixels; with ``original`` they come in pixels of the original image."""
+    if original:
+        boxes_xyxy = scale_boxes(boxes_xyxy, sample.scale_factor)
+    return clip_boxes(boxes_xyxy, batch_inputs)
+
+
+def _write_attributes(instances: InstanceData, keep: Tensor, values: Tensor, probabilities: Tensor) -> None:
+    """Give the K kept of N instances their values (K, A) and probabilities (K, A, V); the others stay unknown."""
+    attributes = values.new_full((len(keep), values.shape[1]), IGNORE)
+    attribute_probs = probabilities.new_zeros(len(keep), *probabilities.shape[1:])
+    attributes[keep], attribute_probs[keep] = values, probabilities
+    instances.attributes, instances.attribute_probs = attributes, attribute_probs
