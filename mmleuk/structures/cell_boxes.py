@@ -1,0 +1,240 @@
+"""Boxes that keep their attributes and their image's annotated regions.
+
+MMDetection's transforms drop, reorder, join and move boxes through the methods of their box type. Where a box type
+carries more than coordinates, everything that it carries stays in step with the labels without a transform knowing.
+
+Legend: N boxes, A attributes, R regions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import cv2
+import numpy as np
+import torch
+from mmdet.structures.bbox import HorizontalBoxes, register_box, register_box_converter
+from torch import Tensor
+
+from mmleuk.errors import UserError
+from mmleuk.schema import IGNORE
+from mmleuk.structures.inscribed import project_regions
+from mmleuk.structures.regions import clip_regions
+
+Data = Tensor | np.ndarray | Sequence
+
+
+def _refuse(name: str) -> Callable[..., NoReturn]:
+    def refuse(self: CellBoxes, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError(f'CellBoxes are always (N, 4) and know no {name}(); take boxes.tensor or '
+                        "boxes.convert_to('hbox') where attributes and regions are not needed")
+    refuse.__doc__ = f'Not for cells: {name} would part the boxes from their attributes.'
+    return refuse
+
+
+@register_box('cbox')
+class CellBoxes(HorizontalBoxes):
+    """Horizontal boxes with attributes per box and the annotated regions of their image.
+
+    Regions belong to the image, not to a box: they stay when boxes are selected, move when the image moves, and exist
+    without any box. They are replaced, never written into, so that copies may share them.
+
+    Args:
+        data: (N, 4) xyxy pixels.
+        dtype: of the boxes and regions.
+        device: of all three tensors.
+        clone: copy the data.
+        in_mode: 'xyxy' or 'cxcywh'.
+        attributes: (N, A) integers, IGNORE where unknown; None means A = 0.
+        regions: (R, 4) xyxy pixels; None means R = 0, nothing is known anywhere.
+
+    Raises:
+        ValueError: attributes don't fit the number of boxes.
+
+    Example:
+        >>> boxes = CellBoxes([[0., 0., 2., 2.], [4., 4., 8., 8.]], attributes=[[1], [0]], regions=[[0., 0., 5., 9.]])
+        >>> boxes.flip_((9, 10))
+        >>> kept = boxes[boxes.areas > 4]
+        >>> kept.tensor.tolist(), kept.attributes.tolist(), kept.regions.tolist()
+        ([[2.0, 4.0, 6.0, 8.0]], [[0]], [[5.0, 0.0, 10.0, 9.0]])
+    """
+
+    attributes: Tensor
+    regions: Tensor
+
+    def __init__(self, data: Data, dtype: torch.dtype | None = None, device: str | torch.device | None = None,
+                 clone: bool = True, in_mode: str | None = None, *, attributes: Data | None = None,
+                 regions: Data | None = None) -> None:
+        super().__init__(data, dtype, device, clone, in_mode)
+        if self.tensor.dim() != 2:
+            raise ValueError(f'CellBoxes are (N, 4), got {tuple(self.tensor.shape)}')
+        self.attributes = self._check_attributes(self.tensor.new_zeros(len(self.tensor), 0)
+                                                 if attributes is None else attributes)
+        real = self.tensor.dtype if self.tensor.is_floating_point() else torch.float32
+        self.regions = torch.as_tensor([] if regions is None else regions, dtype=real,
+                                       device=self.tensor.device).reshape(-1, 4)
+        if clone:
+            self.attributes = self.attributes.clone()
+            self.regions = self.regions.clone()
+
+    def _check_attributes(self, attributes: Data) -> Tensor:
+        checked = torch.as_tensor(attributes, dtype=torch.int64, device=self.tensor.device)
+        if checked.numel() == 0 and checked.dim() < 2:
+            checked = checked.reshape(len(self.tensor), 0)
+        if checked.dim() != 2 or len(checked) != len(self.tensor):
+            raise ValueError(f'{len(self.tensor)} boxes need attributes (N, A), got {tuple(checked.shape)}')
+        return checked
+
+    def _like(self, tensor: Tensor, attributes: Tensor) -> CellBoxes:
+        return type(self)(tensor, clone=False, attributes=attributes, regions=self.regions)
+
+    # ---- selecting and joining
+
+    def __getitem__(self, index: Any) -> CellBoxes:
+        """Boxes and attributes at ``index``; the regions are the image's and stay."""
+        boxes = super().__getitem__(index)
+        if isinstance(index, np.ndarray):
+            index = torch.as_tensor(index, device=self.device)
+        rows = self.attributes[index]
+        boxes.attributes = rows.unsqueeze(0) if rows.dim() == 1 else rows
+        boxes.regions = self.regions
+        return boxes
+
+    def __setitem__(self, index: Any, values: CellBoxes) -> None:
+        """Replace boxes and attributes at ``index``; the regions are the image's and stay."""
+        super().__setitem__(index, values)
+        if isinstance(index, np.ndarray):
+            index = torch.as_tensor(index, device=self.device)
+        self.attributes[index] = values.attributes
+
+    @classmethod
+    def cat(cls, box_list: Sequence[CellBoxes], dim: int = 0) -> CellBoxes:
+        """Boxes, attributes and regions of all, one after the other.
+
+        Raises:
+            UserError: the boxes have different numbers of attributes.
+        """
+        joined = super().cat(box_list, dim)
+        counts = sorted({boxes.attributes.shape[1] for boxes in box_list})
+        if len(counts) > 1:
+            raise UserError(f'cannot join cells with {counts} attributes: data sets that are mixed in one '
+                            'image need the same attribute schema')
+        joined.attributes = torch.cat([boxes.attributes for boxes in box_list])
+        joined.regions = torch.cat([boxes.regions for boxes in box_list])
+        return joined
+
+    def split(self, split_size_or_sections: int | Sequence[int], dim: int = 0) -> list[CellBoxes]:
+        """Consecutive parts, as ``torch.split`` makes them; ``dim`` can only be 0."""
+        parts = torch.arange(len(self), device=self.device).split(split_size_or_sections, dim)
+        return [self[part] for part in parts]
+
+    def chunk(self, chunks: int, dim: int = 0) -> list[CellBoxes]:
+        """Consecutive parts, as ``torch.chunk`` makes them; ``dim`` can only be 0."""
+        return [self[part] for part in torch.arange(len(self), device=self.device).chunk(chunks, dim)]
+
+    def empty_boxes(self, dtype: torch.dtype | None = None,
+                    device: str | torch.device | None = None) -> CellBoxes:
+        """No boxes, same number of attributes, same regions."""
+        return self[:0].to(device=device or self.device, dtype=dtype or self.dtype)
+
+    def fake_boxes(self, sizes: tuple[int, ...], fill: float = 0, dtype: torch.dtype | None = None,
+                   device: str | torch.device | None = None) -> CellBoxes:
+        """Boxes of one value whose attributes are unknown; same regions."""
+        tensor = self.tensor.new_full(sizes, fill, dtype=dtype, device=device)
+        return self._like(tensor, self.attributes.new_full((len(tensor), self.attributes.shape[1]), IGNORE))
+
+    # ---- copying and sending
+
+    def clone(self) -> CellBoxes:
+        """A copy that shares nothing."""
+        return type(self)(self.tensor, attributes=self.attributes, regions=self.regions)
+
+    def __deepcopy__(self, memo: dict) -> CellBoxes:
+        """A copy that shares nothing."""
+        memo[id(self)] = copied = self.clone()
+        return copied
+
+    def to(self, *args: Any, **kwargs: Any) -> CellBoxes:
+        """As ``Tensor.to``; a dtype concerns boxes and regions, attributes stay integers."""
+        return self._like(self.tensor.to(*args, **kwargs), self.attributes)
+
+    def cpu(self) -> CellBoxes:
+        """All three tensors in main memory."""
+        return self.to('cpu')
+
+    def cuda(self, *args: Any, **kwargs: Any) -> CellBoxes:
+        """All three tensors on a GPU."""
+        return self._like(self.tensor.cuda(*args, **kwargs), self.attributes)
+
+    def detach(self) -> CellBoxes:
+        """Boxes and regions cut from the graph."""
+        detached = self._like(self.tensor.detach(), self.attributes)
+        detached.regions = self.regions.detach()
+        return detached
+
+    def __repr__(self) -> str:
+        return (f'CellBoxes(\n{self.tensor},\nattributes={self.attributes},\nregions={self.regions})')
+
+    # ---- moving with the image
+
+    def flip_(self, img_shape: tuple[int, int], direction: str = 'horizontal') -> None:
+        """Mirror boxes and regions with an image of ``img_shape`` (height, width)."""
+        super().flip_(img_shape, direction)
+        mirrored = HorizontalBoxes(self.regions)
+        mirrored.flip_(img_shape, direction)
+        self.regions = mirrored.tensor
+
+    def translate_(self, distances: tuple[float, float]) -> None:
+        """Shift boxes and regions by (x, y) pixels."""
+        super().translate_(distances)
+        self.regions = self.regions + self.regions.new_tensor(distances).repeat(2)
+
+    def rescale_(self, scale_factor: tuple[float, float]) -> None:
+        """Scale boxes and regions with the image, by (x, y)."""
+        super().rescale_(scale_factor)
+        self.regions = self.regions * self.regions.new_tensor(scale_factor).repeat(2)
+
+    def resize_(self, scale_factor: tuple[float, float]) -> None:
+        """Grow boxes about their own centres. The image doesn't move, so neither do the regions."""
+        super().resize_(scale_factor)
+
+    def clip_(self, img_shape: tuple[int, int]) -> None:
+        """Cut boxes and regions at the border of (height, width); regions with nothing left are dropped."""
+        super().clip_(img_shape)
+        self.regions = clip_regions(self.regions, tuple(img_shape))
+
+    def project_(self, homography_matrix: Tensor | np.ndarray) -> None:
+        """Boxes become the hull of their projection, regions the inscribed rectangle (see ``project_regions``)."""
+        super().project_(homography_matrix)
+        self.regions = project_regions(self.regions, homography_matrix)
+
+    def rotate_(self, center: tuple[float, float], angle: float) -> None:
+        """Turn clockwise by ``angle`` degrees about ``center``: boxes' hulls, regions' inscribed rectangles."""
+        super().rotate_(center, angle)
+        turn = cv2.getRotationMatrix2D(center, -angle, 1)
+        self.regions = project_regions(self.regions, np.vstack([turn, [0, 0, 1]]))
+
+    view = _refuse('view')
+    reshape = _refuse('reshape')
+    expand = _refuse('expand')
+    repeat = _refuse('repeat')
+    transpose = _refuse('transpose')
+    permute = _refuse('permute')
+    unbind = _refuse('unbind')
+    flatten = _refuse('flatten')
+    squeeze = _refuse('squeeze')
+    unsqueeze = _refuse('unsqueeze')
+    stack = classmethod(_refuse('stack'))
+
+
+@register_box_converter('cbox', 'hbox')
+def cells_to_horizontal(boxes: Tensor) -> Tensor:
+    """Coordinates as they are; attributes and regions stay behind."""
+    return boxes
+
+
+@register_box_converter('hbox', 'cbox')
+def horizontal_to_cells(boxes: Tensor) -> Tensor:
+    """Coordinates as they are; without attributes, and with nothing known anywhere."""
+    return boxes

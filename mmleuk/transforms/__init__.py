@@ -1,0 +1,23 @@
+"""From records to data samples, regions and attributes included.
+
+Letterboxing has no transform of its own; MMDetection's two do it, and cells move with them::
+
+    dict(type='Resize', scale=(640, 640), keep_ratio=True),
+    dict(type='Pad', size=(640, 640), pad_val=dict(img=(114, 114, 114))),
+
+Padding goes to the right and the bottom only, so predictions return to the original image by ``scale_factor`` alone
+(``rescale=True``); YOLOv5 centres the image, which would need an offset that MMDetection doesn't subtract.
+``RandomFlip``, ``RandomCrop`` and ``FilterAnnotations`` are MMDetection's, too.
+"""
+
+from mmleuk.transforms.affine import RandomAffine
+from mmleuk.transforms.checks import check_pipeline_moves_regions
+from mmleuk.transforms.color import HSVJitter
+from mmleuk.transforms.formatting import PackCells
+from mmleuk.transforms.load_image import LoadImage
+from mmleuk.transforms.loading import LoadCellAnnotations
+from mmleuk.transforms.mixing import MixUp, Mosaic
+from mmleuk.transforms.regions import BlankOutsideRegions, CropToRegion
+
+__all__ = ['BlankOutsideRegions', 'CropToRegion', 'HSVJitter', 'LoadCellAnnotations', 'LoadImage', 'MixUp', 'Mosaic', 'PackCells',
+           'RandomAffine', 'check_pipeline_moves_regions']

@@ -1,0 +1,92 @@
+"""YOLOv5's random affine transform, for boxes and regions.
+
+Legend: N boxes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from mmcv.transforms.utils import cache_randomness
+from mmdet.datasets.transforms import RandomAffine as MMDetRandomAffine
+from torch import Tensor
+
+from mmleuk.errors import UserError
+from mmleuk.registry import TRANSFORMS
+from mmleuk.transforms.selection import select_cells
+
+
+@TRANSFORMS.register_module()
+class RandomAffine(MMDetRandomAffine):
+    """Scale, shift, turn and shear about the image's centre.
+
+    Differs from MMDetection's in four ways: the image's centre is the fixed point (there, the upper left corner), regions move also when
+    there is no box, small remains of boxes are dropped by YOLOv5's rules, and pixels and boxes agree to the half pixel.
+
+    Args:
+        max_rotate_degree: turn in [-d, d] degrees.
+        max_translate_ratio: shift in [-r, r] of the output's width and height.
+        scaling_ratio_range: bounds of the scale.
+        max_shear_degree: shear in [-d, d] degrees.
+        border: (x, y) pixels added on each side of the output; (-s / 2, -s / 2) after a mosaic of 2s x 2s.
+        border_val: colour outside the image.
+        min_side: a box is kept if both sides exceed this, in pixels after clipping,
+        min_area_ratio: and its area exceeds this part of its unclipped scaled area,
+        max_aspect_ratio: and its longer side is less than this many times its shorter one.
+
+    Raises:
+        UserError: the results hold masks.
+
+    Source: YOLOv5 release 6 (``hyp.scratch``: degrees 0, translate 0.1, scale 0.5, shear 0), written from its description.
+    """
+
+    def __init__(self, *, max_rotate_degree: float = 0.0, max_translate_ratio: float = 0.1,
+                 scaling_ratio_range: tuple[float, float] = (0.5, 1.5), max_shear_degree: float = 0.0,
+                 border: tuple[int, int] = (0, 0), border_val: tuple[int, int, int] = (114, 114, 114),
+                 min_side: float = 2.0, min_area_ratio: float = 0.1, max_aspect_ratio: float = 100.0) -> None:
+        super().__init__(max_rotate_degree, max_translate_ratio, scaling_ratio_range, max_shear_degree, border,
+                         border_val)
+        self.min_side = min_side
+        self.min_area_ratio = min_area_ratio
+        self.max_aspect_ratio = max_aspect_ratio
+
+    @cache_randomness
+    def _get_random_homography_matrix(self, height: int, width: int) -> np.ndarray:
+        """Matrix (3, 3) for an output of this size: MMDetection's, with the centres of input and output as origins."""
+        about_corner = super()._get_random_homography_matrix(height, width)
+        centre = self._get_translation_matrix(self.border[0] - width / 2, self.border[1] - height / 2)
+        back = self._get_translation_matrix(width / 2, height / 2)
+        return back @ about_corner @ centre
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Move image, boxes and regions; boxes of the input object are left as they are."""
+        if 'gt_masks' in results:
+            raise UserError('mmleuk.RandomAffine moves boxes and regions, but no masks; load without masks')
+        height = results['img'].shape[0] + self.border[1] * 2
+        width = results['img'].shape[1] + self.border[0] * 2
+        matrix = self._get_random_homography_matrix(height, width).astype(np.float64)
+        results['img'] = _warp(results['img'], matrix, (width, height), self.border_val)
+        results['img_shape'] = results['img'].shape[:2]
+        boxes = results['gt_bboxes'].clone()
+        scaled_areas = boxes.areas * abs(np.linalg.det(matrix))
+        boxes.project_(matrix)
+        boxes.clip_((height, width))
+        results['gt_bboxes'] = boxes
+        select_cells(results, self._worth_keeping(boxes.widths, boxes.heights, scaled_areas))
+        return results
+
+    def _worth_keeping(self, widths: Tensor, heights: Tensor, scaled_areas: Tensor) -> Tensor:
+        shorter, longer = widths.minimum(heights), widths.maximum(heights)
+        big = shorter > self.min_side
+        whole = shorter * longer > self.min_area_ratio * scaled_areas
+        return big & whole & (longer < self.max_aspect_ratio * shorter)
+
+
+def _warp(image: np.ndarray, matrix: np.ndarray, size_wh: tuple[int, int],
+          border_val: tuple[int, ...]) -> np.ndarray:
+    # Boxes count from the image's edge, where pixel 0 has its centre at 0.5; OpenCV counts from pixel 0's centre.
+    to_edge = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    to_centre = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
+    return cv2.warpAffine(image, (to_centre @ matrix @ to_edge)[:2], size_wh, borderValue=border_val)

@@ -1,0 +1,53 @@
+"""Results of the pipeline to data samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmdet.datasets.transforms import PackDetInputs
+
+from mmleuk.errors import UserError
+from mmleuk.registry import TRANSFORMS
+from mmleuk.structures import CellBoxes, clip_regions
+
+META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip', 'flip_direction', 'pad_param',
+             'domain', 'factors', 'patient', 'diagnosis')
+
+
+@TRANSFORMS.register_module()
+class PackCells(PackDetInputs):
+    """Pack inputs and a data sample that also has attributes and annotated regions.
+
+    Beside MMDetection's fields:
+        ``gt_instances.attributes`` and ``ignored_instances.attributes``: (N, A) int64, IGNORE where unknown.
+        ``annotated_regions`` in the metainfo of ``gt_instances`` (heads get only that) and of the data sample:
+        (R, 4) float32 xyxy in input pixels, inside the image. Metainfo stays where it is when a sample is sent to a GPU.
+
+    Args:
+        meta_keys: keys of the results to put into the metainfo, where they exist.
+
+    Raises:
+        UserError: the boxes carry no attributes and regions.
+    """
+
+    def __init__(self, *, meta_keys: Sequence[str] = META_KEYS) -> None:
+        super().__init__(meta_keys=tuple(meta_keys))
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Pack; results without boxes (plain images) are packed as MMDetection does it."""
+        packed = super().transform(results)
+        if 'gt_bboxes' not in results:
+            return packed
+        boxes = results['gt_bboxes']
+        if not isinstance(boxes, CellBoxes):
+            raise UserError(f'PackCells got {type(boxes).__name__}: load annotations with mmleuk.LoadCellAnnotations, and '
+                            'keep out transforms that make other boxes')
+        sample = packed['data_samples']
+        known = dict(annotated_regions=clip_regions(boxes.regions, results['img_shape'][:2]))
+        for instances in (sample.gt_instances, sample.ignored_instances):
+            if 'bboxes' in instances:
+                instances.attributes = instances.bboxes.attributes
+            instances.set_metainfo(known)
+        sample.set_metainfo(known)
+        return packed

@@ -1,0 +1,71 @@
+"""Records to boxes of cells.
+
+Legend: N cells, A attributes, R regions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mmdet.datasets.transforms import LoadAnnotations
+
+from mmleuk.errors import UserError
+from mmleuk.registry import TRANSFORMS
+from mmleuk.structures import CellBoxes
+
+
+@TRANSFORMS.register_module()
+class LoadCellAnnotations(LoadAnnotations):
+    """Load boxes as :class:`CellBoxes`: coordinates (N, 4), attributes (N, A) and annotated regions (R, 4).
+
+    Reads ``instances`` (each with ``bbox``, ``bbox_label``, ``ignore_flag``, ``attributes``), ``num_attributes`` (A, needed
+    where an image shows no cell), ``annotation`` ('complete' or 'sparse') and ``annotated_regions`` ([] for nowhere).
+    A complete record without regions is known all over the image; a sparse one must say where.
+
+    Args:
+        kwargs: MMDetection's, except for ``box_type``.
+
+    Raises:
+        UserError: the record lacks regions or attributes that its kind needs.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(box_type='cbox', **kwargs)
+
+    def _load_bboxes(self, results: dict[str, Any]) -> None:
+        super()._load_bboxes(results)
+        results['gt_bboxes'] = CellBoxes(results['gt_bboxes'].tensor, clone=False, attributes=_attributes(results),
+                                         regions=_regions(results))
+
+
+def _name(results: dict[str, Any]) -> str:
+    return f'image {results.get("img_path", results.get("img_id", "without a name"))}'
+
+
+def _attributes(results: dict[str, Any]) -> np.ndarray:
+    instances = results['instances']
+    if 'num_attributes' not in results:
+        raise UserError(f'{_name(results)}: the record has no num_attributes; mmleuk.LeukemiaAttriDataset gives it '
+                        '(0 where the data set has no attributes)')
+    count = results['num_attributes']
+    table = np.empty((len(instances), count), dtype=np.int64)
+    for position, instance in enumerate(instances):
+        values = instance.get('attributes', ())
+        if len(values) != count:
+            raise UserError(f'{_name(results)}: cell {position} has {len(values)} attributes, the schema has {count}')
+        table[position] = values
+    return table
+
+
+def _regions(results: dict[str, Any]) -> np.ndarray:
+    annotation = results.get('annotation')
+    if annotation not in ('complete', 'sparse'):
+        raise UserError(f"{_name(results)}: the record's annotation is {annotation!r}; it has to say 'complete' "
+                        "(known everywhere) or 'sparse' (known in its annotated_regions)")
+    if 'annotated_regions' in results:
+        return np.asarray(results['annotated_regions'], dtype=np.float32).reshape(-1, 4)
+    if annotation == 'sparse':
+        raise UserError(f'{_name(results)}: sparse annotation without annotated_regions; give the image its regions '
+                        '([] where nothing is known), or set annotation="complete" if every cell is labelled')
+    return np.asarray([[0, 0, results['width'], results['height']]], dtype=np.float32)

@@ -1,0 +1,89 @@
+"""Images made of several images.
+
+Legend: R, S regions of the one and the other image.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mmcv
+import numpy as np
+from mmcv.transforms.utils import cache_randomness
+from mmdet.datasets.transforms import MixUp as MMDetMixUp
+from mmdet.datasets.transforms import Mosaic as MMDetMosaic
+
+from mmleuk.registry import TRANSFORMS
+from mmleuk.structures import CellBoxes, clip_regions, intersect_regions
+from mmleuk.transforms.selection import CELL_KEYS, select_cells
+
+QUARTERS = ('top_left', 'top_right', 'bottom_left', 'bottom_right')
+
+
+@TRANSFORMS.register_module()
+class Mosaic(MMDetMosaic):
+    """Four images around a random point; boxes and regions of all four move, each within its own quarter.
+
+    MMDetection's scales boxes by the exact ratio but images to the whole pixel below, so that boxes and regions reach up to
+    a pixel over into the neighbour; and it copies seven images only to read them. Arguments are MMDetection's.
+    """
+
+    @cache_randomness
+    def _draw(self) -> tuple[float, int, int]:
+        chance, x, y = np.random.uniform([0, *[self.center_ratio_range[0]] * 2], [1, *[self.center_ratio_range[1]] * 2])
+        return chance, int(x * self.img_scale[0]), int(y * self.img_scale[1])
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Results with three more in ``mix_results`` to one of twice ``img_scale``; the parts are only read."""
+        chance, *centre = self._draw()
+        if chance > self.prob:
+            return results
+        size_hw = (2 * self.img_scale[1], 2 * self.img_scale[0])
+        canvas = np.full((*size_hw, *results['img'].shape[2:]), self.pad_val, dtype=results['img'].dtype)
+        parts = [results, *results['mix_results']]
+        placed = []
+        for quarter, part in zip(QUARTERS, parts, strict=True):
+            image, boxes = self._fit(part)
+            (x1, y1, x2, y2), (left, top, right, bottom) = self._mosaic_combine(quarter, centre, image.shape[1::-1])
+            canvas[y1:y2, x1:x2] = image[top:bottom, left:right]
+            boxes.translate_((x1 - left, y1 - top))
+            placed.append(boxes)
+        boxes = placed[0].cat(placed)
+        inside = boxes.is_inside(size_hw)
+        # Regions end at the canvas always: what lies beyond isn't shown, and a later transform may pull it into sight.
+        regions = clip_regions(boxes.regions, size_hw)
+        if self.bbox_clip_border:
+            boxes.clip_(size_hw)
+        boxes.regions = regions
+        mixed = results | dict(img=canvas, img_shape=size_hw, gt_bboxes=boxes)
+        mixed |= {key: np.concatenate([part[key] for part in parts]) for key in CELL_KEYS}
+        select_cells(mixed, inside)
+        return mixed
+
+    def _fit(self, results: dict[str, Any]) -> tuple[np.ndarray, CellBoxes]:
+        """Image and boxes at the size that the image has in the mosaic."""
+        image, boxes = results['img'], results['gt_bboxes'].clone()
+        height, width = image.shape[:2]
+        ratio = min(self.img_scale[0] / width, self.img_scale[1] / height)
+        new_wh = max(round(width * ratio), 1), max(round(height * ratio), 1)
+        if new_wh != (width, height):
+            image = mmcv.imresize(image, new_wh)
+            boxes.rescale_((new_wh[0] / width, new_wh[1] / height))
+        boxes.regions = clip_regions(boxes.regions, (new_wh[1], new_wh[0]))
+        return image, boxes
+
+
+@TRANSFORMS.register_module()
+class MixUp(MMDetMixUp):
+    """Mean of two images. A place is known only where both are: at most R * S regions, the intersections."""
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Results with ``mix_results`` (one more); an image without cells isn't mixed in, as in MMDetection."""
+        if len(results['mix_results'][0]['gt_bboxes']) == 0:
+            return results
+        own_count = len(results['gt_bboxes'].regions)
+        mixed = super().transform(results)
+        boxes = mixed['gt_bboxes']
+        # MMDetection joins the two box objects: own regions first, then those moved with the other image.
+        boxes.regions = intersect_regions(boxes.regions[:own_count], boxes.regions[own_count:])
+        return mixed
