@@ -39,11 +39,12 @@ def build_parser(wanted: Command | None = None) -> argparse.ArgumentParser:
     """The tree of commands; only ``wanted`` gets its arguments, so that only its module is imported."""
     parser = argparse.ArgumentParser('mmleuk', description='White blood cells and their morphology, for MMDetection.')
     parser.add_argument('--version', action='version', version=f'mmleuk {__version__}')
-    groups = {(): parser.add_subparsers(title='commands', metavar='COMMAND', required=True)}
+    top = parser.add_subparsers(title='commands', metavar='COMMAND', required=True)
+    groups: dict[tuple[str, ...], argparse._SubParsersAction] = {(): top}
     for command in COMMANDS:
         group, name = command.words[:-1], command.words[-1]
         if group not in groups:
-            branch = groups[()].add_parser(group[0], help='films and annotations: synthesize, check, convert')
+            branch = top.add_parser(group[0], help='films and annotations: synthesize, check, convert')
             groups[group] = branch.add_subparsers(title='commands', metavar='COMMAND', required=True)
         leaf = groups[group].add_parser(name, help=command.help, description=command.help)
         if command == wanted:

@@ -18,8 +18,8 @@ from mmleuk.errors import UserError
 
 TRAININGS = (
     ('sparse labels, SLA-Det', 'sla', 'configs/sla_det/yolov5n_sla_synthetic.py'),
-    ('sparse labels as if complete', 'sparse_as_complete', 'configs/yolov5/yolov5n_synthetic_sparse-as-complete.py'),
-    ('complete labels', 'complete', 'configs/yolov5/yolov5n_synthetic_complete.py'),
+    ('sparse labels as if complete', 'sparse_as_complete', 'configs/attri_det/yolov5n_synthetic_sparse-as-complete.py'),
+    ('complete labels', 'complete', 'configs/attri_det/yolov5n_synthetic.py'),
 )
 
 

@@ -23,19 +23,20 @@ def demo(out: Path) -> str:
     place.render()
     checkpoint = place.train(CONFIG, NAME)
     scores = place.test(CONFIG, checkpoint, NAME)
-    pictures = out / 'pictures'
-    place.run('python', 'tools/infer.py', str(out / 'synthetic' / 'images' / 'test'), '--config', CONFIG,
-              '--checkpoint', str(checkpoint), '--out-dir', str(pictures))
-    return closing(out, checkpoint, pictures, scores)
+    results = out / 'results'
+    films = out / 'synthetic' / 'images' / 'test'
+    place.run('python', 'tools/infer.py', str(films), CONFIG, str(checkpoint), '--out-dir', str(results))
+    return closing(out, checkpoint, results, scores)
 
 
-def closing(out: Path, checkpoint: Path, pictures: Path, scores: dict[str, object]) -> str:
+def closing(out: Path, checkpoint: Path, results: Path, scores: dict[str, object]) -> str:
     """Scores on the completely annotated test films, and where things lie."""
     rows = [['score on the test films', 'value'], *([name, number(scores, key)] for name, key in COCO_SCORES.items())]
     rows += [[key, f'{value:.3f}'] for key, value in scores.items()
              if key.startswith('attribute') and key.endswith('macro_f1') and isinstance(value, float)]
     places = [['what', 'where'], ['films and annotations', str(out / 'synthetic')], ['model', str(checkpoint)],
-              ['pictures and tables', str(pictures)], ['report', str(pictures / 'report.html')]]
+              ['pictures', str(results / 'pictures')], ['cells as tables', str(results / 'predictions.csv')],
+              ['report', str(results / 'report.html')]]
     return (f'\n{table(rows)}\n\n{table(places)}\n\n'
             'Next: `make compare` shows what region-aware training is worth; README.md shows your own data.')
 

@@ -32,6 +32,7 @@ class Workplace:
     def __init__(self, out: Path) -> None:
         self.out = out
         self.start = time.monotonic()
+        print('The commands below run as they stand after `. .venv/bin/activate`; [minutes:seconds] since the start.')
 
     def run(self, *command: str) -> None:
         """Show a command and run it.
@@ -42,17 +43,14 @@ class Workplace:
         shown = ' '.join(map(shlex.quote, command))
         minutes, seconds = divmod(int(time.monotonic() - self.start), 60)
         print(f'\n[{minutes:d}:{seconds:02d}] $ MMLEUK_DATA={shlex.quote(str(self.out))} {shown}', flush=True)
-        env = {**os.environ, 'MMLEUK_DATA': str(self.out), 'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}'}
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get('PATH', os.defpath)])
+        env = {**os.environ, 'MMLEUK_DATA': str(self.out), 'PATH': path}
         if subprocess.run(command, cwd=ROOT, env=env, check=False).returncode:
             raise UserError(f'this command failed, its last lines say why: {shown}')
 
     def render(self) -> None:
-        """Render the films once."""
-        folder = self.out / 'synthetic'
-        if (folder / 'annotations' / 'test.json').is_file():
-            print(f'Films are there: {folder}')
-            return
-        self.run('mmleuk', 'data', 'synthesize', str(folder))
+        """Render the films; the command leaves complete ones alone."""
+        self.run('mmleuk', 'data', 'synthesize', str(self.out / 'synthetic'))
 
     def train(self, config: str, name: str) -> Path:
         """Train ``config`` in ``out/name``, go on where it was interrupted, or keep what is finished.

@@ -1,0 +1,90 @@
+"""The console script: exit codes, one-line errors, commands imported only when called."""
+
+import subprocess
+import sys
+import types
+
+import pytest
+
+from mmleuk import __version__, cli
+from mmleuk.errors import UserError
+
+
+def command_module(monkeypatch: pytest.MonkeyPatch, run) -> None:
+    """Put a command of our own in the place of the doctor's."""
+    module = types.ModuleType('a_command')
+    module.add_arguments = lambda parser: parser.add_argument('--number', type=int, default=0)
+    module.run = run
+    monkeypatch.setitem(sys.modules, 'a_command', module)
+    monkeypatch.setattr(cli, 'COMMANDS', (cli.Command(('data', 'work'), 'a_command', 'works'), *cli.COMMANDS))
+
+
+@pytest.mark.parametrize('returned, code', [(0, 0), (1, 1), (None, 0)])
+def test_exit_code_is_the_commands(monkeypatch, returned, code):
+    command_module(monkeypatch, lambda args: returned)
+    assert cli.main(['data', 'work']) == code
+
+
+def test_arguments_reach_the_command(monkeypatch):
+    seen = []
+    command_module(monkeypatch, lambda args: seen.append(args.number))
+    cli.main(['data', 'work', '--number', '7'])
+    assert seen == [7]
+
+
+def test_bad_input_is_one_line_and_exit_code_2(monkeypatch, capsys):
+    def run(args):
+        raise UserError('films.json: image 3 has no file_name; add one')
+
+    command_module(monkeypatch, run)
+    assert cli.main(['data', 'work']) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == ('', 'mmleuk: films.json: image 3 has no file_name; add one\n')
+
+
+def test_bugs_keep_their_traceback(monkeypatch):
+    def run(args):
+        raise KeyError('a bug')
+
+    command_module(monkeypatch, run)
+    with pytest.raises(KeyError):
+        cli.main(['data', 'work'])
+
+
+def test_interrupt_has_its_own_exit_code(monkeypatch):
+    def run(args):
+        raise KeyboardInterrupt
+
+    command_module(monkeypatch, run)
+    assert cli.main(['data', 'work']) == 130
+
+
+@pytest.mark.parametrize('argv', [[], ['data'], ['diagnose'], ['data', 'lose']])
+def test_unknown_or_missing_command_is_a_usage_error(argv, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(argv)
+    assert stop.value.code == 2
+    assert 'usage: mmleuk' in capsys.readouterr().err
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(['--version'])
+    assert stop.value.code == 0 and __version__ in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('command', cli.COMMANDS, ids=lambda command: ' '.join(command.words))
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([*command.words, '--help'])
+    assert stop.value.code == 0
+    assert command.help.split()[0] in capsys.readouterr().out
+
+
+def test_help_imports_no_torch():
+    """The tree answers at once; importing torch and MMDetection takes seconds."""
+    code = ("import sys; from mmleuk import cli\n"
+            "try: cli.main(['data', '--help'])\n"
+            "finally: sys.stderr.write(str('torch' in sys.modules or 'mmdet' in sys.modules))")
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stderr == 'False'

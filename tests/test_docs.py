@@ -1,0 +1,94 @@
+"""The documents tell the truth: code parses, imports resolve, commands and files exist."""
+
+import argparse
+import ast
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from mmleuk import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = sorted([*ROOT.glob('*.md'), *(ROOT / 'docs').rglob('*.md'), *(ROOT / 'configs').rglob('*.md')])
+BLOCK = re.compile(r'^```(\w+)\n(.*?)^```', re.MULTILINE | re.DOTALL)
+LINK = re.compile(r'\[[^\]]*\]\(([^)\s]+)\)')
+
+
+def blocks(*languages: str) -> list:
+    """Code blocks of all documents, as test parameters."""
+    return [pytest.param(text, id=f'{path.relative_to(ROOT)}-{number}') for path in DOCUMENTS
+            for number, (language, text) in enumerate(BLOCK.findall(path.read_text())) if language in languages]
+
+
+def commands() -> list:
+    """Every command line of the shell blocks, comments and line continuations resolved."""
+    lines = []
+    for block in blocks('bash', 'sh', 'console'):
+        for line in block.values[0].replace('\\\n', ' ').splitlines():
+            words = shlex.split(line.removeprefix('$ '), comments=True)
+            while words and re.fullmatch(r'[A-Z_]+=.*', words[0]):
+                words = words[1:]
+            if words:
+                lines.append(pytest.param(words, id=f'{block.id}: {" ".join(words)[:60]}'))
+    return lines
+
+
+@pytest.mark.parametrize('text', blocks('python'))
+def test_python_parses_and_imports_resolve(text):
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                import_module(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            module = import_module(node.module)
+            for alias in node.names:
+                assert hasattr(module, alias.name), f'{node.module} has no {alias.name}'
+
+
+@pytest.mark.parametrize('text', blocks('python'))
+def test_types_in_configs_are_registered(text):
+    from mmengine.registry import init_default_scope
+
+    from mmleuk import registry
+    init_default_scope('mmdet')
+    registries = [value for name, value in vars(registry).items() if name.isupper() and not isinstance(value, str)
+                  and not name.startswith(('MMDET', 'MMENGINE'))]
+    for name in re.findall(r"type='(mmleuk\.\w+)'", text):
+        assert any(known.get(name) for known in registries), f'{name} is in no registry'
+
+
+@pytest.mark.parametrize('words', commands())
+def test_commands_exist(words):
+    program, *rest = words
+    if program == 'make':
+        targets = re.findall(r'^([\w-]+):', (ROOT / 'Makefile').read_text(), re.MULTILINE)
+        assert {word for word in rest if '=' not in word} <= set(targets)
+    elif program == 'mmleuk':
+        assert cli.chosen(rest), f'no such command: {" ".join(words)}'
+    elif program in ('python', 'torchrun'):
+        for script in (word for word in rest if word.startswith('tools/')):
+            assert (ROOT / script).is_file(), f'{script} does not exist'
+    for config in (word for word in rest if word.startswith('configs/')):
+        assert (ROOT / config).exists(), f'{config} does not exist'
+
+
+@pytest.mark.parametrize('words', [param for param in commands() if param.values[0][0] == 'mmleuk'])
+def test_flags_of_our_commands_exist(words):
+    command = cli.chosen(words[1:])
+    parser = argparse.ArgumentParser()
+    import_module(command.module).add_arguments(parser)
+    known = set(parser._option_string_actions)
+    assert {word.split('=')[0] for word in words if word.startswith('--')} <= known
+
+
+@pytest.mark.parametrize('path', DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_and_named_files_exist(path):
+    text = path.read_text()
+    for target in LINK.findall(text):
+        if not re.match(r'\w+:|#', target):
+            assert (path.parent / target.split('#')[0]).exists(), f'{path.name} links to {target}'
+    for name in re.findall(r'`((?:configs|tools|docs|mmleuk|tests)/[\w./-]+\.(?:py|md|sh))`', text):
+        assert (ROOT / name).exists(), f'{path.name} names {name}'
