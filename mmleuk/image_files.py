@@ -33,7 +33,8 @@ def decode_image(content: bytes, path: str, color_type: str = 'color', backend: 
     Args:
         content: the file's bytes.
         path: for the message.
-        color_type, backend: as ``mmcv.imfrombytes`` takes them.
+        color_type: ``flag`` of ``mmcv.imfrombytes``.
+        backend: of ``mmcv.imfrombytes``.
 
     Raises:
         UserError: truncated or no image.

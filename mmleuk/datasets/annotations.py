@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mmleuk.datasets.file_names import RELEASE_NAME_PATTERN, compile_name_pattern, parse_file_name
 from mmleuk.datasets.files import read_json
@@ -236,7 +237,7 @@ class AnnotationReader:
             ignore=bool(raw.get('iscrowd')) or bool(raw.get('ignore')))
 
 
-def _needed(record: object, key: str):
+def _needed(record: object, key: str) -> Any:
     if not isinstance(record, Mapping):
         raise Defect(f'is {record!r}', 'every record is a dict')
     if record.get(key) is None:

@@ -57,8 +57,8 @@ def parse_rectangle(raw: object, image_wh: tuple[int, int], max_overhang_px: flo
 
 
 def _four_numbers(raw: object, noun: str) -> Box:
-    is_list = isinstance(raw, (list, tuple)) and len(raw) == 4
-    if not is_list or not all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in raw):
+    if not isinstance(raw, (list, tuple)) or len(raw) != 4 or not all(
+            isinstance(n, (int, float)) and not isinstance(n, bool) for n in raw):
         raise Defect(f'{noun} is {raw!r}', f'{noun} needs four numbers [x, y, width, height] in pixels')
     if not all(math.isfinite(n) for n in raw):
         raise Defect(f'{noun} {raw} holds NaN or infinity', 'put the true numbers or remove the record')

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os.path as osp
 from collections.abc import Iterator, Mapping, Sequence
 
-from mmleuk.datasets.annotations import RecordId
 from mmleuk.datasets.check.findings import PROBLEM, Finding
 from mmleuk.datasets.check.sources import Source
 from mmleuk.datasets.files import read_json
@@ -48,9 +47,9 @@ def find_renamed(split: str, path: str, classes: Sequence[str], reader: str) -> 
                     'order and would mix them up: use its mmleuk counterpart')]
 
 
-def _category_names(data: object) -> list[RecordId]:
+def _category_names(data: object) -> list[str]:
     categories = data.get('categories') if isinstance(data, dict) else None
-    return [category.get('name') for category in categories or () if isinstance(category, dict)]
+    return [str(category.get('name')) for category in categories or () if isinstance(category, dict)]
 
 
 def _evaluators(part: object) -> Iterator[Mapping]:

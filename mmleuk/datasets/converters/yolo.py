@@ -39,7 +39,8 @@ def convert_yolo(images_dir: str | Path, labels_dir: str | Path, classes: Sequen
     """COCO JSON of a folder of images and a folder of texts with the same relative names.
 
     Args:
-        images_dir, labels_dir: folders; sub-folders are read, too.
+        images_dir: folder of the images; sub-folders are read, too.
+        labels_dir: folder of the texts.
         classes: names by class index.
         layout: 'leukemia' (11 or 12 columns), 'sparse' (16) or 'auto' (as the first line says).
         corners: order of the patch's corners: 'xyxy', 'xxyy', or 'auto' (the one that every line allows).

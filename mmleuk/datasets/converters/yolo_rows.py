@@ -63,10 +63,15 @@ def parse_row(text: str, where: str, columns: int, num_classes: int) -> Row:
     if not all(0 <= value <= 1 for value in centre_size) or min(centre_size[2:]) <= 0:
         raise UserError(f'{where}: box {" ".join(fields[1:5])} is no normalised centre and size: all lie in 0..1, '
                         'width and height above 0; correct or remove the line')
-    corners = numbers[5:9] if columns == 16 else None
+    corners = _four(numbers[5:]) if columns == 16 else None
     attributes = numbers[9:] if columns == 16 else numbers[5:]
-    return Row(where, label, tuple(centre_size), None if corners is None else tuple(corners),
+    return Row(where, label, _four(centre_size), corners,
                tuple(_whole(value, where, 'attribute', range(3)) for value in attributes))
+
+
+def _four(numbers: Sequence[float]) -> Corners:
+    first, second, third, fourth = numbers[:4]
+    return first, second, third, fourth
 
 
 def _number(field: str, where: str) -> float:
@@ -100,7 +105,7 @@ def choose_corner_order(rows: Iterable[Row]) -> str:
     Raises:
         UserError: no order fits every row, or both do and mean different patches.
     """
-    fitting = {name: True for name in CORNER_ORDERS}
+    fitting = dict.fromkeys(CORNER_ORDERS, True)
     differing: Row | None = None
     for row in rows:
         patches = {name: patch_xyxy(row, name) for name in CORNER_ORDERS}

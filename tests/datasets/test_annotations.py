@@ -1,0 +1,223 @@
+"""Every defect of an annotation file is named with file and record."""
+
+import json
+
+import pytest
+
+from mmleuk.datasets.annotations import AnnotationReader, read_annotations
+from mmleuk.datasets.file_names import RELEASE_NAME_PATTERN, compile_name_pattern, parse_file_name
+from mmleuk.errors import UserError
+from mmleuk.schema import IGNORE, LEUKEMIA_ATTRIBUTES, AttributeSchema
+
+CLASSES = ('WBC', 'RBC', 'Platelets')
+SCHEMA = AttributeSchema.from_dict(dict(size=['small', 'big'], hue=['red', 'blue', 'grey']))
+
+
+def read(film, **options):
+    return read_annotations(film.write(), CLASSES, SCHEMA, **options)
+
+
+def test_labels_go_by_name_and_attributes_come_from_both_places(film):
+    first, second = read(film).images
+    assert [cell.label for cell in first.cells + second.cells] == [0, 2, 1]
+    assert [cell.attributes for cell in first.cells] == [(1, IGNORE), (0, 2)]
+    assert first.cells[0].box_xyxy == (4, 6, 14, 18)
+    assert second.cells[0].ignore and second.cells[0].attributes == (IGNORE, IGNORE)
+    assert first.regions_xyxy == ((0, 0, 40, 40),)
+    assert second.regions_xyxy == ((0, 0, 10, 10), (20, 20, 40, 40))
+    assert (first.diagnosis, first.patient, second.diagnosis) == ('AML', None, None)
+
+
+def test_reading_twice_gives_the_same(film):
+    reader = AnnotationReader(CLASSES, SCHEMA)
+    path = film.write()
+    assert reader.read(path) == reader.read(path)
+
+
+@pytest.mark.parametrize('order', [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_order_of_categories_changes_nothing(film, order):
+    expected = read(film)
+    film.coco['categories'] = [film.coco['categories'][place] for place in order]
+    assert read(film).images == expected.images
+
+
+def test_what_is_not_asked_for_is_counted(film):
+    film.coco['categories'].append(dict(id=1, name='Debris'))
+    film.coco['annotations'][0]['attributes']['lustre'] = 1
+    annotations = read_annotations(film.write(), (*CLASSES, 'Giant'), SCHEMA)
+    assert annotations.absent_classes == ('Giant',)
+    assert annotations.unused_categories == ('Debris',)
+    assert annotations.left_out_attributes == {'lustre': 1}
+
+
+def test_both_spellings_of_the_release(film):
+    film.coco['annotations'] = [
+        dict(film.coco['annotations'][0], id=number, attributes=None, **{key: 1, 'cytoplasm': 2})
+        for number, key in enumerate(['nuclear_chromatio', 'nuclear_chromatin'])]
+    cells = read_annotations(film.write(), CLASSES, LEUKEMIA_ATTRIBUTES).images[0].cells
+    assert [cell.attributes for cell in cells] == [(1, -1, -1, -1, -1, -1)] * 2   # 2 means unknown
+
+
+def test_a_region_list_may_be_empty_and_boxes_stick_out_by_a_pixel(film):
+    film.coco['images'][1]['annotated_region'] = []
+    film.coco['annotations'][0]['bbox'] = [-1, 40, 65.5, 8.5]
+    first, second = read(film, require_regions=True).images
+    assert second.regions_xyxy == ()
+    assert first.cells[0].box_xyxy == (0, 40, 64, 48)
+
+
+def in_annotation(**changes):
+    return lambda coco: coco['annotations'][1].update(changes)
+
+
+def in_image(**changes):
+    return lambda coco: coco['images'][1].update(changes)
+
+
+def without(table, key):
+    return lambda coco: coco[table][1].pop(key)
+
+
+def again(table):
+    return lambda coco: coco[table].append(dict(coco[table][1], name='twin'))
+
+
+CELL = 'annotation 12 of image a_AML.png'
+DEFECTS = {
+    'unknown class': (lambda coco: coco['categories'][0].update(name='Alien'), CELL, "unknown class 'Alien'; known"),
+    'unknown category': (in_annotation(category_id=77), CELL, 'category_id 77'),
+    'missing image': (in_annotation(image_id=99), 'annotation 12', 'image_id 99'),
+    'twin annotation': (again('annotations'), 'annotation 12', 'stands twice'),
+    'twin image': (again('images'), 'image b.png', 'id 3 stands twice'),
+    'twin category': (again('categories'), 'category 3', 'stands twice'),
+    'value by number': (in_annotation(hue=3), CELL, "'hue' has the value 3"),
+    'value by name': (in_annotation(size='huge'), CELL, "'size' has the value 'huge'"),
+    'value NaN': (in_annotation(size=float('nan')), CELL, "'size' has the value nan"),
+    'two values': (in_annotation(attributes=dict(hue=1)), CELL, "'hue' stands twice"),
+    'attributes no dict': (in_annotation(attributes=[1, 2]), CELL, 'attributes is [1, 2]'),
+    'zero width': (in_annotation(bbox=[3, 3, 0, 5]), CELL, 'zero or negative'),
+    'negative height': (in_annotation(bbox=[3, 3, 5, -5]), CELL, 'zero or negative'),
+    'NaN': (in_annotation(bbox=[3, float('nan'), 5, 5]), CELL, 'NaN'),
+    'infinite': (in_annotation(bbox=[3, 3, float('inf'), 5]), CELL, 'infinity'),
+    'three numbers': (in_annotation(bbox=[3, 3, 5]), CELL, 'four numbers'),
+    'text': (in_annotation(bbox=[3, 3, '5', 5]), CELL, 'four numbers'),
+    'partly outside': (in_annotation(bbox=[60, 3, 8, 5]), CELL, '4 px out of the image of 64x48'),
+    'wholly outside': (in_annotation(bbox=[90, 3, 8, 5]), CELL, 'out of the image'),
+    'in the margin': (in_annotation(bbox=[64, 3, 0.5, 5]), CELL, 'wholly outside'),
+    'region outside': (in_image(annotated_region=[0, 0, 66, 20]), 'image b.png', 'annotated_region [0, 0, 66, 20]'),
+    'region inverted': (in_image(annotated_region=[20, 20, -5, 9]), 'image b.png', 'zero or negative'),
+    'region of zero size': (in_image(annotated_region=[[1, 1, 0, 9]]), 'image b.png', 'zero or negative'),
+    'region NaN': (in_image(annotated_region=[[1, 1, float('nan'), 9]]), 'image b.png', 'NaN'),
+    'region no list': (in_image(annotated_region=5), 'image b.png', 'annotated_region is 5'),
+    'region short': (in_image(annotated_region=[[1, 2, 3]]), 'image b.png', 'four numbers'),
+    'no region': (without('images', 'annotated_region'), 'image b.png', 'has no annotated_region'),
+    'width': (in_image(width=0), 'image b.png', 'width is 0'),
+    'no width': (without('images', 'width'), 'image b.png', "'width' is missing"),
+    'no file name': (without('images', 'file_name'), 'image 1 of the list', "'file_name' is missing"),
+    'no image id': (without('images', 'id'), 'image b.png', "'id' is missing"),
+    'no box': (without('annotations', 'bbox'), CELL, "'bbox' is missing"),
+    'no id': (without('annotations', 'id'), 'annotation 1 of the list', "'id' is missing"),
+    'no category id': (without('annotations', 'category_id'), CELL, "'category_id' is missing"),
+    'no image of cell': (without('annotations', 'image_id'), 'annotation 12', "'image_id' is missing"),
+    'no name': (without('categories', 'name'), 'category 1', "'name' is missing"),
+    'no record': (lambda coco: coco['annotations'].insert(0, 5), 'annotation 0 of the list', 'is 5'),
+    'other schema': (lambda coco: coco.update(attributes=dict(hue=['blue', 'red', 'grey'])), "attribute 'hue'",
+                     "the file has the values ['blue', 'red', 'grey']"),
+}
+
+
+@pytest.mark.parametrize('name', DEFECTS)
+def test_defect_names_file_and_record(film, name):
+    spoil, record, what = DEFECTS[name]
+    spoil(film.coco)
+    with pytest.raises(UserError) as caught:
+        read(film, require_regions=True)
+    assert str(caught.value).startswith(f'{film.root / "train.json"}: {record}: ')
+    assert what in str(caught.value)
+
+
+def test_says_how_many_more_defects(film):
+    for annotation in film.coco['annotations']:
+        annotation['bbox'] = [0, 0, 0, 0]
+    with pytest.raises(UserError, match=r'annotation 11 of image a_AML.png.*\(and 2 more in this file\)'):
+        read(film)
+
+
+@pytest.mark.parametrize('key', ['images', 'annotations', 'categories'])
+def test_missing_table(film, key):
+    del film.coco[key]
+    with pytest.raises(UserError, match=rf"train.json: the key '{key}' is missing"):
+        read(film)
+
+
+def test_no_image_at_all(film):
+    film.coco['images'] = []
+    with pytest.raises(UserError, match='train.json: images is empty'):
+        read(film)
+
+
+@pytest.mark.parametrize(('content', 'message'), [
+    (b'{"images": [],\n "annotations" []}', 'line 2, column 16: not valid JSON'),
+    (b'', 'line 1, column 1'), (b'\xff\xd8\xff\xe0', 'not UTF-8'), (b'[1]', 'holds a list')])
+def test_broken_json(tmp_path, content, message):
+    path = tmp_path / 'broken.json'
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        read_annotations(path, CLASSES, SCHEMA)
+    assert str(path) in str(caught.value) and message in str(caught.value)
+
+
+def test_missing_json(tmp_path):
+    with pytest.raises(UserError, match='gone.json: no such file; set data_root'):
+        read_annotations(tmp_path / 'gone.json', CLASSES, SCHEMA)
+
+
+def test_file_with_its_own_equal_schema(film):
+    film.coco['attributes'] = dict(hue=['red', 'blue', 'grey'], lustre=['dull', 'bright'])
+    assert len(read(film).images) == 2
+
+
+@pytest.mark.parametrize(('name', 'pattern', 'expected'), [
+    ('15_20_1000_AML.png', RELEASE_NAME_PATTERN, (None, 'AML')),
+    ('x/23_40_1000_APML.png', RELEASE_NAME_PATTERN, (None, 'APML')),
+    ('train/018239dc-02bb.jpg', RELEASE_NAME_PATTERN, (None, None)),
+    ('20_BALL.png', RELEASE_NAME_PATTERN, (None, None)),
+    ('15_20_1000_AML.png', r'^(?P<patient>\d+)_.*_(?P<diagnosis>\w+)$', ('15', 'AML')),
+])
+def test_patient_and_diagnosis_only_where_the_name_says_so(name, pattern, expected):
+    assert parse_file_name(name, compile_name_pattern(pattern)) == expected
+
+
+@pytest.mark.parametrize('pattern', ['(', r'\d+'])
+def test_useless_name_pattern(pattern):
+    with pytest.raises(UserError, match='name_pattern'):
+        compile_name_pattern(pattern)
+
+
+def test_stated_patient_wins(film):
+    film.coco['images'][0].update(patient=4, diagnosis='CML')
+    image = read(film).images[0]
+    assert (image.patient, image.diagnosis) == ('4', 'CML')
+
+
+def test_labels_agree_with_pycocotools(film):
+    from pycocotools.coco import COCO
+    path = film.write()
+    oracle = COCO(str(path))
+    for image in read_annotations(path, CLASSES, SCHEMA).images:
+        anns = oracle.loadAnns(oracle.getAnnIds(imgIds=[image.image_id]))
+        assert [CLASSES[cell.label] for cell in image.cells] == [oracle.cats[a['category_id']]['name'] for a in anns]
+        assert [[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in (c.box_xyxy for c in image.cells)] == \
+            [a['bbox'] for a in anns]
+
+
+def test_twenty_thousand_cells_are_read_in_time(tmp_path):
+    import time
+    images = [dict(id=i, file_name=f'{i}.png', width=640, height=640) for i in range(1000)]
+    annotations = [dict(id=i, image_id=i % 1000, category_id=1, bbox=[1, 1, 20, 20], size=1, hue=0)
+                   for i in range(20000)]
+    path = tmp_path / 'many.json'
+    path.write_text(json.dumps(dict(images=images, annotations=annotations, categories=[dict(id=1, name='WBC')])))
+    start = time.process_time()
+    read_annotations(path, CLASSES, SCHEMA)
+    assert time.process_time() - start < 2
