@@ -27,6 +27,7 @@ from PIL import Image
 import mmleuk
 from mmleuk.engine.checkpoint import fit_checkpoint, load_checkpoint_safely, state_dict_of
 from mmleuk.errors import UserError
+from mmleuk.models.roi_heads.attri_head import AttriHead
 from mmleuk.report import files
 from mmleuk.report.drawing import draw_prediction, load_image
 from mmleuk.report.inputs import check_images, list_images, name_images
@@ -74,7 +75,7 @@ class Inferencer:
         loaded = load_checkpoint_safely(checkpoint, map_location='cpu')
         self.model = MODELS.build(self.cfg.model)
         _load_weights(self.model, loaded, str(checkpoint))
-        self.classes, self.schema = _names(loaded.get('meta') or {}, self.cfg)
+        self.classes, self.schema = _names(loaded.get('meta') or {}, self.cfg, self.model)
         self.model.to(self.device).eval()
         self._from_file, self._from_array = _pipelines(self.cfg)
 
@@ -112,7 +113,7 @@ class Inferencer:
                 try:
                     loaded.append((name, path, self._from_file(dict(img_path=str(path), img_id=0))))
                 # mmcv's loader asserts that the file could be decoded.
-                except (OSError, AssertionError, cv2.error) as error:
+                except (OSError, AssertionError, UserError, cv2.error) as error:
                     yield FailedImage(name, f'could not be read: {error}')
             samples = self._forward([data for _, _, data in loaded])
             for (name, path, _), sample in zip(loaded, samples):
@@ -218,23 +219,35 @@ def _load_weights(model: torch.nn.Module, loaded: dict[str, Any], source: str) -
     model.load_state_dict(weights)
 
 
-def _names(meta: dict[str, Any], cfg: Config) -> tuple[tuple[str, ...], AttributeSchema]:
-    """Classes and schema from the checkpoint, else from the config's test data set."""
+def _names(meta: dict[str, Any], cfg: Config, model: torch.nn.Module) -> tuple[tuple[str, ...], AttributeSchema]:
+    """Classes from the checkpoint, else from the config's test data set; attributes from the head that predicts them.
+
+    A model with another kind of head takes its attributes from where the classes stand.
+    """
     metainfo = {key.lower(): value for key, value in (meta.get('dataset_meta') or {}).items()}
     if not metainfo.get('classes'):
         metainfo = DATASETS.build({**cfg.test_dataloader.dataset, 'lazy_init': True}).metainfo
     if not metainfo.get('classes'):
         raise UserError('neither the checkpoint nor the config says what the classes are called; '
                         "add metainfo=dict(classes=(...)) to the config's test data set")
-    return tuple(metainfo['classes']), AttributeSchema.from_dict(metainfo.get('attributes') or {})
+    schemas = [module.schema for module in model.modules() if isinstance(module, AttriHead)]
+    schema = schemas[0] if schemas else AttributeSchema.from_dict(metainfo.get('attributes') or {})
+    return tuple(metainfo['classes']), schema
 
 
 def _pipelines(cfg: Config) -> tuple[Compose, Compose]:
     """The config's test pipeline without annotations, for files and for arrays."""
-    steps = [dict(step) for step in get_test_pipeline_cfg(cfg) if 'LoadAnnotations' not in step['type']]
-    if not steps or 'LoadImage' not in steps[0]['type']:
-        raise UserError("the config's test pipeline doesn't start with an image loader such as LoadImageFromFile")
+    steps = [step for step in get_test_pipeline_cfg(cfg) if not _loads(step, 'Annotations')]
+    if not steps or not _loads(steps[0], 'Image'):
+        raise UserError("the config's test pipeline doesn't start with an image loader such as mmleuk.LoadImage")
     return Compose(steps), Compose([dict(type='mmdet.LoadImageFromNDArray'), *steps[1:]])
+
+
+def _loads(step: dict[str, Any], what: str) -> bool:
+    """Whether a transform is a loader of ``what``: LoadAnnotations, mmleuk.LoadCellAnnotations, LoadImageFromFile."""
+    kind = step['type'] if isinstance(step['type'], str) else step['type'].__name__
+    name = kind.rsplit('.', 1)[-1]
+    return name.startswith('Load') and what in name
 
 
 def _check_array(array: object, number: int) -> np.ndarray:

@@ -142,7 +142,7 @@ def _legend(prediction: Prediction, styles: Mapping[str, ClassStyle], width: int
     """A strip that names each colour with its number of cells, wrapped to the picture's width."""
     counts = Counter(cell.class_name for cell in prediction.cells)
     total = len(prediction.cells)
-    entries = [(f'{total} cell{"" if total == 1 else "s"}', None)]
+    entries: list[tuple[str, ClassStyle | None]] = [(f'{total} cell{"" if total == 1 else "s"}', None)]
     entries += [(f'{name}: {counts[name]}', style) for name, style in styles.items() if counts[name]]
     row_px = FONT_PX + 2 * GAP
     spots, x, y = [], float(GAP), 0

@@ -81,7 +81,8 @@ def to_csv(predictions: Sequence[Prediction], schema: AttributeSchema, path: str
     Images without cells have no row: :func:`to_json` lists every image.
     """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator='\n')
+    # All text is quoted: csv leaves a lone carriage return in a name bare, which splits the row.
+    writer = csv.writer(text, lineterminator='\n', quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow([*_CELL_COLUMNS, *(column for key in schema.keys for column in (key, f'{key}_prob'))])
     for prediction in predictions:
         for number, cell in enumerate(prediction.cells, start=1):

@@ -12,8 +12,16 @@ from mmleuk.report.crops import CROP_PX, CropKey, crop_key
 from mmleuk.report.page_style import STYLE
 from mmleuk.report.predictions import Prediction, Run
 from mmleuk.report.sentence import Description, describe, listed, plural_n
-from mmleuk.report.statistics import (BankEntry, Distribution, TypeCount, attribute_distributions, count_types,
-                                      leukocyte_classes, morphology_bank, typical_by_type)
+from mmleuk.report.statistics import (
+    BankEntry,
+    Distribution,
+    TypeCount,
+    attribute_distributions,
+    count_types,
+    leukocyte_classes,
+    morphology_bank,
+    typical_by_type,
+)
 
 TYPICAL_CELLS = 8
 _NOT_FOR_DIAGNOSIS = ('Computed by a research model, not reviewed by a person. Not for diagnosis: it finds and names '
@@ -78,7 +86,8 @@ def _type_card(run: Run, count: TypeCount, style: ClassStyle, typical: Sequence[
     figures = ''.join(_figure(entry, crops[crop_key(entry)]) for entry in typical if crop_key(entry) in crops)
     dashed = ' dashed' if style.dashed else ''
     return (f'<section class="type{dashed}" style="border-left-color:{style.colour}">\n'
-            f'<header><h3>{escape(count.class_name)}</h3><span>{share}</span><span class="dim">{where}</span></header>\n'
+            f'<header><h3>{escape(count.class_name)}</h3><span>{share}</span>'
+            f'<span class="dim">{where}</span></header>\n'
             + (f'<p class="dim">Usually: {escape(usual)}.</p>\n' if usual else '')
             + (f'<div class="crops">{figures}</div>\n' if figures else '') + '</section>')
 
@@ -152,7 +161,8 @@ def _failed(run: Run) -> str:
     if not run.failed:
         return ''
     items = '\n'.join(f'<li>{escape(f.image)}: {escape(f.error)}</li>' for f in run.failed)
-    return f'<h2>Images that could not be read</h2>\n<p class="warn">They are part of no number here.</p>\n<ul>\n{items}\n</ul>'
+    return ('<h2>Images that could not be read</h2>\n<p class="warn">They are part of no number here.</p>\n'
+            f'<ul>\n{items}\n</ul>')
 
 
 def _provenance(run: Run, leukocytes: Sequence[str]) -> str:
