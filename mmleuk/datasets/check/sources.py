@@ -115,4 +115,6 @@ def _add(sources: list[Source], new: Source) -> None:
 
 
 def _key(source: Source) -> tuple:
-    return source.dataset.ann_file, source.dataset.data_prefix.get('img'), source.classes
+    dataset = source.dataset
+    return (type(dataset), dataset.ann_file, dataset.data_prefix.get('img'), source.classes, source.schema,
+            source.annotation)

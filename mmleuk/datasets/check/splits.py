@@ -55,7 +55,7 @@ def find_in_annotations(source: Source, annotations: Annotations, summary: Summa
     split = source.name
     found = [Finding(PROBLEM, split, 'defect', defect) for defect in annotations.defects]
     found += _find_names(split, annotations, summary)
-    if not summary.cells:
+    if not summary.cells and not annotations.defects:
         found.append(Finding(PROBLEM, split, 'empty split', f'{annotations.path}: holds no cell of '
                              f'{", ".join(source.classes)}; check ann_file and the classes'))
     if source.annotation == 'sparse':
@@ -77,6 +77,8 @@ def _find_names(split: str, annotations: Annotations, summary: Summary) -> list[
     found += [Finding(NOTE, split, 'attribute not used', f'{path}: attribute {key!r} of {count} cells is not in the '
                       'schema; fine if it is left out on purpose, else correct the spelling')
               for key, count in annotations.left_out_attributes.items()]
+    if annotations.defects:
+        return found  # cells with a defect are not counted: what seems never known may be known in them
     found += [Finding(PROBLEM, split, 'attribute never known', f'{path}: no cell has a known {key!r}; check its '
                       'spelling, or leave it out of the schema')
               for key, counts in summary.attributes.items() if summary.cells and counts['unknown'] == summary.cells]

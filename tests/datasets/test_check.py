@@ -1,0 +1,214 @@
+"""``mmleuk data check`` finds before training what would spoil it."""
+
+import argparse
+import copy
+import json
+import shutil
+
+import pytest
+from mmengine.config import Config
+
+from mmleuk.datasets.check import add_arguments, check_config, check_num_classes, examine_config, run
+from mmleuk.datasets.check.num_classes import find_num_classes
+from mmleuk.errors import UserError
+
+LOAD = [dict(type='mmleuk.LoadImage'), dict(type='mmleuk.LoadCellAnnotations')]
+
+
+@pytest.fixture
+def splits(film):
+    """Config of a sparse train split in a mosaic and a complete val and test split of other images."""
+    import cv2
+    import numpy as np
+    film.write('train.json')
+    film.val = copy.deepcopy(film.coco)
+    for number, image in enumerate(film.val['images']):
+        image['file_name'] = f'val_{number}.png'
+        pixels = np.random.default_rng(10 + number).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+        cv2.imwrite(str(film.root / 'images' / image['file_name']), pixels)
+        del image['annotated_region']
+    film.save = lambda: (film.write(), (film.root / 'val.json').write_text(json.dumps(film.val)))
+    film.save()
+    val = dict(dataset=film.config(ann_file='val.json', annotation='complete', test_mode=True))
+    film.cfg = dict(
+        default_scope='mmdet', model=dict(bbox_head=dict(type='YOLOXHead', num_classes=3)),
+        train_dataloader=dict(dataset=dict(
+            type='RepeatDataset', times=2, dataset=dict(
+                type='MultiImageMixDataset', dataset=film.config(pipeline=LOAD),
+                pipeline=[dict(type='mmleuk.Mosaic', img_scale=(64, 64)), dict(type='mmleuk.PackCells')]))),
+        val_dataloader=val, test_dataloader=copy.deepcopy(val),
+        val_evaluator=dict(type='mmleuk.CocoMetric', ann_file=str(film.root / 'val.json')))
+    return film
+
+
+def problems(film):
+    return [finding for finding in check_config(film.cfg) if finding.severity == 'problem']
+
+
+def only_problem(film):
+    found, = problems(film)
+    return found
+
+
+def test_clean_data(splits):
+    report = examine_config(splits.cfg)
+    assert report.problems == ()
+    train, val = report.summaries
+    assert (train.split, val.split) == ('train', 'val+test')
+    assert (train.images, train.images_without_cells, train.cells, train.ignored_cells) == (2, 0, 2, 1)
+    assert train.classes == dict(WBC=1, RBC=0, Platelets=1)
+    assert train.attributes == dict(size=dict(small=1, big=1, unknown=0), hue=dict(red=0, blue=0, grey=1, unknown=1))
+    assert check_config(splits.cfg) == list(report.findings)
+
+
+def test_classes_that_do_not_match_are_noted(splits):
+    splits.coco['categories'].append(dict(id=1, name='Debris'))
+    splits.coco['categories'][0]['name'] = 'platelet'
+    splits.save()
+    kinds = {(finding.severity, finding.kind) for finding in check_config(splits.cfg) if finding.split == 'train'}
+    assert {('problem', 'defect'), ('note', 'class without category'), ('note', 'category not used')} <= kinds
+
+
+def test_attribute_names_that_do_not_match(splits):
+    for annotation in splits.coco['annotations']:
+        annotation['attributes'] = dict(sise=1, hue=1)
+        annotation.pop('hue', None)
+        annotation.pop('size', None)
+    splits.save()
+    found = only_problem(splits)
+    assert found.kind == 'attribute never known' and "'size'" in found.message
+    assert any(f.kind == 'attribute not used' and "'sise' of 3 cells" in f.message for f in check_config(splits.cfg))
+
+
+def test_empty_split(splits):
+    splits.val['annotations'] = []
+    splits.save()
+    found = only_problem(splits)
+    assert (found.split, found.kind) == ('val+test', 'empty split') and 'val.json' in found.message
+
+
+def test_missing_and_unreadable_images(splits):
+    images = splits.root / 'images'
+    (images / 'a_AML.png').unlink()
+    (images / 'b.png').write_bytes((images / 'b.png').read_bytes()[:-200])
+    (images / 'val_0.png').write_text('no image')
+    found = problems(splits)
+    assert [f.kind for f in found] == ['unreadable image'] * 3
+    assert [name in f.message for f, name in zip(found, ('a_AML.png', 'b.png', 'val_0.png'))] == [True] * 3
+
+
+def test_image_of_another_size(splits):
+    splits.coco['images'][0]['width'] = 65
+    splits.save()
+    assert 'the image is 64x48 px, its annotation says 65x48' in only_problem(splits).message
+
+
+def test_boxes_outside_image_and_regions(splits):
+    splits.coco['annotations'][1]['bbox'] = [42, 30, 8, 8]
+    splits.save()
+    found = only_problem(splits)
+    assert found.kind == 'cell outside regions' and 'annotation 12 of image a_AML.png' in found.message
+    splits.coco['annotations'][1]['bbox'] = [60, 30, 8, 8]
+    splits.save()
+    found = only_problem(splits)
+    assert found.kind == 'defect' and 'annotation 12 of image a_AML.png: bbox' in found.message
+
+
+def test_image_in_two_splits_is_found_by_content(splits):
+    shutil.copy(splits.root / 'images/b.png', splits.root / 'images/val_1.png')
+    found = only_problem(splits)
+    assert found.kind == 'image in two splits' and found.split == 'train and val+test'
+    assert 'b.png' in found.message and 'val_1.png' in found.message
+
+
+def test_same_file_for_train_and_val(splits):
+    splits.cfg['val_dataloader']['dataset']['ann_file'] = 'train.json'
+    assert ['image in two splits', 'evaluator'] == [finding.kind for finding in problems(splits)]
+
+
+def test_image_twice_in_a_split_is_noted(splits):
+    shutil.copy(splits.root / 'images/a_AML.png', splits.root / 'images/b.png')
+    assert [f.kind for f in check_config(splits.cfg) if f.severity == 'note' and f.split == 'train'] == [
+        'class without cells', 'image twice']
+
+
+def test_broken_file_is_a_finding_and_the_rest_goes_on(splits):
+    (splits.root / 'train.json').write_text('{')
+    report = examine_config(splits.cfg)
+    assert [f.kind for f in report.problems] == ['annotation file']
+    assert [summary.split for summary in report.summaries] == ['val+test']
+
+
+def test_pipeline_that_leaves_regions_behind(splits):
+    splits.cfg['train_dataloader']['dataset']['dataset']['pipeline'][1] = dict(type='PackDetInputs')
+    found = only_problem(splits)
+    assert found.kind == 'pipeline' and 'PackDetInputs' in found.message
+
+
+def test_unsaid_annotation_kind(splits):
+    splits.cfg['train_dataloader']['dataset']['dataset']['dataset'].pop('annotation')
+    assert only_problem(splits).kind == 'annotation kind'
+
+
+def test_metric_and_data_set_that_go_by_the_files_order(splits):
+    splits.cfg['val_evaluator'] = [dict(type='CocoMetric', ann_file=str(splits.root / 'val.json'))]
+    assert only_problem(splits).kind == 'class order'
+    splits.cfg['val_evaluator'] = []
+    splits.cfg['test_dataloader']['dataset'] = dict(
+        type='CocoDataset', ann_file='val.json', data_root=str(splits.root), data_prefix=dict(img='images'),
+        metainfo=dict(classes=('WBC', 'RBC', 'Platelets')))
+    assert 'class order' in {finding.kind for finding in problems(splits)}
+
+
+def test_splits_with_different_classes(splits):
+    splits.cfg['val_dataloader']['dataset']['metainfo'] = dict(preset='wbcatt')
+    assert {'classes', 'attributes'} <= {finding.kind for finding in problems(splits)}
+
+
+def test_number_of_classes(splits):
+    splits.cfg['model'] = dict(
+        type='mmleuk.AttriDet', backbone=dict(num_classes=80),
+        detector=dict(rpn_head=dict(num_classes=1),
+                      roi_head=dict(bbox_head=[dict(num_classes=3), dict(num_classes=4)])))
+    found = only_problem(splits)
+    assert found.kind == 'number of classes'
+    assert 'model.detector.roi_head.bbox_head[1].num_classes = 4, but the data have 3 classes' in found.message
+    with pytest.raises(UserError, match='num_classes=2'):
+        check_num_classes(splits.cfg, ('a', 'b'))
+    check_num_classes({}, ('a',))
+    place = 'model.detector.roi_head.bbox_head'
+    assert list(find_num_classes(Config(splits.cfg).model, 'model')) == [
+        (f'{place}[0].num_classes', 3), (f'{place}[1].num_classes', 4)]
+
+
+def test_unusable_configs(splits, tmp_path):
+    with pytest.raises(UserError, match='has no data set'):
+        check_config(dict(model=dict()))
+    splits.cfg['train_dataloader']['dataset'] = splits.config(anotation='sparse')
+    with pytest.raises(UserError, match='train_dataloader: .*anotation'):
+        check_config(splits.cfg)
+    with pytest.raises(UserError, match='gone.py: no such config file'):
+        run(arguments(tmp_path / 'gone.py'))
+    (tmp_path / 'bad.py').write_text('model = (')
+    with pytest.raises(UserError, match='bad.py: not a readable config'):
+        run(arguments(tmp_path / 'bad.py'))
+
+
+def arguments(*words):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return parser.parse_args([str(word) for word in words])
+
+
+def test_command(splits, tmp_path, capsys):
+    config = tmp_path / 'config.py'
+    Config(splits.cfg).dump(config)
+    assert run(arguments(config, '--json', tmp_path / 'report.json')) == 0
+    text = capsys.readouterr().out
+    assert 'split     images  without cells  cells  ignored' in text and '0 problems' in text
+    saved = json.loads((tmp_path / 'report.json').read_text())
+    assert [split['cells'] for split in saved['splits']] == [2, 2]
+    assert run(arguments(config, '--cfg-options', 'model.bbox_head.num_classes=5')) == 1
+    assert 'problem number of classes: config: model.bbox_head.num_classes = 5' in capsys.readouterr().out
+    with pytest.raises(UserError, match='--workers'):
+        run(arguments(config, '--workers', 0))
