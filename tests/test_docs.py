@@ -60,6 +60,28 @@ def test_types_in_configs_are_registered(text):
         assert any(known.get(name) for known in registries), f'{name} is in no registry'
 
 
+def test_readmes_attribute_config_works_on_somebodys_detector(tmp_path):
+    """As a reader would: paste it beside a config of MMDetection's, here a Faster R-CNN."""
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+
+    from mmleuk.engine.strict_config import check_config_keys
+    from mmleuk.registry import MODELS
+    text = next(text for language, text in BLOCK.findall((ROOT / 'README.md').read_text()) if 'AttriHead' in text)
+    base = re.search(r"^_base_ = '\./(\w+\.py)'", text, re.MULTILINE).group(1)
+    (tmp_path / base).write_text("_base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'\n"
+                                 'model = dict(roi_head=dict(bbox_head=dict(num_classes=14)))\n')
+    (tmp_path / 'mine.py').write_text(text)
+    config = Config.fromfile(str(tmp_path / 'mine.py'))
+    init_default_scope('mmdet')
+    check_config_keys(config)
+    model = MODELS.build(config.model)
+    assert model.detector.roi_head.bbox_head.num_classes == 14
+    assert model.attri_head.in_channels == (256, 512)  # the first two stages of a ResNet-50
+    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
+        assert loader.dataset.type == 'mmleuk.LeukemiaAttriDataset'
+
+
 @pytest.mark.parametrize('words', commands())
 def test_commands_exist(words):
     program, *rest = words
@@ -73,6 +95,12 @@ def test_commands_exist(words):
             assert (ROOT / script).is_file(), f'{script} does not exist'
     for config in (word for word in rest if word.startswith('configs/')):
         assert (ROOT / config).exists(), f'{config} does not exist'
+
+
+@pytest.mark.parametrize('path', DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_named_folders_and_patterns_match_something(path):
+    for pattern in re.findall(r'`((?:configs|tools|docs|mmleuk|tests)/[\w./*-]*(?:\*|/)[\w./*-]*)`', path.read_text()):
+        assert next(ROOT.glob(pattern.rstrip('/')), None), f'{path.name} names {pattern}'
 
 
 @pytest.mark.parametrize('words', [param for param in commands() if param.values[0][0] == 'mmleuk'])
