@@ -4,6 +4,7 @@ from mmleuk.engine.checkpoint import fit_checkpoint, load_checkpoint_safely, loa
 from mmleuk.engine.checkpoint_hook import CheckpointHook
 from mmleuk.engine.ema_hook import YOLOv5EMAHook
 from mmleuk.engine.optim_wrapper import AmpOptimWrapper, YOLOv5AmpOptimWrapper, YOLOv5OptimWrapper
+from mmleuk.engine.pseudo_label_hook import PseudoLabelHook
 from mmleuk.engine.runner import Runner
 from mmleuk.engine.seed_hook import EpochSeedHook
 from mmleuk.engine.strict_config import check_config_keys
@@ -14,6 +15,7 @@ __all__ = [
     'AmpOptimWrapper',
     'CheckpointHook',
     'EpochSeedHook',
+    'PseudoLabelHook',
     'Runner',
     'YOLOv5AmpOptimWrapper',
     'YOLOv5EMAHook',

@@ -1,0 +1,75 @@
+"""Testing on overlapping tiles of the image."""
+
+from __future__ import annotations
+
+from mmcv.ops import batched_nms
+from mmdet.models.detectors import SingleStageDetector
+from mmdet.structures import SampleList
+from mmdet.structures.bbox import scale_boxes
+from mmdet.utils import InstanceList
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmleuk.errors import UserError
+from mmleuk.registry import MODELS
+
+
+def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
+    """First pixels of tiles that cover ``length`` pixels; the last tile ends at the border.
+
+    >>> tile_starts(640, 288, 96), tile_starts(200, 288, 96)
+    ([0, 192, 352], [0])
+    """
+    if length <= tile:
+        return [0]
+    return [*range(0, length - tile, tile - overlap), length - tile]
+
+
+@MODELS.register_module()
+class TiledDetector(SingleStageDetector):
+    """Single-stage detector that is trained on patches and tested on overlapping tiles of the whole image.
+
+    Args:
+        tile_size: side of a tile in input pixels, a multiple of the largest stride.
+        overlap: pixels that neighbouring tiles share at least; cells should fit in.
+        others: as of mmdet's SingleStageDetector. ``test_cfg.nms`` joins the tiles' detections, too.
+
+    Source: LLD 5.2, the baseline 'trained on cropped, annotated patches'; tile size and overlap aren't said there.
+    """
+
+    def __init__(self, *, tile_size: int, overlap: int, **kwargs) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= overlap < tile_size:
+            raise UserError(f'TiledDetector needs 0 <= overlap < tile_size, got {overlap} and {tile_size}')
+        self.tile_size = tile_size
+        self.overlap = overlap
+
+    def predict(self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True) -> SampleList:
+        """Detections of images (B, 3, H, W), tile by tile, joined by non-maximum suppression per class."""
+        metas = [sample.metainfo for sample in batch_data_samples]
+        found: list[InstanceList] = [[] for _ in metas]
+        for top in tile_starts(batch_inputs.shape[2], self.tile_size, self.overlap):
+            for left in tile_starts(batch_inputs.shape[3], self.tile_size, self.overlap):
+                for results, detections in zip(found, self._predict_tile(batch_inputs, top, left)):
+                    results.append(detections)
+        joined = [self._join(InstanceData.cat(results), meta, rescale) for results, meta in zip(found, metas)]
+        return self.add_pred_to_datasample(batch_data_samples, joined)
+
+    def _predict_tile(self, batch_inputs: Tensor, top: int, left: int) -> InstanceList:
+        tile = batch_inputs[:, :, top:top + self.tile_size, left:left + self.tile_size]
+        metas = [dict(img_shape=tuple(tile.shape[2:]))] * len(tile)
+        outputs = self.bbox_head(self.extract_feat(tile))
+        detections = self.bbox_head.predict_by_feat(*outputs, batch_img_metas=metas, rescale=False)
+        for result in detections:
+            result.bboxes = result.bboxes + result.bboxes.new_tensor([left, top, left, top])
+        return detections
+
+    def _join(self, results: InstanceData, meta: dict, rescale: bool) -> InstanceData:
+        if rescale:
+            results.bboxes = scale_boxes(results.bboxes, [1 / s for s in meta['scale_factor']])
+        if not len(results):
+            return results
+        boxes, keep = batched_nms(results.bboxes, results.scores, results.labels, self.test_cfg.nms)
+        results = results[keep]
+        results.scores = boxes[:, -1]
+        return results[:self.test_cfg.max_per_img]
