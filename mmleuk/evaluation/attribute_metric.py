@@ -1,0 +1,180 @@
+"""The metric over :mod:`mmleuk.evaluation.attribute_f1`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+from numpy.typing import NDArray
+from terminaltables import AsciiTable
+
+from mmleuk.errors import UserError
+from mmleuk.evaluation.attribute_f1 import (
+    AttributeCounts,
+    BinaryScore,
+    attribute_f1,
+    count_values,
+    detection_pairs,
+    macro_f1,
+    nearest_pairs,
+)
+from mmleuk.evaluation.matching import match_detections, pairwise_iou
+from mmleuk.registry import METRICS
+from mmleuk.schema import IGNORE, AttributeSchema, resolve_schema
+from mmleuk.structures.regions import points_in_regions
+
+Mode = Literal['detection', 'gt_boxes', 'paper']
+PREFIXES: Mapping[str, str] = dict(detection='attribute', gt_boxes='attribute_gt_boxes', paper='attribute_paper')
+MIN_SCORES: Mapping[str, float] = dict(detection=0.3, gt_boxes=0.0, paper=0.0)
+
+
+@METRICS.register_module()
+class AttributeF1Metric(BaseMetric):
+    """F1 per attribute and macro F1, in the schema's order; unknown values are left out.
+
+    Modes, each with its own prefix, so that one evaluation can print several:
+
+    - ``detection`` (prefix ``attribute``): how well cells with a value are found. Detections of at least ``min_score`` are
+      matched to cells at ``min_iou``, best score first. A missed cell counts its known values as not found, a false
+      detection its predicted values as wrong, wherever the annotation is complete, images without cells included.
+    - ``gt_boxes`` (``attribute_gt_boxes``): the attributes alone, predicted for the ground-truth boxes: the detector's
+      errors play no part. Needs ``AttriDet(on_ground_truth=True)``.
+    - ``paper`` (``attribute_paper``): as Tables 5 and 9 of LLD were computed; see :func:`nearest_pairs`.
+
+    Results: one F1 per attribute under its short name, ``<short>_known`` with the number of cells it rests on, and
+    ``macro_f1``.
+
+    Args:
+        mode: see above.
+        attributes: schema; by default the data set's.
+        min_iou: smallest IoU of a match in mode ``detection``.
+        min_score: faintest detection that counts; by default 0.3 in mode ``detection``, 0 in mode ``paper``.
+        class_aware: match only detections of the cell's class. By default any may: attributes describe morphology.
+        binary: see :func:`attribute_f1`; ``macro`` is WBCAtt's.
+        collect_device, prefix: mmengine's.
+
+    Boxes and regions of ground truth are in pixels of the original image, as MMDetection's test pipelines give them
+    (annotations are loaded after resizing).
+    """
+
+    def __init__(self, *, mode: Mode = 'detection', attributes: str | Mapping[str, object] | None = None,
+                 min_iou: float = 0.5, min_score: float | None = None, class_aware: bool = False,
+                 binary: BinaryScore = 'positive', collect_device: str = 'cpu', prefix: str | None = None) -> None:
+        if mode not in PREFIXES or binary not in ('positive', 'macro'):
+            raise UserError(f'AttributeF1Metric: mode is one of {", ".join(PREFIXES)}, and binary positive or macro; '
+                            f'got {mode!r} and {binary!r}')
+        super().__init__(collect_device=collect_device, prefix=prefix or PREFIXES[mode])
+        self.mode, self.attributes, self.min_iou, self.class_aware = mode, attributes, min_iou, class_aware
+        self.min_score = MIN_SCORES[mode] if min_score is None else min_score
+        self.binary: BinaryScore = binary
+
+    @property
+    def schema(self) -> AttributeSchema:
+        """The given schema, or the data set's."""
+        spec = self.attributes or (self.dataset_meta or {}).get('attributes')
+        if not spec:
+            raise UserError('AttributeF1Metric: the data set has no attributes; take mmleuk.LeukemiaAttriDataset with a '
+                            'schema, or leave this metric out')
+        return resolve_schema(spec)
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Count one batch; a sample needs ``pred_instances`` and ``gt_instances`` with attributes."""
+        cardinalities = self.schema.cardinalities
+        pairs = dict(detection=self._detection_pairs, gt_boxes=self._gt_box_pairs, paper=self._paper_pairs)[self.mode]
+        for sample in data_samples:
+            self.results.append(count_values(*pairs(sample), cardinalities))
+
+    def _detection_pairs(self, sample: dict) -> tuple[NDArray, NDArray]:
+        cells, ignored_cells = self._field(sample, 'gt_instances'), sample.get('ignored_instances', {})
+        boxes, labels = _rows(cells, 'bboxes', 4), _rows(cells, 'labels')
+        extra = _rows(ignored_cells, 'bboxes', 4)
+        ignored = np.arange(len(boxes) + len(extra)) >= len(boxes)
+        found = self._detections(sample)
+        iou = pairwise_iou(found['bboxes'], np.concatenate([boxes, extra]), ignored)
+        allowed = None
+        if self.class_aware:
+            allowed = found['labels'][:, None] == np.concatenate([labels, _rows(ignored_cells, 'labels')])
+        matches = match_detections(iou, min_iou=self.min_iou, ignored=ignored, allowed=allowed)
+        truth = np.concatenate([self._truth(sample), np.full((len(extra), len(self.schema)), IGNORE)])
+        return detection_pairs(matches, _in_regions(found['bboxes'], sample), truth, ignored, found['attributes'])
+
+    def _gt_box_pairs(self, sample: dict) -> tuple[NDArray, NDArray]:
+        if 'gt_attributes' not in sample:
+            raise UserError(f'{_name(sample)}: no attributes were predicted for ground-truth boxes; mode gt_boxes needs '
+                            'AttriDet(on_ground_truth=True)')
+        return self._truth(sample), _numpy(sample['gt_attributes']['attributes'])
+
+    def _paper_pairs(self, sample: dict) -> tuple[NDArray, NDArray]:
+        found = self._detections(sample)
+        described = (found['attributes'] != IGNORE).all(1)
+        iou = pairwise_iou(found['bboxes'][described], _rows(sample['gt_instances'], 'bboxes', 4))
+        return nearest_pairs(iou, self._truth(sample), found['attributes'][described])
+
+    def _detections(self, sample: dict) -> dict[str, NDArray]:
+        """Detections of at least ``min_score``, best first."""
+        found = self._field(sample, 'pred_instances')
+        arrays = {key: _numpy(found[key]) for key in ('bboxes', 'scores', 'labels', 'attributes')}
+        order = np.argsort(-arrays['scores'], kind='stable')
+        order = order[arrays['scores'][order] >= self.min_score]
+        return {key: array[order] for key, array in arrays.items()}
+
+    def _truth(self, sample: dict) -> NDArray:
+        """(G, A) int64."""
+        truth = _numpy(self._field(sample, 'gt_instances')['attributes'])
+        if truth.shape[1:] != (len(self.schema),):
+            raise UserError(f'{_name(sample)}: its cells have {truth.shape[-1]} attributes, the schema has '
+                            f'{len(self.schema)}; give data set and metric the same schema')
+        return truth
+
+    @staticmethod
+    def _field(sample: dict, field: str) -> dict:
+        if 'attributes' not in sample.get(field, {}):
+            cause = ('end the test pipeline with mmleuk.LoadCellAnnotations and mmleuk.PackCells'
+                     if field == 'gt_instances' else 'take a model that predicts them, such as mmleuk.AttriDet')
+            raise UserError(f'{_name(sample)}: {field} carries no attributes; {cause}')
+        return sample[field]
+
+    def compute_metrics(self, results: list[AttributeCounts]) -> dict[str, float]:
+        """Scores over the counts of all images; logs them as a table."""
+        schema = self.schema
+        counts = sum(results[1:], results[0])
+        scores = attribute_f1(counts, schema.cardinalities, self.binary)
+        known = counts.support.sum(1)
+        shorts = [attribute.short for attribute in schema.attributes]
+        table = AsciiTable([
+            ['', *shorts, 'macro'],
+            ['F1 %', *(f'{100 * score:.1f}' for score in scores), f'{100 * macro_f1(scores):.1f}'],
+            ['cells known', *known.tolist(), ''],
+            ['per value', *('/'.join(map(str, row[:values])) for row, values in
+                            zip(counts.support.tolist(), schema.cardinalities)), '']])
+        MMLogger.get_current_instance().info(f'\nAttributes, mode {self.mode}\n{table.table}')
+        metrics = {short: float(score) for short, score in zip(shorts, scores)}
+        metrics |= {f'{short}_known': int(number) for short, number in zip(shorts, known)}
+        return metrics | dict(macro_f1=macro_f1(scores))
+
+
+def _numpy(value: Any) -> NDArray:
+    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+
+
+def _rows(instances: Mapping[str, Any], key: str, width: int | None = None) -> NDArray:
+    """A field of instances, or no rows where it is missing."""
+    if key not in instances:
+        return np.zeros((0, width) if width else 0)
+    return _numpy(getattr(instances[key], 'tensor', instances[key]))
+
+
+def _name(sample: Mapping[str, Any]) -> str:
+    return str(sample.get('img_path', f'image {sample.get("img_id", "without a name")}'))
+
+
+def _in_regions(boxes_xyxy: NDArray, sample: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """(P,) whether the annotation is complete at each box's centre; a sample without regions is complete everywhere."""
+    if 'annotated_regions' not in sample:
+        return np.ones(len(boxes_xyxy), bool)
+    centres = torch.as_tensor((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2, dtype=torch.float32)
+    return points_in_regions(centres, torch.as_tensor(_numpy(sample['annotated_regions']))).numpy()

@@ -1,0 +1,109 @@
+"""COCO's mean average precision, with classes by name and zero for nothing found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from mmdet.datasets.api_wrappers import COCO
+from mmdet.evaluation import CocoMetric as MMDetCocoMetric
+from mmengine.logging import MMLogger
+
+from mmleuk.errors import UserError
+from mmleuk.registry import METRICS
+
+BOX_ITEMS = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
+PROPOSAL_ITEMS = ('AR@100', 'AR@300', 'AR@1000', 'AR_s@1000', 'AR_m@1000', 'AR_l@1000')
+
+
+def relabel_categories(dataset: dict[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+    """COCO data whose category ids are the positions of ``classes``, matched by name.
+
+    MMDetection takes a file's categories in the file's order for the model's labels, so a file that lists them in
+    another order swaps classes without a word. pycocotools sorts by id for its tables. With these ids all agree.
+
+    Args:
+        dataset: contents of a COCO file; stays as it is.
+        classes: class names in label order. One that the file lacks has no cell.
+
+    Raises:
+        UserError: the file has annotations of a class that isn't in ``classes``.
+
+    Example:
+        >>> data = dict(images=[], categories=[dict(id=7, name='RBC'), dict(id=2, name='WBC')],
+        ...             annotations=[dict(id=1, image_id=1, category_id=7)])
+        >>> relabel_categories(data, ('WBC', 'RBC'))['annotations'][0]['category_id']
+        1
+    """
+    names = {category['id']: category['name'] for category in dataset['categories']}
+    labels = {name: label for label, name in enumerate(classes)}
+    annotations = dataset.get('annotations', [])
+    strange = Counter(names.get(a['category_id'], f'id {a["category_id"]}') for a in annotations)
+    strange = Counter({name: count for name, count in strange.items() if name not in labels})
+    if strange:
+        found = ', '.join(f'{name!r} ({count} annotations)' for name, count in strange.items())
+        raise UserError(f'the annotation file has classes that the data set does not know: {found}; known are '
+                        f'{", ".join(classes)}. Give the data set all classes of the file')
+    return {**dataset,
+            'categories': [dict(id=label, name=name) for name, label in labels.items()],
+            'annotations': [_annotation(a, number, labels[names[a['category_id']]])
+                            for number, a in enumerate(annotations, start=1)]}
+
+
+def _annotation(annotation: dict[str, Any], number: int, label: int) -> dict[str, Any]:
+    """An annotation as pycocotools needs it; it takes a match with id 0 for none, so ids start at 1."""
+    width, height = annotation.get('bbox', (0, 0, 0, 0))[2:]
+    return {'area': width * height, 'iscrowd': 0, **annotation, 'id': number, 'category_id': label}
+
+
+@METRICS.register_module()
+class CocoMetric(MMDetCocoMetric):
+    """MMDetection's CocoMetric with two differences, and AP per class by default.
+
+    - Classes are matched by name, whatever order the annotation file lists them in.
+    - A model that detects nothing scores 0 on every metric rather than none, so ``save_best`` finds its key.
+
+    Args:
+        classwise: print and return the AP of every class.
+        kwargs: MMDetection's.
+    """
+
+    def __init__(self, *, classwise: bool = True, **kwargs: Any) -> None:
+        super().__init__(classwise=classwise, **kwargs)
+        self._by_name = False
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """Scores over all images; see MMDetection."""
+        if self._coco_api is not None and not self._by_name:
+            self._coco_api = _index(relabel_categories(self._coco_api.dataset, self.dataset_meta['classes']))
+            self._by_name = True
+        scores = super().compute_metrics(results)
+        if self.format_only:
+            return scores
+        if not any(len(prediction['scores']) for _, prediction in results):
+            MMLogger.get_current_instance().warning('Nothing was detected in any image: every score is 0.')
+            return self._zero_scores()
+        return scores
+
+    def _zero_scores(self) -> dict[str, float]:
+        """The keys of a full evaluation, all zero."""
+        scores: dict[str, float] = {}
+        for metric in self.metrics:
+            if metric == 'proposal_fast':
+                scores |= {f'AR@{number}': 0.0 for number in self.proposal_nums}
+            elif metric == 'proposal':
+                scores |= dict.fromkeys(self.metric_items or PROPOSAL_ITEMS, 0.0)
+            else:
+                names = self.dataset_meta['classes'] if self.classwise else ()
+                scores |= {f'{name}_precision': 0.0 for name in names}
+                scores |= {f'{metric}_{item}': 0.0 for item in self.metric_items or BOX_ITEMS}
+        return scores
+
+
+def _index(dataset: dict[str, Any]) -> COCO:
+    coco = COCO()
+    coco.dataset = dataset
+    coco.createIndex()
+    coco.img_ann_map, coco.cat_img_map = coco.imgToAnns, coco.catToImgs
+    return coco

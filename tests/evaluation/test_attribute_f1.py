@@ -1,0 +1,149 @@
+"""Matching, pairs, counts and F1 against hand-worked cases, pycocotools and scikit-learn."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+from sklearn.metrics import f1_score
+
+from mmleuk.evaluation.attribute_f1 import ABSENT, attribute_f1, count_values, detection_pairs, macro_f1, nearest_pairs
+from mmleuk.evaluation.matching import DISREGARDED, UNMATCHED, match_detections, pairwise_iou
+from mmleuk.schema import IGNORE
+
+
+def random_boxes(rng, count):
+    corner = rng.uniform(0, 30, (count, 2))
+    return np.concatenate([corner, corner + rng.uniform(5, 20, (count, 2))], 1)
+
+
+def test_each_cell_takes_one_detection():
+    """By hand: the first takes its best cell, the second finds it gone and takes the other, the third finds none."""
+    iou = np.array([[0.9, 0.6], [0.8, 0.55], [0.7, 0.7], [0.4, 0.0]])
+    ignored = np.zeros(2, bool)
+    assert match_detections(iou, min_iou=0.5, ignored=ignored).tolist() == [0, 1, UNMATCHED, UNMATCHED]
+    assert match_detections(iou, min_iou=0.95, ignored=ignored).tolist() == [UNMATCHED] * 4
+
+
+def test_ignored_cells_swallow_detections():
+    iou = np.array([[0.9, 0.6], [0.9, 0.0], [0.0, 0.0]])
+    ignored = np.array([True, False])
+    assert match_detections(iou, min_iou=0.5, ignored=ignored).tolist() == [1, DISREGARDED, UNMATCHED]
+
+
+def test_pairs_not_allowed_do_not_match():
+    iou = np.array([[0.9, 0.6]])
+    allowed = np.array([[False, True]])
+    assert match_detections(iou, min_iou=0.5, ignored=np.zeros(2, bool), allowed=allowed).tolist() == [1]
+
+
+@pytest.mark.parametrize('shape', [(0, 0), (0, 3), (3, 0)])
+def test_matching_without_boxes(shape):
+    iou = pairwise_iou(np.zeros((shape[0], 4)), np.zeros((shape[1], 4)))
+    assert iou.shape == shape
+    assert (match_detections(iou, min_iou=0.5, ignored=np.zeros(shape[1], bool)) == UNMATCHED).all()
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10 ** 6))
+def test_matching_agrees_with_pycocotools(seed):
+    """Same detections, cells and crowds through COCOeval: the same are matched, false and disregarded."""
+    rng = np.random.default_rng(seed)
+    cells, detections = random_boxes(rng, 6), random_boxes(rng, 8)
+    crowd = rng.random(6) < 0.2
+    coco = COCO()
+    coco.dataset = dict(images=[dict(id=1)], categories=[dict(id=1, name='cell')], annotations=[
+        dict(id=index + 1, image_id=1, category_id=1, bbox=[*box[:2], *(box[2:] - box[:2])],
+             area=float(np.prod(box[2:] - box[:2])), iscrowd=int(flag))
+        for index, (box, flag) in enumerate(zip(cells, crowd))])
+    coco.createIndex()
+    results = coco.loadRes([dict(image_id=1, category_id=1, bbox=[*box[:2], *(box[2:] - box[:2])], score=1 - index / 10)
+                            for index, box in enumerate(detections)])
+    evaluation = COCOeval(coco, results, 'bbox')
+    evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ['all']
+    evaluation.evaluate()
+    image = evaluation.evalImgs[0]
+    matches = match_detections(pairwise_iou(detections, cells, crowd), min_iou=0.5, ignored=crowd)
+    disregarded = image['dtIgnore'][0].astype(bool)
+    assert ((matches == DISREGARDED) == disregarded).all()
+    expected = np.where(image['dtMatches'][0] > 0, image['dtMatches'][0] - 1, UNMATCHED)
+    assert (matches[~disregarded] == expected[~disregarded]).all()
+
+
+def test_detection_pairs_by_hand():
+    """Two of three cells found; one false detection counts, one lies where nothing is known; one is disregarded."""
+    truth = np.array([[1, 0], [0, IGNORE], [1, 1], [IGNORE, IGNORE]])
+    ignored = np.array([False, False, False, True])
+    predicted = np.array([[1, 1], [1, 0], [1, 0], [0, 1], [1, 1]])
+    matches = np.array([0, 1, UNMATCHED, UNMATCHED, DISREGARDED])
+    counted = np.array([True, True, True, False, True])
+    true, found = detection_pairs(matches, counted, truth, ignored, predicted)
+    assert true.tolist() == [[1, 0], [0, IGNORE], [ABSENT, ABSENT], [1, 1]]
+    assert found.tolist() == [[1, 1], [1, 0], [1, 0], [ABSENT, ABSENT]]
+    counts = count_values(true, found, (2, 2))
+    # First attribute: one found, claimed twice in vain, one missed: 2 / (2 + 2 + 1). Second: none found.
+    assert attribute_f1(counts, (2, 2)).tolist() == [pytest.approx(2 / 5), 0.0]
+
+
+def test_nearest_pairs_by_hand():
+    """Cell 0 and 2 share the first prediction; cell 1 has an unknown value and is left out."""
+    iou = np.array([[0.4, 0.9, 0.0], [0.1, 0.0, 0.0]])
+    truth = np.array([[1, 0], [1, IGNORE], [0, 1]])
+    predicted = np.array([[1, 1], [0, 0]])
+    true, found = nearest_pairs(iou, truth, predicted)
+    assert true.tolist() == [[1, 0], [0, 1]] and found.tolist() == [[1, 1], [1, 1]]
+    true, found = nearest_pairs(np.zeros((0, 3)), truth, np.zeros((0, 2), int))
+    assert found.tolist() == [[ABSENT, ABSENT]] * 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10 ** 6), count=st.integers(1, 30))
+def test_f1_agrees_with_scikit_learn(seed, count):
+    """Unknown values dropped by hand, one attribute of each kind; half-pairs as a value of their own."""
+    rng = np.random.default_rng(seed)
+    cardinalities = (2, 2, 4)
+    truth = np.stack([rng.integers(-1, values, count) for values in cardinalities], 1)
+    predicted = np.stack([rng.integers(0, values, count) for values in cardinalities], 1)
+    predicted[rng.random(count) < 0.2] = ABSENT
+    truth[rng.random(count) < 0.2] = ABSENT
+    counts = count_values(truth, predicted, cardinalities)
+    positive, macro = (attribute_f1(counts, cardinalities, binary) for binary in ('positive', 'macro'))
+    for index, values in enumerate(cardinalities):
+        known = truth[:, index] != IGNORE
+        true, found = truth[known, index], predicted[known, index]
+        if not (true >= 0).any():
+            assert math.isnan(positive[index]) and math.isnan(macro[index])
+            continue
+        occurring = sorted((set(true) | set(found)) - {ABSENT})
+        assert macro[index] == pytest.approx(f1_score(true, found, labels=occurring, average='macro', zero_division=0))
+        if values == 2:
+            expected = f1_score(true == 1, found == 1, zero_division=0)
+            assert positive[index] == pytest.approx(expected)
+        else:
+            assert positive[index] == macro[index]
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10 ** 6), cut=st.integers(0, 20))
+def test_counts_of_parts_add_up(seed, cut):
+    rng = np.random.default_rng(seed)
+    truth, predicted = rng.integers(-1, 3, (20, 2)), rng.integers(0, 3, (20, 2))
+    before = truth.copy(), predicted.copy()
+    whole = count_values(truth, predicted, (3, 3))
+    parts = count_values(truth[:cut], predicted[:cut], (3, 3)) + count_values(truth[cut:], predicted[cut:], (3, 3))
+    for name in ('tp', 'fp', 'fn', 'support'):
+        assert (getattr(whole, name) == getattr(parts, name)).all()
+    assert (whole.support.sum(1) == (truth != IGNORE).sum(0)).all()
+    assert (truth == before[0]).all() and (predicted == before[1]).all()
+
+
+def test_nothing_known_and_nothing_found():
+    nothing = np.zeros((0, 2), int)
+    scores = attribute_f1(count_values(nothing, nothing, (2, 3)), (2, 3))
+    assert np.isnan(scores).all() and macro_f1(scores) == 0.0
+    truth = np.array([[1, IGNORE], [0, IGNORE]])
+    scores = attribute_f1(count_values(truth, np.full_like(truth, ABSENT), (2, 3)), (2, 3))
+    assert scores[0] == 0.0 and math.isnan(scores[1]) and macro_f1(scores) == 0.0

@@ -1,0 +1,150 @@
+"""mmleuk.CocoMetric against pycocotools."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from mmleuk.errors import UserError
+from mmleuk.evaluation.coco_metric import relabel_categories
+from mmleuk.registry import METRICS
+
+CLASSES = ('WBC', 'RBC', 'Platelets')
+
+
+def make_file(path, order=(2, 0, 1), crowd=False, seed=0, first_id=1):
+    """Ten images whose file lists the classes in another order, with ids that aren't positions either."""
+    rng = np.random.default_rng(seed)
+    ids = {name: 10 * (position + 1) for position, name in enumerate(CLASSES[i] for i in order)}
+    annotations = []
+    for image in range(10):
+        for _ in range(4):
+            label = int(rng.integers(3))
+            x, y, w, h = (float(v) for v in rng.uniform([0, 0, 20, 20], [60, 60, 60, 60]))
+            annotations.append(dict(id=len(annotations) + first_id, image_id=image, category_id=ids[CLASSES[label]],
+                                    bbox=[x, y, w, h], area=w * h, iscrowd=int(crowd and rng.random() < 0.2)))
+    data = dict(images=[dict(id=image, width=128, height=128, file_name=f'{image}.png') for image in range(10)],
+                categories=[dict(id=number, name=name) for name, number in ids.items()], annotations=annotations)
+    path.write_text(json.dumps(data))
+    return data, ids
+
+
+def make_predictions(data, ids, seed=1):
+    """Jittered boxes of the truth in the model's label order, some of the wrong class, some missing."""
+    rng = np.random.default_rng(seed)
+    names = {number: name for name, number in ids.items()}
+    samples = []
+    for image in data['images']:
+        rows = []
+        for annotation in data['annotations']:
+            if annotation['image_id'] == image['id'] and rng.random() < 0.8:
+                x, y, w, h = np.array(annotation['bbox']) + rng.normal(0, 2, 4)
+                label = CLASSES.index(names[annotation['category_id']])
+                rows.append((x, y, x + w, y + h, rng.random(), label if rng.random() < 0.8 else int(rng.integers(3))))
+        table = torch.tensor(rows, dtype=torch.float32).reshape(-1, 6)
+        samples.append(dict(img_id=image['id'], ori_shape=(128, 128),
+                            pred_instances=dict(bboxes=table[:, :4], scores=table[:, 4], labels=table[:, 5].long())))
+    return samples
+
+
+def evaluate(path, samples, **kwargs):
+    metric = METRICS.build(dict(type='mmleuk.CocoMetric', ann_file=str(path) if path else None, **kwargs))
+    metric.dataset_meta = dict(classes=CLASSES)
+    metric.process({}, samples)
+    return metric.evaluate(len(samples)), metric
+
+
+def by_pycocotools(path, samples, ids, categories=None):
+    """mAP, mAP_50 and mAP_75, with labels translated to the file's ids by name."""
+    coco = COCO(str(path))
+    results = coco.loadRes([
+        dict(image_id=sample['img_id'], bbox=[x1, y1, x2 - x1, y2 - y1], score=score, category_id=ids[CLASSES[label]])
+        for sample in samples for (x1, y1, x2, y2), score, label in zip(
+            *(sample['pred_instances'][key].tolist() for key in ('bboxes', 'scores', 'labels')))])
+    evaluation = COCOeval(coco, results, 'bbox')
+    evaluation.params.maxDets = [100, 300, 1000]
+    if categories:
+        evaluation.params.catIds = [ids[name] for name in categories]
+    evaluation.evaluate()
+    evaluation.accumulate()
+    precision = evaluation.eval['precision'][:, :, :, 0, -1]
+    return [float(part[part > -1].mean()) for part in (precision, precision[:1], precision[5:6])]
+
+
+@pytest.mark.parametrize('order', [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+@pytest.mark.parametrize('crowd', [False, True])
+def test_agrees_with_pycocotools_whatever_the_files_order(tmp_path, order, crowd):
+    data, ids = make_file(tmp_path / 'test.json', order, crowd)
+    samples = make_predictions(data, ids)
+    scores, _ = evaluate(tmp_path / 'test.json', samples)
+    expected = by_pycocotools(tmp_path / 'test.json', samples, ids)
+    assert expected[1] > 0.3
+    for key, value in zip(('mAP', 'mAP_50', 'mAP_75'), expected):
+        assert scores[f'coco/bbox_{key}'] == pytest.approx(value, abs=6e-4)
+    for name in CLASSES:  # the table's rows carry the right names
+        alone = by_pycocotools(tmp_path / 'test.json', samples, ids, [name])[0]
+        assert scores[f'coco/{name}_precision'] == pytest.approx(alone, abs=6e-4)
+
+
+def test_ids_that_start_at_zero(tmp_path):
+    """pycocotools takes a match with annotation 0 for none; ours doesn't."""
+    data, ids = make_file(tmp_path / 'one.json')
+    make_file(tmp_path / 'zero.json', first_id=0)
+    samples = make_predictions(data, ids)
+    assert evaluate(tmp_path / 'zero.json', samples)[0] == evaluate(tmp_path / 'one.json', samples)[0]
+
+
+def test_nothing_detected_is_zero_everywhere(tmp_path):
+    data, ids = make_file(tmp_path / 'test.json')
+    samples = make_predictions(data, ids)
+    full, _ = evaluate(tmp_path / 'test.json', samples)
+    for sample in samples:
+        sample['pred_instances'] = {key: value[:0] for key, value in sample['pred_instances'].items()}
+    scores, _ = evaluate(tmp_path / 'test.json', samples)
+    assert set(scores) == set(full) and set(scores.values()) == {0.0}
+    scores, _ = evaluate(tmp_path / 'test.json', samples, metric=['bbox', 'proposal'], metric_items=['mAP_50'],
+                         classwise=False)
+    assert scores == {'coco/bbox_mAP_50': 0.0, 'coco/mAP_50': 0.0}
+
+
+def test_evaluating_twice_gives_the_same(tmp_path):
+    data, ids = make_file(tmp_path / 'test.json')
+    samples = make_predictions(data, ids)
+    first, metric = evaluate(tmp_path / 'test.json', samples)
+    metric.process({}, samples)
+    assert metric.evaluate(len(samples)) == first
+
+
+def test_without_an_annotation_file(tmp_path):
+    data, ids = make_file(tmp_path / 'test.json')
+    names = {number: name for name, number in ids.items()}
+    samples = make_predictions(data, ids)
+    for sample in samples:
+        boxes = [a for a in data['annotations'] if a['image_id'] == sample['img_id']]
+        sample['instances'] = [dict(bbox=[x, y, x + w, y + h], bbox_label=CLASSES.index(names[a['category_id']]))
+                               for a in boxes for x, y, w, h in [a['bbox']]]
+    assert evaluate(None, samples)[0] == evaluate(tmp_path / 'test.json', samples)[0]
+
+
+def test_a_class_nobody_has(tmp_path):
+    """A file that doesn't list a class of the model: no AP of its own, no change of the mean."""
+    data, ids = make_file(tmp_path / 'test.json')
+    data['annotations'] = [a for a in data['annotations'] if a['category_id'] != ids['RBC']]
+    data['categories'] = [c for c in data['categories'] if c['name'] != 'RBC']
+    (tmp_path / 'test.json').write_text(json.dumps(data))
+    samples = make_predictions(data, ids)
+    scores, _ = evaluate(tmp_path / 'test.json', samples)
+    assert math.isnan(scores['coco/RBC_precision']) and scores['coco/bbox_mAP_50'] > 0.3
+
+
+def test_a_class_the_model_does_not_know(tmp_path):
+    data, _ = make_file(tmp_path / 'test.json')
+    with pytest.raises(UserError, match=r"classes that the data set does not know: 'RBC' \(\d+ annotations\)"):
+        relabel_categories(data, ('WBC', 'Platelets'))
+    snapshot = json.dumps(data)
+    relabel_categories(data, CLASSES)
+    assert json.dumps(data) == snapshot
