@@ -1,0 +1,37 @@
+"""Turn a YOLOv5 checkpoint of Ultralytics (release 6) into one that the configs here load.
+
+python tools/convert_yolov5.py best.pt best_mmleuk.pth
+
+No code from the file runs. Sizes n, s, m, l and x, any number of classes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from mmleuk.errors import UserError
+from mmleuk.models.convert_yolov5 import convert, read_source, save_converted
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Convert; 0, or 2 and one line on stderr."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('source', help='.pt file of YOLOv5 release 6')
+    parser.add_argument('target', help='.pth file to write')
+    args = parser.parse_args(arguments)
+    try:
+        converted = convert(read_source(args.source), args.source)
+        save_converted(converted, args.target)
+    except UserError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    print(f'{args.target}: YOLOv5{converted.size}, {converted.num_classes} classes')
+    if converted.anchors is not None:
+        print('Its anchors are not the usual ones: the config below sets them, without them boxes come out wrong.')
+    print(f'Config to load it with (load_from={args.target!r}):\n{converted.config_hint()}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
