@@ -202,7 +202,7 @@ class CellBoxes(HorizontalBoxes):
     def clip_(self, img_shape: tuple[int, int]) -> None:
         """Cut boxes and regions at the border of (height, width); regions with nothing left are dropped."""
         super().clip_(img_shape)
-        self.regions = clip_regions(self.regions, tuple(img_shape))
+        self.regions = clip_regions(self.regions, (img_shape[0], img_shape[1]))
 
     def project_(self, homography_matrix: Tensor | np.ndarray) -> None:
         """Boxes become the hull of their projection, regions the inscribed rectangle (see ``project_regions``)."""

@@ -1,7 +1,9 @@
 """Regions under a homography: the rectangle that surely lies inside what the region became.
 
-Legend: R regions, K centres tried, C=10 candidates per centre. A turned or sheared region is no axis-parallel rectangle any more. Its hull would call
-unknown pixels known (a turn of 10 degrees makes the hull of a square 1.34 times as large), so an inscribed rectangle takes its place.
+A turned or sheared region is no axis-parallel rectangle any more. Its hull would call unknown pixels known (a turn of
+10 degrees makes the hull of a square 1.34 times as large), so an inscribed rectangle takes its place.
+
+Legend: R regions, K centres tried, C = 10 candidates per centre.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ PAIRS = tuple(zip(*((i, j) for i in range(4) for j in range(i + 1, 4)), strict=T
 
 SHARES = torch.linspace(0.25, 0.75, 11, dtype=torch.float64)
 ALONG, ACROSS = torch.meshgrid(SHARES, SHARES, indexing='ij')
-CENTRES = torch.stack([(1 - ALONG) * (1 - ACROSS), ALONG * (1 - ACROSS), ALONG * ACROSS, (1 - ALONG) * ACROSS], -1).flatten(0, 1)
+CENTRES = torch.stack([(1 - ALONG) * (1 - ACROSS), ALONG * (1 - ACROSS), ALONG * ACROSS, (1 - ALONG) * ACROSS],
+                      -1).flatten(0, 1)
 """Weights (K, 4) of the corners for each centre that is tried; the middle is one of them."""
 
 
@@ -59,9 +62,9 @@ def inscribed_rectangles(quads_xy: Tensor) -> Tensor:
     distance from c is d, exactly where |n_x| a + |n_y| b <= d. Maximising a * b under four such lines has its optimum
     where one line is touched at its middle or where two lines meet: ten candidates, each shrunk until all lines hold.
 
-    For a parallelogram (every affine transform of a region) its middle is the best centre: mirroring a rectangle there and
-    averaging the two gives one that is centred, inside, and as large. For a perspective the best centre is looked for
-    on a grid around the middle; a little may be lost, nothing sticks out.
+    For a parallelogram (every affine transform of a region) its middle is the best centre: mirroring a rectangle
+    there and averaging the two gives one that is centred, inside, and as large. For a perspective the best centre is
+    looked for on a grid around the middle; up to a tenth of the area may be lost, nothing sticks out.
 
     Args:
         quads_xy: (R, 4, 2) corners in order around, either way, of convex quadrilaterals.
@@ -80,7 +83,7 @@ def inscribed_rectangles(quads_xy: Tensor) -> Tensor:
     distances = ((centres.unsqueeze(2) - quads_xy.unsqueeze(1)) * normals.unsqueeze(1)).sum(-1)     # (R, K, 4)
     signs = distances.sign().flatten(1)
     usable = signs.sum(1).abs() == signs.shape[1]       # all on one side: convex, not flat
-    lines = (normals.abs().unsqueeze(1) / distances.abs().unsqueeze(-1))[usable]        # (R, K, 4, 2): lines . (a, b) <= 1
+    lines = (normals.abs().unsqueeze(1) / distances.abs().unsqueeze(-1))[usable]    # (R, K, 4, 2)
     half = _largest_half_sides(lines.flatten(0, 1)).reshape(*lines.shape[:2], 2)
     best = half.prod(-1).argmax(1)
     rows = torch.arange(len(half), device=half.device)

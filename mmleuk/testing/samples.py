@@ -71,7 +71,7 @@ def draw_image(record: dict[str, Any]) -> np.ndarray:
 
 
 def tiny_results(rng: np.random.Generator, **options: Any) -> dict[str, Any]:
-    """Results as after loading: ``img`` (H, W, 3) uint8 and ``gt_bboxes`` as CellBoxes; options of ``random_record``."""
+    """Results as after loading: ``img`` (H, W, 3) uint8, ``gt_bboxes`` as CellBoxes; options of ``random_record``."""
     from mmleuk.transforms.loading import LoadCellAnnotations  # keeps image transforms out of plain structure tests
     record = random_record(rng, **options)
     image = draw_image(record)

@@ -6,7 +6,8 @@ Letterboxing has no transform of its own; MMDetection's two do it, and cells mov
     dict(type='Pad', size=(640, 640), pad_val=dict(img=(114, 114, 114))),
 
 Padding goes to the right and the bottom only, so predictions return to the original image by ``scale_factor`` alone
-(``rescale=True``); YOLOv5 centres the image, which would need an offset that MMDetection doesn't subtract.
+(``rescale=True``); YOLOv5 centres the image, which would need an offset that MMDetection doesn't subtract. Use equal
+sides: MMDetection takes a ``scale`` with ``keep_ratio`` as long and short side, whichever way the image lies.
 ``RandomFlip``, ``RandomCrop`` and ``FilterAnnotations`` are MMDetection's, too.
 """
 
@@ -19,5 +20,5 @@ from mmleuk.transforms.loading import LoadCellAnnotations
 from mmleuk.transforms.mixing import MixUp, Mosaic
 from mmleuk.transforms.regions import BlankOutsideRegions, CropToRegion
 
-__all__ = ['BlankOutsideRegions', 'CropToRegion', 'HSVJitter', 'LoadCellAnnotations', 'LoadImage', 'MixUp', 'Mosaic', 'PackCells',
-           'RandomAffine', 'check_pipeline_moves_regions']
+__all__ = ['BlankOutsideRegions', 'CropToRegion', 'HSVJitter', 'LoadCellAnnotations', 'LoadImage', 'MixUp', 'Mosaic',
+           'PackCells', 'RandomAffine', 'check_pipeline_moves_regions']

@@ -22,8 +22,9 @@ from mmleuk.transforms.selection import select_cells
 class RandomAffine(MMDetRandomAffine):
     """Scale, shift, turn and shear about the image's centre.
 
-    Differs from MMDetection's in four ways: the image's centre is the fixed point (there, the upper left corner), regions move also when
-    there is no box, small remains of boxes are dropped by YOLOv5's rules, and pixels and boxes agree to the half pixel.
+    Differs from MMDetection's in four ways: the image's centre is the fixed point (there, the upper left corner),
+    regions move also when there is no box, small remains of boxes are dropped by YOLOv5's rules, and pixels and boxes
+    agree to the half pixel.
 
     Args:
         max_rotate_degree: turn in [-d, d] degrees.
@@ -39,7 +40,8 @@ class RandomAffine(MMDetRandomAffine):
     Raises:
         UserError: the results hold masks.
 
-    Source: YOLOv5 release 6 (``hyp.scratch``: degrees 0, translate 0.1, scale 0.5, shear 0), written from its description.
+    Source: YOLOv5 release 6 (``hyp.scratch``: degrees 0, translate 0.1, scale 0.5, shear 0), written from its
+    description.
     """
 
     def __init__(self, *, max_rotate_degree: float = 0.0, max_translate_ratio: float = 0.1,

@@ -22,7 +22,7 @@ class PackCells(PackDetInputs):
     Beside MMDetection's fields:
         ``gt_instances.attributes`` and ``ignored_instances.attributes``: (N, A) int64, IGNORE where unknown.
         ``annotated_regions`` in the metainfo of ``gt_instances`` (heads get only that) and of the data sample:
-        (R, 4) float32 xyxy in input pixels, inside the image. Metainfo stays where it is when a sample is sent to a GPU.
+        (R, 4) float32 xyxy in input pixels, inside the image. Metainfo stays where it is when a sample goes to a GPU.
 
     Args:
         meta_keys: keys of the results to put into the metainfo, where they exist.
@@ -41,8 +41,8 @@ class PackCells(PackDetInputs):
             return packed
         boxes = results['gt_bboxes']
         if not isinstance(boxes, CellBoxes):
-            raise UserError(f'PackCells got {type(boxes).__name__}: load annotations with mmleuk.LoadCellAnnotations, and '
-                            'keep out transforms that make other boxes')
+            raise UserError(f'PackCells got {type(boxes).__name__}: load annotations with mmleuk.LoadCellAnnotations, '
+                            'and keep out transforms that make other boxes')
         sample = packed['data_samples']
         known = dict(annotated_regions=clip_regions(boxes.regions, results['img_shape'][:2]))
         for instances in (sample.gt_instances, sample.ignored_instances):

@@ -19,9 +19,9 @@ from mmleuk.structures import CellBoxes
 class LoadCellAnnotations(LoadAnnotations):
     """Load boxes as :class:`CellBoxes`: coordinates (N, 4), attributes (N, A) and annotated regions (R, 4).
 
-    Reads ``instances`` (each with ``bbox``, ``bbox_label``, ``ignore_flag``, ``attributes``), ``num_attributes`` (A, needed
-    where an image shows no cell), ``annotation`` ('complete' or 'sparse') and ``annotated_regions`` ([] for nowhere).
-    A complete record without regions is known all over the image; a sparse one must say where.
+    Reads ``instances`` (each with ``bbox``, ``bbox_label``, ``ignore_flag``, ``attributes``), ``num_attributes`` (A,
+    also where an image shows no cell), ``annotation`` ('complete' or 'sparse') and ``annotated_regions`` ([] for
+    nowhere). A complete record without regions is known all over the image; a sparse one must say where.
 
     Args:
         kwargs: MMDetection's, except for ``box_type``.

@@ -24,8 +24,8 @@ QUARTERS = ('top_left', 'top_right', 'bottom_left', 'bottom_right')
 class Mosaic(MMDetMosaic):
     """Four images around a random point; boxes and regions of all four move, each within its own quarter.
 
-    MMDetection's scales boxes by the exact ratio but images to the whole pixel below, so that boxes and regions reach up to
-    a pixel over into the neighbour; and it copies seven images only to read them. Arguments are MMDetection's.
+    MMDetection's scales boxes by the exact ratio but images to the whole pixel below, so that boxes and regions reach
+    up to a pixel over into the neighbour; and it copies seven images only to read them. Arguments are MMDetection's.
     """
 
     @cache_randomness

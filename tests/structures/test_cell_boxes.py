@@ -30,7 +30,8 @@ def none():
 
 @pytest.mark.parametrize('index, rows', [
     (1, [1]), (-1, [2]), (np.int64(1), [1]), (slice(1, None), [1, 2]), (torch.tensor([True, False, True]), [0, 2]),
-    (np.array([False, True, False]), [1]), (np.array([2, 0]), [2, 0]), ([1, 1], [1, 1]), (torch.tensor([], dtype=torch.long), []),
+    (np.array([False, True, False]), [1]), (np.array([2, 0]), [2, 0]), ([1, 1], [1, 1]),
+    (torch.tensor([], dtype=torch.long), []),
 ])
 def test_selection_keeps_attributes_in_step_and_all_regions(cells, index, rows):
     chosen = cells[index]

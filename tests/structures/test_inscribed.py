@@ -66,7 +66,7 @@ def best_by_search(quad, steps=48):
     xs = np.linspace(quad[:, 0].min(), quad[:, 0].max(), steps)
     low, high = np.full(steps, np.inf), np.full(steps, -np.inf)
     for (xa, ya), (xb, yb) in zip(corners[:-1], corners[1:], strict=True):
-        t = (xs - xa) / (xb - xa) if xb != xa else np.full(steps, np.nan)
+        t = (xs - xa) / (xb - xa) if abs(xb - xa) > 1e-6 else np.full(steps, np.nan)
         on_side = (t >= 0) & (t <= 1)
         y = ya + t * (yb - ya)
         low = np.where(on_side, np.minimum(low, y), low)
