@@ -230,9 +230,18 @@ def _names(meta: dict[str, Any], cfg: Config, model: torch.nn.Module) -> tuple[t
     if not metainfo.get('classes'):
         raise UserError('neither the checkpoint nor the config says what the classes are called; '
                         "add metainfo=dict(classes=(...)) to the config's test data set")
+    trained = AttributeSchema.from_dict(metainfo.get('attributes') or {})
     schemas = [module.schema for module in model.modules() if isinstance(module, AttriHead)]
-    schema = schemas[0] if schemas else AttributeSchema.from_dict(metainfo.get('attributes') or {})
-    return tuple(metainfo['classes']), schema
+    if schemas and len(trained) and _values(schemas[0]) != _values(trained):
+        # The weights would fit all the same, and every attribute would carry another one's name.
+        raise UserError(f'the config has the attributes {_values(schemas[0])}, the checkpoint was trained on '
+            X
+                        'work folder, dicts are sorted by key)')
+    return tuple(metainfo['classes']), schemas[0] if schemas else trained
+
+
+def _values(schema: AttributeSchema) -> list[tuple[str, tuple[str, ...]]]:
+    return [(attribute.key, attribute.values) for attribute in schema.attributes]
 
 
 def _pipelines(cfg: Config) -> tuple[Compose, Compose]:

@@ -12,6 +12,7 @@ from mmleuk.progress import progress
 from mmleuk.report.crops import make_crops
 from mmleuk.report.drawing import draw_prediction, load_image, save_picture
 from mmleuk.report.files import ensure_writable, to_csv, to_json, write_atomic
+from mmleuk.report.inputs import check_images, list_images, name_images
 from mmleuk.report.page import TYPICAL_CELLS, render_page
 from mmleuk.report.predictions import FailedImage, Prediction, Run
 from mmleuk.report.sentence import describe
@@ -47,11 +48,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: bad input, folder, config, checkpoint or device; nothing has been written.
     """
-    # Late, since --help must not wait for torch.
-    from mmleuk.apis import Inferencer
-    from mmleuk.report.inputs import check_images, list_images, name_images
     paths = list_images(args.inputs, skip=args.out_dir)
     check_images(paths)
+    # Late: --help and a wrong path must not wait for torch.
+    from mmleuk.apis import Inferencer
     inferencer = Inferencer(args.config, args.checkpoint, args.device, args.min_score, args.batch_size)
     leukocytes = leukocyte_classes(inferencer.classes, args.leukocytes)
     out_dir = ensure_writable(args.out_dir)

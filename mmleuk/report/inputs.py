@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from mmdet.utils.misc import IMG_EXTENSIONS
 from PIL import Image
 
 from mmleuk.errors import UserError
 from mmleuk.progress import progress
 
+# No import from MMDetection for these: a wrong path should be named at once, not seconds later.
+SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
 _GLOB_SIGNS = frozenset('*?[')
 
 
@@ -80,7 +81,7 @@ def _expand(path: Path, skip: Path | None) -> list[Path]:
     if path.is_dir():
         images = [p for p in sorted(path.rglob('*')) if _is_image(p) and not _inside(p, skip)]
         if not images:
-            raise UserError(f'{path}: no image in this folder; looked for {", ".join(IMG_EXTENSIONS)}')
+            raise UserError(f'{path}: no image in this folder; looked for {", ".join(SUFFIXES)}')
         return images
     if path.exists():
         return [path]
@@ -95,7 +96,7 @@ def _expand(path: Path, skip: Path | None) -> list[Path]:
 
 def _is_image(path: Path) -> bool:
     # A leading dot marks other programs' leftovers, such as ._film.png from a Mac.
-    return path.suffix.lower() in IMG_EXTENSIONS and not path.name.startswith('.') and path.is_file()
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith('.') and path.is_file()
 
 
 def _inside(path: Path, folder: Path | None) -> bool:

@@ -16,7 +16,7 @@ def make_cell(class_name, *, classes=LEUKEMIA_CLASSES, schema=LEUKEMIA_ATTRIBUTE
 
 
 def all_attributes(value):
-    return {key: value for key in LEUKEMIA_ATTRIBUTES.keys}
+    return dict.fromkeys(LEUKEMIA_ATTRIBUTES.keys, value)
 
 
 @pytest.fixture

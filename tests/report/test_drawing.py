@@ -41,7 +41,7 @@ def test_a_free_card_goes_right_of_its_box_and_a_blocked_one_left():
 
 
 def test_crowded_cells_go_to_the_panel_and_no_text_covers_text(cell):
-    values = {key: 0 for key in LEUKEMIA_ATTRIBUTES.keys}
+    values = dict.fromkeys(LEUKEMIA_ATTRIBUTES.keys, 0)
     cells = [cell('Myeloblast', box=(60. * x, 60. * y, 60. * x + 55, 60. * y + 55), **values)
              for x in range(5) for y in range(5)]
     plan = make_plan(cells, 2, (640, 640), LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES[1:])
