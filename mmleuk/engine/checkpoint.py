@@ -7,6 +7,7 @@ stranger is then a program. Here nothing but tensors, plain values and what mmen
 from __future__ import annotations
 
 import pickle
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -79,10 +80,10 @@ def load_checkpoint_safely(path: str | Path, map_location: MapLocation = 'cpu') 
 def _explain(path: Path, error: Exception) -> str:
     """Say in one line why ``torch.load`` refused a file."""
     text = str(error)
-    if 'GLOBAL' in text or 'global' in text or 'class' in text and 'not allowed' in text:
-        name = text.split('GLOBAL ')[-1].split(' was not')[0].split('\n')[0][:80]
-        return (f'{path}: holds code ({name}), not only weights; refused, since loading it would run that code. '
-                'Ask its author for a file saved from a state_dict')
+    if isinstance(error, pickle.UnpicklingError) and 'unsupported' in text.lower():
+        culprit = re.search(r'GLOBAL ([\w.]+)', text)
+        return (f'{path}: holds code ({culprit[1] if culprit else "pickled objects"}), not only weights; refused, since '
+                'loading it would run that code. Ask its author for a file saved from a state_dict')
     if path.stat().st_size == 0 or not zipfile.is_zipfile(path):
         return f'{path}: truncated or no checkpoint (no complete archive); copy or download it again'
     return f'{path}: cannot be read as a checkpoint ({text.splitlines()[0][:160]}); copy or download it again'
