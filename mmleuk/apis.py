@@ -235,8 +235,8 @@ def _names(meta: dict[str, Any], cfg: Config, model: torch.nn.Module) -> tuple[t
     if schemas and len(trained) and _values(schemas[0]) != _values(trained):
         # The weights would fit all the same, and every attribute would carry another one's name.
         raise UserError(f'the config has the attributes {_values(schemas[0])}, the checkpoint was trained on '
-            X
-                        'work folder, dicts are sorted by key)')
+                        f'{_values(trained)}; pass the config it was trained with (the copy that a run leaves in its '
+                        'work folder has its dicts sorted by key)')
     return tuple(metainfo['classes']), schemas[0] if schemas else trained
 
 
