@@ -160,6 +160,13 @@ def test_metric_and_data_set_that_go_by_the_files_order(splits):
     assert 'class order' in {finding.kind for finding in problems(splits)}
 
 
+def test_keys_that_only_scores_need(splits):
+    del splits.val['annotations'][1]['area']
+    splits.save()
+    found = only_problem(splits)
+    assert found.kind == 'key for scores' and "val.json: annotation 12: the key 'area' is missing" in found.message
+
+
 def test_splits_with_different_classes(splits):
     splits.cfg['val_dataloader']['dataset']['metainfo'] = dict(preset='wbcatt')
     assert {'classes', 'attributes'} <= {finding.kind for finding in problems(splits)}

@@ -49,7 +49,7 @@ def load_config(path: str, options: dict | None) -> Config:
         raise UserError(f'{path}: no such config file')
     try:
         cfg = Config.fromfile(path)
-    except (SyntaxError, OSError, ValueError, TypeError, KeyError, AttributeError, NameError) as error:
+    except (SyntaxError, ImportError, OSError, ValueError, TypeError, KeyError, AttributeError, NameError) as error:
         raise UserError(f'{path}: not a readable config ({error})') from error
     cfg.merge_from_dict(options or {})
     return cfg
