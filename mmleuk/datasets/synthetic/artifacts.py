@@ -54,7 +54,8 @@ def _broken(pen: Pen, style: FilmStyle, rng: np.random.Generator) -> Patch:
     torn = polar(0.62 + waves(rng, 0.12, 2, 10)) + rng.normal(0, 0.15, 2)
     nucleus = soften(pen.fill([torn]), 0.07 * pen.radius_px)
     amount = 0.7 + 0.2 * noise(rng, cell.shape, 9.0, 0.5, style.scale)
-    density = (0.35 * (1 - nucleus))[..., None] * style.stain.basophilic + (nucleus * amount)[..., None] * style.stain.nucleus
+    density = (0.35 * (1 - nucleus))[..., None] * style.stain.basophilic
+    density += (nucleus * amount)[..., None] * style.stain.nucleus
     alpha = np.maximum(cell * 0.85, nucleus).astype(np.float32)
     return Patch(density.astype(np.float32), alpha, alpha >= 0.4, dict(cell=alpha, nucleus=nucleus))
 

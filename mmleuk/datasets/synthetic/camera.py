@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from mmleuk.datasets.synthetic.stain import FilmStyle
-from mmleuk.datasets.synthetic.textures import cloud
+from mmleuk.datasets.synthetic.textures import cloud, noise
 
 
 def illumination(size: int, style: FilmStyle, rng: np.random.Generator) -> np.ndarray:
@@ -28,13 +28,14 @@ def photograph(density: np.ndarray, style: FilmStyle, rng: np.random.Generator) 
         (S, S, 3) uint8, BGR as cv2 writes it.
     """
     size = len(density)
-    picture = np.exp(-density) * style.light
-    picture *= illumination(size, style, rng)[..., None]
-    sigma = style.blur_px * style.scale
-    picture = cv2.GaussianBlur(picture, (0, 0), max(sigma, 0.3))
+    picture = np.exp(-density)
+    picture *= illumination(size, style, rng)[..., None] * style.light
+    # from here on in 8 bits, as a camera's own processing: several times as fast
+    image = cv2.cvtColor(np.clip(picture, 0, 255, out=picture).astype(np.uint8), cv2.COLOR_RGB2BGR)
+    image = cv2.GaussianBlur(image, (0, 0), max(style.blur_px * style.scale, 0.3))
     if style.halo > 0.05:
-        wide = cv2.GaussianBlur(picture, (0, 0), 2.0 * style.scale)
-        picture = cv2.addWeighted(picture, 1 + style.halo, wide, -style.halo, 0)
-    grain = rng.standard_normal((size, size), np.float32)
-    picture += (style.noise * cv2.GaussianBlur(grain, (0, 0), 0.6))[..., None]
-    return np.ascontiguousarray(np.clip(picture, 0, 255).round().astype(np.uint8)[..., ::-1])
+        wide = cv2.GaussianBlur(image, (0, 0), 2.0 * style.scale)
+        image = cv2.addWeighted(image, 1 + style.halo, wide, -style.halo, 0)
+    grain = style.noise * noise(rng, (size, size), 2.5, 0.8)
+    grainy = image + grain.round().astype(np.int16)[..., None]
+    return np.clip(grainy, 0, 255, out=grainy).astype(np.uint8)

@@ -3,11 +3,12 @@
 Morphology follows the usual descriptions of Romanowsky-stained films:
 
 - Bain, *Blood Cells: A Practical Guide*, 5th ed. (2015), chapters 2 and 3: normal leukocytes and their precursors;
-- Bennett et al., *Proposals for the classification of the acute leukaemias*, Br J Haematol 33:451 (1976), and Goasguen
-  et al., *Morphological evaluation of monocytes and their precursors*, Haematologica 94:994 (2009): blasts, promonocytes
-  (folded nucleus), monoblasts (round nucleus, one big nucleolus, much vacuolated cytoplasm), abnormal promyelocytes
-  (bilobed or folded nucleus, coarse granules, bundles of Auer rods);
-- International Council for Standardization in Haematology, Palmer et al., Int J Lab Hematol 37:287 (2015): grading.
+- Bennett et al., *Proposals for the classification of the acute leukaemias*, Br J Haematol 33:451 (1976): blasts
+  (open chromatin, nucleoli, little cytoplasm), abnormal promyelocytes (bilobed nucleus, coarse granules, Auer rods);
+- Goasguen et al., *Morphological evaluation of monocytes and their precursors*, Haematologica 94:994 (2009):
+  monoblasts (round nucleus, one big nucleolus, much vacuolated cytoplasm), promonocytes (folded nucleus);
+- Palmer et al., *ICSH recommendations for the standardization of nomenclature and grading of peripheral blood cell
+  morphological features*, Int J Lab Hematol 37:287 (2015).
 
 Values are a rendering's, not a population's: structure is kept bold and typical, so that few cells suffice to learn it.
 """
@@ -41,11 +42,11 @@ class Granules:
 
 
 FINE = Granules((90, 160), (0.018, 0.03), 0.45, 0.25)
-SPECIFIC = Granules((70, 120), (0.030, 0.042), 0.75, 0.30)
-AZUROPHILIC = Granules((8, 20), (0.03, 0.045), 0.9, 0.0)
-DENSE = Granules((130, 200), (0.035, 0.055), 1.15, 0.1, over_nucleus=True)
+SPECIFIC = Granules((90, 140), (0.030, 0.042), 0.75, 0.30)
+AZUROPHILIC = Granules((16, 30), (0.035, 0.05), 0.9, 0.0)
+DENSE = Granules((110, 160), (0.045, 0.065), 1.2, 0.1, over_nucleus=True)
 EOSINOPHILIC = Granules((70, 110), (0.085, 0.115), 0.0, 1.25)
-BASOPHILIC = Granules((28, 46), (0.085, 0.14), 1.7, 0.0, over_nucleus=True)
+BASOPHILIC = Granules((20, 34), (0.11, 0.16), 1.7, 0.0, over_nucleus=True)
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class CellClass:
     basophilia: float = 0.0
     vacuoles: float = 0.0
     nucleoli: tuple[int, int] = (2, 4)
-    nucleolus_radius: tuple[float, float] = (0.17, 0.24)
+    nucleolus_radius: tuple[float, float] = (0.2, 0.27)
     granules: Granules | None = None
     eccentric: float = 0.4
     scalloped: float = 0.0
@@ -86,29 +87,29 @@ class CellClass:
 
 
 _ROWS = (
-    CellClass('None', (62, 116), artifacts={'smudge': 0.55, 'bare': 0.2, 'broken': 0.25}),
-    CellClass('Myeloblast', (74, 108), {'round': 0.45, 'oval': 0.45, 'notched': 0.1}, coarse=0.03, nucleolus=0.95,
+    CellClass('None', (62, 116), artifacts={'smudge': 0.65, 'bare': 0.1, 'broken': 0.25}),
+    CellClass('Myeloblast', (80, 112), {'round': 0.45, 'oval': 0.45, 'notched': 0.1}, coarse=0.03, nucleolus=0.95,
               abundant=0.08, basophilia=0.9, vacuoles=0.04, nucleoli=(2, 4), auer=0.15),
-    CellClass('Lymphoblast', (62, 92), {'round': 0.15, 'oval': 0.1, 'notched': 0.75}, coarse=0.1, nucleolus=0.04,
+    CellClass('Lymphoblast', (58, 84), {'round': 0.1, 'notched': 0.9}, coarse=0.1, nucleolus=0.02,
               abundant=0.03, basophilia=0.75, vacuoles=0.04),
     CellClass('Neutrophil', (68, 98), {'segmented': 1.0}, coarse=1.0, granules=FINE),
     CellClass('Atypical lymphocyte', (84, 122), {'oval': 0.7, 'notched': 0.3}, coarse=0.9, nucleolus=0.1,
               basophilia=0.95, vacuoles=0.1, eccentric=0.8, scalloped=1.0, dark_rim=1.0),
-    CellClass('Promonocyte', (86, 122), {'folded': 1.0}, coarse=0.03, nucleolus=0.1, abundant=0.85, basophilia=0.7,
-              vacuoles=0.1, granules=AZUROPHILIC),
+    CellClass('Promonocyte', (86, 122), {'folded': 1.0}, coarse=0.03, nucleolus=0.03, abundant=0.95, basophilia=0.7,
+              vacuoles=0.05, granules=AZUROPHILIC),
     CellClass('Monoblast', (92, 130), {'round': 0.7, 'oval': 0.3}, coarse=0.0, nucleolus=0.97, abundant=0.95,
-              basophilia=0.95, vacuoles=0.7, nucleoli=(1, 1), nucleolus_radius=(0.32, 0.42), blebs=0.35),
+              basophilia=0.95, vacuoles=0.9, nucleoli=(1, 1), nucleolus_radius=(0.36, 0.46), blebs=0.35),
     CellClass('Lymphocyte', (58, 80), {'round': 0.9, 'oval': 0.1}, coarse=1.0, nucleolus=0.0, abundant=0.08,
               basophilia=0.25, vacuoles=0.0),
-    CellClass('Myelocyte', (74, 108), {'round': 0.5, 'oval': 0.5}, coarse=0.95, nucleolus=0.02, basophilia=0.15,
+    CellClass('Myelocyte', (74, 108), {'round': 0.6, 'oval': 0.4}, coarse=0.95, nucleolus=0.02, basophilia=0.15,
               granules=SPECIFIC, eccentric=0.95, hof=0.4),
-    CellClass('Abnormal promyelocyte', (84, 122), {'butterfly': 0.8, 'folded': 0.2}, coarse=0.1, nucleolus=0.1,
-              basophilia=0.4, vacuoles=0.03, granules=DENSE, auer=0.8),
-    CellClass('Monocyte', (84, 120), {'horseshoe': 0.8, 'indented': 0.2}, coarse=0.1, basophilia=0.15, vacuoles=0.9,
+    CellClass('Abnormal promyelocyte', (84, 122), {'butterfly': 0.95, 'folded': 0.05}, coarse=0.1, nucleolus=0.02,
+              basophilia=0.4, vacuoles=0.03, granules=DENSE, auer=0.9),
+    CellClass('Monocyte', (84, 120), {'horseshoe': 0.9, 'indented': 0.1}, coarse=0.1, basophilia=0.15, vacuoles=0.9,
               eccentric=0.5),
     CellClass('Metamyelocyte', (70, 102), {'indented': 1.0}, coarse=0.95, granules=SPECIFIC, eccentric=0.7),
     CellClass('Eosinophil', (70, 102), {'bilobed': 0.9, 'segmented': 0.1}, coarse=1.0, granules=EOSINOPHILIC),
-    CellClass('Basophil', (66, 98), {'bilobed': 0.5, 'notched': 0.5}, coarse=0.9, granules=BASOPHILIC),
+    CellClass('Basophil', (66, 98), {'bilobed': 0.7, 'notched': 0.3}, coarse=0.9, granules=BASOPHILIC),
 )
 
 CELL_CLASSES: tuple[CellClass, ...] = tuple({row.name: row for row in _ROWS}[name] for name in LEUKEMIA_CLASSES)

@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seed', type=int, default=0, help='same seed, same films (default: %(default)s)')
     parser.add_argument('--region-fraction', type=float, default=0.2,
                         help='annotated share of a sparse training film (default: %(default)s)')
-    parser.add_argument('--cells', type=int, nargs=2, default=(4, 10), metavar=('FEWEST', 'MOST'),
-                        help='leukocytes per film (default: 4 10)')
+    parser.add_argument('--cells', type=int, nargs=2, default=(6, 12), metavar=('FEWEST', 'MOST'),
+                        help='leukocytes per film (default: 6 12)')
     parser.add_argument('--empty-share', type=float, default=0.04,
                         help='share of films without leukocytes (default: %(default)s)')
     parser.add_argument('--unknown-share', type=float, default=0.05,

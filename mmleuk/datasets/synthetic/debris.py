@@ -33,9 +33,11 @@ def draw_dust(size: int, style: FilmStyle, rng: np.random.Generator) -> np.ndarr
     canvas = np.zeros((size, size), np.uint8)
     heaps = rng.uniform(0, size, (6, 2))
     for _ in range(style.dust):
-        spot = rng.uniform(0, size, 2) if rng.uniform() < 0.6 else heaps[rng.integers(0, 6)] + rng.normal(0, size / 16, 2)
+        gathered = rng.uniform() < 0.4
+        spot = heaps[rng.integers(0, 6)] + rng.normal(0, size / 16, 2) if gathered else rng.uniform(0, size, 2)
         radius = max(1, round(float(rng.gamma(2.0, 0.8) * style.scale * 8)))
-        cv2.circle(canvas, (int(spot[0] * 16), int(spot[1] * 16)), radius, int(rng.integers(60, 220)), -1, cv2.LINE_AA, 4)
+        centre, strength = (int(spot[0] * 16), int(spot[1] * 16)), int(rng.integers(60, 220))
+        cv2.circle(canvas, centre, radius, strength, -1, cv2.LINE_AA, 4)
     return canvas.astype(np.float32) / 255
 
 

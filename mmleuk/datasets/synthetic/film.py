@@ -70,8 +70,10 @@ def render_film(rng: np.random.Generator, labels: Sequence[int], size: int = 640
     """
     style = sample_style(rng, size, magnification)
     density = draw_red_cells(size, style, rng)[..., None] * style.stain.red_cell
-    density += (draw_dust(size, style, rng) * 1.1)[..., None] * style.stain.nucleus
-    density += draw_bubbles(size, style, rng)[..., None]
+    for amount, dye in ((draw_dust(size, style, rng), 1.1 * style.stain.nucleus),
+                        (draw_bubbles(size, style, rng), np.ones(3, np.float32))):
+        somewhere = amount != 0  # a few places only
+        density[somewhere] += amount[somewhere][:, None] * dye
     for _ in range(style.platelets):
         lay(density, draw_platelets(style, rng), *rng.integers(-20, size, 2).tolist())
     cells: list[Cell] = []

@@ -39,7 +39,7 @@ def draw_leukocyte(look: Look, style: FilmStyle, rng: np.random.Generator) -> Pa
     nucleus = draw_nucleus(pen, look, soften(cell, 0.03 * pen.radius_px) * (cell > 0.5), rng, style.scale)
     free = (cell > 0.9) & (nucleus.mask < 0.1)
     density = _cytoplasm(pen, look, cell, nucleus.mask, style, rng)
-    dye = style.stain.nucleus * np.exp(rng.normal(0, 0.06)) * np.exp(rng.normal(0, 0.04, 3)).astype(np.float32)
+    dye = style.stain.nucleus * np.exp(rng.normal(rng.normal(0, 0.1), 0.05, 3)).astype(np.float32)
     density = density * (1 - 0.85 * nucleus.mask[..., None]) + (nucleus.mask * nucleus.amount)[..., None] * dye
     # a nucleolus looks bluish, since RNA takes up the basic dye
     density += (0.25 * nucleus.nucleoli)[..., None] * style.stain.basophilic
@@ -47,7 +47,7 @@ def draw_leukocyte(look: Look, style: FilmStyle, rng: np.random.Generator) -> Pa
     density = _add_granules(density, granules, look, style.stain, rng)
     rods = _auer_rods(pen, look, free, rng)
     density = density * (1 - 0.6 * rods[..., None]) + (1.6 * rods)[..., None] * style.stain.azure
-    vacuoles = _vacuoles(pen, look, free, rng)
+    vacuoles = np.minimum(_vacuoles(pen, look, free, rng), cell)
     density *= 1 - 0.9 * vacuoles[..., None]
     layers = dict(cell=cell, nucleus=nucleus.mask, nucleoli=nucleus.nucleoli, granules=granules, vacuoles=vacuoles,
                   auer_rods=rods)
@@ -111,7 +111,7 @@ def _auer_rods(pen: Pen, look: Look, free: np.ndarray, rng: np.random.Generator)
         middle = (place - pen.centre_xy) @ to_cell
         step = rng.uniform(0.12, 0.22) * np.array([np.cos(angle), np.sin(angle)])
         lines.append(np.stack([middle - step, middle + step]))
-    return pen.lines(lines, 0.045) * cv2.dilate(free.astype(np.float32), np.ones((3, 3)))
+    return pen.lines(lines, 0.06) * cv2.dilate(free.astype(np.float32), np.ones((3, 3)))
 
 
 def _vacuoles(pen: Pen, look: Look, free: np.ndarray, rng: np.random.Generator) -> np.ndarray:

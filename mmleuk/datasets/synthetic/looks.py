@@ -68,7 +68,7 @@ def sample_look(label: int, rng: np.random.Generator) -> Look:
         granules=row.granules, eccentric=row.eccentric * rng.uniform(0.6, 1.0),
         scalloped=rng.uniform() < row.scalloped, dark_rim=rng.uniform() < row.dark_rim,
         blebs=rng.uniform() < row.blebs, hof=rng.uniform() < row.hof,
-        auer_rods=int(rng.integers(1, 6)) if rng.uniform() < row.auer else 0)
+        auer_rods=int(rng.integers(2, 7)) if rng.uniform() < row.auer else 0)
 
 
 def _sample_values(row: CellClass, form: str, rng: np.random.Generator) -> dict[str, int]:

@@ -35,22 +35,25 @@ def _oval(rng: np.random.Generator) -> Contours:
 
 
 def _notched(rng: np.random.Generator) -> Contours:
-    return [polar(1.05 + waves(rng, 0.04) + dent(rng.uniform(0, 6.28), rng.uniform(0.5, 0.7), rng.uniform(0.13, 0.2)))]
+    cleft = dent(rng.uniform(0, 6.28), rng.uniform(0.65, 0.85), rng.uniform(0.2, 0.28))
+    return [polar(1.05 + waves(rng, 0.04) + cleft)]
 
 
 def _indented(rng: np.random.Generator) -> Contours:
-    return [polar(1.1 + waves(rng, 0.02) + dent(np.pi, rng.uniform(0.75, 0.95), rng.uniform(0.5, 0.65))) * [0.85, 1.15]]
+    line = arc(rng.uniform(0.34, 0.38), rng.uniform(2.7, 3.2))
+    width = rng.uniform(0.24, 0.28) * (1 + 0.12 * np.sin(np.linspace(0, 5, len(line)) + rng.uniform(0, 6)))
+    return [ribbon(line, width)]
 
 
 def _folded(rng: np.random.Generator) -> Contours:
     first = rng.uniform(0, 6.28)
-    dents = dent(first, 0.45, 0.16) + dent(first + rng.uniform(1.6, 2.6), 0.4, 0.18)
-    return [polar(1.06 + waves(rng, 0.06, 2, 5) + dents + dent(first + rng.uniform(3.6, 4.6), 0.3, 0.2))]
+    dents = dent(first, 0.55, 0.16) + dent(first + rng.uniform(1.6, 2.6), 0.5, 0.18)
+    return [polar(1.06 + waves(rng, 0.06, 2, 5) + dents + dent(first + rng.uniform(3.6, 4.6), 0.4, 0.2))]
 
 
 def _butterfly(rng: np.random.Generator) -> Contours:
     tilt = rng.uniform(0.15, 0.4)
-    return [ellipse((-0.6, 0), (0.55, rng.uniform(0.8, 1.0)), tilt), ellipse((0.6, 0), (0.55, rng.uniform(0.8, 1.0)), -tilt)]
+    return [ellipse((side * 0.62, 0), (0.54, rng.uniform(0.85, 1.05)), -side * tilt) for side in (-1, 1)]
 
 
 def _horseshoe(rng: np.random.Generator) -> Contours:
@@ -76,7 +79,7 @@ def _segmented(rng: np.random.Generator) -> Contours:
 FORMS: dict[str, Callable[[np.random.Generator], Contours]] = dict(
     round=_round, oval=_oval, notched=_notched, indented=_indented, folded=_folded, butterfly=_butterfly,
     horseshoe=_horseshoe, bilobed=_bilobed, segmented=_segmented)
-_SPREAD = ('horseshoe', 'bilobed', 'segmented')  # given in cell units: their gaps are cytoplasm
+_SPREAD = ('indented', 'horseshoe', 'bilobed', 'segmented')  # given in cell units: their gaps are cytoplasm
 
 
 def nucleus_contours(look: Look, rng: np.random.Generator) -> Contours:
@@ -108,10 +111,10 @@ def draw_nucleus(pen: Pen, look: Look, inside: np.ndarray, rng: np.random.Genera
     depth = cv2.distanceTransform((mask > 0.5).astype(np.uint8), cv2.DIST_L2, 3)
     amount = amount + 0.22 * np.exp(-(depth / (0.06 * pen.radius_px)) ** 2)
     if look.form == 'folded':
-        amount = amount * (1 - 0.5 * _creases(pen, contours[0], rng))
+        amount = amount * (1 - 0.7 * _creases(pen, contours[0], rng))
     spots = _nucleoli(pen, look, depth, rng)
     rim = np.clip(soften(spots, 0.05 * pen.radius_px) * 1.6 - spots, 0, 1)
-    amount = amount * (1 - 0.62 * soften(spots, 0.8 * scale)) + 0.2 * rim
+    amount = amount * (1 - 0.72 * soften(spots, 0.8 * scale)) + 0.2 * rim
     return Nucleus(mask, np.maximum(amount, 0.05), np.where(mask > 0.5, spots, 0))
 
 
@@ -135,7 +138,7 @@ def _creases(pen: Pen, contour: np.ndarray, rng: np.random.Generator) -> np.ndar
         bend = middle + rng.normal(0, 0.14, 2)
         t = np.linspace(0, rng.uniform(0.7, 0.95), 16)[:, None]
         lines.append((1 - t) ** 2 * contour[start] + 2 * t * (1 - t) * bend + t ** 2 * end)
-    return soften(pen.lines(lines, 0.07), 0.015 * pen.radius_px)
+    return soften(pen.lines(lines, 0.085), 0.015 * pen.radius_px)
 
 
 def _nucleoli(pen: Pen, look: Look, depth: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -89,9 +89,13 @@ def pick_points(rng: np.random.Generator, allowed: np.ndarray, count: int) -> np
     return np.stack([chosen % allowed.shape[1], chosen // allowed.shape[1]], 1) + rng.uniform(-0.5, 0.5, (count, 2))
 
 
-def extent(mask: np.ndarray) -> tuple[int, int, int, int] | None:
-    """Tight x0, y0, x1, y1 of a bool mask in pixel edges (x1, y1 exclusive); None where it is empty."""
+def extent(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """Tight x0, y0, x1, y1 of a bool mask in pixel edges (x1, y1 exclusive).
+
+    Raises:
+        ValueError: the mask is empty.
+    """
     columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
     if not len(columns):
-        return None
+        raise ValueError(f'a mask of shape {mask.shape} is empty and has no extent')
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

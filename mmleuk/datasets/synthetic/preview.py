@@ -38,8 +38,8 @@ def write_preview(path: str | Path, seed: int = 0) -> None:
     Raises:
         UserError: the file can't be written.
     """
-    _, data = cv2.imencode('.png', contact_sheet(seed))
     try:
-        Path(path).write_bytes(data.tobytes())
+        with open(path, 'wb') as file:  # first, so that a bad path shows at once
+            file.write(cv2.imencode('.png', contact_sheet(seed))[1].tobytes())
     except OSError as error:
         raise UserError(f'{path}: cannot be written ({error.strerror})') from error

@@ -37,7 +37,7 @@ class Settings:
     size: int = 640
     seed: int = 0
     region_fraction: float = 0.2
-    cells: tuple[int, int] = (4, 10)
+    cells: tuple[int, int] = (6, 12)
     empty_share: float = 0.04
     unknown_share: float = 0.05
     class_balance: str = 'uniform'

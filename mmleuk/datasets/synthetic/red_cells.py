@@ -6,7 +6,7 @@ import numpy as np
 
 from mmleuk.datasets.synthetic.stain import FilmStyle
 
-VARIANTS = 32
+VARIANTS = 24
 """Cells that are computed per film; the others are these, mirrored."""
 
 
@@ -45,14 +45,14 @@ def _places(size: int, style: FilmStyle, rng: np.random.Generator) -> np.ndarray
 def _variants(style: FilmStyle, rng: np.random.Generator) -> np.ndarray:
     """(VARIANTS, H, W) float32 amounts of single cells."""
     count, sx, sy = VARIANTS, *style.squeeze_xy
-    radius = style.red_cell_diameter / 2 * style.scale * np.exp(rng.normal(0, 0.09, count))
+    radius = (style.red_cell_diameter / 2 * style.scale * np.exp(rng.normal(0, 0.09, count))).astype(np.float32)
     half_w, half_h = (int(np.ceil(radius.max() * 1.5 * s)) + 2 for s in (sx, sy))
-    angle = rng.uniform(0, 2 * np.pi, count)
+    angle = rng.uniform(0, 2 * np.pi, count).astype(np.float32)
     x = (np.arange(-half_w, half_w + 1) / sx).astype(np.float32)[None, None, :] / radius[:, None, None]
     y = (np.arange(-half_h, half_h + 1) / sy).astype(np.float32)[None, :, None] / radius[:, None, None]
     cos, sin = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
-    stretch = np.exp(rng.normal(0, 0.09, count))[:, None, None]
-    u, v = ((x * cos + y * sin) * stretch).astype(np.float32), ((y * cos - x * sin) / stretch).astype(np.float32)
+    stretch = np.exp(rng.normal(0, 0.09, count)).astype(np.float32)[:, None, None]
+    u, v = (x * cos + y * sin) * stretch, (y * cos - x * sin) / stretch
     distance, theta = np.hypot(u, v), np.arctan2(v, u)
     relative = distance / _outlines(theta, style, rng)
     return _profile(relative, radius, style, rng)
@@ -72,7 +72,7 @@ def _outlines(theta: np.ndarray, style: FilmStyle, rng: np.random.Generator) -> 
     outline += column(rng.normal(0, 0.025, count)) * np.cos(3 * theta + column(rng.uniform(0, 6, count)))
     spikes = np.maximum(np.cos(column(rng.integers(9, 14, count)) * theta), 0) ** 3
     outline += crenated * 0.16 * spikes + tailed * 0.5 * np.exp(-(theta / 0.28) ** 2)
-    return outline.astype(np.float32)
+    return outline
 
 
 def _profile(relative: np.ndarray, radius: np.ndarray, style: FilmStyle, rng: np.random.Generator) -> np.ndarray:
@@ -80,7 +80,7 @@ def _profile(relative: np.ndarray, radius: np.ndarray, style: FilmStyle, rng: np
     count = len(relative)
     pallor = np.clip(style.pallor * np.exp(rng.normal(0, 0.3, count)), 0, 0.95).astype(np.float32)[:, None, None]
     width = rng.uniform(0.3, 0.5, count).astype(np.float32)[:, None, None]
-    edge = np.clip((1 - relative) * radius.astype(np.float32)[:, None, None] / 2.2 + 0.5, 0, 1)
+    edge = np.clip((1 - relative) * radius[:, None, None] / 2.2 + 0.5, 0, 1)
     body = 1 - pallor * np.exp(-(relative / width) ** 2 * 1.2) + 0.12 * np.exp(-((relative - 0.92) / 0.1) ** 2)
     strength = np.exp(rng.normal(0, 0.1, count)).astype(np.float32)[:, None, None]
-    return (edge * body * strength * 0.85).astype(np.float32)
+    return edge * body * strength * np.float32(0.85)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_TRIES = 200
+_TRIES = 100
 
 
 def sample_region(boxes_xywh: Sequence[Sequence[float]], size: int, fraction: float,
@@ -39,7 +39,8 @@ def sample_region(boxes_xywh: Sequence[Sequence[float]], size: int, fraction: fl
 def inside(centres_xy: np.ndarray, region_xywh: Sequence[float]) -> np.ndarray:
     """Which of (N, 2) points lie in the region, borders included; (N,) bool."""
     x, y, width, height = region_xywh
-    return ((centres_xy >= (x, y)) & (centres_xy <= (x + width, y + height))).all(1)
+    within: np.ndarray = (centres_xy >= (x, y)) & (centres_xy <= (x + width, y + height))
+    return np.asarray(within.all(1))
 
 
 def _sides(size: int, fraction: float, rng: np.random.Generator) -> tuple[int, int]:

@@ -72,7 +72,7 @@ def _dye(rng: np.random.Generator, vector: tuple[float, ...], strength: float, h
 
 def sample_stain(rng: np.random.Generator) -> Stain:
     """Dyes of one film: common strength, each dye's own strength, a shift of hue per dye."""
-    common = np.exp(rng.normal(0, 0.22))
+    common = np.exp(rng.normal(0, 0.17))
     red, other = rng.permutation(len(_RED_CELLS))[:2]
     share = rng.uniform()
     red_cell = share * np.asarray(_RED_CELLS[red]) + (1 - share) * np.asarray(_RED_CELLS[other])
@@ -87,7 +87,7 @@ def sample_style(rng: np.random.Generator, size: int, magnification: float = 1.0
     """A film's look for images of ``size`` x ``size`` pixels."""
     field = 1 / magnification ** 2  # share of the nominal field's area, hence of its red cells and dirt
     grey = rng.uniform(165, 235)
-    light = np.clip(grey * np.exp(rng.normal(0, 0.07, 3)), 120, 250).astype(np.float32)
+    light = np.clip(grey * np.exp(rng.normal(0, 0.055, 3)), 120, 250).astype(np.float32)
     squeeze = rng.uniform(0.72, 1.0)
     squeeze_xy = (squeeze, 1.0) if rng.uniform() < 0.75 else (1.0, squeeze)
     return FilmStyle(
@@ -96,6 +96,6 @@ def sample_style(rng: np.random.Generator, size: int, magnification: float = 1.0
         red_cell_diameter=rng.uniform(44, 54), pallor=rng.uniform(0.15, 0.85),
         crenation=rng.choice([0.0, 0.05, 0.7], p=[0.5, 0.3, 0.2]), teardrops=rng.uniform(0, 0.12),
         rouleaux=rng.choice([0.1, 0.4, 0.7]), platelets=int(rng.integers(2, 16) * field),
-        dust=int(rng.choice([10, 60, 220], p=[0.5, 0.3, 0.2]) * field), blur_px=rng.uniform(0.5, 1.1),
-        halo=rng.uniform(0.0, 0.7), noise=rng.uniform(1.0, 4.0), vignette=rng.uniform(0, 0.22),
+        dust=int(rng.choice([10, 60, 220], p=[0.5, 0.3, 0.2]) * field), blur_px=rng.uniform(0.45, 0.95),
+        halo=rng.uniform(0.0, 0.7), noise=rng.uniform(1.0, 3.0), vignette=rng.uniform(0, 0.22),
         unevenness=rng.uniform(0.01, 0.05))

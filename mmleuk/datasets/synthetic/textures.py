@@ -6,7 +6,7 @@ slice instead of a Fourier transform per cell. Tiles don't depend on a film's se
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 TILE = 512
 
 
-@lru_cache(maxsize=None)
+@cache
 def noise_tile(wavelength_px: float, width: float = 0.5) -> np.ndarray:
     """Periodic noise around one wavelength.
 

@@ -27,7 +27,7 @@ VERSION = 1
 
 
 def synthesize(out_dir: str | os.PathLike, *, train: int = 400, test: int = 100, size: int = 640, seed: int = 0,
-               region_fraction: float = 0.2, workers: int = 2, cells: tuple[int, int] = (4, 10),
+               region_fraction: float = 0.2, workers: int = 2, cells: tuple[int, int] = (6, 12),
                empty_share: float = 0.04, unknown_share: float = 0.05, class_balance: str = 'uniform',
                overwrite: bool = False, say: Callable[[str], None] = print) -> Path:
     """Render a data set into ``out_dir``.
