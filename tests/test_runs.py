@@ -75,6 +75,22 @@ def test_interrupted_training_is_resumed(place):
     assert '--resume' in place.commands[1]
 
 
+def test_training_on_other_films_is_begun_anew(place):
+    place.train(CONFIG, 'sla')
+    (place.out / 'synthetic' / 'annotations').mkdir(parents=True)
+    (place.out / 'synthetic' / 'annotations' / 'train.json').write_text('{}')
+    place.train(CONFIG, 'sla')
+    assert len(place.commands) == 2 and '--resume' not in place.commands[1]
+
+
+def test_folder_of_somebody_else_is_not_touched(place):
+    (place.out / 'sla').mkdir()
+    (place.out / 'sla' / 'thesis.txt').write_text('the only copy')
+    with pytest.raises(UserError, match='was not made here'):
+        place.train(CONFIG, 'sla')
+    assert (place.out / 'sla' / 'thesis.txt').read_text() == 'the only copy' and place.commands == []
+
+
 def test_scores_are_read_back_and_renewed_after_a_new_training(place):
     checkpoint = place.train(CONFIG, 'sla')
     assert place.test(CONFIG, checkpoint, 'sla') == {'coco/bbox_mAP': 0.25}

@@ -232,7 +232,7 @@ def install_mmcv(venv: Path) -> None:
     log = venv / 'mmcv-build.log'
     env = build_environment(venv)
     command = pip(venv, 'install', '-v', '--no-build-isolation', '-c', str(CONSTRAINTS), pinned('onedl-mmcv'))
-    say(f'  compiling mmcv with {env["MAX_JOBS"]} compiler(s) at once, about 20 min divided by that; log: {log}')
+    say(f'  a wheel that pip kept, or {env["MAX_JOBS"]} compiler(s) at once: 20 min divided by that; log: {log}')
     with log.open('w') as stream:
         process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=env, cwd=ROOT)
         try:

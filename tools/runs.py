@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -49,24 +50,35 @@ class Workplace:
             raise UserError(f'this command failed, its last lines say why: {shown}')
 
     def render(self) -> None:
-        """Render the films; the command leaves complete ones alone."""
-        self.run('mmleuk', 'data', 'synthesize', str(self.out / 'synthetic'))
+        """Render the films; the command leaves them alone where they are what it would render."""
+        self.run('mmleuk', 'data', 'synthesize', str(self.out / 'synthetic'), '--overwrite')
 
     def train(self, config: str, name: str) -> Path:
         """Train ``config`` in ``out/name``, go on where it was interrupted, or keep what is finished.
 
+        Finished is a training with the same config on the same films; one with others is begun anew.
+
         Returns:
             The last checkpoint.
+
+        Raises:
+            UserError: the folder holds something else, or the training failed.
         """
-        work_dir, stamp = self.out / name, self.out / name / 'finished.txt'
-        wanted = self._fingerprint(config)
-        if stamp.is_file() and stamp.read_text() == wanted:
+        work_dir, wanted = self.out / name, self._fingerprint(config)
+        started, finished = work_dir / 'started.txt', work_dir / 'finished.txt'
+        if finished.is_file() and finished.read_text() == wanted:
             print(f'\nTrained already: {work_dir} (remove that folder to train anew)')
-        else:
-            command = ['python', 'tools/train.py', config, '--work-dir', str(work_dir)]
-            self.run(*command, *(['--resume'] if (work_dir / 'last_checkpoint').is_file() else []))
-            stamp.write_text(wanted)
-        return Path((work_dir / 'last_checkpoint').read_text().strip())
+            return last_checkpoint(work_dir)
+        resume = started.is_file() and started.read_text() == wanted and (work_dir / 'last_checkpoint').is_file()
+        if not resume and work_dir.exists():
+            if not started.is_file():
+                raise UserError(f'{work_dir}: holds something that was not made here; name another folder with --out')
+            shutil.rmtree(work_dir)
+        work_dir.mkdir(parents=True, exist_ok=True)
+        started.write_text(wanted)
+        self.run('python', 'tools/train.py', config, '--work-dir', str(work_dir), *(['--resume'] if resume else []))
+        finished.write_text(wanted)
+        return last_checkpoint(work_dir)
 
     def test(self, config: str, checkpoint: Path, name: str) -> dict[str, object]:
         """Test ``checkpoint`` and return the scores, which test.py writes into its work dir as JSON."""
@@ -81,7 +93,14 @@ class Workplace:
 
     def _fingerprint(self, config: str) -> str:
         os.environ['MMLEUK_DATA'] = str(self.out)  # configs read it
-        return hashlib.sha256(Config.fromfile(str(ROOT / config)).pretty_text.encode()).hexdigest()
+        text = Config.fromfile(str(ROOT / config)).pretty_text.encode()
+        annotations = sorted((self.out / 'synthetic' / 'annotations').glob('*.json'))
+        return hashlib.sha256(b''.join([text, *(path.read_bytes() for path in annotations)])).hexdigest()
+
+
+def last_checkpoint(work_dir: Path) -> Path:
+    """Where the training's last epoch lies."""
+    return Path((work_dir / 'last_checkpoint').read_text().strip())
 
 
 def newest_scores(work_dir: Path) -> Path | None:
