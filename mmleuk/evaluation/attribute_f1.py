@@ -46,9 +46,9 @@ def detection_pairs(matches: NDArray, counted: NDArray, truth: NDArray, ignored:
                     predicted: NDArray) -> tuple[NDArray, NDArray]:
     """Pairs of values for the score of finding cells with a value.
 
-    A matched detection's values stand against its cell's. A missed cell stands alone: its known values weren't found. So
-    does a detection that found no cell: it claims values of a cell that isn't there. Left out are false detections
-    where nothing is known, disregarded detections, and ignored cells.
+    A matched detection's values stand against its cell's. A missed cell stands alone: its known values weren't found.
+    So does a detection that found no cell: it claims values of a cell that isn't there. Left out are false
+    detections where nothing is known, disregarded detections, and ignored cells.
 
     Args:
         matches: (P,) from :func:`mmleuk.evaluation.matching.match_detections`.
@@ -117,8 +117,9 @@ def attribute_f1(counts: AttributeCounts, cardinalities: Sequence[int],
     Args:
         counts: see :func:`count_values`.
         cardinalities: number of values of each attribute.
-        binary: a binary attribute's score is the F1 of value 1 ('positive', LLD), or the mean over both values ('macro',
-            WBCAtt). An attribute with more values always gets the mean over those that occur, in truth or prediction.
+        binary: a binary attribute's score is the F1 of value 1 ('positive', LLD), or the mean over both values
+            ('macro', WBCAtt). An attribute with more values always gets the mean over those that occur, in truth or
+            prediction.
 
     Returns:
         (A,) in [0, 1]; 0 where nothing was found, NaN where no cell's value is known.

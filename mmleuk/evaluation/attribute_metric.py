@@ -38,9 +38,9 @@ class AttributeF1Metric(BaseMetric):
 
     Modes, each with its own prefix, so that one evaluation can print several:
 
-    - ``detection`` (prefix ``attribute``): how well cells with a value are found. Detections of at least ``min_score`` are
-      matched to cells at ``min_iou``, best score first. A missed cell counts its known values as not found, a false
-      detection its predicted values as wrong, wherever the annotation is complete, images without cells included.
+    - ``detection`` (prefix ``attribute``): how well cells with a value are found. Detections of at least ``min_score``
+      are matched to cells at ``min_iou``, best score first. A missed cell counts its known values as not found, a
+      false detection its predicted values as wrong, wherever the annotation is complete, empty images included.
     - ``gt_boxes`` (``attribute_gt_boxes``): the attributes alone, predicted for the ground-truth boxes: the detector's
       errors play no part. Needs ``AttriDet(on_ground_truth=True)``.
     - ``paper`` (``attribute_paper``): as Tables 5 and 9 of LLD were computed; see :func:`nearest_pairs`.
@@ -77,8 +77,8 @@ class AttributeF1Metric(BaseMetric):
         """The given schema, or the data set's."""
         spec = self.attributes or (self.dataset_meta or {}).get('attributes')
         if not spec:
-            raise UserError('AttributeF1Metric: the data set has no attributes; take mmleuk.LeukemiaAttriDataset with a '
-                            'schema, or leave this metric out')
+            raise UserError('AttributeF1Metric: the data set has no attributes; take mmleuk.LeukemiaAttriDataset with '
+                            'a schema, or leave this metric out')
         return resolve_schema(spec)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -104,8 +104,8 @@ class AttributeF1Metric(BaseMetric):
 
     def _gt_box_pairs(self, sample: dict) -> tuple[NDArray, NDArray]:
         if 'gt_attributes' not in sample:
-            raise UserError(f'{_name(sample)}: no attributes were predicted for ground-truth boxes; mode gt_boxes needs '
-                            'AttriDet(on_ground_truth=True)')
+            raise UserError(f'{_name(sample)}: no attributes were predicted for ground-truth boxes; mode gt_boxes '
+                            'needs AttriDet(on_ground_truth=True)')
         return self._truth(sample), _numpy(sample['gt_attributes']['attributes'])
 
     def _paper_pairs(self, sample: dict) -> tuple[NDArray, NDArray]:

@@ -69,6 +69,8 @@ class CocoMetric(MMDetCocoMetric):
         kwargs: MMDetection's.
     """
 
+    _coco_api: Any
+
     def __init__(self, *, classwise: bool = True, **kwargs: Any) -> None:
         super().__init__(classwise=classwise, **kwargs)
         self._by_name = False

@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmleuk.errors import UserError
 from mmleuk.models.detectors.attri_det import AttriDet
 from mmleuk.models.detectors.feature_taps import FeatureTaps
-from mmleuk.registry import MODELS
+from mmleuk.registry import MODELS, TRANSFORMS
 from mmleuk.schema import IGNORE
 
 MMDET_CONFIGS = Path(mmdet.__file__).parent / '.mim' / 'configs'
@@ -40,7 +40,13 @@ def tiny_detector(name):
         cfg.bbox_head.num_classes = 3
         cfg.test_cfg.max_per_img = 10
     else:
-        cfg.neck.in_channels = [64, 128, 256, 512]
+        cfg.neck.update(in_channels=[64, 128, 256, 512], out_channels=32)
+        if name == 'faster_rcnn':
+            cfg.rpn_head.update(in_channels=32, feat_channels=32)
+            cfg.roi_head.bbox_roi_extractor.out_channels = 32
+            cfg.roi_head.bbox_head.update(in_channels=32, fc_out_channels=32)
+        else:
+            cfg.bbox_head.update(in_channels=32, feat_channels=32)
         (cfg.roi_head.bbox_head if name == 'faster_rcnn' else cfg.bbox_head).num_classes = 3
         (cfg.test_cfg.rcnn if name == 'faster_rcnn' else cfg.test_cfg).score_thr = 0.0
         (cfg.test_cfg.rcnn if name == 'faster_rcnn' else cfg.test_cfg).max_per_img = 10
@@ -119,7 +125,8 @@ def test_boxes_are_looked_at_in_input_pixels(fcos):
     small = fcos.predict(inputs, copy.deepcopy(samples), rescale=True)
     for a, b in zip(large, small):
         torch.testing.assert_close(a.pred_instances.bboxes, 2 * b.pred_instances.bboxes, rtol=1e-5, atol=1e-4)
-        torch.testing.assert_close(a.pred_instances.attribute_probs, b.pred_instances.attribute_probs, rtol=0, atol=1e-5)
+        torch.testing.assert_close(a.pred_instances.attribute_probs, b.pred_instances.attribute_probs, rtol=0,
+                                   atol=1e-5)
 
 
 def test_prediction_needs_no_ground_truth_and_repeats(fcos):
@@ -237,7 +244,8 @@ def test_outputs_of_a_backbone_by_index():
     ((), 'expected a list')])
 def test_wrong_feature_layers(layers, message):
     with pytest.raises(UserError, match=message):
-        MODELS.build(dict(type='mmleuk.AttriDet', detector=tiny_detector('fcos'), attri_head=HEAD, feature_layers=layers))
+        MODELS.build(dict(type='mmleuk.AttriDet', detector=tiny_detector('fcos'), attri_head=HEAD,
+                          feature_layers=layers))
 
 
 def test_training_without_attributes_says_what_to_do(fcos):
@@ -276,3 +284,16 @@ def test_data_preprocessor_is_the_detectors(fcos):
     assert isinstance(fcos, AttriDet) and isinstance(fcos.taps, FeatureTaps)
     assert set(plain.state_dict()) == {key.removeprefix('detector.') for key in fcos.state_dict()
                                        if key.startswith('detector.')}
+
+
+def test_readme_config_builds(tmp_path):
+    """The lines for somebody's own config, as the README prints them."""
+    register_all_modules(init_default_scope=True)
+    readme = (Path(__file__).parents[2] / 'configs' / 'attri_det' / 'README.md').read_text()
+    (tmp_path / 'own.py').write_text(readme.split('```python\n')[1].split('```')[0])
+    cfg = Config.fromfile(tmp_path / 'own.py')
+    cfg.model.detector.backbone.init_cfg = None
+    model = MODELS.build(cfg.model)
+    assert model.attri_head.in_channels == (256, 512) and model.attri_head.schema.keys == ('size', 'hue')
+    for transform in cfg.train_pipeline:
+        TRANSFORMS.build(transform)

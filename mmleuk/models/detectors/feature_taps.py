@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from mmdet.models.detectors import BaseDetector
 from torch import Tensor, nn
 
 from mmleuk.errors import UserError
@@ -55,14 +56,16 @@ class FeatureTap:
         """
         output, self.output = self.output, None
         if output is None:
-            raise UserError(f'feature layer {self.name!r} took no part in the detector\'s forward pass; name one that does')
+            raise UserError(f"feature layer {self.name!r} took no part in the detector's forward pass; "
+                            'name one that does')
         if isinstance(output, (tuple, list)):
             if self.index is None and len(output) == 1:
                 output = output[0]
             elif self.index is not None and self.index < len(output):
                 output = output[self.index]
         if not isinstance(output, Tensor) or output.dim() != 4:
-            shape = tuple(output.shape) if isinstance(output, Tensor) else f'{type(output).__name__} of {len(output)}'
+            shape = tuple(output.shape) if isinstance(output, Tensor) else f'a {type(output).__name__}'
+            shape = f'{shape} of {len(output)}' if isinstance(output, (tuple, list)) else shape
             raise UserError(f'feature layer {self.name!r} gives {shape} instead of one map (B, C, H, W); '
                             'for a submodule that returns several, name one as in backbone[0]')
         return output
@@ -101,7 +104,7 @@ class FeatureTaps:
 
 
 @torch.no_grad()
-def probe_features(detector: nn.Module, taps: FeatureTaps) -> tuple[list[int], list[int]]:
+def probe_features(detector: BaseDetector, taps: FeatureTaps) -> tuple[list[int], list[int]]:
     """Widths and strides of the tapped maps, from one pass of an empty image through backbone and neck.
 
     The pass changes nothing: no gradient, no dropout, no normalisation statistics, and every submodule gets its

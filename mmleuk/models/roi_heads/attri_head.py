@@ -170,7 +170,7 @@ def _convolutions(in_channels: int, channels: Sequence[int]) -> nn.Sequential:
 
 
 def _fully_connected(widths: Sequence[int], dropout: float) -> nn.Sequential:
-    layers: list[nn.Module] = [nn.Linear(*widths[:2])]
+    layers: list[nn.Module] = [nn.Linear(widths[0], widths[1])]
     for width_in, width_out in zip(widths[1:], widths[2:]):
         layers += [nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True), nn.Dropout(dropout), nn.Linear(width_in, width_out)]
     return nn.Sequential(*layers)

@@ -1,0 +1,72 @@
+"""What AttriHead adds to a detector's inference: alternating repeats in one process, medians.
+
+python tools/profile_attri_head.py configs/attri_det/yolov5x_leukemia-attri.py --cells 20
+"""
+
+import argparse
+import statistics
+import time
+
+import torch
+from mmdet.structures import DetDataSample
+from mmdet.utils import register_all_modules
+from mmengine.config import Config
+
+from mmleuk.models.detectors.attri_det import AttriDet
+from mmleuk.registry import MODELS
+
+
+def parse_args() -> argparse.Namespace:
+    """Arguments of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config of an AttriDet')
+    parser.add_argument('--cells', type=int, default=20, help='cells in the image')
+    parser.add_argument('--cell-size', type=float, nargs=2, default=(40, 110), metavar=('MIN', 'MAX'), help='pixels')
+    parser.add_argument('--size', type=int, default=640, help='side of the image in pixels')
+    parser.add_argument('--repeats', type=int, default=10)
+    return parser.parse_args()
+
+
+def random_boxes(count: int, image_size: int, cell_size: tuple[float, float]) -> torch.Tensor:
+    """(count, 4) xyxy, the sides uniform in ``cell_size``."""
+    low, high = cell_size
+    sides = low + torch.rand(count, 2) * (high - low)
+    corner = torch.rand(count, 2) * (image_size - sides)
+    return torch.cat([corner, corner + sides], 1)
+
+
+@torch.inference_mode()
+def measure(model: AttriDet, image: torch.Tensor, boxes: torch.Tensor, repeats: int) -> tuple[list[float], list[float]]:
+    """Seconds of the detector's prediction, and of the head's for ``boxes``, in turns; the first turn warms up."""
+    size = image.shape[2:]
+    detector, head = [], []
+    for _ in range(repeats + 1):
+        sample = DetDataSample(metainfo=dict(
+            img_shape=size, ori_shape=size, batch_input_shape=size, scale_factor=(1, 1)))
+        start = time.perf_counter()
+        with model.taps.open():
+            model.detector.predict(image, [sample])
+            middle = time.perf_counter()
+            model.attri_head.predict(model.taps.take(), [boxes])
+        detector.append(middle - start)
+        head.append(time.perf_counter() - middle)
+    return detector[1:], head[1:]
+
+
+def main() -> None:
+    """Build the model, measure, print."""
+    args = parse_args()
+    register_all_modules(init_default_scope=True)
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(args.config).model).eval()
+    model.init_weights()  # without the prior on objectness, NMS of a quarter of a million boxes is all one sees
+    image = torch.rand(1, 3, args.size, args.size)
+    detector, head = measure(model, image, random_boxes(args.cells, args.size, args.cell_size), args.repeats)
+    shares = [b / a for a, b in zip(detector, head)]
+    print(f'detector {statistics.median(detector) * 1e3:.0f} ms, AttriHead for {args.cells} cells '
+          f'{statistics.median(head) * 1e3:.0f} ms: {100 * statistics.median(shares):.1f}% '
+          f'({torch.get_num_threads()} threads, {args.repeats} repeats)')
+
+
+if __name__ == '__main__':
+    main()
