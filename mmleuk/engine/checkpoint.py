@@ -82,8 +82,8 @@ def _explain(path: Path, error: Exception) -> str:
     text = str(error)
     if isinstance(error, pickle.UnpicklingError) and 'unsupported' in text.lower():
         culprit = re.search(r'GLOBAL ([\w.]+)', text)
-        return (f'{path}: holds code ({culprit[1] if culprit else "pickled objects"}), not only weights; refused, since '
-                'loading it would run that code. Ask its author for a file saved from a state_dict')
+        return (f'{path}: holds code ({culprit[1] if culprit else "pickled objects"}), not only weights; refused, '
+                'since loading it would run that code. Ask its author for a file saved from a state_dict')
     if path.stat().st_size == 0 or not zipfile.is_zipfile(path):
         return f'{path}: truncated or no checkpoint (no complete archive); copy or download it again'
     return f'{path}: cannot be read as a checkpoint ({text.splitlines()[0][:160]}); copy or download it again'
@@ -144,8 +144,8 @@ def _add_prefix(state: dict[str, Tensor], prefix: str, wanted: dict[str, Tensor]
 def _mismatch(path: str | Path, loaded: dict, wanted: dict, matched: int) -> str:
     missing = [key for key in wanted if key not in loaded][:3]
     unexpected = [key for key in loaded if key not in wanted][:3]
-    return (f'{path}: a checkpoint of another architecture: only {matched} of the model\'s {len(wanted)} tensors match; '
-            f'missing {missing}, unexpected {unexpected}. Use the config it was trained with')
+    return (f'{path}: a checkpoint of another architecture: only {matched} of the model\'s {len(wanted)} tensors '
+            f'match; missing {missing}, unexpected {unexpected}. Use the config it was trained with')
 
 
 def load_weights(model: nn.Module, path: str | Path, map_location: MapLocation = 'cpu', exact: bool = True) -> dict:

@@ -37,7 +37,7 @@ def test_main(argv: Sequence[str] | None = None) -> int:
     return _guarded(test, test_parser().parse_args(argv))
 
 
-test_main.__test__ = False  # not for pytest
+test_main.__test__ = False  # type: ignore[attr-defined]  # not for pytest
 
 
 def _guarded(run: Callable[[argparse.Namespace], object], args: argparse.Namespace) -> int:
@@ -133,7 +133,7 @@ def test(args: argparse.Namespace) -> dict:
     return runner.test()
 
 
-test.__test__ = False  # not for pytest
+test.__test__ = False  # type: ignore[attr-defined]  # not for pytest
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -231,6 +231,7 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> None:
         UserError: see the data set; or the model has another number of classes than the data.
     """
     from mmdet.registry import DATASETS
+
     from mmleuk.datasets.check import check_num_classes
     for loader in loaders:
         dataset_cfg = (cfg.get(loader) or {}).get('dataset')

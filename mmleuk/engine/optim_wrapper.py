@@ -58,6 +58,7 @@ class SummedGradients:
     iteration updates. ``updated`` tells hooks whether the last iteration did.
     """
 
+    optimizer: Any  # the OptimWrapper's
     accumulate: int = 1
     is_last_of_epoch: bool = False
     updated: bool = False
@@ -69,7 +70,7 @@ class SummedGradients:
 
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
         """Add this batch's gradient to those that wait."""
-        super().backward(loss, **kwargs)
+        super().backward(loss, **kwargs)  # type: ignore[misc]  # the OptimWrapper's
         self._pending += 1
         self.updated = False
 
@@ -83,7 +84,7 @@ class SummedGradients:
 
     def step(self, **kwargs: Any) -> None:
         """Update the weights."""
-        super().step(**kwargs)
+        super().step(**kwargs)  # type: ignore[misc]  # the OptimWrapper's
         self._pending = 0
         self.updated = True
 

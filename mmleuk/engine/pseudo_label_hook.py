@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -18,17 +19,16 @@ from mmleuk.registry import HOOKS
 
 def find_sla_det(model: nn.Module) -> SLADet:
     """The SLADet in a model: itself, or what a wrapper holds as ``detector`` or ``module``."""
-    if is_model_wrapper(model):
-        model = model.module
-    while not isinstance(model, SLADet) and hasattr(model, 'detector'):
-        model = model.detector
-    if not isinstance(model, SLADet):
-        raise UserError(f'PseudoLabelHook needs a mmleuk.SLADet, the model is a {type(model).__name__}; '
+    found: Any = model.module if is_model_wrapper(model) else model
+    while not isinstance(found, SLADet) and hasattr(found, 'detector'):
+        found = found.detector
+    if not isinstance(found, SLADet):
+        raise UserError(f'PseudoLabelHook needs a mmleuk.SLADet, the model is a {type(found).__name__}; '
                         'take the hook out of custom_hooks or change model.type')
-    return model
+    return found
 
 
-def smallest_cell_area(dataset, image_size: int) -> float:
+def smallest_cell_area(dataset: Any, image_size: int) -> float:
     """Area of the smallest labelled cell, in square pixels at training size.
 
     Args:
@@ -77,7 +77,7 @@ class PseudoLabelHook(Hook):
                  triplet_epochs: Sequence[int | None] = (1, None)) -> None:
         self.pseudo_epochs = _epoch_range('pseudo_epochs', pseudo_epochs)
         self.triplet_epochs = _epoch_range('triplet_epochs', triplet_epochs)
-        self._sums: Counter[str] = Counter()
+        self._sums: defaultdict[str, float] = defaultdict(float)
 
     def before_train(self, runner: Runner) -> None:
         """Measure the smallest labelled cell."""
@@ -93,13 +93,14 @@ class PseudoLabelHook(Hook):
         activity.triplet = self.triplet_epochs[0] <= epoch <= self.triplet_epochs[1]
         self._sums.clear()
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
                          outputs: dict | None = None) -> None:
         """Add the last batch's selection to the log."""
         selection = find_sla_det(runner.model).last_selection
         if selection is None:
             return
-        self._sums.update(selection_sums(selection, images=len(data_batch['data_samples'])))
+        for name, value in selection_sums(selection, images=len(data_batch['data_samples'])).items():
+            self._sums[name] += value
         for name, value in selection_means(self._sums).items():
             runner.message_hub.update_scalar(f'train/pseudo/{name}', value)
 
@@ -122,7 +123,7 @@ def selection_sums(selection: Selection, images: int) -> dict[str, float]:
                 kept_entropy=float(selection.entropy.sum()))
 
 
-def selection_means(sums: Counter[str]) -> dict[str, float]:
+def selection_means(sums: Mapping[str, float]) -> dict[str, float]:
     """Candidates per image by what became of them; mean confidence and entropy (bits) of the pseudo-labels."""
     kept = max(sums['kept'], 1)
     means = {f'{name}_per_image': sums[name] / sums['images'] for name in CRITERIA}

@@ -64,7 +64,8 @@ class Runner(MMEngineRunner):
         model = self.model.module if is_model_wrapper(self.model) else self.model
         fit_checkpoint(model, checkpoint, filename, exact=self._resume or getattr(self, '_exact_shapes', False))
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        checkpoint = _load_checkpoint_to_model(model, checkpoint, strict, revise_keys=revise_keys or [(r'^module\.', '')])
+        revise_keys = revise_keys or [(r'^module\.', '')]
+        checkpoint = _load_checkpoint_to_model(model, checkpoint, strict, revise_keys=revise_keys)
         self._has_loaded = True
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint
@@ -103,5 +104,5 @@ def join_over_gloo(launcher: str, timeout_s: float | None = None) -> None:
                         'srun or mpirun, or leave --launcher out')
     os.environ['RANK'], os.environ['WORLD_SIZE'] = (os.environ[name] for name in names)
     os.environ.setdefault('MASTER_PORT', '29500')
-    options = {} if timeout_s is None else {'timeout': datetime.timedelta(seconds=timeout_s)}
+    options: dict[str, Any] = {} if timeout_s is None else {'timeout': datetime.timedelta(seconds=timeout_s)}
     torch_dist.init_process_group('gloo', **options)

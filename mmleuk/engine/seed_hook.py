@@ -43,6 +43,7 @@ class SeededFetch:
         self.epoch = epoch
 
     def __call__(self, indices: Sequence[int]) -> list:
+        """Load a batch, each sample with a seed of its own, and leave the generators as they were."""
         states = random.getstate(), np.random.get_state(), torch.get_rng_state()
         batch = []
         for place, index in enumerate(indices):

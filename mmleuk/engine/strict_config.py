@@ -50,12 +50,12 @@ def check_config_keys(cfg: Config | Mapping) -> None:
     scope = cfg.get('default_scope') or 'mmdet'
     tree = dict(cfg.items())
     for problem in _problems(tree, scope):
-        where = f'{cfg.filename}: ' if getattr(cfg, 'filename', None) else 'config: '
-        raise UserError(where + problem)
+        where = getattr(cfg, 'filename', None) or 'config'
+        raise UserError(f'{where}: {problem}')
 
 
 def _problems(tree: Mapping, scope: str) -> Iterator[str]:
-    for key, value in tree.items():
+    for key in tree:
         if key in MMDET2_KEYS:
             yield f'{key!r} is MMDetection 2\'s and has no effect; {MMDET2_KEYS[key]}'
     yield from _close_calls(tree, TOP_LEVEL_KEYS, '', _CLOSE_AT_TOP)
@@ -94,15 +94,16 @@ def _walk(node: Any, path: str, scope: str) -> Iterator[str]:
 def _check_typed(node: Mapping, path: str, scope: str) -> Iterator[str]:
     """Compare a dict with every class that its ``type`` may mean; one that takes all its keys is enough."""
     builders = find_builders(node['type'], scope, path)
-    accepted = [accepted_keys(builder) for builder in builders]
-    if not accepted or any(keys is None for keys in accepted):
+    taken = [accepted_keys(builder) for builder in builders]
+    accepted = [keys for keys in taken if keys is not None]
+    if not accepted or len(accepted) < len(taken):
         return  # not a registered name, or a class that takes anything
     extra = BUILDER_KEYS | _slot_keys(path)
     misfits = [[key for key in node if key not in keys | extra] for keys in accepted]
     if all(misfits):
         best = min(range(len(misfits)), key=lambda i: len(misfits[i]))
         name = getattr(builders[best], '__name__', str(node['type']))
-        yield from _unknown({key: None for key in misfits[best]}, accepted[best] - {'self'}, path, name)
+        yield from _unknown(dict.fromkeys(misfits[best]), accepted[best] - {'self'}, path, name)
 
 
 def _slot_keys(path: str) -> frozenset[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
@@ -44,7 +46,7 @@ class YOLOv5OptimWrapperConstructor:
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Build the optimiser over the model's groups, in its wrapper."""
-        groups = yolov5_param_groups(model.module if is_model_wrapper(model) else model)
+        groups = yolov5_param_groups(cast(nn.Module, model.module) if is_model_wrapper(model) else model)
         if not any(group['params'] for group in groups):
             raise UserError('the model has no parameter that can be trained; unfreeze some layers')
         groups = [group for group in groups if group['params']]
@@ -53,7 +55,7 @@ class YOLOv5OptimWrapperConstructor:
 
 
 def yolov5_param_groups(model: nn.Module) -> list[dict]:
-    """Return ``[{name, params, (weight_decay)}]`` for 'decay', 'norm', 'bias'; each parameter once, frozen ones never."""
+    """Return ``[{name, params, (weight_decay)}]`` for 'decay', 'norm', 'bias'; each parameter once, frozen never."""
     groups: dict[str, list[nn.Parameter]] = {'decay': [], 'norm': [], 'bias': []}
     seen: set[int] = set()
     for module in model.modules():

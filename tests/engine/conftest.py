@@ -29,9 +29,9 @@ def tiny_config(tmp_path):
 def run_tiny(tiny_config, tmp_path):
     """Train in this process: run_tiny('name', '--resume', options=[...]) -> the runner; its work dir is tmp/name."""
     def run(name, *flags, options=()):
-        # runs within one second would share mmengine's message hub, which goes by the experiment's name
+        # runs in one process share mmengine's message hub and visualizer, which go by name
         run.count += 1
-        settings = [f'experiment_name={name}{run.count}', *options]
+        settings = [f'experiment_name={name}{run.count}', f'visualizer.name={name}{run.count}', *options]
         argv = [str(tiny_config), '--work-dir', str(tmp_path / name), *flags, '--cfg-options', *settings]
         return train(train_parser().parse_args(argv))
     run.count = 0
