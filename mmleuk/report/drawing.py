@@ -13,8 +13,9 @@ from mmleuk.errors import UserError
 from mmleuk.report.colours import ClassStyle, class_styles
 from mmleuk.report.files import write_atomic
 from mmleuk.report.layout import Rect
-from mmleuk.report.plan import GAP, PAD, TAG_PX, Plan, make_plan, names_width
+from mmleuk.report.plan import CARDS_UP_TO, GAP, PAD, TAG_PX, Plan, make_plan, names_width
 from mmleuk.report.predictions import Prediction
+from mmleuk.report.sentence import plural_n
 from mmleuk.report.statistics import leukocyte_classes
 from mmleuk.report.text import FONT_PX, LINE_PX, font, width_px
 from mmleuk.schema import AttributeSchema
@@ -142,7 +143,9 @@ def _legend(prediction: Prediction, styles: Mapping[str, ClassStyle], width: int
     """A strip that names each colour with its number of cells, wrapped to the picture's width."""
     counts = Counter(cell.class_name for cell in prediction.cells)
     total = len(prediction.cells)
-    entries: list[tuple[str, ClassStyle | None]] = [(f'{total} cell{"" if total == 1 else "s"}', None)]
+    left_out = sum(bool(cell.attributes) for cell in prediction.cells) > CARDS_UP_TO
+    cards = f' (cards of the {CARDS_UP_TO} with the highest scores)' if left_out else ''
+    entries: list[tuple[str, ClassStyle | None]] = [(f'{plural_n(total, "cell")}{cards}', None)]
     entries += [(f'{name}: {counts[name]}', style) for name, style in styles.items() if counts[name]]
     row_px = FONT_PX + 2 * GAP
     spots, x, y = [], float(GAP), 0

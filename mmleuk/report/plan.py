@@ -15,6 +15,7 @@ GAP = 10
 TAG_PX = FONT_PX + 2 * PAD
 _MAX_HIDDEN = 0.1  # a card that would hide more than this share of itself of other things goes to the side panel
 _TAG_ALL_UP_TO = 25  # with more cells, only leukocytes carry a label; the legend names the others' colour
+CARDS_UP_TO = 60  # cards per picture: the panel would outgrow every screen; the files hold all cells
 
 Row = tuple[str, str]
 """An attribute's short name and its value with probability."""
@@ -50,14 +51,15 @@ def make_plan(cells: Sequence[Cell], factor: int, image_wh: tuple[int, int], sch
     """Place labels, then cards beside their cells, then what found no room in a panel on the right.
 
     Args:
-        cells: in original pixels.
+        cells: in original pixels, highest score first: the first 60 with attributes get a card.
         factor: how much the image is enlarged.
         image_wh: width and height of the enlarged image.
         schema: names of the attributes.
         leukocytes: classes that must stay visible.
     """
     boxes = [_on_canvas(cell.box, factor, image_wh) for cell in cells]
-    rows = {i: card_rows(cell, schema) for i, cell in enumerate(cells) if cell.attributes}
+    with_card = [i for i, cell in enumerate(cells) if cell.attributes][:CARDS_UP_TO]
+    rows = {i: card_rows(cells[i], schema) for i in with_card}
     plan = Plan(cells, boxes, rows, image_wh)
     important = {i for i, cell in enumerate(cells) if cell.class_name in leukocytes or i in rows}
     soft = [box for i, box in enumerate(boxes) if i not in important]

@@ -54,6 +54,15 @@ def test_crowded_cells_go_to_the_panel_and_no_text_covers_text(cell):
     assert all(plan.texts[i].endswith(f' #{number}') for i, number in plan.panel.items())
 
 
+def test_a_flood_of_cells_gets_a_bounded_picture(cell):
+    cells = tuple(cell('Myeloblast', box=(x, 0., x + 50, 60.), nucleolus=1) for x in range(200))
+    plan = make_plan(cells, 1, (640, 640), LEUKEMIA_ATTRIBUTES, ['Myeloblast'])
+    assert set(plan.cards) == set(range(60)) and len(plan.tags) == 200
+    picture = draw_prediction(Image.new('RGB', (320, 320)), Prediction('x', (320, 320), cells), LEUKEMIA_CLASSES,
+                              LEUKEMIA_ATTRIBUTES)
+    assert picture.width < 5 * 1200
+
+
 def test_many_red_cells_carry_no_labels_but_the_leukocyte_does(cell):
     cells = [cell('RBC', classes=TXL_PBC_CLASSES) for _ in range(40)] + [cell('WBC', classes=TXL_PBC_CLASSES)]
     plan = make_plan(cells, 1, (640, 640), LEUKEMIA_ATTRIBUTES, ['WBC'])
