@@ -6,6 +6,7 @@ holds one set, never parts of both. Nothing here imports them: looking must work
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
@@ -71,8 +72,8 @@ def detect(path: Sequence[str] | None = None) -> Stack:
 
 
 def _versions(names: Sequence[str], path: Sequence[str] | None) -> dict[str, str]:
-    search = {} if path is None else {'path': list(path)}
-    found = ((name, next(iter(Distribution.discover(name=name, **search)), None)) for name in names)
+    places = sys.path if path is None else list(path)
+    found = ((name, next(iter(Distribution.discover(name=name, path=places)), None)) for name in names)
     return {name: distribution.version for name, distribution in found if distribution is not None}
 
 

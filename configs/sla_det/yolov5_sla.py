@@ -6,7 +6,12 @@ The authors start from a detector trained for 100 epochs on LeukemiaAttri: add
 ``--cfg-options load_from=work_dirs/yolov5x_leukemia-attri/epoch_100.pth``.
 """
 
-_base_ = ['../_base_/models/yolov5x.py', '../_base_/datasets/sparse_leukemia_attri_640.py', '../_base_/schedules/sla_det.py', '../_base_/default_runtime.py']
+_base_ = [
+    '../_base_/models/yolov5x.py',
+    '../_base_/datasets/sparse_leukemia_attri_640.py',
+    '../_base_/schedules/sla_det.py',
+    '../_base_/default_runtime.py',
+]
 
 model = dict(
     type='mmleuk.SLADet',

@@ -1,6 +1,11 @@
 """Baseline: YOLOv5x takes the sparse labels of Sparse-LeukemiaAttri for complete ones; 50 epochs like SLA-Det."""
 
-_base_ = ['../_base_/models/yolov5x.py', '../_base_/datasets/sparse_leukemia_attri_640.py', '../_base_/schedules/yolov5.py', '../_base_/default_runtime.py']
+_base_ = [
+    '../_base_/models/yolov5x.py',
+    '../_base_/datasets/sparse_leukemia_attri_640.py',
+    '../_base_/schedules/yolov5.py',
+    '../_base_/default_runtime.py',
+]
 
 model = dict(bbox_head=dict(num_classes=14))
 train_dataloader = dict(dataset=dict(dataset=dict(annotation='complete')))

@@ -70,7 +70,8 @@ def write_tiny_run(folder: Path, bases: list[str], n_images: int = 6, n_without_
         The config's path, ``folder/tiny.py``.
     """
     rng = np.random.default_rng(0)
-    images, annotations = [], []
+    images: list[dict] = []
+    annotations: list[dict] = []
     (folder / 'images').mkdir(parents=True, exist_ok=True)
     for image_id in range(n_images):
         picture = rng.integers(200, 256, (64, 64, 3), dtype=np.uint8)

@@ -47,6 +47,7 @@ val_dataloader = dict(
         ]))
 test_dataloader = val_dataloader
 val_evaluator = [
-    dict(type='mmleuk.CocoMetric', ann_file='{{$MMLEUK_DATA:data}}/LeukemiaAttri/HCM_100x_C2/Annotations/test.json', metric='bbox', classwise=True),
+    dict(type='mmleuk.CocoMetric', ann_file='{{$MMLEUK_DATA:data}}/LeukemiaAttri/HCM_100x_C2/Annotations/test.json',
+         metric='bbox', classwise=True),
 ]
 test_evaluator = val_evaluator

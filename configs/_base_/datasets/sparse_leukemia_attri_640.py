@@ -48,6 +48,8 @@ val_dataloader = dict(
         ]))
 test_dataloader = val_dataloader
 val_evaluator = [
-    dict(type='mmleuk.CocoMetric', ann_file='{{$MMLEUK_DATA:data}}/LeukemiaAttri/HCM_40x_C2_Sparse/Annotations/test.json', metric='bbox', classwise=True),
+    dict(type='mmleuk.CocoMetric',
+         ann_file='{{$MMLEUK_DATA:data}}/LeukemiaAttri/HCM_40x_C2_Sparse/Annotations/test.json',
+         metric='bbox', classwise=True),
 ]
 test_evaluator = val_evaluator

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmcv.cnn import ConvModule
@@ -92,7 +93,7 @@ class YOLOv5Backbone(BaseModule):
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
-        layer_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
+        layer_cfg: dict[str, Any] = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
         self.channels = tuple(scaled_channels(c, widen_factor) for c in STAGE_CHANNELS)
         self.stem = ConvModule(3, self.channels[0], 6, stride=2, padding=2, **layer_cfg)
         for index, blocks in enumerate(STAGE_BLOCKS, start=1):

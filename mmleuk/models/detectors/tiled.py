@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmcv.ops import batched_nms
 from mmdet.models.detectors import SingleStageDetector
 from mmdet.structures import SampleList
@@ -37,7 +39,7 @@ class TiledDetector(SingleStageDetector):
     Source: LLD 5.2, the baseline 'trained on cropped, annotated patches'; tile size and overlap aren't said there.
     """
 
-    def __init__(self, *, tile_size: int, overlap: int, **kwargs) -> None:
+    def __init__(self, *, tile_size: int, overlap: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not 0 <= overlap < tile_size:
             raise UserError(f'TiledDetector needs 0 <= overlap < tile_size, got {overlap} and {tile_size}')
