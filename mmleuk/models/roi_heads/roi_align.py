@@ -67,7 +67,7 @@ def axis_weights(start: float, length: float, bins: int, size: int, sampling_rat
 
     Example:
         >>> axis_weights(1.5, 2.0, 2, 8, 1)[1].tolist()  # samples at 2.0 and 3.0
-        [[1.0, 0.0], [0.0, 1.0]]
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
     """
     count = sampling_ratio or ceil(length / bins)
     if not count:
