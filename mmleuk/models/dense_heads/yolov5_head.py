@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
@@ -16,9 +16,14 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from mmleuk.errors import UserError
-from mmleuk.models.task_modules.yolov5_assigner import (
-    BatchCells, LevelAssignment, assign_level, location_centres, locations_in_regions)
 from mmleuk.models.losses.yolov5_loss import LossParts, decode_boxes, level_losses, sum_levels
+from mmleuk.models.task_modules.yolov5_assigner import (
+    BatchCells,
+    LevelAssignment,
+    assign_level,
+    location_centres,
+    locations_in_regions,
+)
 from mmleuk.registry import MODELS
 
 ANCHORS = (((10, 13), (16, 30), (33, 23)), ((30, 61), (62, 45), (59, 119)), ((116, 90), (156, 198), (373, 326)))
@@ -37,9 +42,9 @@ class YOLOv5Head(BaseDenseHead):
         strides: pixels per grid unit of each level.
         anchors: per level, (width, height) in pixels.
         truth: where the annotation is trusted. 'everywhere': plain YOLOv5, a place without a box is background.
-            'regions': LLD's Eq. 4 as its text means it; background counts only inside the annotated regions, predictions
-            assigned to a labelled cell count wherever they lie. 'regions_strict': Eq. 4 to the letter; predictions
-            outside the regions never count, not even a labelled cell's.
+            'regions': LLD's Eq. 4 as its text means it; background counts only inside the annotated regions,
+            predictions assigned to a labelled cell count wherever they lie. 'regions_strict': Eq. 4 to the letter;
+            predictions outside the regions never count, not even a labelled cell's.
         image_size: training size in pixels; objectness gain scales with (image_size / 640)^2.
         gain_box, gain_objectness, gain_class: gains before the scaling with levels, classes and image size.
         objectness_balance: weight of each level's objectness.
@@ -83,7 +88,7 @@ class YOLOv5Head(BaseDenseHead):
         super().init_weights()
         for conv, stride in zip(self.convs, self.strides):
             with torch.no_grad():
-                bias = conv.bias.view(self.num_anchors, -1)
+                bias = cast(Tensor, conv.bias).view(self.num_anchors, -1)
                 bias[:, 4] = math.log(8 / (640 / stride) ** 2)
                 bias[:, 5:] = math.log(0.6 / (self.num_classes - 0.99999))
 
@@ -114,7 +119,9 @@ class YOLOv5Head(BaseDenseHead):
         assigned = self.assign(BatchCells.from_instances(batch_gt_instances), logits)
         background = self.known_background(logits, batch_img_metas, batch_gt_instances_ignore)
         if self.truth == 'regions_strict':
-            assigned = [a.keep(known[a.image, a.row, a.column]) for a, known in zip(assigned, background)]
+            inside = self.known_background(logits, batch_img_metas, None)  # a labelled cell in a crowd still counts
+            assigned = [a.keep(known[a.image, a.row, a.column]) for a, known in zip(assigned, inside)
+                        if known is not None]
         return self.weigh(self.sum_losses(logits, assigned, background), batch_size=len(batch_img_metas))
 
     def assign(self, cells: BatchCells, logits: Sequence[Tensor]) -> list[LevelAssignment]:
@@ -131,7 +138,8 @@ class YOLOv5Head(BaseDenseHead):
     def weigh(self, parts: LossParts, batch_size: int) -> dict[str, Tensor]:
         """Gains times total batch size, under the names that the logs show."""
         total = batch_size * get_world_size()
-        return dict(loss_bbox=parts.box * self.gain_box * total, loss_obj=parts.objectness * self.gain_objectness * total,
+        return dict(loss_bbox=parts.box * self.gain_box * total,
+                    loss_obj=parts.objectness * self.gain_objectness * total,
                     loss_cls=parts.classes * self.gain_class * total)
 
     def known_background(self, logits: Sequence[Tensor], batch_img_metas: list[dict],
@@ -146,7 +154,7 @@ class YOLOv5Head(BaseDenseHead):
         regions = regions_of(batch_img_metas, logits[0])
         known = [locations_in_regions(regions, hw, stride) for hw, stride in grids]
         if crowds is None:
-            return known
+            return [*known]
         return [k & ~locations_in_regions(crowds, hw, stride) for k, (hw, stride) in zip(known, grids)]
 
     # ------------------------------------------------------------- predictions
@@ -201,7 +209,8 @@ def regions_of(batch_img_metas: Sequence[dict], like: Tensor) -> list[Tensor]:
     regions = []
     for meta in batch_img_metas:
         if 'annotated_regions' not in meta:
-            raise UserError(f"{meta.get('img_path', 'an image')}: the sample carries no annotated_regions; end the training "
+            raise UserError(f"{meta.get('img_path', 'an image')}: the sample carries no annotated_regions; end the "
                             "pipeline with mmleuk.PackCells and load with mmleuk.LoadCellAnnotations")
-        regions.append(torch.as_tensor(meta['annotated_regions'], dtype=torch.float32, device=like.device).reshape(-1, 4))
+        boxes = torch.as_tensor(meta['annotated_regions'], dtype=torch.float32, device=like.device)
+        regions.append(boxes.reshape(-1, 4))
     return regions

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from mmcv.ops import RoIAlign
 from mmdet.models.detectors import SingleStageDetector
 from mmdet.models.utils import unpack_gt_instances
 from mmdet.structures import SampleList
-from mmdet.structures.bbox import bbox2roi
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmleuk.errors import UserError
 from mmleuk.models.dense_heads.yolov5_head import YOLOv5Head, regions_of
-from mmleuk.models.task_modules.yolov5_assigner import BatchCells, location_centres
 from mmleuk.models.losses.yolov5_loss import decode_boxes
 from mmleuk.models.task_modules.pseudo_labels import Candidates, Selection
+from mmleuk.models.task_modules.roi_features import RoIFeatures
+from mmleuk.models.task_modules.yolov5_assigner import BatchCells, location_centres
 from mmleuk.registry import MODELS, TASK_UTILS
 
 
@@ -27,25 +27,6 @@ class Activity:
 
     pseudo: bool = False
     triplet: bool = False
-
-
-class RoIFeatures(nn.Module):
-    """Features of boxes from the neck's first levels, one vector per box (LLD Eq. 2).
-
-    Args:
-        strides: pixels per grid unit of the levels used, from the first on.
-        output_size: bins per side.
-    """
-
-    def __init__(self, strides: Sequence[int] = (8, 16), output_size: int = 7) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(
-            RoIAlign(output_size, spatial_scale=1 / stride, sampling_ratio=1) for stride in strides)
-
-    def forward(self, feats: Sequence[Tensor], boxes_per_image: list[Tensor]) -> Tensor:
-        """Maps (B, C_l, H_l, W_l) and per image (N_b, 4) xyxy -> (sum of N_b, D), image by image."""
-        rois = bbox2roi(boxes_per_image)
-        return torch.cat([layer(feat.float(), rois).flatten(1) for layer, feat in zip(self.layers, feats)], 1)
 
 
 @MODELS.register_module()
@@ -66,14 +47,15 @@ class SLADet(SingleStageDetector):
     """
 
     def __init__(self, *, selector: dict | None = None, pseudo_weight: float = 0.0, loss_triplet: dict | None = None,
-                 roi_features: dict | None = None, **kwargs) -> None:
+                 roi_features: dict | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if (pseudo_weight or loss_triplet) and selector is None:
-            raise UserError('SLADet: pseudo_weight and loss_triplet need selector=dict(type="mmleuk.PseudoLabelSelector")')
-        self.selector = TASK_UTILS.build(selector) if selector else None
+            raise UserError('SLADet: pseudo_weight and loss_triplet need '
+                            'selector=dict(type="mmleuk.PseudoLabelSelector")')
+        self.selector: Any = TASK_UTILS.build(selector) if selector else None
         self.pseudo_weight = pseudo_weight
-        self.loss_triplet = MODELS.build(loss_triplet) if loss_triplet else None
-        self.roi_features = RoIFeatures(**(roi_features or {})) if loss_triplet else None
+        self.loss_triplet: Any = MODELS.build(loss_triplet) if loss_triplet else None
+        self.roi_features: Any = RoIFeatures(**(roi_features or {})) if loss_triplet else None
         self.activity = Activity()
         self.last_selection: Selection | None = None
         # The smallest cell of the training set, in square input pixels; the hook measures it at the start.
@@ -85,6 +67,7 @@ class SLADet(SingleStageDetector):
         outputs = self.bbox_head(feats)[0]
         instances, ignored, metas = unpack_gt_instances(batch_data_samples)
         losses = self.bbox_head.loss_by_feat(outputs, instances, metas, ignored)
+        self.last_selection = None
         if self.activity.pseudo or self.activity.triplet:
             logits = self.bbox_head.per_anchor(outputs)
             cells = BatchCells.from_instances(instances)
@@ -92,7 +75,7 @@ class SLADet(SingleStageDetector):
             if self.activity.pseudo and self.pseudo_weight:
                 losses.update(self.pseudo_losses(logits, selection.kept, len(metas)))
             if self.activity.triplet and self.loss_triplet is not None:
-                losses['loss_triplet'] = self.similarity_loss(feats, selection.unsure, instances, len(metas))
+                losses['loss_triplet'] = self.similarity_loss(feats, selection.unsure, cells)
             self.last_selection = selection
         return losses
 
@@ -112,16 +95,14 @@ class SLADet(SingleStageDetector):
         weighed = self.bbox_head.weigh(parts, batch_size)
         return {name.replace('loss_', 'loss_pseudo_'): self.pseudo_weight * value for name, value in weighed.items()}
 
-    def similarity_loss(self, feats: Sequence[Tensor], unsure: Candidates, instances: list, batch_size: int) -> Tensor:
+    def similarity_loss(self, feats: Sequence[Tensor], unsure: Candidates, cells: BatchCells) -> Tensor:
         """L_Tri (Eq. 8 to 11) between unsure predictions and the batch's labelled cells."""
         if not len(unsure.image):
-            return feats[0].sum() * 0
-        order = unsure.image.argsort(stable=True)
-        unsure = unsure.keep(order)
-        per_image = [unsure.boxes[unsure.image == index] for index in range(batch_size)]
-        features = self.roi_features(feats, per_image)
-        cell_features = self.roi_features(feats, [i.bboxes for i in instances])
-        return self.loss_triplet(features, unsure.labels, cell_features, torch.cat([i.labels for i in instances]))
+            return feats[0][:0].sum()
+        features = self.roi_features(feats, torch.cat([unsure.image, cells.image]),
+                                     torch.cat([unsure.boxes, cells.boxes_xyxy]))
+        of_unsure, of_cells = features.split([len(unsure.image), len(cells.image)])
+        return self.loss_triplet(of_unsure, unsure.labels, of_cells, cells.label)
 
 
 def confident_predictions(head: YOLOv5Head, logits: Sequence[Tensor], min_confidence: float) -> Candidates:

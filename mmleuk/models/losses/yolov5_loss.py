@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
-from mmleuk.models.task_modules.yolov5_assigner import LevelAssignment
 from mmleuk.models.losses.box_iou import complete_iou
+from mmleuk.models.task_modules.yolov5_assigner import LevelAssignment
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor |
     where = (assigned.image, assigned.anchor, assigned.row, assigned.column)
     objectness = logits[..., 4]
     target = torch.zeros_like(objectness)
-    box = classes = objectness.sum() * 0
+    box = classes = objectness[:0].sum()
     num_classes = logits.shape[-1] - 5
     if len(assigned.label):
         predicted = logits[where]
@@ -60,8 +60,9 @@ def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor |
         return LossParts(box, binary_cross_entropy_with_logits(objectness, target), classes)
     counted = background[:, None].expand_as(objectness).clone()
     counted[where] = True
-    terms = binary_cross_entropy_with_logits(objectness[counted], target[counted], reduction='sum')
-    return LossParts(box, terms / counted.sum().clamp(min=1), classes)
+    terms = binary_cross_entropy_with_logits(objectness, target, reduction='none')
+    total = torch.where(counted, terms, 0).sum()  # not terms[counted]: its gradient takes longer than the whole loss
+    return LossParts(box, total / counted.sum().clamp(min=1), classes)
 
 
 def sum_levels(parts: Sequence[LossParts], balance: Sequence[float]) -> LossParts:

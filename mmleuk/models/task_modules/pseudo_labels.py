@@ -92,9 +92,7 @@ def not_labelled(image: Tensor, boxes: Tensor, cells: BatchCells, max_iou: float
     """
     if not len(cells.label) or not len(image):
         return torch.ones_like(image, dtype=torch.bool)
-    half = cells.boxes[:, 2:] / 2
-    truth = torch.cat([cells.boxes[:, :2] - half, cells.boxes[:, :2] + half], 1)
-    iou = bbox_overlaps(boxes, truth)
+    iou = bbox_overlaps(boxes, cells.boxes_xyxy)
     return ((iou <= max_iou) | (image[:, None] != cells.image[None])).all(1)
 
 
@@ -102,7 +100,9 @@ def suppress(candidates: Candidates, max_iou: float, max_per_image: int) -> Cand
     """Class-agnostic non-maximum suppression per image, at most ``max_per_image`` each, by falling confidence."""
     if not len(candidates.image):
         return candidates
-    _, keep = batched_nms(candidates.boxes, candidates.confidence, candidates.image,
+    # batched_nms keeps images apart by shifting each by the largest coordinate, which only does it without negative
+    # ones
+    _, keep = batched_nms(candidates.boxes - candidates.boxes.amin(), candidates.confidence, candidates.image,
                           dict(type='nms', iou_threshold=max_iou))
     rank = torch.zeros_like(keep)
     for index in candidates.image[keep].unique():

@@ -29,6 +29,12 @@ class BatchCells:
     label: Tensor
     boxes: Tensor
 
+    @property
+    def boxes_xyxy(self) -> Tensor:
+        """(T, 4) float, corners in pixels."""
+        half = self.boxes[:, 2:] / 2
+        return torch.cat([self.boxes[:, :2] - half, self.boxes[:, :2] + half], 1)
+
     @classmethod
     def from_instances(cls, instances: Sequence[InstanceData]) -> BatchCells:
         """Collect ``bboxes`` (N, 4, xyxy) and ``labels`` (N,) of every image."""
@@ -83,7 +89,7 @@ def neighbour_shifts(centre: Tensor, grid_wh: Tensor, reach: float = 0.5) -> tup
     return index, shifts[direction]
 
 
-def assign_level(cells: BatchCells, anchors_px: Tensor, stride: int, grid_hw: tuple[int, int],
+def assign_level(cells: BatchCells, anchors_px: Tensor, stride: int, grid_hw: Sequence[int],
                  max_ratio: float = 4.0) -> LevelAssignment:
     """YOLOv5's assignment: every anchor of a similar shape, at the centre's grid cell and its two nearest neighbours.
 
@@ -111,7 +117,7 @@ def assign_level(cells: BatchCells, anchors_px: Tensor, stride: int, grid_hw: tu
                            boxes=relative, anchor_size=anchors[anchor])
 
 
-def location_centres(grid_hw: tuple[int, int], stride: int, device: torch.device) -> Tensor:
+def location_centres(grid_hw: Sequence[int], stride: int, device: torch.device) -> Tensor:
     """Centres of a level's grid cells in pixels, (H, W, 2) as x, y."""
     rows = torch.arange(grid_hw[0], device=device)
     columns = torch.arange(grid_hw[1], device=device)
@@ -119,7 +125,7 @@ def location_centres(grid_hw: tuple[int, int], stride: int, device: torch.device
     return (torch.stack([x, y], -1) + 0.5) * stride
 
 
-def locations_in_regions(regions: Sequence[Tensor], grid_hw: tuple[int, int], stride: int) -> Tensor:
+def locations_in_regions(regions: Sequence[Tensor], grid_hw: Sequence[int], stride: int) -> Tensor:
     """Which grid cells of a level have their centre in a region of their image.
 
     Args:
