@@ -1,11 +1,14 @@
 """Which MMDetection is there: told from folders with made-up distributions, nothing is imported."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from mmleuk.stack import MODULES, OPENMMLAB, StackError, detect, require_stack
 
+ROOT = Path(__file__).resolve().parent.parent
 ONEDL = {'onedl_mmengine': '0.10.12', 'onedl_mmcv': '2.3.6', 'onedl_mmdetection': '3.5.1'}
 ORIGINAL = {'mmengine': '0.10.4', 'mmcv': '2.1.0', 'mmdet': '3.3.0'}
 
@@ -65,6 +68,14 @@ def test_both_names_all_and_the_command_that_removes_them(tmp_path, other):
 def test_it_is_no_import_error():
     """Mmengine swallows import errors of ``mmleuk.registry`` and then reports an unknown type."""
     assert not issubclass(StackError, (ImportError, AttributeError))
+
+
+def test_importing_the_registry_without_a_stack_is_one_clear_error():
+    """Without site-packages (-S) there is no MMDetection at all."""
+    done = subprocess.run([sys.executable, '-S', '-c', 'import mmleuk.registry'], cwd=ROOT, capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith('mmleuk.stack.StackError: MMDetection is incomplete')
 
 
 def test_this_environment_has_one():
