@@ -93,7 +93,7 @@ class Workplace:
 
     def _fingerprint(self, config: str) -> str:
         os.environ['MMLEUK_DATA'] = str(self.out)  # configs read it
-        text = Config.fromfile(str(ROOT / config)).pretty_text.encode()
+        text = json.dumps(Config.fromfile(str(ROOT / config)).to_dict(), sort_keys=True, default=str).encode()
         annotations = sorted((self.out / 'synthetic' / 'annotations').glob('*.json'))
         return hashlib.sha256(b''.join([text, *(path.read_bytes() for path in annotations)])).hexdigest()
 
