@@ -9,7 +9,7 @@ from mmdet.datasets.transforms import PackDetInputs
 
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
-from mmleuk.structures import CellBoxes, clip_regions
+from mmleuk.structures import CellBoxes
 
 META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip', 'flip_direction', 'pad_param',
              'domain', 'factors', 'patient', 'diagnosis')
@@ -22,7 +22,9 @@ class PackCells(PackDetInputs):
     Beside MMDetection's fields:
         ``gt_instances.attributes`` and ``ignored_instances.attributes``: (N, A) int64, IGNORE where unknown.
         ``annotated_regions`` in the metainfo of ``gt_instances`` (heads get only that) and of the data sample:
-        (R, 4) float32 xyxy in input pixels, inside the image. Metainfo stays where it is when a sample goes to a GPU.
+        (R, 4) float32 xyxy in the pixels of the boxes: input pixels in training, where annotations are loaded first;
+        original pixels in testing, where they are loaded after resizing. Metainfo stays where it is when
+        a sample goes to a GPU.
 
     Args:
         meta_keys: keys of the results to put into the metainfo, where they exist.
@@ -44,7 +46,7 @@ class PackCells(PackDetInputs):
             raise UserError(f'PackCells got {type(boxes).__name__}: load annotations with mmleuk.LoadCellAnnotations, '
                             'and keep out transforms that make other boxes')
         sample = packed['data_samples']
-        known = dict(annotated_regions=clip_regions(boxes.regions, results['img_shape'][:2]))
+        known = dict(annotated_regions=boxes.regions)
         for instances in (sample.gt_instances, sample.ignored_instances):
             if 'bboxes' in instances:
                 instances.attributes = instances.bboxes.attributes
