@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from mmdet.datasets.transforms import LoadAnnotations
+from torch import Tensor
 
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
-from mmleuk.structures import CellBoxes
+from mmleuk.structures import CellBoxes, clip_regions
 
 
 @TRANSFORMS.register_module()
@@ -67,14 +69,15 @@ def _attributes(results: dict[str, Any]) -> np.ndarray:
     return table
 
 
-def _regions(results: dict[str, Any]) -> np.ndarray:
+def _regions(results: dict[str, Any]) -> Tensor:
     annotation = results.get('annotation')
     if annotation not in ('complete', 'sparse'):
         raise UserError(f"{_name(results)}: the record's annotation is {annotation!r}; it has to say 'complete' "
                         "(known everywhere) or 'sparse' (known in its annotated_regions)")
     if 'annotated_regions' in results:
-        return np.asarray(results['annotated_regions'], dtype=np.float32).reshape(-1, 4)
+        regions = torch.tensor(np.asarray(results['annotated_regions'], dtype=np.float32).reshape(-1, 4))
+        return clip_regions(regions, (results['height'], results['width']))
     if annotation == 'sparse':
         raise UserError(f'{_name(results)}: sparse annotation without annotated_regions; give the image its regions '
                         '([] where nothing is known), or set annotation="complete" if every cell is labelled')
-    return np.asarray([[0, 0, results['width'], results['height']]], dtype=np.float32)
+    return torch.tensor([[0, 0, results['width'], results['height']]], dtype=torch.float32)
