@@ -61,12 +61,14 @@ BUILDER_KEYS = frozenset({
     'convert_to_iter_based',  # param_scheduler
     'fallback_on_stride',  # dcn
     'by_epoch',  # train_cfg
+    'bg_cls_weight',  # loss_cls of DETR's heads
 })
 
 TRAIN_CFG_KEYS = frozenset({
     'allowed_border', 'assigner', 'ga_assigner', 'ga_sampler', 'center_ratio', 'debug', 'ignore_ratio', 'mask_size',
-    'max_per_img', 'min_bbox_size', 'neg_pos_ratio', 'nms', 'nms_pre', 'num_pre_nms', 'pos_weight', 'rcnn', 'rpn', 'rpn_proposal',
-    'sampler', 'initial_assigner', 'initial_epoch', 'alpha', 'beta', 'gamma', 'init', 'refine', 'pos_radius',
+    'max_per_img', 'min_bbox_size', 'neg_pos_ratio', 'nms', 'nms_pre', 'num_pre_nms', 'pos_weight', 'rcnn', 'rpn',
+    'rpn_proposal', 'sampler', 'initial_assigner', 'initial_epoch', 'alpha', 'beta', 'gamma', 'init', 'refine',
+    'pos_radius',
     'smoothl1_beta', 'use_mask', 'num_points', 'oversample_ratio', 'importance_sample_ratio', 'code_weights',
     'pos_iou_thr', 'neg_iou_thr', 'min_pos_iou',
 })

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
 import re
+import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -90,12 +92,21 @@ def accepted_keys(builder: Callable) -> frozenset[str] | None:
         keys |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)} - {'self'}
         rest = [p.name for p in parameters if p.kind is p.VAR_KEYWORD]
         source = _source(constructor) if rest else ''
-        if rest and not re.search(rf'\.__init__\(.*?\*\*{rest[0]}', source, re.S):
-            return None  # what it does not name goes somewhere else than to its parent
+        if rest and not _hands_to_parent(source, rest[0]):
+            return None  # what it does not name goes somewhere else
         keys |= set(_KWARGS_USE.findall(source))
         if not rest and not several_parents:
             break
-    return frozenset(keys)
+    return frozenset(keys) or None
+
+
+def _hands_to_parent(source: str, name: str) -> bool:
+    """Tell whether a constructor's source calls an ``__init__`` with ``**name``."""
+    for node in ast.walk(ast.parse(textwrap.dedent(source))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == '__init__':
+            if any(k.arg is None and isinstance(k.value, ast.Name) and k.value.id == name for k in node.keywords):
+                return True
+    return False
 
 
 def _of_function(function: Callable) -> frozenset[str] | None:

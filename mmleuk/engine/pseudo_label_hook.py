@@ -112,9 +112,14 @@ class PseudoLabelHook(Hook):
 
 
 def _epoch_range(name: str, epochs: Sequence[int | None]) -> tuple[float, float]:
+    wrong = UserError(f'PseudoLabelHook.{name} is (first, last) counted from 1, last may be None; got {epochs}')
     if len(epochs) != 2 or not isinstance(epochs[0], int) or epochs[0] < 1:
-        raise UserError(f'PseudoLabelHook.{name} is (first, last) counted from 1, last may be None; got {epochs}')
-    return epochs[0], float('inf') if epochs[1] is None else epochs[1]
+        raise wrong
+    if epochs[1] is None:
+        return epochs[0], float('inf')
+    if not isinstance(epochs[1], int) or epochs[1] < epochs[0]:
+        raise wrong
+    return epochs[0], epochs[1]
 
 
 def selection_sums(selection: Selection, images: int) -> dict[str, float]:

@@ -124,7 +124,8 @@ def _close_calls(node: Mapping, known: frozenset[str], path: str, cutoff: float 
     """Yield keys that are not known but nearly."""
     for key in node:
         if isinstance(key, str) and key not in known and not key.startswith('_'):
-            if difflib.get_close_matches(key, known, n=1, cutoff=cutoff):
+            close = difflib.get_close_matches(key, known, n=1, cutoff=cutoff)
+            if close and not key.endswith(f'_{close[0]}') and not key.startswith(f'{close[0]}_'):
                 yield f'unknown key {_join(path, key)!r}{_hint(key, known)}'
 
 

@@ -17,19 +17,19 @@ classes = dict(classes={classes!r})
 model = dict(
     type='RetinaNet',
     data_preprocessor=dict(
-        type='DetDataPreprocessor', mean=[127.5] * 3, std=[127.5] * 3, pad_size_divisor=32,
-        batch_augments=[dict(type='BatchSyncRandomResize', random_size_range=(32, 96), size_divisor=32, interval=1)]),
+        type='DetDataPreprocessor', mean=[127.5] * 3, std=[127.5] * 3, pad_size_divisor=32),
     backbone=dict(type='ResNet', depth=18, base_channels=4, stem_channels=4, frozen_stages=-1, norm_eval=False),
     neck=dict(type='FPN', in_channels=[4, 8, 16, 32], out_channels=8, num_outs=5),
     bbox_head=dict(
         type='RetinaHead', num_classes={num_classes}, in_channels=8, stacked_convs=1, feat_channels=8,
         anchor_generator=dict(type='AnchorGenerator', octave_base_scale=4, scales_per_octave=1, ratios=[1.0],
                               strides=[8, 16, 32, 64, 128]),
-        bbox_coder=dict(type='DeltaXYWHBBoxCoder'), loss_cls=dict(type='FocalLoss', use_sigmoid=True),
+        bbox_coder=dict(type='DeltaXYWHBBoxCoder'), loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=True),
         loss_bbox=dict(type='L1Loss')),
     train_cfg=dict(
         assigner=dict(type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.4, min_pos_iou=0, ignore_iof_thr=-1),
-        sampler=dict(type='PseudoSampler'), allowed_border=-1, pos_weight=-1, debug=False),
+        sampler=dict(type='RandomSampler', num=32, pos_fraction=0.5, neg_pos_ub=-1, add_gt_as_proposals=False),
+        allowed_border=-1, pos_weight=-1, debug=False),
     test_cfg=dict(nms_pre=100, min_bbox_size=0, score_thr=0.0, nms=dict(type='nms', iou_threshold=0.5),
                   max_per_img=10))
 train_pipeline = [
@@ -57,6 +57,8 @@ default_hooks = dict(logger=dict(interval=1))
 def write_tiny_run(folder: Path, bases: list[str], n_images: int = 6, n_without_cells: int = 1,
                    max_epochs: int = 3, num_classes: int = 2) -> Path:
     """Draw 64 px images of discs and squares and write annotations and a config.
+
+    The data draws random numbers (flip, colours), and so does the model (it samples anchors).
 
     Args:
         folder: Where to write; made if missing.

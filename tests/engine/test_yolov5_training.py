@@ -34,7 +34,8 @@ def runner_of(wrapper, iters_per_epoch=50, batch_size=4, world_size=1, max_epoch
     Loader.batch_size = batch_size
     return SimpleNamespace(
         optim_wrapper=wrapper, param_schedulers=None, train_loop=loop,
-        train_dataloader=Loader([None] * iters_per_epoch), world_size=world_size, max_epochs=max_epochs, epoch=0, iter=0, logger=MMLogger.get_instance('schedule'))
+        train_dataloader=Loader([None] * iters_per_epoch), world_size=world_size, max_epochs=max_epochs, epoch=0,
+        iter=0, logger=MMLogger.get_instance('schedule'))
 
 
 def at(hook, runner, iteration):

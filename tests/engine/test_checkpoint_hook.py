@@ -1,0 +1,137 @@
+"""A checkpoint is whole or not there, and the last good one outlives a full disk."""
+
+import os
+import resource
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.model import BaseModel
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mmleuk.engine import CheckpointHook, Runner
+from mmleuk.engine.checkpoint import load_checkpoint_safely
+from mmleuk.errors import UserError
+
+
+class Toy(BaseModel):
+    def __init__(self, width):
+        super().__init__()
+        self.layer = nn.Linear(1, width)
+
+    def forward(self, inputs, mode):
+        loss = self.layer(torch.ones(1, 1)).sum()
+        return dict(loss=loss) if mode == 'loss' else []
+
+
+def toy_runner(work_dir, width=1000, epochs=3, name='toy', **hook):
+    loader = DataLoader([dict(inputs=0)] * 2, collate_fn=lambda batch: dict(inputs=batch))
+    return Runner(
+        model=Toy(width), work_dir=str(work_dir), train_dataloader=loader,
+        train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9)), experiment_name=f'{name}_{work_dir}',
+        default_scope='mmdet', default_hooks=dict(checkpoint=dict(type='mmleuk.CheckpointHook', **hook)),
+        visualizer=dict(type='Visualizer', name=f'{name}_{work_dir}'))
+
+
+def files(folder):
+    return sorted(path.name for path in Path(folder).iterdir() if path.is_file() and path.suffix != '.py')
+
+
+def test_old_ones_go_only_after_the_new_one_is_there(tmp_path):
+    toy_runner(tmp_path, interval=1, max_keep_ckpts=2).train()
+    assert files(tmp_path) == ['epoch_2.pth', 'epoch_3.pth', 'last_checkpoint']
+    assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'epoch_3.pth')
+    info = load_checkpoint_safely(tmp_path / 'epoch_3.pth')['message_hub']['runtime_info']
+    # with the one that was still to be deleted: killed in between, the next run deletes it
+    assert info['keep_ckpt_ids'] == [1, 2, 3]
+
+
+def test_a_resumed_run_clears_away_what_a_kill_left(tmp_path):
+    toy_runner(tmp_path, interval=1, max_keep_ckpts=2, epochs=2).train()
+    (tmp_path / 'epoch_3.pth.unfinished').write_bytes(b'half')
+    runner = toy_runner(tmp_path, interval=1, max_keep_ckpts=2, epochs=4, name='again')
+    runner._resume = True
+    runner.train()
+    assert files(tmp_path) == ['epoch_3.pth', 'epoch_4.pth', 'last_checkpoint']
+
+
+def test_the_best_one_is_kept_and_its_record_resumed(tmp_path):
+    runner = toy_runner(tmp_path, interval=1, max_keep_ckpts=1, save_best='score', rule='greater', epochs=1)
+    runner.train()
+    hook = next(hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
+    hook.after_val_epoch(runner, {'score': 0.1})
+    assert 'best_score_epoch_1.pth' in files(tmp_path)
+    runner.train_loop._epoch = 2
+    hook.after_val_epoch(runner, {'score': 0.3})
+    hook.after_val_epoch(runner, {'score': 0.2})
+    assert [name for name in files(tmp_path) if name.startswith('best')] == ['best_score_epoch_2.pth']
+    last = load_checkpoint_safely((tmp_path / 'last_checkpoint').read_text())
+    assert last['message_hub']['runtime_info']['best_score'] == 0.3
+    with pytest.raises(UserError, match="save_best names 'score'.*'other'"):
+        hook.after_val_epoch(runner, {'other': 1.0})
+
+
+def fail_in_the_last_epoch(work_dir, make_it_fail):
+    """Train; before the last epoch's checkpoint call ``make_it_fail``; return the error."""
+    runner = toy_runner(work_dir, interval=1, max_keep_ckpts=1, epochs=2)
+    hook = next(hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
+    save = hook.after_train_epoch
+
+    def limited(runner):
+        if runner.epoch == 1:
+            make_it_fail()
+        save(runner)
+    hook.after_train_epoch = limited
+    with pytest.raises(UserError) as error:
+        runner.train()
+    return str(error.value)
+
+
+def assert_first_epoch_survives(work_dir, message):
+    assert 'epoch_2.pth: the checkpoint cannot be written' in message
+    assert f'the last good one is {work_dir / "epoch_1.pth"}' in message
+    assert [name for name in files(work_dir) if name != 'last_checkpoint'] == ['epoch_1.pth']
+    assert load_checkpoint_safely((work_dir / 'last_checkpoint').read_text())['meta']['epoch'] == 1
+
+
+def test_a_limit_on_file_size_leaves_the_last_good_one(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write then fails with EFBIG
+    try:
+        message = fail_in_the_last_epoch(
+            tmp_path, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1])))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert_first_epoch_survives(tmp_path, message)
+    assert 'File too large' in message
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 1 MiB."""
+    mount = tmp_path / 'disk'
+    mount.mkdir()
+    command = ['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', str(mount)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip('mounting a small file system needs root and the right to mount')
+    yield mount
+    subprocess.run(['umount', '-l', str(mount)], check=True)  # lazily: the run's log file is still open
+
+
+def test_a_full_disk_leaves_the_last_good_one(small_disk):
+    def fill():
+        with open(small_disk / 'filler', 'wb') as file:
+            file.write(b'0' * (2 << 20))
+
+    def fill_up():
+        with pytest.raises(OSError, match='No space left'):
+            fill()
+    message = fail_in_the_last_epoch(small_disk, fill_up)
+    (small_disk / 'filler').unlink()
+    assert_first_epoch_survives(small_disk, message)
+    assert 'No space left on device' in message

@@ -1,0 +1,126 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.logging import MessageHub, MMLogger
+from torch import nn
+
+from mmleuk.engine.pseudo_label_hook import PseudoLabelHook, find_sla_det, selection_means, smallest_cell_area
+from mmleuk.errors import UserError
+from mmleuk.models.dense_heads.yolov5_head import YOLOv5Head
+from mmleuk.models.detectors.sla_det import Activity, SLADet
+from mmleuk.models.task_modules.pseudo_labels import CRITERIA, Candidates, Selection
+
+
+class Records:
+    """A data set in memory: per image its size and boxes with their ignore flags."""
+
+    def __init__(self, *images):
+        self.images = images
+
+    def __len__(self):
+        return len(self.images)
+
+    def get_data_info(self, index):
+        height, width, boxes = self.images[index]
+        return dict(height=height, width=width,
+                    instances=[dict(bbox=box, bbox_label=0, ignore_flag=flag) for box, flag in boxes])
+
+
+def sla_det():
+    """The attributes that the hook reads and sets, on the real class; building a network would add nothing here."""
+    model = SLADet.__new__(SLADet)
+    nn.Module.__init__(model)
+    model.activity, model.last_selection, model.min_cell_area = Activity(), None, 0.
+    model.bbox_head = YOLOv5Head(num_classes=2, in_channels=(2, 2, 2), image_size=320)
+    return model
+
+
+def runner(model, dataset=None, epoch=0):
+    return SimpleNamespace(model=model, epoch=epoch, train_dataloader=SimpleNamespace(dataset=dataset),
+                           message_hub=MessageHub.get_instance('test_pseudo_label_hook'),
+                           logger=MMLogger.get_instance('test_pseudo_label_hook'))
+
+
+def selection(kept_confidence, entropy, **counts):
+    def some(count):
+        return Candidates(image=torch.zeros(count, dtype=torch.long), boxes=torch.zeros(count, 4),
+                          probabilities=torch.zeros(count, 2), confidence=torch.tensor(kept_confidence[:count]))
+    full = {name: counts.get(name, 0) for name in CRITERIA}
+    return Selection(kept=some(full['kept']), unsure=some(0), counts=full, entropy=torch.tensor(entropy))
+
+
+RECORDS = Records((640, 640, [([0, 0, 40, 20], 0), ([0, 0, 2, 2], 1)]), (160, 320, [([5, 5, 25, 20], 0)]), (64, 64, []))
+
+
+def test_smallest_area_by_hand():
+    # 40 x 20 at half size is 200; 20 x 15 of an image that is 320 wide already is 300; the crowd of 4 doesn't count
+    assert smallest_cell_area(RECORDS, 320) == pytest.approx(200)
+    wrapped = SimpleNamespace(dataset=SimpleNamespace(dataset=RECORDS))
+    assert smallest_cell_area(wrapped, 640) == pytest.approx(800)
+
+
+def test_smallest_area_needs_a_cell():
+    with pytest.raises(UserError, match='no labelled cell'):
+        smallest_cell_area(Records((64, 64, [([0, 0, 2, 2], 1)])), 320)
+
+
+def test_area_is_measured_before_training():
+    model = sla_det()
+    PseudoLabelHook().before_train(runner(model, RECORDS))
+    assert model.min_cell_area == pytest.approx(200)
+
+
+@pytest.mark.parametrize(('epochs', 'expected'), [
+    ((1, None), [1, 1, 1, 1]), ((2, 3), [0, 1, 1, 0]), ((4, 4), [0, 0, 0, 1]), ((9, None), [0, 0, 0, 0])])
+def test_schedule(epochs, expected):
+    for name, other in (('pseudo', 'triplet'), ('triplet', 'pseudo')):
+        model = sla_det()
+        hook = PseudoLabelHook(**{f'{name}_epochs': epochs, f'{other}_epochs': (9, None)})
+        active = []
+        for epoch in range(4):
+            hook.before_train_epoch(runner(model, epoch=epoch))
+            active.append(getattr(model.activity, name))
+            assert not getattr(model.activity, other)
+        assert active == expected
+
+
+@pytest.mark.parametrize('epochs', [(0, None), (1,), (None, 3), (5, 3), (1, '4'), (1.5, None)])
+def test_bad_epochs(epochs):
+    with pytest.raises(UserError, match='triplet_epochs is .first, last. counted from 1'):
+        PseudoLabelHook(triplet_epochs=epochs)
+
+
+def test_log_adds_up_over_batches():
+    model, hook = sla_det(), PseudoLabelHook()
+    run = runner(model, RECORDS)
+    hook.before_train_epoch(run)
+    hook.after_train_iter(run, 0, dict(data_samples=[0, 0]))  # no selection yet: nothing to log
+    assert not hook._sums
+    model.last_selection = selection([0.96, 0.98], [0.1, 0.2], kept=2, unsure=3, confidence=1)
+    hook.after_train_iter(run, 0, dict(data_samples=[0, 0]))
+    model.last_selection = selection([0.99], [0.0], kept=1, area=4, entropy=2)
+    hook.after_train_iter(run, 1, dict(data_samples=[0, 0]))
+    scalars = {name: run.message_hub.get_scalar(f'train/pseudo/{name}').current() for name in (
+        'kept_per_image', 'unsure_per_image', 'confidence_per_image', 'area_per_image', 'entropy_per_image',
+        'mean_confidence', 'mean_entropy')}
+    assert scalars == pytest.approx(dict(
+        kept_per_image=3 / 4, unsure_per_image=3 / 4, confidence_per_image=1 / 4, area_per_image=1,
+        entropy_per_image=2 / 4, mean_confidence=(0.96 + 0.98 + 0.99) / 3, mean_entropy=0.1))
+    hook.after_train_epoch(run)
+    hook.before_train_epoch(run)
+    assert not hook._sums  # an epoch starts anew
+
+
+def test_means_without_pseudo_labels():
+    sums = dict(dict.fromkeys(CRITERIA, 0), images=2, kept_confidence=0., kept_entropy=0.)
+    assert set(selection_means(sums).values()) == {0}
+
+
+def test_finds_the_detector_inside_wrappers():
+    model = sla_det()
+    outer = nn.Module()
+    outer.detector = model
+    assert find_sla_det(outer) is model and find_sla_det(model) is model
+    with pytest.raises(UserError, match='needs a mmleuk.SLADet, the model is a Linear'):
+        find_sla_det(nn.Linear(1, 1))
