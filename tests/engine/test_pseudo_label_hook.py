@@ -42,12 +42,12 @@ def runner(model, dataset=None, epoch=0):
                            logger=MMLogger.get_instance('test_pseudo_label_hook'))
 
 
-def selection(kept_confidence, entropy, **counts):
+def selection(kept_confidence, bits, **counts):
     def some(count):
         return Candidates(image=torch.zeros(count, dtype=torch.long), boxes=torch.zeros(count, 4),
                           probabilities=torch.zeros(count, 2), confidence=torch.tensor(kept_confidence[:count]))
     full = {name: counts.get(name, 0) for name in CRITERIA}
-    return Selection(kept=some(full['kept']), unsure=some(0), counts=full, entropy=torch.tensor(entropy))
+    return Selection(kept=some(full['kept']), unsure=some(0), counts=full, entropy=torch.tensor(bits))
 
 
 RECORDS = Records((640, 640, [([0, 0, 40, 20], 0), ([0, 0, 2, 2], 1)]), (160, 320, [([5, 5, 25, 20], 0)]), (64, 64, []))

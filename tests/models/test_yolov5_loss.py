@@ -162,7 +162,8 @@ def test_whole_image_as_region_is_everywhere():
     expected = head().loss_by_feat(outputs(), CELLS, metas([], []))
     for truth in ('regions', 'regions_strict'):
         actual = head(truth).loss_by_feat(outputs(), CELLS, metas(WHOLE, WHOLE))
-        assert {k: v.item() for k, v in actual.items()} == pytest.approx({k: v.item() for k, v in expected.items()}, rel=1e-6)
+        wanted = {k: v.item() for k, v in expected.items()}
+        assert {k: v.item() for k, v in actual.items()} == pytest.approx(wanted, rel=1e-6)
 
 
 def counted(model, raw, regions, strict):
@@ -179,7 +180,8 @@ def counted(model, raw, regions, strict):
 
 
 corner = st.floats(0, 40)
-region = st.tuples(corner, corner, st.floats(4, 40), st.floats(4, 40)).map(lambda r: [r[0], r[1], r[0] + r[2], r[1] + r[3]])
+region = st.tuples(corner, corner, st.floats(4, 40), st.floats(4, 40)).map(
+    lambda r: [r[0], r[1], r[0] + r[2], r[1] + r[3]])
 
 
 @settings(max_examples=25)
