@@ -23,7 +23,7 @@ def places(assigned, anchor=None):
 
 
 def loop_reference(cells, anchors, stride, grid_hw, max_ratio):
-    """The method as prose: for every cell and fitting anchor, its own grid cell and the nearer neighbours in x and y."""
+    """The method as prose: for every cell and fitting anchor, its own grid cell and the nearer neighbours."""
     height, width = grid_hw
     found = []
     for image, label, (x, y, w, h) in zip(cells.image.tolist(), cells.label.tolist(), (cells.boxes / stride).tolist()):
