@@ -11,7 +11,7 @@ import torch
 import torch.distributed as torch_dist
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
-from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
+from mmengine.model import BaseTTAModel, MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
 from mmengine.runner import Runner as MMEngineRunner
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch import nn
@@ -61,7 +61,10 @@ class Runner(MMEngineRunner):
         """
         load = load_from_http if filename.startswith(('http://', 'https://')) else load_checkpoint_safely
         checkpoint = load(filename, map_location)
-        model = self.model.module if is_model_wrapper(self.model) else self.model
+        if 'state_dict' not in checkpoint:
+            checkpoint = {'state_dict': checkpoint}
+        wrapped = is_model_wrapper(self.model) or isinstance(self.model, BaseTTAModel)
+        model = self.model.module if wrapped else self.model
         fit_checkpoint(model, checkpoint, filename, exact=self._resume or getattr(self, '_exact_shapes', False))
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         revise_keys = revise_keys or [(r'^module\.', '')]

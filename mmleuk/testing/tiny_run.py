@@ -54,7 +54,7 @@ default_hooks = dict(logger=dict(interval=1))
 """
 
 
-def write_tiny_run(folder: Path, bases: list[str], n_images: int = 6, n_without_cells: int = 1,
+def write_tiny_run(folder: Path, bases: list[str], n_images: int = 6, empty: tuple[int, ...] = (5,),
                    max_epochs: int = 3, num_classes: int = 2) -> Path:
     """Draw 64 px images of discs and squares and write annotations and a config.
 
@@ -64,7 +64,7 @@ def write_tiny_run(folder: Path, bases: list[str], n_images: int = 6, n_without_
         folder: Where to write; made if missing.
         bases: Config files to start from (runtime, schedule), absolute paths.
         n_images: How many images, 1 to 3 objects each.
-        n_without_cells: How many of them hold no object, last ones first.
+        empty: Which of them hold no object.
         max_epochs: Training length; validation follows the last epoch.
         num_classes: What the model's head is built for; the data has 2.
 
@@ -77,7 +77,7 @@ def write_tiny_run(folder: Path, bases: list[str], n_images: int = 6, n_without_
     (folder / 'images').mkdir(parents=True, exist_ok=True)
     for image_id in range(n_images):
         picture = rng.integers(200, 256, (64, 64, 3), dtype=np.uint8)
-        n_objects = 0 if image_id >= n_images - n_without_cells else int(rng.integers(1, 4))
+        n_objects = 0 if image_id in empty else int(rng.integers(1, 4))
         for _ in range(n_objects):
             label = int(rng.integers(2))
             box = _draw(picture, label, rng)

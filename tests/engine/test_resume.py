@@ -72,8 +72,6 @@ def test_workers_and_their_persistence_change_nothing(run_tiny, tmp_path, losses
     workers = ['train_dataloader.num_workers=2', 'train_dataloader.persistent_workers=True', *window_of_one]
     run_tiny('two', '--resume', str(tmp_path / 'alone' / 'epoch_2.pth'), options=workers)
     assert losses_of(tmp_path / 'two') == {i: reference[i] for i in (7, 8, 9)}
-    run_tiny('persistent', options=workers)
-    assert losses_of(tmp_path / 'persistent') == reference
     run_tiny('fresh', options=['train_dataloader.num_workers=1', *window_of_one])
     assert losses_of(tmp_path / 'fresh') == reference
 
