@@ -63,7 +63,7 @@ class RoIFeatures(nn.Module):
         output_size: bins per side.
     """
 
-    def __init__(self, strides: Sequence[int] = (8, 16), output_size: int = 7) -> None:
+    def __init__(self, strides: Sequence[int] = (8, 16), output_size: int = 5) -> None:
         super().__init__()
         self.strides = tuple(strides)
         self.output_size = output_size

@@ -1,0 +1,80 @@
+"""Every config under configs/ is read, checked for misspelt keys, and its model is built."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmleuk.datasets.check import check_num_classes
+from mmleuk.datasets.presets import make_metainfo
+from mmleuk.datasets.subsets import get_subset
+from mmleuk.engine import check_config_keys
+from mmleuk.errors import UserError
+from mmleuk.testing import tiny_sample
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name != '_base_')
+SMALL = ROOT / 'configs/sla_det/yolov5n_sla_synthetic.py'
+
+
+def innermost(dataset):
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    return dataset
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    init_default_scope('mmdet')
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: f'{path.parent.name}/{path.stem}')
+def test_config_is_whole(path):
+    cfg = Config.fromfile(str(path))
+    check_config_keys(cfg)
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    assert sum(parameter.numel() for parameter in model.parameters()) > 1e6
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        dataset = innermost(loader.dataset)
+        check_num_classes(cfg, make_metainfo(dataset.metainfo)['classes'])
+        if dataset.get('subset'):
+            get_subset(dataset.subset)
+    evaluated = cfg.val_evaluator[0].ann_file
+    tested = innermost(cfg.val_dataloader.dataset)
+    assert tested.get('subset', tested.get('ann_file')) in evaluated
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: f'{path.parent.name}/{path.stem}')
+def test_sparse_data_goes_with_regions(path):
+    """Sparse data needs a head that looks at regions, or a pipeline that blanks or crops what is unknown."""
+    cfg = Config.fromfile(str(path))
+    detector = cfg.model.get('detector', cfg.model)
+    dataset = innermost(cfg.train_dataloader.dataset)
+    heeds_regions = detector.bbox_head.get('truth') == 'regions' or any(
+        step.type in ('mmleuk.BlankOutsideRegions', 'mmleuk.CropToRegion') for step in dataset.pipeline)
+    assert heeds_regions == (dataset.get('annotation') == 'sparse')
+    hooks = [hook['type'] for hook in cfg.custom_hooks]
+    assert ('mmleuk.PseudoLabelHook' in hooks) == (detector.type == 'mmleuk.SLADet')
+
+
+def test_a_misspelt_key_is_an_error():
+    cfg = Config.fromfile(str(SMALL))
+    cfg.model.detector.bbox_head['truht'] = 'regions'
+    with pytest.raises(UserError, match='truht'):
+        check_config_keys(cfg)
+
+
+def test_the_first_stage_learns():
+    """From random weights nothing may be frozen."""
+    cfg = Config.fromfile(str(SMALL))
+    model = MODELS.build(cfg.model.detector)
+    model.train()
+    image, sample = tiny_sample(np.random.default_rng(0))
+    data = model.data_preprocessor(dict(inputs=[image], data_samples=[sample]), True)
+    sum(model.loss(data['inputs'], data['data_samples']).values()).backward()
+    assert model.backbone.stem.conv.weight.grad.abs().sum() > 0
