@@ -66,7 +66,8 @@ BUILDER_KEYS = frozenset({
 })
 
 TRAIN_CFG_KEYS = frozenset({
-    'allowed_border', 'assigner', 'ga_assigner', 'ga_sampler', 'reg_assigner', 'center_ratio', 'debug', 'ignore_ratio', 'mask_size',
+    'allowed_border', 'assigner', 'ga_assigner', 'ga_sampler', 'reg_assigner',
+    'center_ratio', 'debug', 'ignore_ratio', 'mask_size',
     'max_per_img', 'min_bbox_size', 'neg_pos_ratio', 'nms', 'nms_pre', 'num_pre_nms', 'pos_weight', 'rcnn', 'rpn',
     'rpn_proposal', 'sampler', 'initial_assigner', 'initial_epoch', 'alpha', 'beta', 'gamma', 'init', 'refine',
     'pos_radius',
