@@ -8,7 +8,11 @@ model = dict(
     detector={{_base_.model}},
     attri_head=dict(type='mmleuk.AttriHead', attributes='leukemia'),
     feature_layers=('backbone.stage1', 'backbone.stage2'),
-    min_score=0.05)
+    min_score=0.05,
+    on_ground_truth=True)
 
-val_evaluator = _base_.val_evaluator + [dict(type='mmleuk.AttributeF1Metric')]
+val_evaluator = _base_.val_evaluator + [
+    dict(type='mmleuk.AttributeF1Metric'),
+    dict(type='mmleuk.AttributeF1Metric', mode='gt_boxes'),
+]
 test_evaluator = val_evaluator

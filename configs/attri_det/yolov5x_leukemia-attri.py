@@ -11,7 +11,12 @@ model = dict(
     detector={{_base_.model}},
     attri_head=dict(type='mmleuk.AttriHead', attributes='leukemia'),
     feature_layers=('backbone.stage1', 'backbone.stage2'),
-    min_score=0.05)
+    min_score=0.0,  # the papers' score takes attributes of any prediction
+    on_ground_truth=True)
 
-val_evaluator = _base_.val_evaluator + [dict(type='mmleuk.AttributeF1Metric')]
+val_evaluator = _base_.val_evaluator + [
+    dict(type='mmleuk.AttributeF1Metric'),
+    dict(type='mmleuk.AttributeF1Metric', mode='gt_boxes'),
+    dict(type='mmleuk.AttributeF1Metric', mode='paper'),
+]
 test_evaluator = val_evaluator

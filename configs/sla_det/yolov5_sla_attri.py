@@ -12,7 +12,8 @@ model = dict(
     detector={{_base_.model}},
     attri_head=dict(type='mmleuk.AttriHead', attributes='leukemia'),
     feature_layers=('backbone.stage1', 'backbone.stage2'),
-    min_score=0.05)
+    min_score=0.0,  # the papers' score takes attributes of any prediction
+    on_ground_truth=True)
 
 train_cfg = dict(max_epochs=30)
 custom_hooks = [
@@ -21,5 +22,9 @@ custom_hooks = [
     dict(type='mmleuk.YOLOv5EMAHook', decay=0.9999, tau=2000),
     dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(1, None), triplet_epochs=(1, 10)),
 ]
-val_evaluator = _base_.val_evaluator + [dict(type='mmleuk.AttributeF1Metric')]
+val_evaluator = _base_.val_evaluator + [
+    dict(type='mmleuk.AttributeF1Metric'),
+    dict(type='mmleuk.AttributeF1Metric', mode='gt_boxes'),
+    dict(type='mmleuk.AttributeF1Metric', mode='paper'),
+]
 test_evaluator = val_evaluator

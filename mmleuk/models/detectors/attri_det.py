@@ -35,7 +35,7 @@ class AttriDet(BaseDetector):
         loss_weight: factor of the head's loss (Eq. 3 has 1).
         min_score: detections below it keep unknown attributes (IGNORE, probabilities 0). An evaluation with hundreds
             of faint boxes per image would otherwise spend most of its time on them; mAP doesn't change.
-        on_ground_truth: in testing, add ``gt_attributes`` to every data sample that has ground-truth boxes: the
+        on_ground_truth: in testing, add ``gt_attributes`` where the batch's samples have ground-truth boxes: the
             attributes predicted for these boxes, for :class:`AttributeF1Metric`'s mode ``gt_boxes``. They come from the
             same forward pass, and detections stay as they are.
         data_preprocessor: overrides the detector's.
@@ -116,10 +116,9 @@ class AttriDet(BaseDetector):
         return samples
 
     def _predict_on_ground_truth(self, batch_inputs: Tensor, samples: SampleList, features: Sequence[Tensor]) -> None:
-        """Add ``gt_attributes``, row for row with ``gt_instances``, to every sample of the batch."""
+        """Add ``gt_attributes``, row for row with ``gt_instances``, to the batch's samples; plain images have none."""
         if not all('gt_instances' in sample and 'bboxes' in sample.gt_instances for sample in samples):
-            raise UserError('AttriDet: on_ground_truth needs ground-truth boxes; load annotations in the test pipeline '
-                            '(after Resize, as MMDetection does), or switch it off')
+            return
         boxes = [_input_boxes(sample, get_box_tensor(sample.gt_instances.bboxes).to(batch_inputs), batch_inputs, True)
                  for sample in samples]
         for sample, (values, probabilities) in zip(samples, self.attri_head.predict(features, boxes)):
