@@ -58,7 +58,8 @@ def test_sparse_data_goes_with_regions(path):
     heeds_regions = detector.bbox_head.get('truth') == 'regions' or any(
         step.type in ('mmleuk.BlankOutsideRegions', 'mmleuk.CropToRegion') for step in dataset.pipeline)
     assert heeds_regions == (dataset.get('annotation') == 'sparse')
-    hooks = [hook['type'] for hook in cfg.custom_hooks]
+    hooks = [hook['type'] for hook in [*cfg.custom_hooks, *cfg.default_hooks.values()]]
+    assert hooks.count('mmleuk.EpochSeedHook') == 1
     assert ('mmleuk.PseudoLabelHook' in hooks) == (detector.type == 'mmleuk.SLADet')
 
 

@@ -16,15 +16,10 @@ model = dict(
     on_ground_truth=True)
 
 train_cfg = dict(max_epochs=30)
-custom_hooks = [
-    dict(type='mmleuk.EpochSeedHook'),
-    dict(type='mmleuk.YOLOv5WarmupHook', final_factor=0.1, nominal_batch=64),
-    dict(type='mmleuk.YOLOv5EMAHook', decay=0.9999, tau=2000),
-    dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(1, None), triplet_epochs=(1, 10)),
-]
 val_evaluator = _base_.val_evaluator + [
     dict(type='mmleuk.AttributeF1Metric'),
     dict(type='mmleuk.AttributeF1Metric', mode='gt_boxes'),
     dict(type='mmleuk.AttributeF1Metric', mode='paper'),
 ]
 test_evaluator = val_evaluator
+default_hooks = dict(pseudo_labels=dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(1, None), triplet_epochs=(1, 10)))

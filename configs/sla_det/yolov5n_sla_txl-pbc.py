@@ -12,9 +12,4 @@ model = dict(
     pseudo_weight=0.1,
     loss_triplet=dict(type='mmleuk.TripletLoss', margin=0.05, reading='text', loss_weight=0.1))
 train_dataloader = dict(dataset=dict(dataset=dict(ann_file='annotations/train_sparse.json', annotation='sparse')))
-custom_hooks = [
-    dict(type='mmleuk.EpochSeedHook'),
-    dict(type='mmleuk.YOLOv5WarmupHook', warmup_epochs=2.0, nominal_batch=None),
-    dict(type='mmleuk.YOLOv5EMAHook', decay=0.9999, tau=2000),
-    dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(4, None), triplet_epochs=(4, 16)),
-]
+default_hooks = dict(pseudo_labels=dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(4, None), triplet_epochs=(4, 16)))

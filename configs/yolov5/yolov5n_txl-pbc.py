@@ -13,7 +13,6 @@ _base_ = [
 model = dict(bbox_head=dict(num_classes=3, image_size=320))
 train_cfg = dict(max_epochs=20, val_interval=5)
 custom_hooks = [
-    dict(type='mmleuk.EpochSeedHook'),
     dict(type='mmleuk.YOLOv5WarmupHook', warmup_epochs=2.0, nominal_batch=None),
     dict(type='mmleuk.YOLOv5EMAHook', decay=0.9999, tau=2000),
 ]

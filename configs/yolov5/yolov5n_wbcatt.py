@@ -10,7 +10,6 @@ _base_ = [
 model = dict(bbox_head=dict(num_classes=7, image_size=320))
 train_cfg = dict(max_epochs=40, val_interval=10)
 custom_hooks = [
-    dict(type='mmleuk.EpochSeedHook'),
     dict(type='mmleuk.YOLOv5WarmupHook', warmup_epochs=2.0, nominal_batch=None),
     dict(type='mmleuk.YOLOv5EMAHook', decay=0.9999, tau=2000),
 ]

@@ -13,7 +13,6 @@ _base_ = [
 model = dict(bbox_head=dict(num_classes=14))
 train_cfg = dict(max_epochs=100, val_interval=5)
 custom_hooks = [
-    dict(type='mmleuk.EpochSeedHook'),
     dict(type='mmleuk.YOLOv5WarmupHook', final_factor=0.1, nominal_batch=64),
     dict(type='mmleuk.YOLOv5EMAHook', decay=0.9999, tau=2000),
 ]

@@ -25,7 +25,7 @@ train_dataloader = dict(
         pipeline=[
             dict(type='Resize', scale=(320, 320), keep_ratio=True),
             dict(type='Pad', size=(320, 320), pad_val=dict(img=(114, 114, 114))),
-            dict(type='mmleuk.RandomAffine'),
+            dict(type='mmleuk.RandomAffine', scaling_ratio_range=(0.75, 1.25)),
             dict(type='mmleuk.HSVJitter'),
             dict(type='RandomFlip', prob=0.5),
             dict(type='mmleuk.PackCells'),

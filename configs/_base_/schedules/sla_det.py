@@ -3,9 +3,8 @@
 _base_ = './yolov5.py'
 
 custom_hooks = [
-    dict(type='mmleuk.EpochSeedHook'),
     dict(type='mmleuk.YOLOv5WarmupHook', final_factor=0.1, nominal_batch=64),
     dict(type='mmleuk.YOLOv5EMAHook', decay=0.9999, tau=2000),
-    dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(1, None), triplet_epochs=(1, 40)),
 ]
 train_cfg = dict(max_epochs=50, val_interval=5)
+default_hooks = dict(pseudo_labels=dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(1, None), triplet_epochs=(1, 40)))

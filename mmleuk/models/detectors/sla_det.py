@@ -68,13 +68,15 @@ class SLADet(SingleStageDetector):
         instances, ignored, metas = unpack_gt_instances(batch_data_samples)
         losses = self.bbox_head.loss_by_feat(outputs, instances, metas, ignored)
         self.last_selection = None
-        if self.activity.pseudo or self.activity.triplet:
+        wants_pseudo = self.activity.pseudo and self.pseudo_weight > 0
+        wants_triplet = self.activity.triplet and self.loss_triplet is not None
+        if wants_pseudo or wants_triplet:
             logits = self.bbox_head.per_anchor(outputs)
             cells = BatchCells.from_instances(instances)
             selection = self.select(logits, cells, regions_of(metas, logits[0]))
-            if self.activity.pseudo and self.pseudo_weight:
+            if wants_pseudo:
                 losses.update(self.pseudo_losses(logits, selection.kept, len(metas)))
-            if self.activity.triplet and self.loss_triplet is not None:
+            if wants_triplet:
                 losses['loss_triplet'] = self.similarity_loss(feats, selection.unsure, cells)
             self.last_selection = selection
         return losses
