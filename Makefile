@@ -12,6 +12,8 @@ VENV ?= .venv
 DEMO ?= work_dirs/demo
 BIN := $(VENV)/bin
 READY := $(VENV)/.mmleuk-ready
+# Each file of tests stays in one process, which imports and prepares what it needs once; a test that hangs fails.
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --timeout 600
 
 .DEFAULT_GOAL := help
 .PHONY: help env doctor demo compare test test-fast check
@@ -36,12 +38,12 @@ compare: $(READY)
 	@$(BIN)/python tools/compare.py --out $(DEMO)
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not reproduce"
+	$(PYTEST) -m "not reproduce"
 
 test-fast: $(READY)
-	$(BIN)/python -m pytest -m "not slow and not reproduce"
+	$(PYTEST) -m "not slow and not reproduce"
 
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow and not reproduce"
+	$(PYTEST) -m "not slow and not reproduce"

@@ -16,7 +16,7 @@ def read_version() -> str:
     return match.group(1)
 
 
-TEST = ['pytest', 'hypothesis', 'scikit-learn']
+TEST = ['pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'scikit-learn']
 DEV = ['ruff', 'mypy']
 
 setup(

@@ -143,7 +143,8 @@ def test_failed_build_shows_the_end_of_its_log(bootstrap, monkeypatch, tmp_path)
 
 def test_constraints_cover_every_need(bootstrap):
     for name in ('torch', 'numpy', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'opencv-python-headless',
-                 'opencv-python', 'setuptools', 'pytest', 'hypothesis', 'scikit-learn', 'ruff', 'mypy', 'tqdm'):
+                 'opencv-python', 'setuptools', 'pytest', 'pytest-timeout', 'pytest-xdist', 'execnet', 'hypothesis',
+                 'scikit-learn', 'ruff', 'mypy', 'tqdm'):
         assert bootstrap.pinned(name).startswith(name + '==')
     with pytest.raises(bootstrap.BootstrapError, match='does not name torchvision'):
         bootstrap.pinned('torchvision')

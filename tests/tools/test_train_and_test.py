@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import socket
 import stat
 import subprocess
 import sys
@@ -36,6 +37,13 @@ def names(label):
     return ['--cfg-options', f'experiment_name={label}', f'visualizer.name={label}']
 
 
+def free_port():
+    """A port that nobody listens on, so that test runs beside this one don't meet ours."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
 def fails(capsys, main, *argv):
     """Run a tool; assert status 2 and one line on stderr; return it."""
     assert main([str(part) for part in argv]) == 2
@@ -61,7 +69,7 @@ def test_train_then_test_writes_scores_pictures_and_predictions(tiny, tmp_path, 
 def test_two_processes_on_cpu_train_when_one_sees_no_cell(tiny, tmp_path):
     """Images 1 and 3 of four are empty; unshuffled, they are the second process's batch."""
     command = [
-        sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2', '--master-port', '29743',
+        sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2', '--master-port', str(free_port()),
         str(ROOT / 'tools' / 'train.py'), str(tiny), '--launcher', 'pytorch', '--work-dir', str(tmp_path / 'ddp'),
         '--cfg-options', 'train_dataloader.sampler.shuffle=False', 'val_cfg=None', 'val_dataloader=None',
         'val_evaluator=None']
