@@ -13,13 +13,13 @@ from mmleuk.errors import UserError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument('out', nargs='?', help='folder to write: images/ and annotations/')
-    parser.add_argument('--train', type=int, default=400, help='training films (default: %(default)s)')
+    parser.add_argument('--train', type=int, default=600, help='training films (default: %(default)s)')
     parser.add_argument('--test', type=int, default=100, help='test films (default: %(default)s)')
     parser.add_argument('--size', type=int, default=640, help='width and height in pixels (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='same seed, same films (default: %(default)s)')
     parser.add_argument('--region-fraction', type=float, default=0.2,
                         help='annotated share of a sparse training film (default: %(default)s)')
-    parser.add_argument('--cells', type=int, nargs=2, default=(6, 12), metavar=('FEWEST', 'MOST'),
+    parser.add_argument('--cells', type=int, nargs=2, default=(8, 16), metavar=('FEWEST', 'MOST'),
                         help='leukocytes per film (default: 6 12)')
     parser.add_argument('--empty-share', type=float, default=0.04,
                         help='share of films without leukocytes (default: %(default)s)')

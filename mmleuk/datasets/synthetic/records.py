@@ -32,12 +32,12 @@ class Settings:
         class_balance: 'uniform' or 'paper'.
     """
 
-    train: int = 400
+    train: int = 600
     test: int = 100
     size: int = 640
     seed: int = 0
     region_fraction: float = 0.2
-    cells: tuple[int, int] = (6, 12)
+    cells: tuple[int, int] = (8, 16)
     empty_share: float = 0.04
     unknown_share: float = 0.05
     class_balance: str = 'uniform'
