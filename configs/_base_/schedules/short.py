@@ -16,8 +16,6 @@ custom_hooks = [
     dict(type='mmleuk.YOLOv5EMAHook', decay=0.99, tau=100),
 ]
 
-default_hooks = dict(checkpoint=dict(save_param_scheduler=False))
-
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=20, val_interval=20)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
