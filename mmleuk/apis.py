@@ -25,12 +25,13 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 
 import mmleuk
-from mmleuk.engine.checkpoint import fit_checkpoint, load_checkpoint_safely, state_dict_of
+from mmleuk.engine.checkpoint import check_attributes, fit_checkpoint, load_checkpoint_safely, state_dict_of
 from mmleuk.errors import UserError
 from mmleuk.models.roi_heads.attri_head import AttriHead
 from mmleuk.report import files
 from mmleuk.report.drawing import draw_prediction, load_image
 from mmleuk.report.inputs import check_images, list_images, name_images
+from mmleuk.report.overlaps import surest_per_place
 from mmleuk.report.predictions import AttributeReading, Cell, FailedImage, Prediction, Run, RunInfo
 from mmleuk.schema import IGNORE, AttributeSchema
 
@@ -47,6 +48,8 @@ class Inferencer:
         checkpoint: weights of that config's model; read without running code from the file.
         device: such as 'cpu' or 'cuda:0'; default: the first GPU, else the CPU.
         min_score: cells with a lower score are left out, 0 to 1. The model's own test_cfg may drop more.
+        max_overlap: of cells whose boxes overlap by a larger IoU only the surest is kept, whatever the types; 1 keeps
+            all that the model's own suppression leaves.
         batch_size: images per forward pass. Images of one batch are padded to the largest, so numbers may
             differ in the last digits between batch sizes.
 
@@ -61,13 +64,15 @@ class Inferencer:
     """
 
     def __init__(self, config: str | Path | Config, checkpoint: str | Path, device: str | None = None,
-                 min_score: float = 0.25, batch_size: int = 1) -> None:
-        if not 0 <= min_score <= 1:
-            raise UserError(f'min_score is {min_score}; it must lie between 0 and 1')
+                 min_score: float = 0.25, batch_size: int = 1, max_overlap: float = 0.5) -> None:
+        for name, value in (('min_score', min_score), ('max_overlap', max_overlap)):
+            if not 0 <= value <= 1:
+                raise UserError(f'{name} is {value}; it must lie between 0 and 1')
         if batch_size < 1:
             raise UserError(f'batch_size is {batch_size}; it must be at least 1')
         self.cfg = _load_config(config)
         self.min_score = min_score
+        self.max_overlap = max_overlap
         self.batch_size = batch_size
         self.device = _device(device)
         self._checkpoint = str(checkpoint)
@@ -167,8 +172,8 @@ class Inferencer:
 
     def _prediction(self, sample: DetDataSample, name: str, path: str | None) -> Prediction:
         instances = sample.pred_instances.cpu()
-        order = torch.argsort(instances.scores, descending=True, stable=True)
-        kept = instances[order[instances.scores[order] >= self.min_score]]
+        sure = instances[instances.scores >= self.min_score]
+        kept = sure[surest_per_place(sure.bboxes, sure.scores, self.max_overlap)]
         readings = _readings(kept, self.schema)
         cells = []
         for box, score, label, attributes in zip(
@@ -209,6 +214,7 @@ def _device(device: str | None) -> torch.device:
 def _load_weights(model: torch.nn.Module, loaded: dict[str, Any], source: str) -> None:
     """Load all or refuse: a model with a few random tensors still predicts, but nonsense."""
     fit_checkpoint(model, loaded, source, exact=True)
+    check_attributes(model, loaded, source)
     weights, own = state_dict_of(loaded), model.state_dict()
     missing = [key for key in own if key not in weights]
     surplus = [key for key in weights if key not in own]
@@ -230,18 +236,9 @@ def _names(meta: dict[str, Any], cfg: Config, model: torch.nn.Module) -> tuple[t
     if not metainfo.get('classes'):
         raise UserError('neither the checkpoint nor the config says what the classes are called; '
                         "add metainfo=dict(classes=(...)) to the config's test data set")
-    trained = AttributeSchema.from_dict(metainfo.get('attributes') or {})
     schemas = [module.schema for module in model.modules() if isinstance(module, AttriHead)]
-    if schemas and len(trained) and _values(schemas[0]) != _values(trained):
-        # The weights would fit all the same, and every attribute would carry another one's name.
-        raise UserError(f'the config has the attributes {_values(schemas[0])}, the checkpoint was trained on '
-                        f'{_values(trained)}; pass the config it was trained with (the copy that a run leaves in its '
-                        'work folder has its dicts sorted by key)')
+    trained = AttributeSchema.from_dict(metainfo.get('attributes') or {})
     return tuple(metainfo['classes']), schemas[0] if schemas else trained
-
-
-def _values(schema: AttributeSchema) -> list[tuple[str, tuple[str, ...]]]:
-    return [(attribute.key, attribute.values) for attribute in schema.attributes]
 
 
 def _pipelines(cfg: Config) -> tuple[Compose, Compose]:

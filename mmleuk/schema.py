@@ -85,6 +85,11 @@ class AttributeSchema:
         """Number of values of each attribute, in order."""
         return tuple(len(attribute.values) for attribute in self.attributes)
 
+    @property
+    def values_by_key(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """What a head's outputs mean: keys and value names in order. Two schemas that agree in it can be swapped."""
+        return tuple((attribute.key, attribute.values) for attribute in self.attributes)
+
     def position(self, key: str) -> int | None:
         """Column of ``key`` or one of its aliases; None where the schema doesn't know it."""
         return self._index.get(key)

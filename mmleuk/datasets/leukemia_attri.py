@@ -6,7 +6,7 @@ import os.path as osp
 from collections.abc import Mapping, Sequence
 
 from mmdet.datasets import BaseDetDataset
-from mmengine.fileio import get_file_backend
+from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.logging import print_log
 
 from mmleuk.datasets.annotations import AnnotationReader, Annotations, FilmImage
@@ -14,6 +14,7 @@ from mmleuk.datasets.file_names import RELEASE_NAME_PATTERN
 from mmleuk.datasets.presets import make_metainfo
 from mmleuk.datasets.subsets import get_subset
 from mmleuk.errors import UserError
+from mmleuk.image_files import check_image_file
 from mmleuk.registry import DATASETS
 from mmleuk.schema import AttributeSchema
 from mmleuk.transforms.checks import check_pipeline_moves_regions
@@ -41,7 +42,7 @@ class LeukemiaAttriDataset(BaseDetDataset):
         max_overhang_px: by how much a box or region may stick out of its image; it is cut at the border.
         name_pattern: regular expression with the groups ``patient`` and ``diagnosis`` for file names; what it
             doesn't find is None.
-        check_images: look at the start whether every image is there.
+        check_images: look at the start whether every image is there and, on a local disk, whole.
         filter_cfg: outside ``test_mode``; ``filter_empty_gt`` (default False: images without a cell teach
             background) and ``min_size`` in pixels of the shorter side. What goes is logged.
         kwargs: as BaseDetDataset's.
@@ -150,6 +151,9 @@ class LeukemiaAttriDataset(BaseDetDataset):
             more = f' (and {len(missing) - 1} more)' if len(missing) > 1 else ''
             raise UserError(f'{missing[0]}: image of {self.ann_file} is missing{more}; check data_root and '
                             'data_prefix, or restore it')
+        if isinstance(backend, LocalBackend):
+            for record in records:
+                check_image_file(record['img_path'])
 
 
 def _known_annotation(annotation: str | None) -> str | None:

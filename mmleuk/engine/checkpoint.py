@@ -21,6 +21,7 @@ from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
 from torch import Tensor, nn
 
 from mmleuk.errors import UserError
+from mmleuk.schema import AttributeSchema
 
 MapLocation = str | torch.device | Callable | None
 
@@ -122,6 +123,34 @@ def fit_checkpoint(model: nn.Module, checkpoint: dict[str, Any], path: str | Pat
         raise UserError(f'{path}: {len(misshapen)} tensors have another shape than in the model, first {key!r} '
                         f'({_shape(loaded[key])} in the file, {_shape(wanted[key])} in the model): '
                         'another number of classes or width? Use the config it was trained with')
+
+
+def check_attributes(model: nn.Module, checkpoint: dict[str, Any], path: str | Path) -> None:
+    """Refuse a checkpoint that was trained on other attributes than the model's heads have, or in another order.
+
+    Its weights would fit all the same, and every attribute would carry another one's name. It happens with the copy of
+    a config that mmengine leaves in a work folder: dicts in it are sorted by key.
+
+    Args:
+        model: The model that is to take the weights; heads carry their ``schema``.
+        checkpoint: As ``load_checkpoint_safely`` returns it; ``meta.dataset_meta`` has the attributes, if anything.
+        path: Named in errors.
+
+    Raises:
+        UserError: names both.
+    """
+    metainfo = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+    attributes = {key.lower(): value for key, value in metainfo.items()}.get('attributes')
+    schemas = [module.schema for module in model.modules()
+               if isinstance(getattr(module, 'schema', None), AttributeSchema)]
+    if not attributes or not schemas:
+        return
+    trained = AttributeSchema.from_dict(attributes).values_by_key
+    for schema in schemas:
+        if schema.values_by_key != trained:
+            raise UserError(f'{path}: was trained on the attributes {trained}, the config has {schema.values_by_key}; '
+                            'pass the config it was trained with (the copy that a run leaves in its work folder has '
+                            'its dicts sorted by key)')
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:

@@ -46,9 +46,18 @@ def _guarded(run: Callable[[argparse.Namespace], object], args: argparse.Namespa
     try:
         run(args)
     except UserError as error:
-        sys.stderr.write(f'error: {error}\n')
+        sys.stderr.write(f'error: {in_one_line(error)}\n')
         return 2
     return 0
+
+
+def in_one_line(error: UserError) -> str:
+    """A data loader's worker sends its error with a traceback around it; the last line is the error.
+
+    >>> in_one_line(UserError('Caught UserError in worker 0.\\n  File ...\\nmmleuk.errors.UserError: a.png: missing'))
+    'a.png: missing'
+    """
+    return str(error).strip().splitlines()[-1].removeprefix(f'{UserError.__module__}.{UserError.__qualname__}: ')
 
 
 def train_parser() -> argparse.ArgumentParser:
@@ -119,6 +128,8 @@ def test(args: argparse.Namespace) -> dict:
     if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
         raise UserError(f'--out {args.out}: predictions are written as a pickle; name a .pkl file')
     cfg = load_config(args)
+    if args.out is not None:
+        check_writable(str(Path(args.out).parent), '--out')
     cfg.load_from, cfg.resume = args.checkpoint, False
     if args.show or args.show_dir:
         if 'visualization' not in cfg.default_hooks:
@@ -169,8 +180,8 @@ def read_config(path: str) -> Config:
         raise UserError(f'{path}: not a usable config ({type(error).__name__}: {error})') from error
 
 
-def check_writable(folder: str) -> None:
-    """Make the folder and write a byte there, as a test that costs nothing now and much after an epoch.
+def check_writable(folder: str, flag: str = '--work-dir') -> None:
+    """Make the folder that ``flag`` names and write a byte there: it costs nothing now and much after an epoch.
 
     Raises:
         UserError: it cannot be made or written to.
@@ -180,8 +191,8 @@ def check_writable(folder: str) -> None:
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(b'0')
     except OSError as error:
-        raise UserError(f'{folder}: the work dir is not writable ({error.strerror}); choose another with '
-                        '--work-dir') from error
+        raise UserError(f'{folder}: the folder of {flag} is not writable ({error.strerror}); choose another with '
+                        f'{flag}') from error
 
 
 def switch_to_amp(cfg: Config) -> None:
@@ -225,14 +236,15 @@ def build_runner(cfg: Config, loaders: Sequence[str]) -> MMEngineRunner:
 
 
 def check_data(cfg: Config, loaders: Sequence[str]) -> None:
-    """Build each data set once, so that broken data shows before anything is written, and compare class counts.
+    """Build each data set once, so that broken data shows before anything is written; compare it with the model.
 
     Raises:
-        UserError: see the data set; or the model has another number of classes than the data.
+        UserError: see the data set; or the model has another number of classes, or other attributes, than the data.
     """
     from mmdet.registry import DATASETS
 
-    from mmleuk.datasets.check import check_num_classes
+    from mmleuk.datasets.check import check_head_attributes, check_num_classes
+    from mmleuk.schema import AttributeSchema
     for loader in loaders:
         dataset_cfg = (cfg.get(loader) or {}).get('dataset')
         if not isinstance(dataset_cfg, dict):
@@ -242,9 +254,10 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> None:
             dataset.full_init()
         if len(dataset) == 0:
             raise UserError(f'{loader}: the data set is empty after filtering; look at ann_file and filter_cfg')
-        classes = getattr(dataset, 'metainfo', {}).get('classes')
-        if classes:
-            check_num_classes(cfg, classes)
+        metainfo = getattr(dataset, 'metainfo', {})
+        if metainfo.get('classes'):
+            check_num_classes(cfg, metainfo['classes'])
+        check_head_attributes(cfg, AttributeSchema.from_dict(metainfo.get('attributes') or {}))
 
 
 def _print_summary(runner: MMEngineRunner) -> None:

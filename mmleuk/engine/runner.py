@@ -16,7 +16,7 @@ from mmengine.runner import Runner as MMEngineRunner
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch import nn
 
-from mmleuk.engine.checkpoint import fit_checkpoint, load_checkpoint_safely, load_from_http
+from mmleuk.engine.checkpoint import check_attributes, fit_checkpoint, load_checkpoint_safely, load_from_http
 from mmleuk.errors import UserError
 from mmleuk.registry import RUNNERS
 
@@ -57,7 +57,8 @@ class Runner(MMEngineRunner):
         """Load weights from a file or http(s) address.
 
         Raises:
-            UserError: the file is missing, truncated, holds code or is of another architecture.
+            UserError: the file is missing, truncated, holds code or is of another architecture; in testing and resuming
+                also if its attributes are others than the model's, or in another order.
         """
         load = load_from_http if filename.startswith(('http://', 'https://')) else load_checkpoint_safely
         checkpoint = load(filename, map_location)
@@ -65,7 +66,10 @@ class Runner(MMEngineRunner):
             checkpoint = {'state_dict': checkpoint}
         wrapped = is_model_wrapper(self.model) or isinstance(self.model, BaseTTAModel)
         model = self.model.module if wrapped else self.model
-        fit_checkpoint(model, checkpoint, filename, exact=self._resume or getattr(self, '_exact_shapes', False))
+        exact = self._resume or getattr(self, '_exact_shapes', False)
+        fit_checkpoint(model, checkpoint, filename, exact=exact)
+        if exact:  # fine-tuning may learn other attributes
+            check_attributes(model, checkpoint, filename)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         revise_keys = revise_keys or [(r'^module\.', '')]
         checkpoint = _load_checkpoint_to_model(model, checkpoint, strict, revise_keys=revise_keys)

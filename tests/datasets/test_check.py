@@ -188,6 +188,17 @@ def test_number_of_classes(splits):
         (f'{place}[0].num_classes', 3), (f'{place}[1].num_classes', 4)]
 
 
+def test_attributes_of_the_head(splits):
+    schema = splits.config()['metainfo']['attributes']
+    head = dict(type='mmleuk.AttriHead', attributes=dict(schema))
+    splits.cfg['model'] = dict(attri_head=head)
+    assert problems(splits) == []
+    head['attributes'] = dict(reversed(schema.items()))
+    for finding in problems(splits):
+        assert "model.attri_head.attributes predicts (('hue'" in finding.message and finding.kind == 'attributes'
+    assert len(problems(splits)) == 2
+
+
 def test_unusable_configs(splits, tmp_path):
     with pytest.raises(UserError, match='has no data set'):
         check_config(dict(model=dict()))

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -134,23 +135,36 @@ def test_through_loading_and_a_mosaic(film):
 
 @pytest.mark.parametrize(('content', 'message'), [
     (b'', 'the file is empty'), (b'no image', 'no image that can be decoded'), (None, 'the end of the PNG data')])
-def test_broken_image_is_named(film, content, message):
+def test_broken_image_is_named_at_the_start_and_in_loading(film, content, message):
     path = film.root / 'images' / 'a_AML.png'
     path.write_bytes(path.read_bytes()[:-500] if content is None else content)
-    with pytest.raises(UserError) as caught:
-        build(film, pipeline=LOAD)[0]
-    assert str(path) in str(caught.value) and message in str(caught.value)
+    for broken in (lambda: build(film), lambda: build(film, check_images=False, pipeline=LOAD)[0]):
+        with pytest.raises(UserError) as caught:
+            broken()
+        assert str(path) in str(caught.value) and message in str(caught.value)
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.jpg', '.bmp'])
+def test_large_images_are_looked_at_from_their_ends(film, suffix):
+    path = film.root / 'images' / f'large{suffix}'
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8))
+    whole = path.read_bytes()
+    film.coco['images'][0]['file_name'] = path.name
+    assert len(whole) > 8192 and len(build(film)) == 2
+    for content in (whole[:-1000], b'GIF9' + whole[4:], whole[:5000]):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=f'large{suffix}: .*restore or convert'):
+            build(film)
 
 
 def test_truncated_jpeg_is_named(film):
-    import cv2
     path = film.root / 'images' / 'a.jpg'
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8))
     film.coco['images'][0]['file_name'] = 'a.jpg'
     assert build(film, pipeline=LOAD)[0]['img'].shape == (48, 64, 3)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UserError, match=r'a.jpg: the end of the JPEG data is missing; restore'):
-        build(film, pipeline=LOAD)[0]
+        build(film)
 
 
 def test_image_deleted_after_the_start_is_named(film):

@@ -10,12 +10,14 @@ from mmengine.runner.checkpoint import _load_checkpoint
 from torch import nn
 
 from mmleuk.engine.checkpoint import (
+    check_attributes,
     fit_checkpoint,
     load_checkpoint_safely,
     load_weights,
     use_safe_loading,
 )
 from mmleuk.errors import UserError
+from mmleuk.schema import AttributeSchema
 
 
 class Command:
@@ -155,3 +157,31 @@ def test_another_number_of_classes_is_an_error_only_where_it_must_fit():
     fit_checkpoint(Detector(), state, 'five.pth')
     with pytest.raises(UserError, match=r'head.weight.*\(5, 4, 1, 1\) in the file, \(3, 4, 1, 1\) in the model'):
         fit_checkpoint(Detector(), state, 'five.pth', exact=True)
+
+
+class Describer(nn.Module):
+    """A model with a head whose outputs mean a schema."""
+
+    def __init__(self, **attributes):
+        super().__init__()
+        self.head = nn.Linear(2, 2)
+        self.head.schema = AttributeSchema.from_dict(attributes)
+
+
+SHAPE, HUE = ['round', 'odd'], ['red', 'blue']
+
+
+@pytest.mark.parametrize('meta', [
+    {}, {'dataset_meta': None}, {'dataset_meta': {'classes': ('a',)}},
+    {'dataset_meta': {'attributes': {}}}, {'dataset_meta': {'attributes': {'shape': SHAPE, 'hue': HUE}}}])
+def test_the_same_attributes_pass_and_so_do_unknown_ones(meta):
+    check_attributes(Describer(shape=SHAPE, hue=HUE), {'state_dict': {}, 'meta': meta}, 'a.pth')
+    check_attributes(Detector(), {'state_dict': {}, 'meta': meta}, 'a.pth')
+
+
+@pytest.mark.parametrize('attributes', [
+    dict(hue=HUE, shape=SHAPE), dict(shape=SHAPE, hue=HUE[::-1]), dict(shape=SHAPE, tone=HUE)])
+def test_attributes_in_another_order_are_refused(attributes):
+    checkpoint = {'meta': {'dataset_meta': {'attributes': AttributeSchema.from_dict(attributes).to_dict()}}}
+    with pytest.raises(UserError, match=r"a.pth: was trained on .*the config has \(\('shape'.*pass the config"):
+        check_attributes(Describer(shape=SHAPE, hue=HUE), checkpoint, 'a.pth')

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -97,7 +99,7 @@ def test_a_misspelt_option_stops_before_anything_is_written(tiny, tmp_path, caps
 def test_an_unwritable_work_dir_is_named(tiny, tmp_path, capsys):
     a_file = tmp_path / 'file'
     a_file.write_text('')
-    assert f'{a_file}: the work dir is not writable' in fails(capsys, train_main, tiny, '--work-dir', a_file)
+    assert f'{a_file}: the folder of --work-dir is not writable' in fails(capsys, train_main, tiny, '--work-dir', a_file)
     if os.geteuid() == 0:
         return  # root writes anywhere
     locked = tmp_path / 'locked'
@@ -117,6 +119,56 @@ def test_checkpoints_that_do_not_do_are_refused(tiny, tmp_path, capsys):
         error = fails(capsys, test_main, tiny, tmp_path / checkpoint, '--work-dir', tmp_path / 'x', *names(checkpoint))
         assert message in error
     assert 'name a .pkl' in fails(capsys, test_main, tiny, tmp_path / 'other.pth', '--out', 'x.json')
+    assert 'the folder of --out is not writable' in fails(
+        capsys, test_main, tiny, tmp_path / 'other.pth', '--out', tmp_path / 'other.pth' / 'x.pkl')
+
+
+ATTRIBUTES = """
+_base_ = {base!r}
+attributes = dict(shape=['round', 'odd'], hue=['red', 'blue'])
+cells = dict(type='mmleuk.LeukemiaAttriDataset', metainfo=dict(classes=('round', 'square'), attributes=attributes))
+model = dict(
+    _delete_=True, type='mmleuk.AttriDet', detector={{{{_base_.model}}}},
+    feature_layers=['backbone.layer1', 'backbone.layer2'],
+    attri_head=dict(type='mmleuk.AttriHead', attributes=attributes, conv_channels=[4], fc_channels=[4]))
+load = [dict(type='mmleuk.LoadImage'), dict(type='mmleuk.LoadCellAnnotations'), dict(type='mmleuk.PackCells')]
+train_dataloader = dict(dataset=dict(**cells, pipeline=load))
+val_dataloader = None
+val_cfg = None
+val_evaluator = None
+test_dataloader = dict(dataset=dict(**cells, pipeline=load))
+"""
+
+
+@pytest.mark.parametrize('resume', [False, True])
+def test_attributes_in_another_order_than_the_checkpoints_are_refused(tiny, tmp_path, capsys, resume):
+    """mmengine leaves a copy of the config in the work dir, its dicts sorted by key."""
+    config, work_dir = tmp_path / 'attributes.py', tmp_path / 'run'
+    config.write_text(ATTRIBUTES.format(base=str(tiny)))
+    assert train_main([str(config), '--work-dir', str(work_dir), *names(f'trained{resume}')]) == 0
+    checkpoint, copied = work_dir / 'epoch_1.pth', work_dir / 'attributes.py'
+    main, words = (train_main, ['--resume', checkpoint]) if resume else (test_main, [checkpoint])
+    error = fails(capsys, main, copied, *words, '--work-dir', tmp_path / 'other', *names(f'copied{resume}'))
+    assert f"{checkpoint}: was trained on the attributes (('shape'" in error and "the config has (('hue'" in error
+
+
+def test_a_head_with_other_attributes_than_the_data_is_an_error(tiny, tmp_path, capsys):
+    config = tmp_path / 'attributes.py'
+    config.write_text(ATTRIBUTES.format(base=str(tiny)))
+    error = fails(capsys, train_main, config, '--work-dir', tmp_path / 'x', '--cfg-options',
+                  'model.attri_head.attributes=leukemia')
+    assert 'model.attri_head.attributes predicts' in error and "the data have (('shape'" in error
+
+
+def test_an_image_that_does_not_do_is_one_line(tiny, tmp_path, capsys):
+    """From a data loader's process the error comes with a traceback around it."""
+    config = tmp_path / 'attributes.py'
+    config.write_text(ATTRIBUTES.format(base=str(tiny)))
+    image = tmp_path / 'tiny' / 'images' / '0.png'
+    cv2.imwrite(str(image), np.zeros((32, 64, 3), np.uint8))
+    error = fails(capsys, train_main, config, '--work-dir', tmp_path / 'x', *names('broken'),
+                  'train_dataloader.num_workers=1')
+    assert error.startswith(f'error: {image}: the image is 64x32 px')
 
 
 def test_resuming_from_bare_weights_says_what_to_do_instead(tiny, tmp_path, capsys):

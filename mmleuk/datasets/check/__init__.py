@@ -3,6 +3,8 @@
 from mmleuk.datasets.check.cli import add_arguments, run
 from mmleuk.datasets.check.examine import Report, check_config, examine_config
 from mmleuk.datasets.check.findings import Finding
+from mmleuk.datasets.check.head_attributes import check_head_attributes
 from mmleuk.datasets.check.num_classes import check_num_classes
 
-__all__ = ['Finding', 'Report', 'add_arguments', 'check_config', 'check_num_classes', 'examine_config', 'run']
+__all__ = ['Finding', 'Report', 'add_arguments', 'check_config', 'check_head_attributes', 'check_num_classes',
+           'examine_config', 'run']

@@ -9,6 +9,7 @@ from mmdet.datasets import CocoDataset
 
 from mmleuk.datasets.check.evaluators import find_in_evaluators, find_renamed
 from mmleuk.datasets.check.findings import NOTE, PROBLEM, Finding
+from mmleuk.datasets.check.head_attributes import check_head_attributes
 from mmleuk.datasets.check.images import DecodedImage, decode_images, find_in_images
 from mmleuk.datasets.check.num_classes import check_num_classes
 from mmleuk.datasets.check.sources import Source, find_sources
@@ -82,6 +83,11 @@ def _find_in_model(cfg: Mapping, sources: list[Source]) -> list[Finding]:
             check_num_classes(cfg, classes)
         except UserError as error:
             found.append(Finding(PROBLEM, '', 'number of classes', str(error)))
+    for source in sources:
+        try:
+            check_head_attributes(cfg, source.schema)
+        except UserError as error:
+            found.append(Finding(PROBLEM, source.name, 'attributes', str(error)))
     return found
 
 

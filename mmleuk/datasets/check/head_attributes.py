@@ -1,0 +1,41 @@
+"""Does the model predict the attributes that the data have, in their order?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from mmleuk.errors import UserError
+from mmleuk.schema import AttributeSchema, resolve_schema
+
+
+def check_head_attributes(cfg: Mapping, schema: AttributeSchema) -> None:
+    """Compare the schema of every AttriHead in ``cfg.model`` with the data's; data without attributes fit any.
+
+    With as many attributes in another order, training would run and learn each under another one's name.
+
+    Raises:
+        UserError: they differ; the message names the head's place in the config.
+
+    Example:
+        >>> head = dict(type='mmleuk.AttriHead', attributes={'size': ['small', 'big']})
+        >>> check_head_attributes(dict(model=dict(attri_head=head)), AttributeSchema.from_dict(head['attributes']))
+    """
+    if not len(schema):
+        return
+    for place, head in _find_heads(cfg.get('model') or {}, 'model'):
+        predicted = resolve_schema(head['attributes']).values_by_key
+        if predicted != schema.values_by_key:
+            raise UserError(f'config: {place} predicts {predicted}, but the data have {schema.values_by_key}; give '
+                            "head and data set's metainfo the same attributes in the same order")
+
+
+def _find_heads(part: object, place: str) -> Iterator[tuple[str, Mapping]]:
+    """Place and config of every AttriHead under ``part``."""
+    if isinstance(part, Mapping):
+        if str(part.get('type', '')).endswith('AttriHead') and 'attributes' in part:
+            yield f'{place}.attributes', part
+        for key, value in part.items():
+            yield from _find_heads(value, f'{place}.{key}')
+    elif isinstance(part, (list, tuple)):
+        for number, value in enumerate(part):
+            yield from _find_heads(value, f'{place}[{number}]')
