@@ -26,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('checkpoint', help='its weights (.pth)')
     parser.add_argument('--out-dir', default='outputs', help='folder for everything written (default: outputs)')
     parser.add_argument('--min-score', type=float, default=0.25, help='leave out less certain cells (default: 0.25)')
+    parser.add_argument('--max-overlap', type=float, default=0.5,
+                        help='of cells that overlap by a larger IoU only the surest is kept (default: 0.5)')
     parser.add_argument('--batch-size', type=int, default=1, help='images per step (default: 1)')
     parser.add_argument('--device', help='such as cpu or cuda:0 (default: a GPU if there is one)')
     parser.add_argument('--format', nargs='+', choices=('json', 'csv'), default=['json', 'csv'],
@@ -52,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
     check_images(paths)
     # Late: --help and a wrong path must not wait for torch.
     from mmleuk.apis import Inferencer
-    inferencer = Inferencer(args.config, args.checkpoint, args.device, args.min_score, args.batch_size)
+    inferencer = Inferencer(args.config, args.checkpoint, args.device, args.min_score, args.batch_size,
+                            args.max_overlap)
     leukocytes = leukocyte_classes(inferencer.classes, args.leukocytes)
     out_dir = ensure_writable(args.out_dir)
     pictures = {} if args.no_pictures else picture_paths(name_images(paths))
