@@ -141,8 +141,8 @@ def check_attributes(model: nn.Module, checkpoint: dict[str, Any], path: str | P
     """
     metainfo = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
     attributes = {key.lower(): value for key, value in metainfo.items()}.get('attributes')
-    schemas = [module.schema for module in model.modules()
-               if isinstance(getattr(module, 'schema', None), AttributeSchema)]
+    candidates = [getattr(module, 'schema', None) for module in model.modules()]
+    schemas = [schema for schema in candidates if isinstance(schema, AttributeSchema)]
     if not attributes or not schemas:
         return
     trained = AttributeSchema.from_dict(attributes).values_by_key

@@ -99,7 +99,8 @@ def test_a_misspelt_option_stops_before_anything_is_written(tiny, tmp_path, caps
 def test_an_unwritable_work_dir_is_named(tiny, tmp_path, capsys):
     a_file = tmp_path / 'file'
     a_file.write_text('')
-    assert f'{a_file}: the folder of --work-dir is not writable' in fails(capsys, train_main, tiny, '--work-dir', a_file)
+    error = fails(capsys, train_main, tiny, '--work-dir', a_file)
+    assert f'{a_file}: the folder of --work-dir is not writable' in error
     if os.geteuid() == 0:
         return  # root writes anywhere
     locked = tmp_path / 'locked'
