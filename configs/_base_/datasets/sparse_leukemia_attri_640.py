@@ -1,55 +1,15 @@
 """Sparse-LeukemiaAttri at 640 px: a fifth of each training image is annotated, test images completely."""
 
-train_dataloader = dict(
-    batch_size=4,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='MultiImageMixDataset',
-        dataset=dict(
-            type='mmleuk.LeukemiaAttriDataset',
-            data_root='{{$MMLEUK_DATA:data}}/LeukemiaAttri/',
-            subset='HCM_40x_C2_Sparse',
-            split='train',
-            annotation='sparse',
-            metainfo=dict(preset='leukemia'),
-            pipeline=[
-                dict(type='mmleuk.LoadImage'),
-                dict(type='mmleuk.LoadCellAnnotations'),
-            ]),
-        pipeline=[
-            dict(type='mmleuk.Mosaic', img_scale=(640, 640), pad_val=114.0),
-            dict(type='mmleuk.RandomAffine', border=(-320, -320)),
-            dict(type='mmleuk.HSVJitter'),
-            dict(type='RandomFlip', prob=0.5),
-            dict(type='mmleuk.PackCells'),
-        ]))
-val_dataloader = dict(
-    batch_size=8,
-    num_workers=2,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='mmleuk.LeukemiaAttriDataset',
-        test_mode=True,
-        data_root='{{$MMLEUK_DATA:data}}/LeukemiaAttri/',
-        subset='HCM_40x_C2_Sparse',
-        split='test',
-        metainfo=dict(preset='leukemia'),
-        annotation='complete',
-        pipeline=[
-            dict(type='mmleuk.LoadImage'),
-            dict(type='Resize', scale=(640, 640), keep_ratio=True),
-            dict(type='Pad', size=(640, 640), pad_val=dict(img=(114, 114, 114))),
-            dict(type='mmleuk.LoadCellAnnotations'),
-            dict(type='mmleuk.PackCells'),
-        ]))
+_base_ = './leukemia_attri_640.py'
+
+train_dataloader = dict(dataset=dict(dataset=dict(subset='HCM_40x_C2_Sparse', annotation='sparse')))
+val_dataloader = dict(dataset=dict(subset='HCM_40x_C2_Sparse'))
 test_dataloader = val_dataloader
 val_evaluator = [
-    dict(type='mmleuk.CocoMetric',
-         ann_file='{{$MMLEUK_DATA:data}}/LeukemiaAttri/HCM_40x_C2_Sparse/Annotations/test.json',
-         metric='bbox', classwise=True),
+    dict(
+        type='mmleuk.CocoMetric',
+        ann_file='{{$MMLEUK_DATA:data}}/LeukemiaAttri/HCM_40x_C2_Sparse/Annotations/test.json',
+        metric='bbox',
+        classwise=True),
 ]
 test_evaluator = val_evaluator

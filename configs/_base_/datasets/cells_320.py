@@ -1,0 +1,48 @@
+"""Loaders of cell data at 320 px; a data set is a delta: where it lies and what it is called.
+
+No mosaic: these data sets are for short training on a CPU, where four decoded images per sample cost more than they
+bring; ``leukemia_attri_640.py`` has it.
+"""
+
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='MultiImageMixDataset',
+        dataset=dict(
+            type='mmleuk.LeukemiaAttriDataset',
+            data_prefix=dict(img='images/'),
+            annotation='complete',
+            pipeline=[
+                dict(type='mmleuk.LoadImage'),
+                dict(type='mmleuk.LoadCellAnnotations'),
+            ]),
+        pipeline=[
+            dict(type='Resize', scale=(320, 320), keep_ratio=True),
+            dict(type='Pad', size=(320, 320), pad_val=dict(img=(114, 114, 114))),
+            dict(type='mmleuk.RandomAffine'),
+            dict(type='mmleuk.HSVJitter'),
+            dict(type='RandomFlip', prob=0.5),
+            dict(type='mmleuk.PackCells'),
+        ]))
+val_dataloader = dict(
+    batch_size=8,
+    num_workers=2,
+    persistent_workers=True,
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='mmleuk.LeukemiaAttriDataset',
+        test_mode=True,
+        data_prefix=dict(img='images/'),
+        annotation='complete',
+        pipeline=[
+            dict(type='mmleuk.LoadImage'),
+            dict(type='Resize', scale=(320, 320), keep_ratio=True),
+            dict(type='Pad', size=(320, 320), pad_val=dict(img=(114, 114, 114))),
+            dict(type='mmleuk.LoadCellAnnotations'),
+            dict(type='mmleuk.PackCells'),
+        ]))
+test_dataloader = val_dataloader
