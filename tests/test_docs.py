@@ -112,6 +112,22 @@ def test_flags_of_our_commands_exist(words):
     assert {word.split('=')[0] for word in words if word.startswith('--')} <= known
 
 
+def parser_of(tool: str) -> argparse.ArgumentParser:
+    from mmleuk.engine import launch
+    from mmleuk.report.cli import add_arguments
+    if tool != 'infer':
+        return launch.train_parser() if tool == 'train' else launch.test_parser()
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return parser
+
+
+@pytest.mark.parametrize('words', [
+    param for param in commands() if re.fullmatch(r'tools/(train|test|infer)\.py', ' '.join(param.values[0][1:2]))])
+def test_tools_take_the_commands(words):
+    parser_of(Path(words[1]).stem).parse_args(words[2:])
+
+
 @pytest.mark.parametrize('path', DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_and_named_files_exist(path):
     text = path.read_text()
