@@ -104,8 +104,8 @@ def fit_checkpoint(model: nn.Module, checkpoint: dict[str, Any], path: str | Pat
         model: The model that is to take the weights, not wrapped for distribution.
         checkpoint: As ``load_checkpoint_safely`` returns it.
         path: Named in errors.
-        exact: Refuse tensors of another shape as well (testing, resuming). Fine-tuning leaves it off: a head for
-            another number of classes then starts from scratch.
+        exact: Refuse tensors that are missing or of another shape as well (testing, resuming). Fine-tuning leaves it
+            off: a head for another number of classes then starts from scratch.
 
     Raises:
         UserError: under half of the model's tensors are in the checkpoint with their shape, or ``exact`` is broken.
@@ -123,6 +123,10 @@ def fit_checkpoint(model: nn.Module, checkpoint: dict[str, Any], path: str | Pat
         raise UserError(f'{path}: {len(misshapen)} tensors have another shape than in the model, first {key!r} '
                         f'({_shape(loaded[key])} in the file, {_shape(wanted[key])} in the model): '
                         'another number of classes or width? Use the config it was trained with')
+    missing = [key for key in wanted if key not in loaded]
+    if exact and missing:
+        raise UserError(f'{path}: {len(missing)} of the model\'s {len(wanted)} tensors are not in it, first '
+                        f'{missing[0]!r}; they would stay random. Use the config it was trained with')
 
 
 def check_attributes(model: nn.Module, checkpoint: dict[str, Any], path: str | Path) -> None:
