@@ -1,0 +1,69 @@
+"""Testing on overlapping tiles."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmleuk.errors import UserError
+from mmleuk.models.detectors.tiled import tile_starts
+
+PLAIN = Config.fromfile(str(Path(__file__).resolve().parents[2] / 'configs/_base_/models/yolov5n.py')).model
+
+
+@given(st.integers(1, 2000), st.integers(2, 300), st.data())
+def test_tiles_cover_every_pixel_and_overlap(length, tile, data):
+    overlap = data.draw(st.integers(0, tile - 1))
+    starts = tile_starts(length, tile, overlap)
+    assert starts[0] == 0 and max(starts[-1] + tile, tile) >= length
+    assert all(start + tile <= max(length, tile) for start in starts)
+    assert all(0 < b - a <= tile - overlap for a, b in zip(starts, starts[1:]))
+
+
+def build(**tiling):
+    init_default_scope('mmdet')
+    cfg = copy.deepcopy(PLAIN)
+    cfg.bbox_head.update(num_classes=3)
+    cfg.test_cfg.update(score_thr=0.01)
+    if tiling:
+        cfg.update(type='mmleuk.TiledDetector', **tiling)
+    torch.manual_seed(0)
+    return MODELS.build(cfg).eval()
+
+
+def samples(count, scale=1.0):
+    return [DetDataSample(metainfo=dict(img_shape=(64, 96), scale_factor=(scale, scale))) for _ in range(count)]
+
+
+def test_one_tile_is_the_plain_detector():
+    plain, tiled = build(), build(tile_size=96, overlap=32)
+    tiled.load_state_dict(plain.state_dict())
+    images = torch.rand(2, 3, 64, 96)
+    with torch.no_grad():
+        expected, found = plain.predict(images, samples(2, 0.5)), tiled.predict(images, samples(2, 0.5))
+    for one, other in zip(expected, found):
+        assert len(one.pred_instances) > 0
+        torch.testing.assert_close(other.pred_instances.bboxes, one.pred_instances.bboxes)
+        torch.testing.assert_close(other.pred_instances.scores, one.pred_instances.scores)
+
+
+def test_boxes_come_back_where_their_tile_lies():
+    """A tile's detections are those of the tile alone, moved by its corner."""
+    tiled = build(tile_size=64, overlap=32)
+    image = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        right = tiled._predict_tile(image, 0, 32)[0]
+        alone = build(tile_size=64, overlap=32)._predict_tile(image[..., 32:], 0, 0)[0]
+    torch.testing.assert_close(right.bboxes - right.bboxes.new_tensor([32, 0, 32, 0]), alone.bboxes)
+
+
+def test_tiles_must_be_larger_than_their_overlap():
+    with pytest.raises(UserError, match='overlap < tile_size'):
+        build(tile_size=32, overlap=32)
