@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +155,26 @@ def check_attributes(model: nn.Module, checkpoint: dict[str, Any], path: str | P
             raise UserError(f'{path}: was trained on the attributes {trained}, the config has {schema.values_by_key}; '
                             'pass the config it was trained with (the copy that a run leaves in its work folder has '
                             'its dicts sorted by key)')
+
+
+def check_classes(classes: Sequence[str] | None, checkpoint: dict[str, Any], path: str | Path) -> None:
+    """Refuse a checkpoint that was trained on other classes than the data has, or in another order.
+
+    Its weights fit as long as the number is the same, and every cell would carry another type's name.
+
+    Args:
+        classes: The data's, in label order; None when there is no data to compare with.
+        checkpoint: As of :func:`check_attributes`; MMDetection writes ``classes`` in either case.
+        path: Named in errors.
+
+    Raises:
+        UserError: names both.
+    """
+    metainfo = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+    trained = {key.lower(): value for key, value in metainfo.items()}.get('classes')
+    if classes and trained and tuple(classes) != tuple(trained):
+        raise UserError(f'{path}: was trained on the classes {", ".join(trained)}, the data has {", ".join(classes)}; give '
+                        "the data set's metainfo the classes in the order of training")
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,13 @@ from mmengine.runner import Runner as MMEngineRunner
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch import nn
 
-from mmleuk.engine.checkpoint import check_attributes, fit_checkpoint, load_checkpoint_safely, load_from_http
+from mmleuk.engine.checkpoint import (
+    check_attributes,
+    check_classes,
+    fit_checkpoint,
+    load_checkpoint_safely,
+    load_from_http,
+)
 from mmleuk.errors import UserError
 from mmleuk.registry import RUNNERS
 
@@ -58,7 +64,7 @@ class Runner(MMEngineRunner):
 
         Raises:
             UserError: the file is missing, truncated, holds code or is of another architecture; in testing and resuming
-                also if its attributes are others than the model's, or in another order.
+                also if its attributes or classes are others, or in another order.
         """
         load = load_from_http if filename.startswith(('http://', 'https://')) else load_checkpoint_safely
         checkpoint = load(filename, map_location)
@@ -68,8 +74,9 @@ class Runner(MMEngineRunner):
         model = self.model.module if wrapped else self.model
         exact = self._resume or getattr(self, '_exact_shapes', False)
         fit_checkpoint(model, checkpoint, filename, exact=exact)
-        if exact:  # fine-tuning may learn other attributes
+        if exact:  # fine-tuning may learn other classes and attributes
             check_attributes(model, checkpoint, filename)
+            check_classes(classes_of_data(self), checkpoint, filename)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         revise_keys = revise_keys or [(r'^module\.', '')]
         checkpoint = _load_checkpoint_to_model(model, checkpoint, strict, revise_keys=revise_keys)
@@ -113,3 +120,12 @@ def join_over_gloo(launcher: str, timeout_s: float | None = None) -> None:
     os.environ.setdefault('MASTER_PORT', '29500')
     options: dict[str, Any] = {} if timeout_s is None else {'timeout': datetime.timedelta(seconds=timeout_s)}
     torch_dist.init_process_group('gloo', **options)
+
+
+def classes_of_data(runner: MMEngineRunner) -> Sequence[str] | None:
+    """Classes of the data that the runner trains or tests on; None as long as no loop has been built."""
+    for loop in (runner._train_loop, runner._test_loop):
+        metainfo = getattr(getattr(getattr(loop, 'dataloader', None), 'dataset', None), 'metainfo', None)
+        if metainfo:
+            return metainfo.get('classes')
+    return None

@@ -181,3 +181,13 @@ def test_resuming_from_bare_weights_says_what_to_do_instead(tiny, tmp_path, caps
     error = fails(capsys, train_main, tiny, '--work-dir', tmp_path / 'x', '--resume', tmp_path / 'bare.pth',
                   *names('bare'))
     assert 'weights but no training state' in error and 'load_from=' in error
+
+
+def test_classes_in_another_order_than_the_checkpoints_are_refused(tiny, tmp_path, capsys):
+    config, swapped, work_dir = tmp_path / 'right.py', tmp_path / 'swapped.py', tmp_path / 'run'
+    config.write_text(ATTRIBUTES.format(base=str(tiny)))
+    swapped.write_text(config.read_text().replace("('round', 'square')", "('square', 'round')"))
+    assert train_main([str(config), '--work-dir', str(work_dir), *names('classes')]) == 0
+    checkpoint = work_dir / 'epoch_1.pth'
+    error = fails(capsys, test_main, swapped, checkpoint, '--work-dir', tmp_path / 'other', *names('swapped'))
+    assert f'{checkpoint}: was trained on the classes round, square, the data has square, round' in error
