@@ -13,7 +13,7 @@ from mmleuk.errors import UserError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument('out', nargs='?', help='folder to write: images/ and annotations/')
-    parser.add_argument('--train', type=int, default=600, help='training films (default: %(default)s)')
+    parser.add_argument('--train', type=int, default=500, help='training films (default: %(default)s)')
     parser.add_argument('--test', type=int, default=100, help='test films (default: %(default)s)')
     parser.add_argument('--size', type=int, default=640, help='width and height in pixels (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='same seed, same films (default: %(default)s)')

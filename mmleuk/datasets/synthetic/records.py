@@ -32,7 +32,7 @@ class Settings:
         class_balance: 'uniform' or 'paper'.
     """
 
-    train: int = 600
+    train: int = 500
     test: int = 100
     size: int = 640
     seed: int = 0

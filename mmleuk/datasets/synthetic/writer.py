@@ -26,7 +26,7 @@ VERSION = 1
 """Raised by every change that alters a pixel or a box."""
 
 
-def synthesize(out_dir: str | os.PathLike, *, train: int = 600, test: int = 100, size: int = 640, seed: int = 0,
+def synthesize(out_dir: str | os.PathLike, *, train: int = 500, test: int = 100, size: int = 640, seed: int = 0,
                region_fraction: float = 0.2, workers: int = 2, cells: tuple[int, int] = (8, 16),
                empty_share: float = 0.04, unknown_share: float = 0.05, class_balance: str = 'uniform',
                overwrite: bool = False, say: Callable[[str], None] = print) -> Path:
