@@ -173,8 +173,8 @@ def check_classes(classes: Sequence[str] | None, checkpoint: dict[str, Any], pat
     metainfo = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
     trained = {key.lower(): value for key, value in metainfo.items()}.get('classes')
     if classes and trained and tuple(classes) != tuple(trained):
-        raise UserError(f'{path}: was trained on the classes {", ".join(trained)}, the data has {", ".join(classes)}; give '
-                        "the data set's metainfo the classes in the order of training")
+        raise UserError(f'{path}: was trained on the classes {", ".join(trained)}, the data has {", ".join(classes)}; '
+                        "give the data set's metainfo the classes in the order of training")
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:
