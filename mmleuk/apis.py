@@ -215,13 +215,11 @@ def _load_weights(model: torch.nn.Module, loaded: dict[str, Any], source: str) -
     """Load all or refuse: a model with a few random tensors still predicts, but nonsense."""
     fit_checkpoint(model, loaded, source, exact=True)
     check_attributes(model, loaded, source)
-    weights, own = state_dict_of(loaded), model.state_dict()
-    missing = [key for key in own if key not in weights]
-    surplus = [key for key in weights if key not in own]
-    if missing or surplus:
-        raise UserError(
-            f'{source}: a checkpoint of another architecture than the config builds: {len(missing)} tensors missing, '
-            f'{len(surplus)} unknown ({", ".join((missing + surplus)[:3])}); pass the config it was trained with')
+    weights = state_dict_of(loaded)
+    surplus = sorted(set(weights) - set(model.state_dict()))
+    if surplus:
+        raise UserError(f'{source}: holds {len(surplus)} tensors that the model lacks, first {surplus[0]!r}; pass the '
+                        'config it was trained with')
     model.load_state_dict(weights)
 
 

@@ -208,8 +208,13 @@ def test_bad_settings_checkpoints_and_configs(attri, tmp_path):
     with pytest.raises(UserError, match='bad.py: cannot be read as a config'):
         Inferencer(tmp_path / 'bad.py', checkpoint)
     plain = save(tmp_path, DETECTOR, {})
-    with pytest.raises(UserError, match='last.pth: a checkpoint of another architecture.*missing'):
+    with pytest.raises(UserError, match="last.pth: 6 of the model's 153 tensors are not in it"):
         Inferencer(config, plain, device='cpu')
+    loaded = torch.load(plain, weights_only=True)
+    loaded['state_dict']['neck.extra'] = torch.zeros(1)
+    torch.save(loaded, tmp_path / 'more.pth')
+    with pytest.raises(UserError, match="more.pth: holds 1 tensors that the model lacks, first 'neck.extra'"):
+        Inferencer(make_config(DETECTOR), tmp_path / 'more.pth', device='cpu')
     (tmp_path / 'cut.pth').write_bytes(plain.read_bytes()[:1000])
     with pytest.raises(UserError, match='cut.pth'):
         Inferencer(config, tmp_path / 'cut.pth', device='cpu')
