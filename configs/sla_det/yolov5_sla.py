@@ -9,7 +9,7 @@ The authors start from a detector trained for 100 epochs on LeukemiaAttri: add
 _base_ = [
     '../_base_/models/yolov5x.py',
     '../_base_/datasets/sparse_leukemia_attri_640.py',
-    '../_base_/schedules/yolov5.py',
+    '../_base_/schedules/leukemia_attri.py',
     '../_base_/default_runtime.py',
 ]
 
@@ -19,9 +19,5 @@ model = dict(
     selector=dict(type='mmleuk.PseudoLabelSelector', min_confidence=0.70, sure_confidence=0.95, max_entropy=0.26),
     pseudo_weight=0.1,
     loss_triplet=dict(type='mmleuk.TripletLoss', margin=0.05, reading='text', loss_weight=0.1))
-train_cfg = dict(max_epochs=50, val_interval=5)
-custom_hooks = [
-    dict(type='mmleuk.YOLOv5WarmupHook', final_factor=0.1, nominal_batch=64),
-    dict(type='mmleuk.YOLOv5EMAHook', decay=0.9999, tau=2000),
-]
+train_cfg = dict(max_epochs=50)
 default_hooks = dict(pseudo_labels=dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(1, None), triplet_epochs=(1, 40)))
