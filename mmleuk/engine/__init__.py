@@ -3,6 +3,7 @@
 from mmleuk.engine.checkpoint import fit_checkpoint, load_checkpoint_safely, load_weights
 from mmleuk.engine.checkpoint_hook import CheckpointHook
 from mmleuk.engine.ema_hook import YOLOv5EMAHook
+from mmleuk.engine.ema_teacher_hook import EMATeacherHook
 from mmleuk.engine.optim_wrapper import AmpOptimWrapper, YOLOv5AmpOptimWrapper, YOLOv5OptimWrapper
 from mmleuk.engine.pseudo_label_hook import PseudoLabelHook
 from mmleuk.engine.runner import Runner
@@ -14,6 +15,7 @@ from mmleuk.engine.yolov5_schedule_hook import YOLOv5WarmupHook
 __all__ = [
     'AmpOptimWrapper',
     'CheckpointHook',
+    'EMATeacherHook',
     'EpochSeedHook',
     'PseudoLabelHook',
     'Runner',
