@@ -29,7 +29,8 @@ class Wrapper(nn.Module):
 
 
 def trained(model, hooks):
-    runner = SimpleNamespace(model=model, hooks=hooks, max_iters=10, max_epochs=1, optim_wrapper=SimpleNamespace())
+    runner = SimpleNamespace(model=model, hooks=hooks, iter=0, epoch=0, max_iters=10, max_epochs=1,
+                             optim_wrapper=SimpleNamespace())
     for hook in hooks:
         hook.before_run(runner)
     for hook in hooks:
