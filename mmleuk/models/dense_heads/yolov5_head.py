@@ -25,6 +25,7 @@ from mmleuk.models.task_modules.yolov5_assigner import (
     locations_in_regions,
 )
 from mmleuk.registry import MODELS
+from mmleuk.structures.regions import regions_of
 
 ANCHORS = (((10, 13), (16, 30), (33, 23)), ((30, 61), (62, 45), (59, 119)), ((116, 90), (156, 198), (373, 326)))
 """Anchors of release 6 for strides 8, 16 and 32: width and height in pixels at 640."""
@@ -116,8 +117,10 @@ class YOLOv5Head(BaseDenseHead):
             batch_gt_instances_ignore: crowds; places under their boxes are no background.
         """
         logits = self.per_anchor(outputs)
-        assigned = self.assign(BatchCells.from_instances(batch_gt_instances), logits)
+        cells = BatchCells.from_instances(batch_gt_instances)
+        assigned = self.assign(cells, logits)
         background = self.known_background(logits, batch_img_metas, batch_gt_instances_ignore)
+        background = self.weigh_background(background, logits, cells)
         if self.truth == 'regions_strict':
             inside = self.known_background(logits, batch_img_metas, None)  # a labelled cell in a crowd still counts
             assigned = [a.keep(known[a.image, a.row, a.column]) for a, known in zip(assigned, inside)
@@ -156,6 +159,17 @@ class YOLOv5Head(BaseDenseHead):
         if crowds is None:
             return [*known]
         return [k & ~locations_in_regions(crowds, hw, stride) for k, (hw, stride) in zip(known, grids)]
+
+    def weigh_background(self, background: Sequence[Tensor | None], logits: Sequence[Tensor],
+                         cells: BatchCells) -> Sequence[Tensor | None]:
+        """What 'no cell here' weighs per level, as :func:`level_losses` takes it; the same everywhere if not overridden.
+
+        Args:
+            background: of :meth:`known_background`.
+            logits: per level (B, A, H, W, 5 + C).
+            cells: the labelled cells.
+        """
+        return background
 
     # ------------------------------------------------------------- predictions
 
@@ -198,19 +212,3 @@ class YOLOv5Head(BaseDenseHead):
         scores, _, index, found = filter_scores_and_topk(
             objectness * best, cfg.score_thr, cfg.nms_pre, results=dict(label=label[:, 0]))
         return InstanceData(scores=scores, labels=found['label'], bboxes=boxes[index])
-
-
-def regions_of(batch_img_metas: Sequence[dict], like: Tensor) -> list[Tensor]:
-    """Annotated regions (R, 4) of every image, on the device of ``like``.
-
-    Raises:
-        UserError: a sample carries none; an unknown region is never taken for the whole image.
-    """
-    regions = []
-    for meta in batch_img_metas:
-        if 'annotated_regions' not in meta:
-            raise UserError(f"{meta.get('img_path', 'an image')}: the sample carries no annotated_regions; end the "
-                            "pipeline with mmleuk.PackCells and load with mmleuk.LoadCellAnnotations")
-        boxes = torch.as_tensor(meta['annotated_regions'], dtype=torch.float32, device=like.device)
-        regions.append(boxes.reshape(-1, 4))
-    return regions

@@ -37,8 +37,9 @@ def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor |
     Args:
         logits: (B, A, H, W, 5 + C) raw outputs: box 4, objectness, classes.
         assigned: the predictions that learn a cell; they count wherever they lie.
-        background: (B, H, W) bool, the places where 'no cell here' is known; None means everywhere. The objectness
-            mean runs over known places and assigned predictions alone.
+        background: (B, H, W) bool, the places where 'no cell here' is known; None means everywhere. Or (B, A, H, W)
+            float, how much each prediction's 'no cell here' weighs; 0 is unknown. The objectness mean runs over known
+            places and assigned predictions alone; weights don't change what it is divided by.
 
     Returns:
         Means over this level's counted entries; 0 (with a gradient path) where nothing counts.
@@ -58,9 +59,12 @@ def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor |
             classes = binary_cross_entropy_with_logits(predicted[:, 5:], labels)
     if background is None:
         return LossParts(box, binary_cross_entropy_with_logits(objectness, target), classes)
-    counted = background[:, None].expand_as(objectness).clone()
-    counted[where] = True
+    weights = (background if background.dim() == 4 else background[:, None]).expand_as(objectness).clone()
+    weights[where] = 1
+    counted = weights > 0
     terms = binary_cross_entropy_with_logits(objectness, target, reduction='none')
+    if weights.is_floating_point():
+        terms = terms * weights
     total = torch.where(counted, terms, 0).sum()  # not terms[counted]: its gradient takes longer than the whole loss
     return LossParts(box, total / counted.sum().clamp(min=1), classes)
 
