@@ -119,8 +119,8 @@ class YOLOv5Head(BaseDenseHead):
         logits = self.per_anchor(outputs)
         cells = BatchCells.from_instances(batch_gt_instances)
         assigned = self.assign(cells, logits)
-        background = self.known_background(logits, batch_img_metas, batch_gt_instances_ignore)
-        background = self.weigh_background(background, logits, cells)
+        background = self.weigh_background(
+            self.known_background(logits, batch_img_metas, batch_gt_instances_ignore), logits, cells)
         if self.truth == 'regions_strict':
             inside = self.known_background(logits, batch_img_metas, None)  # a labelled cell in a crowd still counts
             assigned = [a.keep(known[a.image, a.row, a.column]) for a, known in zip(assigned, inside)
@@ -162,7 +162,7 @@ class YOLOv5Head(BaseDenseHead):
 
     def weigh_background(self, background: Sequence[Tensor | None], logits: Sequence[Tensor],
                          cells: BatchCells) -> Sequence[Tensor | None]:
-        """What 'no cell here' weighs per level, as :func:`level_losses` takes it; the same everywhere if not overridden.
+        """What 'no cell here' weighs per level, as :func:`level_losses` takes it; here the same everywhere.
 
         Args:
             background: of :meth:`known_background`.
