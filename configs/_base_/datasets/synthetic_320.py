@@ -23,6 +23,7 @@ val_evaluator = [
         type='mmleuk.CocoMetric',
         ann_file='{{$MMLEUK_DATA:data}}/synthetic/annotations/test.json',
         metric='bbox',
-        classwise=True),
+        classwise=True,
+        metric_items=('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l', 'AR@100')),
 ]
 test_evaluator = val_evaluator

@@ -1,0 +1,98 @@
+"""``tools/benchmark.py``: runs a suite."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.logging import MMLogger
+
+from mmleuk.benchmarks.machine import ROOT
+from mmleuk.benchmarks.results import FAILED, result_path
+from mmleuk.benchmarks.running import Settings, identity, run_cases, state_of
+from mmleuk.benchmarks.suite import Case, read_suite
+from mmleuk.errors import UserError
+
+
+def benchmark_parser() -> argparse.ArgumentParser:
+    """The flags of ``tools/benchmark.py``."""
+    parser = argparse.ArgumentParser(
+        description='Run the trainings of a suite; what is done is left alone, what was interrupted goes on.')
+    parser.add_argument('suite', help='YAML file, see benchmarks/')
+    parser.add_argument('--list', action='store_true', help='print where each training stands, and stop')
+    parser.add_argument('--rows', metavar='NAME[:SEED],...', help='these alone; default: all')
+    parser.add_argument('--jobs', type=_count, default=2, help='trainings at a time (default 2)')
+    parser.add_argument('--threads', type=_count, default=1, help='of each training (default 1)')
+    parser.add_argument('--workers', type=int, help='processes loading data per training; default: threads - 1')
+    parser.add_argument('--renew', action='store_true',
+                        help='train anew what was trained with another config or other data')
+    parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs' / 'benchmarks',
+                        help='checkpoints and logs (default work_dirs/benchmarks)')
+    parser.add_argument('--results', type=Path, default=ROOT / 'benchmarks' / 'results',
+                        help='one JSON per training (default benchmarks/results)')
+    return parser
+
+
+def benchmark_main(argv: Sequence[str] | None = None) -> int:
+    """Run the tool; 0 when all chosen trainings are done, 1 when one failed, 2 for bad input, 130 for Ctrl-C."""
+    args = benchmark_parser().parse_args(argv)
+    settings = Settings(
+        work_dir=args.work_dir.absolute(), results=args.results.absolute(), jobs=args.jobs, threads=args.threads,
+        workers=args.threads - 1 if args.workers is None else max(args.workers, 0), renew=args.renew)
+    MMLogger.get_current_instance().setLevel('WARNING')  # not a line per config that is read
+    try:
+        cases = read_suite(args.suite).choose(args.rows)
+        if args.list:
+            _print_states(cases, settings)
+            return 0
+        missing = [case for case in cases if not _has_config(case)]
+        if missing and args.rows is not None:
+            raise UserError(f'{missing[0].row.config}: no such config; row {missing[0].row.name!r} of {args.suite} '
+                            'needs it')
+        for case in missing:
+            _tell(f'{case.name}: left out, {case.row.config} does not exist')
+        records = run_cases([case for case in cases if case not in missing], settings, _tell)
+    except UserError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('\nInterrupted; all trainings are stopped. The same command goes on from their last finished epochs.',
+              file=sys.stderr)
+        return 130
+    return int(bool(missing) or any(record['status'] == FAILED for record in records))
+
+
+def _print_states(cases: Sequence[Case], settings: Settings) -> None:
+    width = max(len(case.name) for case in cases)
+    for case in cases:
+        print(f'{case.name:<{width}}  {_state(case, settings)}')
+
+
+def _state(case: Case, settings: Settings) -> str:
+    if not _has_config(case):
+        return f'to run: {case.row.config} does not exist yet'
+    try:
+        now = identity(case)
+    except UserError as error:
+        if result_path(settings.results, case).is_file():
+            return f'has a result, which cannot be compared: {error}'
+        return f'to run: {error}'
+    return state_of(case, settings, now)
+
+
+def _has_config(case: Case) -> bool:
+    return (ROOT / case.row.config).is_file()
+
+
+def _tell(text: str) -> None:
+    print(f'[{time.strftime("%H:%M:%S")}] {text}', flush=True)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'at least 1, got {number}')
+    return number

@@ -1,0 +1,113 @@
+"""What makes two trainings the same: the settled config and the annotations it reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmleuk.datasets.subsets import get_subset
+from mmleuk.engine.launch import read_config, train_parser
+from mmleuk.errors import UserError
+
+DATA_VARIABLE = 'MMLEUK_DATA'
+_NO_RESULT = ('test_dataloader', 'test_evaluator', 'test_cfg', 'tta_model', 'tta_pipeline', 'visualizer',
+              'vis_backends', 'log_processor', 'log_level', 'env_cfg', 'work_dir', 'launcher', 'resume',
+              'auto_scale_lr', 'find_unused_parameters')
+_NO_RESULT_HOOKS = ('timer', 'logger', 'checkpoint', 'visualization')
+_NO_RESULT_KEYS = frozenset({'num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory'})
+
+
+def settle(config: str | Path, cfg_options: Sequence[str] = ()) -> Config:
+    """The config as ``tools/train.py CONFIG --cfg-options ...`` trains it.
+
+    Raises:
+        UserError: the file is missing or is no config.
+    """
+    args = train_parser().parse_args([str(config), *(['--cfg-options', *cfg_options] if cfg_options else [])])
+    cfg = read_config(args.config)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    return cfg
+
+
+def config_hash(config: str | Path, cfg_options: Sequence[str] = ()) -> str:
+    """SHA-256 of what decides a training's result, wherever the data lie and however many workers load them.
+
+    Settings of logging, pictures, checkpoints and testing are left out.
+
+    Raises:
+        UserError: as :func:`settle`.
+    """
+    with _variable(DATA_VARIABLE, 'data'):
+        settings = deepcopy(settle(config, cfg_options).to_dict())
+    for key in _NO_RESULT:
+        settings.pop(key, None)
+    for name in _NO_RESULT_HOOKS:
+        settings.get('default_hooks', {}).pop(name, None)
+    text = json.dumps(_without(settings, _NO_RESULT_KEYS), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def data_hash(cfg: Config) -> str:
+    """SHA-256 of the contents of all annotation files that training and validation read.
+
+    Raises:
+        UserError: one of them cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in annotation_files(cfg):
+        try:
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        except OSError as error:
+            raise UserError(f'{path}: cannot be read ({error.strerror or error}); set {DATA_VARIABLE} to the folder '
+                            'of the data') from error
+    return digest.hexdigest()
+
+
+def annotation_files(cfg: Config) -> list[Path]:
+    """The files that training and validation read annotations from, each once, training first."""
+    parts = [cfg.get(key) for key in ('train_dataloader', 'val_dataloader', 'val_evaluator')]
+    return list(dict.fromkeys(path for part in parts for path in _annotation_files(part)))
+
+
+def _annotation_files(part: Any) -> Iterator[Path]:
+    if isinstance(part, Mapping):
+        if part.get('ann_file'):
+            yield Path(os.path.normpath(Path(part.get('data_root') or '') / part['ann_file']))
+        elif part.get('subset'):
+            root, subset = Path(part.get('data_root') or ''), get_subset(part['subset'])
+            yield root / subset.ann_file(part.get('split', 'train'))
+        for value in part.values():
+            yield from _annotation_files(value)
+    elif isinstance(part, (list, tuple)):
+        for value in part:
+            yield from _annotation_files(value)
+
+
+def _without(value: Any, keys: frozenset[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without(item, keys) for key, item in value.items() if key not in keys}
+    if isinstance(value, (list, tuple)):
+        return [_without(item, keys) for item in value]
+    return value
+
+
+@contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

@@ -1,0 +1,76 @@
+"""One JSON per training, ``<results>/<suite>/<row>_seed<k>.json``: what the tables are made of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmleuk.benchmarks.history import History
+from mmleuk.benchmarks.suite import Case, Suite
+from mmleuk.errors import UserError
+from mmleuk.report.files import write_atomic
+
+FORMAT = 1
+DONE, FAILED = 'done', 'failed'
+
+
+def result_path(results: Path, case: Case) -> Path:
+    """Where a training's JSON lies."""
+    return results / case.suite / f'{case.name}.json'
+
+
+def read_result(path: Path) -> dict[str, Any] | None:
+    """A training's JSON; None when there is none yet.
+
+    Raises:
+        UserError: the file is broken or of another format.
+    """
+    if not path.is_file():
+        return None
+    try:
+        record = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise UserError(f'{path}: not JSON ({error}); remove it and run its row again') from error
+    if not isinstance(record, dict) or record.get('format') != FORMAT or record.get('status') not in (DONE, FAILED):
+        raise UserError(f'{path}: not a result of tools/benchmark.py (format {FORMAT}); remove it and run its '
+                        'row again')
+    return record
+
+
+def read_results(results: Path, suite: Suite) -> dict[str, dict[str, Any]]:
+    """All JSONs of a suite's trainings that are there, by the trainings' names."""
+    found = ((case.name, read_result(result_path(results, case))) for case in suite.cases())
+    return {name: record for name, record in found if record is not None}
+
+
+def write_result(path: Path, record: dict[str, Any]) -> None:
+    """Write it whole or not at all; a value per line, so that a changed one shows in a diff.
+
+    Raises:
+        UserError: the disk is full or the folder not writable.
+    """
+    write_atomic(path, json.dumps(record, indent=1, ensure_ascii=False) + '\n')
+
+
+def outcome(history: History, cfg: Config) -> dict[str, Any]:
+    """The part of a record that the training's log gives: final metrics, curves, time.
+
+    Raises:
+        UserError: the last epoch was not validated.
+    """
+    epochs = cfg.train_cfg.max_epochs
+    if epochs not in history.evaluations:
+        raise UserError(f'the training ended without a validation after epoch {epochs}; validations are there of the '
+                        f'epochs {sorted(history.evaluations)}. Set train_cfg.val_interval so that it divides '
+                        'train_cfg.max_epochs')
+    return dict(epochs=epochs, seconds=history.seconds, metrics=history.evaluations[epochs],
+                evaluations=by_text(history.evaluations), losses=by_text(history.losses),
+                scalars=by_text(history.scalars))
+
+
+def by_text(values: dict[int, Any]) -> dict[str, Any]:
+    """Keys as JSON has them."""
+    return {str(key): value for key, value in values.items()}

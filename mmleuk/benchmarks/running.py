@@ -1,0 +1,288 @@
+"""Runs the trainings of a suite in processes of their own, each where its last attempt left off."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from mmleuk.benchmarks.history import read_history
+from mmleuk.benchmarks.identity import DATA_VARIABLE, config_hash, data_hash, settle
+from mmleuk.benchmarks.machine import ROOT, describe_machine, git_state
+from mmleuk.benchmarks.parameters import count_parameters
+from mmleuk.benchmarks.results import DONE, FAILED, FORMAT, outcome, read_result, result_path, write_result
+from mmleuk.benchmarks.suite import Case
+from mmleuk.errors import UserError
+from mmleuk.report.files import write_atomic
+
+_POLL_S = 0.2
+_PATIENCE_S = 15.0
+_LOG_LINES = 30
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run; none of it changes a result.
+
+    Attributes:
+        work_dir: one folder per training lies under it, ``<suite>/<row>_seed<k>``.
+        results: JSONs lie under it.
+        jobs: trainings at a time.
+        threads: of each.
+        workers: processes that load data for each; 0 loads in the training's own.
+        renew: begin anew what was begun, or done, with another config or other data.
+    """
+
+    work_dir: Path
+    results: Path
+    jobs: int = 2
+    threads: int = 1
+    workers: int = 0
+    renew: bool = False
+
+    def folder(self, case: Case) -> Path:
+        """The training's work dir."""
+        return self.work_dir / case.suite / case.name
+
+
+def identity(case: Case) -> dict[str, Any]:
+    """What a training is: a result counts as long as this is the same.
+
+    Raises:
+        UserError: the config or the data cannot be read.
+    """
+    config, options = str(ROOT / case.row.config), case.cfg_options()
+    return dict(config=case.row.config, seed=case.seed, config_hash=config_hash(config, options),
+                data_hash=data_hash(settle(config, options)))
+
+
+def state_of(case: Case, settings: Settings, now: dict[str, Any]) -> str:
+    """Where a training stands: ``done``, ``failed``, ``started``, ``to run``, or ``changed`` since it was run."""
+    record = read_result(result_path(settings.results, case))
+    started = started_with(settings.folder(case))
+    known = record if record and record['status'] == DONE else started
+    if known is not None and any(known.get(key) != value for key, value in now.items()):
+        return 'changed'
+    if record is not None:
+        return record['status']
+    return 'to run' if started is None else 'started'
+
+
+def started_with(folder: Path) -> dict[str, Any] | None:
+    """The identity that an earlier attempt noted in its work dir."""
+    path = folder / 'started.json'
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def differences(now: dict[str, Any], before: dict[str, Any]) -> str:
+    """In words, what of an identity is another."""
+    words = dict(config='the config file', config_hash='a setting of the config', data_hash='an annotation file')
+    return ' and '.join(words.get(key, key) for key in now if before.get(key) != now[key])
+
+
+class Training:
+    """One training in a process of its own.
+
+    A lock on its folder is handed to the process and lives as long as it does: two trainings never write into one
+    folder, whoever started them and whatever became of the starter.
+
+    Raises:
+        UserError: another process trains it right now.
+    """
+
+    def __init__(self, case: Case, settings: Settings, now: dict[str, Any]) -> None:
+        self.case, self.settings, self.identity = case, settings, now
+        self.folder = settings.folder(case)
+        self.log = self.folder / 'output.txt'
+        self._lock = self._take_lock()
+        before = started_with(self.folder)
+        if before is not None and before != now:
+            _empty(self.folder)
+        write_atomic(self.folder / 'started.json', json.dumps(now, indent=1) + '\n')
+        self._git = self._note_revision()
+        self.process = self._start(self._resume_point())
+
+    def _take_lock(self) -> IO[bytes]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = open(self.folder.with_suffix('.lock'), 'ab')
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise UserError(f'{self.folder}: {self.case.name} is being trained there by another process; wait for it, '
+                            'or end it first') from None
+        return lock
+
+    def _note_revision(self) -> dict[str, Any]:
+        """The code's revision; a training that went on with another one has both in its record."""
+        path, now = self.folder / 'revisions.json', git_state()
+        seen = json.loads(path.read_text()) if path.is_file() else []
+        if now not in seen:
+            seen.append(now)
+            write_atomic(path, json.dumps(seen, indent=1) + '\n')
+        return dict(now, earlier=[state['revision'] for state in seen if state['revision'] != now['revision']])
+
+    def _resume_point(self) -> Path | None:
+        """The last checkpoint; the one before it where the last one's validation was cut short and must be repeated."""
+        pointer = self.folder / 'last_checkpoint'
+        if not pointer.is_file():
+            return None
+        last = self.folder / Path(pointer.read_text().strip()).name
+        epoch = int(last.stem.removeprefix('epoch_'))
+        loop = settle(ROOT / self.case.row.config, self.case.cfg_options()).train_cfg
+        validated = epoch == loop.max_epochs or epoch % loop.get('val_interval', 1) == 0
+        if validated and epoch not in read_history(self.folder).evaluations:
+            last = self.folder / f'epoch_{epoch - 1}.pth'
+        return last if last.is_file() else None
+
+    def _start(self, resume: Path | None) -> subprocess.Popen:
+        threads = str(self.settings.threads)
+        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])])
+        env = {**os.environ, 'OMP_NUM_THREADS': threads, 'MKL_NUM_THREADS': threads, 'PYTHONPATH': path,
+               'PYTHONUNBUFFERED': '1'}
+        command = [sys.executable, *self.command(self.folder), *self._loading(),
+                   *(['--resume', str(resume)] if resume else [])]
+        with open(self.log, 'ab') as output:
+            return subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT,
+                                    stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=[self._lock.fileno()])
+
+    def command(self, work_dir: Path | str) -> list[str]:
+        """The training's command line after ``python``, data loading left out."""
+        return ['tools/train.py', self.case.row.config, '--work-dir', str(work_dir), '--cfg-options',
+                *self.case.cfg_options()]
+
+    def _loading(self) -> list[str]:
+        cfg, workers = settle(ROOT / self.case.row.config), self.settings.workers
+        loaders = [key for key in ('train_dataloader', 'val_dataloader') if cfg.get(key)]
+        return [f'{loader}.{key}' for loader in loaders
+                for key in (f'num_workers={workers}', f'persistent_workers={workers > 0}')]
+
+    def finish(self) -> dict[str, Any]:
+        """Write the record of the ended process: what it measured, or the last lines of its log."""
+        try:
+            if self.process.returncode != 0:
+                raise UserError(f'the training ended with status {self.process.returncode}')
+            record = self._record(DONE) | self._measured()
+        except UserError as error:
+            record = self._record(FAILED) | dict(error=self._neutral(str(error)), log=self.last_lines())
+        write_result(result_path(self.settings.results, self.case), record)
+        self._lock.close()
+        return record
+
+    def _record(self, status: str) -> dict[str, Any]:
+        usual = f'work_dirs/benchmarks/{self.case.suite}/{self.case.name}'
+        return dict(
+            format=FORMAT, status=status, suite=self.case.suite, row=self.case.row.name, title=self.case.row.title,
+            **self.identity, cfg_options=self.case.cfg_options(), command=' '.join(['python', *self.command(usual)]),
+            git=self._git, machine=describe_machine(), threads=self.settings.threads, workers=self.settings.workers,
+            finished=time.strftime('%Y-%m-%d %H:%M:%S %z'))
+
+    def _measured(self) -> dict[str, Any]:
+        cfg = settle(ROOT / self.case.row.config, self.case.cfg_options())
+        return outcome(read_history(self.folder), cfg) | dict(parameters=count_parameters(cfg))
+
+    def last_lines(self) -> list[str]:
+        """The end of what the training printed, without this machine's folders."""
+        lines = self.log.read_text(encoding='utf-8', errors='replace').splitlines()
+        return [self._neutral(line) for line in lines[-_LOG_LINES:]]
+
+    def _neutral(self, text: str) -> str:
+        folders = [(str(self.settings.work_dir), 'work_dirs/benchmarks'), (f'{ROOT}{os.sep}', '')]
+        data = os.environ.get(DATA_VARIABLE)
+        for folder, name in [*([(data, f'${DATA_VARIABLE}')] if data else []), *folders]:
+            text = text.replace(folder, name)
+        return text
+
+    def stop(self) -> None:
+        """End the process and its loaders: politely, then for good."""
+        for kind, patience in ((signal.SIGTERM, _PATIENCE_S), (signal.SIGKILL, None)):
+            try:
+                os.killpg(self.process.pid, kind)
+            except ProcessLookupError:
+                break
+            try:
+                self.process.wait(patience)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        self.process.wait()
+        self._lock.close()
+
+
+def run_cases(cases: Sequence[Case], settings: Settings, tell: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Run what is not done, ``settings.jobs`` at a time, and write a record as each ends.
+
+    Args:
+        cases: what is to be done when this returns.
+        settings: how.
+        tell: gets a line when a training starts, ends or is left out.
+
+    Returns:
+        The records of the trainings that ended now.
+
+    Raises:
+        UserError: before anything starts: a config or the data cannot be read, or a training was begun or done with
+            another config or other data, and ``settings.renew`` is off.
+        KeyboardInterrupt: on Ctrl-C or SIGTERM, once all processes are ended; what is finished is written.
+    """
+    waiting = _to_run(cases, settings, tell)
+    running: list[Training] = []
+    records = []
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        while waiting or running:
+            while waiting and len(running) < settings.jobs:
+                case, now = waiting.pop(0)
+                running.append(Training(case, settings, now))
+                tell(f'{case.name}: started; its output: {running[-1].log}')
+            time.sleep(_POLL_S)
+            for training in [training for training in running if training.process.poll() is not None]:
+                running.remove(training)
+                records.append(training.finish())
+                tell(f'{training.case.name}: {_in_words(records[-1], training)}')
+    finally:
+        for training in running:
+            training.stop()
+        signal.signal(signal.SIGTERM, previous)
+    return records
+
+
+def _to_run(cases: Sequence[Case], settings: Settings, tell: Callable[[str], None]) -> list[tuple[Case, dict]]:
+    waiting = []
+    for case in cases:
+        now = identity(case)
+        state = state_of(case, settings, now)
+        if state == 'changed' and not settings.renew:
+            before = read_result(result_path(settings.results, case)) or started_with(settings.folder(case)) or {}
+            raise UserError(f'{case.name}: {differences(now, before)} has changed since it was trained; put it back, '
+                            'or train anew with --renew')
+        if state == DONE:
+            tell(f'{case.name}: done')
+        else:
+            waiting.append((case, now))
+    return waiting
+
+
+def _in_words(record: dict[str, Any], training: Training) -> str:
+    if record['status'] == DONE:
+        scores = ', '.join(f'{key} {record["metrics"][key]:.3f}' for key in ('coco/bbox_mAP', 'coco/bbox_mAP_50')
+                           if key in record['metrics'])
+        return f'done in {record["seconds"] / 60:.1f} min, {scores}'
+    return f'FAILED, {record["error"]}; see {training.log}'
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

@@ -1,0 +1,228 @@
+"""A suite: rows of one table, each a config trained with some seeds. Plain YAML, every key known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mmleuk.errors import UserError
+
+SUITE_KEYS = frozenset({'title', 'intro', 'caption', 'cfg-options', 'metrics', 'classes', 'scalars', 'roles', 'rows',
+                        'checks', 'cost'})
+ROW_KEYS = frozenset({'name', 'title', 'config', 'seeds', 'cfg-options', 'group'})
+ROLES = frozenset({'upper', 'lower', 'baseline'})
+METRICS: Mapping[str, str] = {
+    'mAP@50-95': 'coco/bbox_mAP', 'mAP@50': 'coco/bbox_mAP_50', 'recall (AR@100)': 'coco/bbox_AR@100'}
+_NAME = re.compile(r'[a-z0-9][a-z0-9_-]*')
+
+
+@dataclass(frozen=True)
+class Row:
+    """A config and the seeds to train it with.
+
+    Attributes:
+        name: as in file names: small letters, digits, ``-`` and ``_``.
+        title: as in the table.
+        config: path from the repository's root.
+        seeds: one training each.
+        options: what ``--cfg-options`` gets, the suite's and the row's together.
+        group: rows of one group stand together in the table.
+    """
+
+    name: str
+    title: str
+    config: str
+    seeds: tuple[int, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    group: str = ''
+
+
+@dataclass(frozen=True)
+class Case:
+    """One training: a row with one of its seeds."""
+
+    suite: str
+    row: Row
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Names its files: ``<row>_seed<k>``."""
+        return f'{self.row.name}_seed{self.seed}'
+
+    def cfg_options(self) -> list[str]:
+        """``KEY=VALUE`` for ``tools/train.py --cfg-options``, the seed among them."""
+        return [f'{key}={_as_text(value)}' for key, value in {**self.row.options, 'randomness.seed': self.seed}.items()]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A table to be measured.
+
+    Attributes:
+        name: the YAML file's stem.
+        title, intro, caption: words for the document.
+        rows: in the table's order.
+        metrics: column title -> key of the evaluation.
+        classes: class names whose AP gets a column, in order.
+        scalars: column title -> key of a logged scalar, averaged over the epochs that have it.
+        roles: ``upper``, ``lower``, ``baseline`` -> name of a row; with the first two the share of the gap is shown.
+        checks: see :mod:`mmleuk.benchmarks.checks`.
+        cost: how costs are measured, see :mod:`mmleuk.benchmarks.cost`.
+    """
+
+    name: str
+    title: str
+    rows: tuple[Row, ...]
+    intro: str = ''
+    caption: str = ''
+    metrics: Mapping[str, str] = field(default_factory=lambda: dict(METRICS))
+    classes: tuple[str, ...] = ()
+    scalars: Mapping[str, str] = field(default_factory=dict)
+    roles: Mapping[str, str] = field(default_factory=dict)
+    checks: tuple[Mapping[str, Any], ...] = ()
+    cost: Mapping[str, Any] = field(default_factory=dict)
+
+    def cases(self) -> list[Case]:
+        """All trainings, the first seed of every row before the second of any: a whole table as early as can be."""
+        rounds = max(len(row.seeds) for row in self.rows)
+        return [Case(self.name, row, row.seeds[number])
+                for number in range(rounds) for row in self.rows if number < len(row.seeds)]
+
+    def choose(self, names: str | None) -> list[Case]:
+        """The trainings that ``names`` lists: ``row`` (all its seeds) or ``row:seed``, with commas between.
+
+        Raises:
+            UserError: no such row or seed.
+        """
+        if names is None:
+            return self.cases()
+        wanted = set()
+        for text in names.split(','):
+            found = {case for case in self.cases() if text in (case.row.name, f'{case.row.name}:{case.seed}')}
+            if not found:
+                raise UserError(f'--rows {text!r}: the suite {self.name!r} has no such row; it has '
+                                f'{", ".join(_with_seeds(row) for row in self.rows)}')
+            wanted |= {case.name for case in found}
+        return [case for case in self.cases() if case.name in wanted]
+
+    def row(self, name: str) -> Row:
+        """The row of that name; a ``KeyError`` when there is none."""
+        return {row.name: row for row in self.rows}[name]
+
+
+def read_suite(path: str | Path) -> Suite:
+    """Read a suite's YAML.
+
+    Raises:
+        UserError: no such file, not YAML, a key unknown, missing or of another kind; names the file and the row.
+    """
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise UserError(f'{path}: cannot be read ({error.strerror or error}); suites lie under benchmarks/') from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f'{path}: not YAML ({" ".join(str(error).split())})') from error
+    _check_keys(data, SUITE_KEYS, {'title', 'rows'}, str(path))
+    _check_name(path.stem, f'{path}: the file')
+    shared = _options(data, str(path))
+    rows = _typed(data, 'rows', list, str(path))
+    if not rows:
+        raise UserError(f'{path}: rows is empty; a suite has at least one row')
+    suite = Suite(
+        name=path.stem, title=_text(data, 'title', str(path)), intro=_text(data, 'intro', str(path)),
+        caption=_text(data, 'caption', str(path)),
+        rows=tuple(_row(row, shared, f'{path}: row {number}') for number, row in enumerate(rows, start=1)),
+        metrics=_names(data, 'metrics', str(path)) or dict(METRICS),
+        classes=tuple(_typed(data, 'classes', list, str(path))), scalars=_names(data, 'scalars', str(path)),
+        roles=_names(data, 'roles', str(path)), checks=tuple(_typed(data, 'checks', list, str(path))),
+        cost=_typed(data, 'cost', dict, str(path)))
+    _check_names(suite, path)
+    return suite
+
+
+def _row(data: Any, shared: Mapping[str, Any], where: str) -> Row:
+    _check_keys(data, ROW_KEYS, {'name', 'config', 'seeds'}, where)
+    name = _text(data, 'name', where)
+    _check_name(name, f'{where}: the name')
+    where = f'{where} ({name})'
+    seeds = _typed(data, 'seeds', list, where)
+    if not seeds or any(type(seed) is not int or seed < 0 for seed in seeds) or len(set(seeds)) < len(seeds):
+        raise UserError(f'{where}: seeds are different integers from 0 on, got {seeds}')
+    return Row(name=name, title=_text(data, 'title', where) or name, config=_text(data, 'config', where),
+               seeds=tuple(seeds), options={**shared, **_options(data, where)}, group=_text(data, 'group', where))
+
+
+def _options(data: Mapping[str, Any], where: str) -> dict[str, Any]:
+    options = _typed(data, 'cfg-options', dict, where)
+    if 'randomness.seed' in options:
+        raise UserError(f'{where}: cfg-options: randomness.seed comes from the row\'s seeds; take it out')
+    for key, value in options.items():
+        if isinstance(value, dict):
+            raise UserError(f'{where}: cfg-options: {key}: write nested keys with dots, such as train_cfg.max_epochs')
+    return options
+
+
+def _check_names(suite: Suite, path: Path) -> None:
+    names = [row.name for row in suite.rows]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UserError(f'{path}: two rows have the name {twice[0]!r}; results are filed by name')
+    for role, name in suite.roles.items():
+        if role not in ROLES or name not in names:
+            raise UserError(f'{path}: roles: {role}: {name!r}; a role is one of {", ".join(sorted(ROLES))} and names '
+                            f'one of the rows {", ".join(names)}')
+
+
+def _check_name(name: str, what: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise UserError(f'{what} is called {name!r}; take small letters, digits, - and _, since files are named by it')
+
+
+def _check_keys(data: Any, known: frozenset[str], needed: set[str], where: str) -> None:
+    if not isinstance(data, dict):
+        raise UserError(f'{where}: expected keys and values, got {data!r:.60}')
+    unknown, missing = sorted(set(map(str, data)) - known), sorted(needed - set(data))
+    if unknown or missing:
+        what = f'unknown key {unknown[0]!r}' if unknown else f'key {missing[0]!r} is missing'
+        raise UserError(f'{where}: {what}; known are {", ".join(sorted(known))}')
+
+
+def _typed(data: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
+    value = data.get(key, kind())
+    if not isinstance(value, kind):
+        raise UserError(f'{where}: {key} must be a {kind.__name__}, got {value!r:.60}')
+    return value
+
+
+def _text(data: Mapping[str, Any], key: str, where: str) -> str:
+    return _typed(data, key, str, where).strip()
+
+
+def _names(data: Mapping[str, Any], key: str, where: str) -> dict[str, str]:
+    names = _typed(data, key, dict, where)
+    for name, value in names.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise UserError(f'{where}: {key}: {name!r}: {value!r}: both must be text')
+    return names
+
+
+def _as_text(value: Any) -> str:
+    """A value as ``--cfg-options`` reads it.
+
+    >>> _as_text([1, 'a']), _as_text(None), _as_text(0.5)
+    ('[1,a]', 'None', '0.5')
+    """
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return f'[{",".join(map(_as_text, value))}]'
+    return str(value)
+
+
+def _with_seeds(row: Row) -> str:
+    return f'{row.name} (seeds {", ".join(map(str, row.seeds))})'
