@@ -6,8 +6,12 @@ borders included. No region at all (R = 0) means that nothing is known anywhere.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+
+from mmleuk.errors import UserError
 
 
 def points_in_regions(points_xy: Tensor, regions_xyxy: Tensor) -> Tensor:
@@ -49,3 +53,19 @@ def intersect_regions(first_xyxy: Tensor, second_xyxy: Tensor) -> Tensor:
     low = torch.maximum(first_xyxy[:, None, :2], second_xyxy[None, :, :2])
     high = torch.minimum(first_xyxy[:, None, 2:], second_xyxy[None, :, 2:])
     return drop_empty_regions(torch.cat([low, high], -1).reshape(-1, 4))
+
+
+def regions_of(batch_img_metas: Sequence[dict], like: Tensor) -> list[Tensor]:
+    """Annotated regions (R, 4) of every image, on the device of ``like``.
+
+    Raises:
+        UserError: a sample carries none; an unknown region is never taken for the whole image.
+    """
+    regions = []
+    for meta in batch_img_metas:
+        if 'annotated_regions' not in meta:
+            raise UserError(f"{meta.get('img_path', 'an image')}: the sample carries no annotated_regions; end the "
+                            "pipeline with mmleuk.PackCells and load with mmleuk.LoadCellAnnotations")
+        boxes = torch.as_tensor(meta['annotated_regions'], dtype=torch.float32, device=like.device)
+        regions.append(boxes.reshape(-1, 4))
+    return regions
