@@ -1,5 +1,6 @@
-"""Pure steps between a head and its losses: which predictions become pseudo-labels."""
+"""Pure steps between a head and its losses: which predictions become pseudo-labels, which priors are sampled."""
 
 from mmleuk.models.task_modules.pseudo_labels import PseudoLabelSelector
+from mmleuk.models.task_modules.sparse_region_sampler import SparseRegionSampler
 
-__all__ = ['PseudoLabelSelector']
+__all__ = ['PseudoLabelSelector', 'SparseRegionSampler']
