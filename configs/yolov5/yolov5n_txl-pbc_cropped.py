@@ -2,9 +2,9 @@
 
 Cells keep the size that they have in the other rows: the image is scaled to 320 px first, so a patch of a fifth of it
 has sides of 143 px at most, padded to a tile's 160 px rather than blown up. What a tile shows is then what a patch
-showed, at the resolution that the other methods get; ``yolov5n_txl-pbc_cropped-enlarged.py`` blows patches up to
-320 px. Tiles overlap by 104 px: all but 1% of the red cells lie whole in some tile, many leukocytes do not (median 129 px), nor
-did they in the patches. The gain of the objectness stays that of 320 px, since cells are as dense as there.
+showed, at the resolution that the other methods get; ``yolov5n_txl-pbc_cropped-enlarged.py`` blows it up to 320 px.
+Tiles overlap by 104 px, so that a red cell lies whole in one of them; most leukocytes (median 129 px) do not, nor did
+they in the patches. The gain of the objectness stays that of 320 px, since cells are as dense as there.
 """
 
 _base_ = './yolov5n_txl-pbc.py'

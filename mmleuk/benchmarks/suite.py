@@ -102,13 +102,13 @@ class Suite:
         """
         if names is None:
             return self.cases()
-        wanted = set()
+        wanted: set[str] = set()
         for text in names.split(','):
-            found = {case for case in self.cases() if text in (case.row.name, f'{case.row.name}:{case.seed}')}
+            found = {case.name for case in self.cases() if text in (case.row.name, f'{case.row.name}:{case.seed}')}
             if not found:
                 raise UserError(f'--rows {text!r}: the suite {self.name!r} has no such row; it has '
                                 f'{", ".join(_with_seeds(row) for row in self.rows)}')
-            wanted |= {case.name for case in found}
+            wanted |= found
         return [case for case in self.cases() if case.name in wanted]
 
     def row(self, name: str) -> Row:
