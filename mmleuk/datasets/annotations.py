@@ -116,10 +116,14 @@ class AnnotationReader:
 
     def read(self, path: str | Path) -> Annotations:
         """Read one file and collect its defects; a file without the needed tables raises UserError at once."""
+        return self.parse(read_json(path, self.backend_args), path)
+
+    def parse(self, content: object, path: str | Path) -> Annotations:
+        """As :meth:`read`, for a file's parsed content; ``path`` is for messages."""
         self._path, self._defects, self._left_out = str(path), [], {}
         self._pattern: re.Pattern[str] = compile_name_pattern(self.name_pattern)
         self._spellings = schema_spellings(self.schema)
-        data = self._tables(read_json(path, self.backend_args))
+        data = self._tables(content)
         self._check_schema(data.get('attributes'))
         names = self._category_names(data['categories'])
         images = self._images(data['images'])

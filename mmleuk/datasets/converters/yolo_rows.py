@@ -57,8 +57,8 @@ def parse_row(text: str, where: str, columns: int, num_classes: int) -> Row:
     if len(fields) != columns:
         raise UserError(f'{where}: has {len(fields)} columns where {columns} are expected; LeukemiaAttri has 12 (or 11 '
                         'without Cell Size), its sparse subset 16, and all files of a conversion the same number')
-    numbers = [_number(field, where) for field in fields]
-    label = _whole(numbers[0], where, 'class', range(num_classes))
+    numbers = [parse_number(field, where) for field in fields]
+    label = parse_whole(numbers[0], where, 'class', range(num_classes))
     centre_size = numbers[1:5]
     if not all(0 <= value <= 1 for value in centre_size) or min(centre_size[2:]) <= 0:
         raise UserError(f'{where}: box {" ".join(fields[1:5])} is no normalised centre and size: all lie in 0..1, '
@@ -66,7 +66,7 @@ def parse_row(text: str, where: str, columns: int, num_classes: int) -> Row:
     corners = _four(numbers[5:]) if columns == 16 else None
     attributes = numbers[9:] if columns == 16 else numbers[5:]
     return Row(where, label, _four(centre_size), corners,
-               tuple(_whole(value, where, 'attribute', range(3)) for value in attributes))
+               tuple(parse_whole(value, where, 'attribute', range(3)) for value in attributes))
 
 
 def _four(numbers: Sequence[float]) -> Corners:
@@ -74,7 +74,8 @@ def _four(numbers: Sequence[float]) -> Corners:
     return first, second, third, fourth
 
 
-def _number(field: str, where: str) -> float:
+def parse_number(field: str, where: str) -> float:
+    """A finite number; UserError naming ``where`` for anything else."""
     try:
         value = float(field)
     except ValueError as error:
@@ -84,7 +85,8 @@ def _number(field: str, where: str) -> float:
     return value
 
 
-def _whole(value: float, where: str, noun: str, allowed: range) -> int:
+def parse_whole(value: float, where: str, noun: str, allowed: range) -> int:
+    """A whole number of ``allowed``; UserError naming ``where`` and ``noun`` for anything else."""
     if value not in allowed:
         raise UserError(f'{where}: {noun} {value:g} is outside {allowed[0]}..{allowed[-1]}; correct the line, or give '
                         'the classes that the file was written with')

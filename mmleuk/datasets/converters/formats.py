@@ -1,0 +1,147 @@
+"""COCO, VOC and YOLO, each to each, by way of COCO JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmleuk.datasets.converters.coco_files import (
+    SIDE_FILE,
+    SIDE_KEY,
+    CocoFile,
+    make_label_files,
+    make_side_data,
+    read_coco,
+)
+from mmleuk.datasets.converters.folders import find_voc, find_yolo, image_size
+from mmleuk.datasets.converters.labels import LabelFile, LabelFormat, check_class_names
+from mmleuk.datasets.converters.plain_yolo import CLASSES_FILE, YoloFormat, read_classes
+from mmleuk.datasets.converters.restore import make_annotation, make_image, restore
+from mmleuk.datasets.converters.voc import VocFormat
+from mmleuk.datasets.files import write_json
+from mmleuk.datasets.new_folder import new_folder, write_text
+from mmleuk.errors import UserError
+
+FORMATS = ('coco', 'voc', 'yolo')
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read a folder of labels.
+
+    Args:
+        corners: VOC's corners, 'pixels' or 'edges'.
+        images: folder of the images; YOLO needs it where no side file says names and sizes.
+        classes: class names in order; default: the side file's, YOLO's ``classes.txt``, else VOC's in alphabetical
+            order.
+        split: only the images that ``ImageSets/Main/<split>.txt`` names (VOC).
+        side_file: default ``mmleuk_side.json`` in the folder, where there is one; '' for none.
+        keep_changed: take labels that were changed since the side file was written; see ``restore``.
+    """
+
+    corners: str = 'pixels'
+    images: Path | None = None
+    classes: tuple[str, ...] = ()
+    split: str | None = None
+    side_file: str | Path | None = None
+    keep_changed: bool = False
+
+
+def read_labels(source: Path, source_format: str, reading: Reading) -> tuple[dict[str, Any], str]:
+    """COCO JSON of a folder of VOC or YOLO labels, and what was lost or changed, in words ('' for nothing).
+
+    Raises:
+        UserError: any defect, naming file and record.
+    """
+    side = _side(source, source_format, reading)
+    label_format: LabelFormat = VocFormat(reading.corners) if source_format == 'voc' else YoloFormat()
+    written = make_label_files(side, label_format) if side else {}
+    classes = reading.classes
+    if source_format == 'voc':
+        found = find_voc(source, VocFormat(reading.corners), reading.split)
+    else:
+        classes = classes or _yolo_classes(source, side)
+        check_class_names(classes, str(source))
+        known = {path: labels.file_name for path, labels in written.items()}
+        found = find_yolo(source, YoloFormat(), classes, known, reading.images)
+    _check_names(found.values())
+    if side is None:
+        return _plain(found, label_format, reading.images, classes), (
+            'no side file: ids are new, attributes, regions, domains and factors unknown, and boxes as exact as '
+            f'{source_format.upper()} is')
+    if reading.split is not None:
+        raise UserError(f'{side.path}: goes with all labels, not with --split {reading.split}; give --no-side-file too')
+    sizes = {path: image_size(reading.images, labels) for path, labels in found.items()
+             if path not in written and labels.size_wh is None}
+    data, changes = restore(found, side, label_format, keep_changed=reading.keep_changed, sizes=sizes)
+    return data, (f'labels were changed since the side file was written: {changes}; new and moved cells have no '
+                  'attributes' if changes else '')
+
+
+def _side(source: Path, source_format: str, reading: Reading) -> CocoFile | None:
+    if reading.side_file == '':
+        return None
+    path = Path(reading.side_file) if reading.side_file else source / SIDE_FILE
+    if not reading.side_file and not path.exists():
+        return None
+    side = read_coco(path)
+    stated = side.data.get(SIDE_KEY)
+    if not isinstance(stated, Mapping) or stated.get('format') != source_format:
+        raise UserError(f'{path}: is no side file of {source_format.upper()} labels (its {SIDE_KEY} is {stated!r}); '
+                        'give the right one with --side-file, or --no-side-file')
+    if stated.get('corners', reading.corners) != reading.corners:
+        raise UserError(f'{path}: the labels were written with --voc-corners {stated["corners"]}; read them so')
+    return side
+
+
+def _yolo_classes(source: Path, side: CocoFile | None) -> tuple[str, ...]:
+    path = source / CLASSES_FILE
+    return side.class_names if side and not path.exists() else read_classes(path)
+
+
+def _check_names(files: Iterable[LabelFile]) -> None:
+    seen: dict[str, str] = {}
+    for labels in files:
+        if labels.file_name in seen:
+            raise UserError(f'{labels.where}: is of image {labels.file_name}, and so is {seen[labels.file_name]}; keep '
+                            'one of them')
+        seen[labels.file_name] = labels.where
+
+
+def _plain(found: Mapping[str, LabelFile], label_format: LabelFormat, images_dir: Path | None,
+           classes: Sequence[str]) -> dict[str, Any]:
+    """COCO JSON of labels alone; ids count from 1."""
+    names = list(classes) or sorted({label.class_name for labels in found.values() for label in labels.labels})
+    check_class_names(names, 'the classes')
+    categories: dict[str, int | str] = {name: place for place, name in enumerate(names, 1)}
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for image_id, labels in enumerate(found.values(), 1):
+        size = labels.size_wh or image_size(images_dir, labels)
+        images.append(make_image(labels, image_id, size))
+        annotations += [make_annotation(label, labels.where, 0, image_id, size, categories, label_format)
+                        for label in labels.labels]
+    for annotation_id, annotation in enumerate(annotations, 1):
+        annotation['id'] = annotation_id
+    return dict(images=images, annotations=annotations,
+                categories=[dict(id=identity, name=name) for name, identity in categories.items()])
+
+
+def write_labels(coco: CocoFile, target_format: str, out: Path, corners: str = 'pixels') -> int:
+    """Write VOC or YOLO labels and their side file into the new folder ``out``; the number of label files.
+
+    Raises:
+        UserError: something can't be written in the format; nothing is there then.
+    """
+    label_format: LabelFormat = VocFormat(corners) if target_format == 'voc' else YoloFormat()
+    files = make_label_files(coco, label_format)
+    with new_folder(out) as folder:
+        (folder / label_format.folder).mkdir()
+        for path, labels in files.items():
+            write_text(folder / path, label_format.write(labels, coco.class_names))
+        if target_format == 'yolo':
+            write_text(folder / CLASSES_FILE, ''.join(f'{name}\n' for name in coco.class_names))
+        write_json(folder / SIDE_FILE, make_side_data(coco, label_format, corners))
+    return len(files)

@@ -1,0 +1,94 @@
+"""What a label file says: the carrier between formats and COCO JSON. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Protocol
+
+from mmleuk.datasets.validation import Box
+from mmleuk.errors import UserError
+
+SizeWH = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Label:
+    """One cell as a label file states it.
+
+    Args:
+        class_name: its class.
+        numbers: the box as the format writes it (VOC: xmin, ymin, xmax, ymax; YOLO: centre and size as shares).
+        ignored: takes no part in training or scores (VOC: difficult; YOLO cannot say it).
+        truncated: VOC's remark that the border cuts the cell.
+    """
+
+    class_name: str
+    numbers: Box
+    ignored: bool = False
+    truncated: bool = False
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """One image's labels; ``where`` names the file for messages, ``size_wh`` is in pixels, None where it isn't said."""
+
+    where: str
+    file_name: str
+    size_wh: SizeWH | None
+    labels: tuple[Label, ...]
+
+
+class LabelFormat(Protocol):
+    """A format with one label file per image."""
+
+    @property
+    def name(self) -> str:
+        """'voc' or 'yolo'."""
+
+    @property
+    def folder(self) -> str:
+        """Where the label files lie, within the data set's folder."""
+
+    @property
+    def suffix(self) -> str:
+        """Of the label files."""
+
+    def make_label(self, class_name: str, box_xyxy: Box, size_wh: SizeWH, ignored: bool, truncated: bool) -> Label:
+        """The format's statement of a box in pixels."""
+
+    def box_xywh(self, label: Label, size_wh: SizeWH) -> list[float]:
+        """The box in pixels that a statement means."""
+
+    def write(self, labels: LabelFile, class_names: Sequence[str]) -> str:
+        """Text of a label file."""
+
+
+def label_path(label_format: LabelFormat, file_name: str) -> str:
+    """A label file's path within the data set's folder, from its image's name.
+
+    Raises:
+        UserError: the image's name leads out of the folder, or nowhere.
+    """
+    path = PurePosixPath(file_name)
+    harmless = path.name and not path.is_absolute() and '..' not in path.parts and '\\' not in file_name
+    if not harmless or not file_name.isprintable() or any(part != part.strip() for part in path.parts):
+        raise UserError(f'image {file_name!r}: its name is no path within a folder of images; give names relative to '
+                        'that folder, without .. and without spaces around them')
+    return str(PurePosixPath(label_format.folder) / path.with_suffix(label_format.suffix))
+
+
+def check_class_names(names: Sequence[object], where: str) -> None:
+    """Refuse class names that a line of text or an XML element doesn't give back as they are.
+
+    Raises:
+        UserError: naming the first one.
+    """
+    for name in names:
+        if not isinstance(name, str) or not name.isprintable() or name != name.strip() or not name:
+            raise UserError(f'{where}: class name {name!r} cannot be written to a label file; it needs printable text '
+                            'without spaces around it')
+    twice = next((name for name in names if list(names).count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f'{where}: the class {twice!r} is listed twice; list every class once')

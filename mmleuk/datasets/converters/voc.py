@@ -1,0 +1,157 @@
+"""Pascal VOC: one XML file per image.
+
+VOC's corners are pixels counted from 1, both inside the box: x 0, width 10 is xmin 1, xmax 10. So a box keeps whole
+pixels: each edge moves by at most half a pixel. Many tools write plain corners from 0 instead: ``corners='edges'``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from mmleuk.datasets.converters.labels import Label, LabelFile, SizeWH
+from mmleuk.datasets.converters.xml_tree import parse_xml
+from mmleuk.datasets.validation import Box
+from mmleuk.errors import UserError
+
+CORNERS = ('pixels', 'edges')
+SIDES = ('xmin', 'ymin', 'xmax', 'ymax')
+
+
+@dataclass(frozen=True)
+class VocFormat:
+    """Pascal VOC's XML.
+
+    Args:
+        corners: 'pixels' (VOC's own: counted from 1, the last one inside) or 'edges' (plain corners from 0).
+    """
+
+    corners: str = 'pixels'
+    name: str = 'voc'
+    folder: str = 'Annotations'
+    suffix: str = '.xml'
+
+    @property
+    def _first(self) -> int:
+        return 1 if self.corners == 'pixels' else 0
+
+    def make_label(self, class_name: str, box_xyxy: Box, size_wh: SizeWH, ignored: bool, truncated: bool) -> Label:
+        """Nearest whole pixels, at least one of them and none outside the image.
+
+        Example:
+            >>> VocFormat().make_label('WBC', (0.4, 2.0, 10.0, 9.6), (20, 20), False, False).numbers
+            (1, 3, 10, 10)
+        """
+        x1, x2 = _whole_pixels(box_xyxy[0], box_xyxy[2], size_wh[0])
+        y1, y2 = _whole_pixels(box_xyxy[1], box_xyxy[3], size_wh[1])
+        return Label(class_name, (x1 + self._first, y1 + self._first, x2, y2), ignored, truncated)
+
+    def box_xywh(self, label: Label, size_wh: SizeWH) -> list[float]:
+        """[x, y, width, height] in pixels."""
+        x1, y1, x2, y2 = label.numbers
+        left, top = x1 - self._first, y1 - self._first
+        return [left, top, x2 - left, y2 - top]
+
+    def write(self, labels: LabelFile, class_names: Sequence[str]) -> str:
+        """The XML of one image; its folder is the image's own."""
+        path = PurePosixPath(labels.file_name)
+        root = Element('annotation')
+        SubElement(root, 'folder').text = '' if len(path.parts) == 1 else str(path.parent)
+        SubElement(root, 'filename').text = path.name
+        size = SubElement(root, 'size')
+        for tag, value in zip(('width', 'height', 'depth'), (*(labels.size_wh or ()), 3), strict=True):
+            SubElement(size, tag).text = str(value)
+        SubElement(root, 'segmented').text = '0'
+        for label in labels.labels:
+            _add_object(root, label)
+        indent(root, '  ')
+        return tostring(root, encoding='unicode') + '\n'
+
+    def read(self, path: Path, folder: Path) -> LabelFile:
+        """One XML file below ``folder`` (``Annotations``).
+
+        Raises:
+            UserError: unreadable, broken or incomplete, naming the file and the object.
+        """
+        where = str(path)
+        try:
+            root = parse_xml(path.read_bytes(), where)
+        except OSError as error:
+            raise UserError(f'{path}: cannot be read ({error.strerror}); restore the file') from error
+        if root.tag != 'annotation':
+            raise UserError(f"{path}: its root is <{root.tag}>, not VOC's <annotation>; point --from voc at the "
+                            'folder that holds Annotations/')
+        file_name = _text(root, 'filename', where)
+        below = path.parent.relative_to(folder)
+        if '/' not in file_name:
+            file_name = (below / file_name).as_posix()
+        size = root.find('size')
+        if size is None:
+            raise UserError(f'{path}: has no <size>; add width and height of the image in pixels')
+        width, height = (_whole(_text(size, tag, where), f'{where}: <{tag}>') for tag in ('width', 'height'))
+        return LabelFile(where, file_name, (width, height), tuple(
+            _read_object(element, f'{where}: object {number}') for number, element in
+            enumerate(root.findall('object'), 1)))
+
+
+def _whole_pixels(low: float, high: float, size: int) -> tuple[int, int]:
+    """Edges at whole pixels; the pixel that holds the middle where both fall on one edge."""
+    first, last = math.floor(low + 0.5), math.floor(high + 0.5)
+    if first >= last:
+        first = min(int((low + high) / 2), size - 1)
+        last = first + 1
+    return first, last
+
+
+def _add_object(root: Element, label: Label) -> None:
+    element = SubElement(root, 'object')
+    for tag, text in (('name', label.class_name), ('pose', 'Unspecified'), ('truncated', str(int(label.truncated))),
+                      ('difficult', str(int(label.ignored)))):
+        SubElement(element, tag).text = text
+    box = SubElement(element, 'bndbox')
+    for tag, number in zip(SIDES, label.numbers, strict=True):
+        SubElement(box, tag).text = f'{number:d}'
+
+
+def _read_object(element: Element, where: str) -> Label:
+    name = _text(element, 'name', where)
+    box = element.find('bndbox')
+    if box is None:
+        raise UserError(f'{where} ({name}): has no <bndbox>; add it or remove the object')
+    x1, y1, x2, y2 = (_number(_text(box, side, where), f'{where} ({name}): <{side}>') for side in SIDES)
+    return Label(name, (x1, y1, x2, y2), ignored=_flag(element, 'difficult', where),
+                 truncated=_flag(element, 'truncated', where))
+
+
+def _text(element: Element, tag: str, where: str) -> str:
+    text = (element.findtext(tag) or '').strip()
+    if not text:
+        raise UserError(f'{where}: <{tag}> is missing or empty; add it')
+    return text
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise UserError(f'{where} is {text!r}, no number; correct it') from error
+    if not math.isfinite(value):
+        raise UserError(f'{where} is {text!r}, no finite number; correct it')
+    return int(value) if value == int(value) else value
+
+
+def _whole(text: str, where: str) -> int:
+    value = _number(text, where)
+    if value != int(value) or value <= 0:
+        raise UserError(f'{where} is {text!r}; it needs a positive whole number of pixels')
+    return int(value)
+
+
+def _flag(element: Element, tag: str, where: str) -> bool:
+    text = (element.findtext(tag) or '0').strip()
+    if text not in ('0', '1'):
+        raise UserError(f'{where}: <{tag}> is {text!r}; it is 0 or 1')
+    return text == '1'
