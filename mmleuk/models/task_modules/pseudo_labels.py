@@ -6,7 +6,7 @@ Legend: B images, K candidates over the batch, C classes, R regions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from mmcv.ops import batched_nms
@@ -57,12 +57,14 @@ class Selection:
         unsure: candidates for the similarity loss (t0 < confidence <= t1).
         counts: number of candidates per entry of :data:`CRITERIA`.
         entropy: (number kept,) bits.
+        by_criterion: the candidates themselves per entry of :data:`CRITERIA`, for looking at what was dropped.
     """
 
     kept: Candidates
     unsure: Candidates
     counts: dict[str, int]
     entropy: Tensor
+    by_criterion: dict[str, Candidates] = field(default_factory=dict)
 
 
 def class_entropy(probabilities: Tensor) -> Tensor:
@@ -162,6 +164,8 @@ class PseudoLabelSelector:
         sure = large & (candidates.confidence > self.sure_confidence)
         kept = sure & (entropy < self.max_entropy)
         unsure = large & ~sure
-        counts = dict(confidence=~confident, area=confident & ~large, unsure=unsure, entropy=sure & ~kept, kept=kept)
-        return Selection(kept=candidates.keep(kept), unsure=candidates.keep(unsure), entropy=entropy[kept],
-                         counts={name: int(mask.sum()) for name, mask in counts.items()})
+        fates = dict(confidence=~confident, area=confident & ~large, unsure=unsure, entropy=sure & ~kept, kept=kept)
+        by_criterion = {name: candidates.keep(mask) for name, mask in fates.items()}
+        return Selection(kept=by_criterion['kept'], unsure=by_criterion['unsure'], entropy=entropy[kept],
+                         counts={name: len(group.image) for name, group in by_criterion.items()},
+                         by_criterion=by_criterion)
