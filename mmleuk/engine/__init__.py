@@ -2,6 +2,7 @@
 
 from mmleuk.engine.checkpoint import fit_checkpoint, load_checkpoint_safely, load_weights
 from mmleuk.engine.checkpoint_hook import CheckpointHook
+from mmleuk.engine.co_mining_hook import CoMiningHook
 from mmleuk.engine.ema_hook import YOLOv5EMAHook
 from mmleuk.engine.ema_teacher_hook import EMATeacherHook
 from mmleuk.engine.optim_wrapper import AmpOptimWrapper, YOLOv5AmpOptimWrapper, YOLOv5OptimWrapper
@@ -15,6 +16,7 @@ from mmleuk.engine.yolov5_schedule_hook import YOLOv5WarmupHook
 __all__ = [
     'AmpOptimWrapper',
     'CheckpointHook',
+    'CoMiningHook',
     'EMATeacherHook',
     'EpochSeedHook',
     'PseudoLabelHook',

@@ -1,5 +1,14 @@
 """Data samples -> losses and predictions: backbones, necks, heads, detectors, losses."""
 
-from mmleuk.models import backbones, dense_heads, detectors, losses, necks, roi_heads, task_modules
+from mmleuk.models import (
+    backbones,
+    data_preprocessors,
+    dense_heads,
+    detectors,
+    losses,
+    necks,
+    roi_heads,
+    task_modules,
+)
 
-__all__ = ['backbones', 'dense_heads', 'detectors', 'losses', 'necks', 'roi_heads', 'task_modules']
+__all__ = ['backbones', 'data_preprocessors', 'dense_heads', 'detectors', 'losses', 'necks', 'roi_heads', 'task_modules']

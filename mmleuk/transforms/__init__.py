@@ -14,11 +14,12 @@ sides: MMDetection takes a ``scale`` with ``keep_ratio`` as long and short side,
 from mmleuk.transforms.affine import RandomAffine
 from mmleuk.transforms.checks import check_pipeline_moves_regions
 from mmleuk.transforms.color import HSVJitter
+from mmleuk.transforms.color_jitter import ColorJitter
 from mmleuk.transforms.formatting import PackCells
 from mmleuk.transforms.load_image import LoadImage
 from mmleuk.transforms.loading import LoadCellAnnotations
 from mmleuk.transforms.mixing import MixUp, Mosaic
 from mmleuk.transforms.regions import BlankOutsideRegions, CropToRegion
 
-__all__ = ['BlankOutsideRegions', 'CropToRegion', 'HSVJitter', 'LoadCellAnnotations', 'LoadImage', 'MixUp', 'Mosaic',
-           'PackCells', 'RandomAffine', 'check_pipeline_moves_regions']
+__all__ = ['BlankOutsideRegions', 'ColorJitter', 'CropToRegion', 'HSVJitter', 'LoadCellAnnotations', 'LoadImage',
+           'MixUp', 'Mosaic', 'PackCells', 'RandomAffine', 'check_pipeline_moves_regions']

@@ -1,0 +1,17 @@
+"""Co-mining: YOLOv5n on TXL-PBC's sparse labels at 320 px, two views per image. 20 epochs on a CPU.
+
+MMLEUK_DATA=... python tools/train.py configs/co_mining/yolov5n_co-mining_txl-pbc.py
+"""
+
+_base_ = '../yolov5/yolov5n_txl-pbc_sparse-as-complete.py'
+
+model = dict(_delete_=True, type='mmleuk.CoMining', detector=_base_.model, min_score=0.6)
+train_dataloader = dict(dataset=dict(pipeline=[
+    *_base_.train_dataloader.dataset.pipeline[:-1],
+    dict(
+        type='MultiBranch',
+        branch_field=['original', 'augmented'],
+        original=[dict(type='mmleuk.PackCells')],
+        augmented=[dict(type='mmleuk.ColorJitter'), dict(type='mmleuk.PackCells')]),
+]))
+default_hooks = dict(co_mining=dict(type='mmleuk.CoMiningHook'))

@@ -1,0 +1,24 @@
+"""Co-Student's mechanism: Co-mining with a teacher, YOLOv5n on TXL-PBC's sparse labels at 320 px. 20 epochs on a CPU.
+
+MMLEUK_DATA=... python tools/train.py configs/co_student/yolov5n_co-student_txl-pbc.py
+"""
+
+_base_ = '../yolov5/yolov5n_txl-pbc_sparse-as-complete.py'
+
+model = dict(_delete_=True, type='mmleuk.CoStudent', detector=_base_.model, min_score=0.5, teacher_score=0.6)
+train_dataloader = dict(dataset=dict(pipeline=[
+    *_base_.train_dataloader.dataset.pipeline[:-1],
+    dict(
+        type='MultiBranch',
+        branch_field=['original', 'augmented'],
+        original=[dict(type='mmleuk.PackCells')],
+        augmented=[
+            dict(type='mmleuk.ColorJitter'),
+            dict(type='CutOut', n_holes=(1, 5), cutout_ratio=[(0.05, 0.05), (0.1, 0.1), (0.15, 0.15)],
+                 fill_in=(114, 114, 114)),
+            dict(type='mmleuk.PackCells'),
+        ]),
+]))
+default_hooks = dict(
+    co_mining=dict(type='mmleuk.CoMiningHook'),
+    teacher=dict(type='mmleuk.EMATeacherHook'))

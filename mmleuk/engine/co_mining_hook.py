@@ -1,0 +1,77 @@
+"""Schedule and log of mined labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from mmleuk.errors import UserError
+from mmleuk.models.detectors.co_mining import CoMining, MinedCounts
+from mmleuk.registry import HOOKS
+
+
+@HOOKS.register_module()
+class CoMiningHook(Hook):
+    """Logs what labels the two views of :class:`mmleuk.CoMining` or :class:`mmleuk.CoStudent` find, and starts it.
+
+    During training ``pseudo/...`` scalars show, as means over the epoch so far: labels found per image (of either view:
+    an image counts twice), detections dropped since they show a labelled cell, and the found ones' mean score.
+
+    Args:
+        start_epoch: the first epoch with mined labels, counted from 1. The originals start at once, but from COCO
+            weights; a model that starts from random weights believes nothing at first anyway.
+
+    Raises:
+        UserError: the model mines no labels, or ``start_epoch`` is below 1.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(self, *, start_epoch: int = 1) -> None:
+        if start_epoch < 1:
+            raise UserError(f'CoMiningHook.start_epoch counts from 1, got {start_epoch}')
+        self.start_epoch = start_epoch
+        self._seen: list[MinedCounts] = []
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Switch mining for this epoch."""
+        _find(runner).mining = runner.epoch + 1 >= self.start_epoch
+        self._seen.clear()
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
+                         outputs: dict | None = None) -> None:
+        """Add the last batch to the log."""
+        counts = _find(runner).last_mined
+        if counts is None:
+            return
+        self._seen.append(counts)
+        for name, value in mined_means(self._seen).items():
+            runner.message_hub.update_scalar(f'train/pseudo/{name}', value)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """One line per epoch."""
+        if self._seen:
+            means = ', '.join(f'{name} {value:.3g}' for name, value in mined_means(self._seen).items())
+            runner.logger.info(f'mined labels in epoch {runner.epoch + 1}: {means}')
+
+
+def mined_means(seen: list[MinedCounts]) -> dict[str, float]:
+    """Per image and view: labels found, detections of labelled cells; mean score of the labels found.
+
+    >>> mined_means([MinedCounts(views=4, kept=1, labelled=2, confidence=0.75)])
+    {'kept_per_image': 0.25, 'labelled_per_image': 0.5, 'mean_confidence': 0.75}
+    """
+    views, kept = sum(counts.views for counts in seen), sum(counts.kept for counts in seen)
+    return dict(kept_per_image=kept / views, labelled_per_image=sum(counts.labelled for counts in seen) / views,
+                mean_confidence=sum(counts.confidence for counts in seen) / max(kept, 1))
+
+
+def _find(runner: Runner) -> CoMining:
+    model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    if not isinstance(model, CoMining):
+        raise UserError(f'CoMiningHook needs a mmleuk.CoMining or mmleuk.CoStudent, the model is a '
+                        f'{type(model).__name__}; take the hook out of default_hooks or change model.type')
+    return model

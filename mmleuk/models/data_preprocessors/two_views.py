@@ -1,0 +1,34 @@
+"""Batches that show every image twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mmdet.models.data_preprocessors import MultiBranchDataPreprocessor
+
+from mmleuk.errors import UserError
+from mmleuk.registry import MODELS
+
+VIEWS = ('original', 'augmented')
+"""Branches of ``MultiBranch``. Testing knows the first alone."""
+
+
+@MODELS.register_module()
+class TwoViewsDataPreprocessor(MultiBranchDataPreprocessor):
+    """MMDetection's preprocessor for several branches, which says what is missing when there aren't two.
+
+    Args:
+        data_preprocessor: config of the detector's own preprocessor; it gets each view, and batches in testing.
+
+    Raises:
+        UserError: training data don't come in the branches of :data:`VIEWS`.
+    """
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Training: ``inputs`` and ``data_samples``, each a dict of the two views. Testing: as the detector's own."""
+        views = tuple(data['inputs']) if isinstance(data['inputs'], Mapping) else ()
+        if training and set(views) != set(VIEWS):
+            raise UserError(f'training data come in two views, {VIEWS}; got {views or "one"}. End the pipeline '
+                            f"with dict(type='MultiBranch', branch_field={list(VIEWS)}, original=[...], "
+                            'augmented=[...])')
+        return super().forward(data, training)

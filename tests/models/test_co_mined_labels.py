@@ -1,0 +1,99 @@
+"""What two views find for each other, and a teacher for both, by hand."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from mmengine.structures import InstanceData
+
+from mmleuk.models.task_modules.mined_labels import add_labels, is_labelled, merge_with_teacher
+
+A, B, C = [0., 0., 10., 10.], [20., 0., 30., 10.], [40., 0., 50., 10.]
+A_NEAR = [0., 0., 10., 6.]  # IoU 0.6 with A
+A_HALF = [0., 0., 10., 5.]  # IoU 0.5 with A
+A_FAR = [0., 0., 10., 4.]  # IoU 0.4 with A
+
+
+def boxes(*rows, labels=None):
+    return InstanceData(bboxes=torch.tensor(rows).view(-1, 4),
+                        labels=torch.tensor(labels if labels is not None else [0] * len(rows), dtype=torch.long))
+
+
+def scored(*rows, labels=None):
+    """Rows of (box, score)."""
+    found = boxes(*[box for box, _ in rows], labels=labels)
+    found.scores = torch.tensor([float(score) for _, score in rows])
+    return found
+
+
+def rows_of(instances):
+    return [(box, round(score, 3), label) for box, score, label in zip(
+        instances.bboxes.tolist(), instances.scores.tolist(), instances.labels.tolist())]
+
+
+def test_a_detection_on_a_cell_of_its_class_is_that_cell():
+    truth = boxes(A, B, labels=[0, 1])
+    found = boxes(A_NEAR, A_FAR, A_NEAR, C, B, labels=[0, 0, 1, 0, 1])
+    assert is_labelled(found, truth, 0.4).tolist() == [True, False, False, False, True]  # 0.4 isn't above 0.4
+
+
+@pytest.mark.parametrize(('found', 'truth'), [(boxes(), boxes(A)), (boxes(A), boxes()), (boxes(), boxes())])
+def test_nothing_to_compare(found, truth):
+    assert is_labelled(found, truth, 0.4).tolist() == [False] * len(found)
+    assert len(add_labels(truth, found)) == len(truth) + len(found)
+
+
+def test_labels_come_after_the_truth_which_stays_as_it_was():
+    truth = boxes(A, labels=[2])
+    truth.set_metainfo(dict(annotated_regions=torch.zeros(1, 4)))
+    truth.attributes = torch.zeros(1, 3, dtype=torch.long)
+    both = add_labels(truth, scored((B, 0.9), labels=[1]))
+    assert both.bboxes.tolist() == [A, B] and both.labels.tolist() == [2, 1]
+    assert 'annotated_regions' in both and len(truth) == 1 and 'attributes' in truth
+
+
+def test_teacher_by_hand():
+    own = scored((A, 0.7), (B, 0.9), (C, 0.6), labels=[0, 0, 1])
+    near_b, elsewhere = [20., 0., 30., 7.], [60., 0., 70., 10.]
+    teacher = scored((A_NEAR, 0.7), (near_b, 0.8), (elsewhere, 0.65), labels=[1, 0, 0])
+    merged = merge_with_teacher(own, teacher, 0.5)
+    assert rows_of(merged) == [(B, 0.9, 0), (C, 0.6, 1), (A_NEAR, 0.7, 1), (elsewhere, 0.65, 0)]
+
+
+def test_half_an_overlap_is_another_cell():
+    merged = merge_with_teacher(scored((A, 0.6)), scored((A_HALF, 0.9)), 0.5)
+    assert rows_of(merged) == [(A, 0.6, 0), (A_HALF, 0.9, 0)]
+
+
+def test_one_teacher_box_replaces_two_but_comes_once():
+    left, right = [0., 0., 10., 6.], [0., 4., 10., 10.]
+    merged = merge_with_teacher(scored((left, 0.6), (right, 0.9)), scored((A, 0.8)), 0.5)
+    assert rows_of(merged) == [(right, 0.9, 0), (A, 0.8, 0)]
+
+
+def test_teacher_or_student_alone():
+    some, none = scored((A, 0.7), (B, 0.6)), scored()
+    assert rows_of(merge_with_teacher(some, none, 0.5)) == rows_of(some)
+    assert rows_of(merge_with_teacher(none, some, 0.5)) == rows_of(some)
+    assert len(merge_with_teacher(none, none, 0.5)) == 0
+
+
+box = st.tuples(st.integers(0, 20), st.integers(0, 20), st.integers(1, 12), st.integers(1, 12)).map(
+    lambda b: [float(b[0]), float(b[1]), float(b[0] + b[2]), float(b[1] + b[3])])
+detection = st.tuples(box, st.floats(0.5, 1, width=32))
+
+
+def iou(a, b):
+    width = max(0., min(a[2], b[2]) - max(a[0], b[0]))
+    height = max(0., min(a[3], b[3]) - max(a[1], b[1]))
+    both = width * height
+    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+
+
+@given(st.lists(detection, max_size=4), st.lists(detection, max_size=4))
+def test_merging_equals_prose(own, teacher):
+    kept = [(b, s) for b, s in own if not any(iou(b, c) > 0.5 and t >= s for c, t in teacher)]
+    taught = [(c, t) for c, t in teacher if any(iou(b, c) > 0.5 and t >= s for b, s in own)
+              or not any(iou(b, c) > 0.5 for b, _ in own)]
+    merged = merge_with_teacher(scored(*own), scored(*teacher), 0.5)
+    assert [(b, round(s, 3)) for b, s, _ in rows_of(merged)] == [(b, round(s, 3)) for b, s in kept + taught]
