@@ -79,10 +79,10 @@ class Inferencer:
         init_default_scope(self.cfg.get('default_scope', 'mmdet'))
         loaded = load_checkpoint_safely(checkpoint, map_location='cpu')
         self.model = MODELS.build(self.cfg.model)
-        _load_weights(self.model, loaded, str(checkpoint))
+        load_weights(self.model, loaded, str(checkpoint))
         self.classes, self.schema = _names(loaded.get('meta') or {}, self.cfg, self.model)
         self.model.to(self.device).eval()
-        self._from_file, self._from_array = _pipelines(self.cfg)
+        self._from_file, self._from_array = inference_pipelines(self.cfg)
 
     def __call__(self, inputs: Source | Iterable[Source]) -> list[Prediction]:
         """Predict.
@@ -211,7 +211,7 @@ def _device(device: str | None) -> torch.device:
     return chosen
 
 
-def _load_weights(model: torch.nn.Module, loaded: dict[str, Any], source: str) -> None:
+def load_weights(model: torch.nn.Module, loaded: dict[str, Any], source: str) -> None:
     """Load all or refuse: a model with a few random tensors still predicts, but nonsense."""
     fit_checkpoint(model, loaded, source, exact=True)
     check_attributes(model, loaded, source)
@@ -239,7 +239,7 @@ def _names(meta: dict[str, Any], cfg: Config, model: torch.nn.Module) -> tuple[t
     return tuple(metainfo['classes']), schemas[0] if schemas else trained
 
 
-def _pipelines(cfg: Config) -> tuple[Compose, Compose]:
+def inference_pipelines(cfg: Config) -> tuple[Compose, Compose]:
     """The config's test pipeline without annotations, for files and for arrays."""
     steps = [step for step in get_test_pipeline_cfg(cfg) if not _loads(step, 'Annotations')]
     if not steps or not _loads(steps[0], 'Image'):

@@ -27,6 +27,7 @@ COMMANDS = (
     Command(('data', 'check'), 'mmleuk.datasets.check', "examine a config's data before training on it"),
     Command(('data', 'convert'), 'mmleuk.datasets.converters', 'annotations of other formats to COCO JSON'),
     Command(('infer',), 'mmleuk.report.cli', 'cells, attributes, pictures and a report from images'),
+    Command(('evaluate',), 'mmleuk.evaluation.cli', 'scores, plots and a page from saved predictions'),
 )
 
 

@@ -82,21 +82,21 @@ def draw_prediction(image: Image.Image, prediction: Prediction, classes: Sequenc
 def _paint(draw: ImageDraw.ImageDraw, plan: Plan, styles: Mapping[str, ClassStyle]) -> None:
     """Boxes first, text last: a line never crosses a word."""
     for cell, box in zip(plan.cells, plan.boxes):
-        _outline(draw, box, styles[cell.class_name])
+        outline_box(draw, box, styles[cell.class_name])
     for i, card in plan.cards.items():
         style = styles[plan.cells[i].class_name]
         if i in plan.panel:
             header = (card[0], card[1] - TAG_PX, card[2], card[1])
-            _label(draw, header, plan.texts[i], style)
+            paint_label(draw, header, plan.texts[i], style)
         else:
             draw.line(_nearest_points(plan.boxes[i], card), fill=style.rgb, width=2)
         _card(draw, card, plan.rows[i], style)
     for i, tag in plan.tags.items():
-        _label(draw, (tag[0], tag[1], tag[0] + width_px(plan.texts[i], bold=True) + 2 * PAD, tag[3]), plan.texts[i],
-               styles[plan.cells[i].class_name])
+        rect = (tag[0], tag[1], tag[0] + width_px(plan.texts[i], bold=True) + 2 * PAD, tag[3])
+        paint_label(draw, rect, plan.texts[i], styles[plan.cells[i].class_name])
 
 
-def _outline(draw: ImageDraw.ImageDraw, box: Rect, style: ClassStyle) -> None:
+def outline_box(draw: ImageDraw.ImageDraw, box: Rect, style: ClassStyle) -> None:
     """A coloured frame with a dark edge, so that it shows on light plasma and on dark nuclei."""
     draw.rectangle([round(v) for v in box], outline=(0, 0, 0), width=5)
     inner = (box[0] + 1, box[1] + 1, box[2] - 1, box[3] - 1)
@@ -114,7 +114,8 @@ def _outline(draw: ImageDraw.ImageDraw, box: Rect, style: ClassStyle) -> None:
             draw.rectangle([x, y, x + 2, min(y + _DASH_PX, y2)], fill=style.rgb)
 
 
-def _label(draw: ImageDraw.ImageDraw, rect: Rect, text: str, style: ClassStyle) -> None:
+def paint_label(draw: ImageDraw.ImageDraw, rect: Rect, text: str, style: ClassStyle) -> None:
+    """Words on a patch of the style's colour."""
     draw.rectangle(rect, fill=style.rgb, outline=(0, 0, 0))
     draw.text((rect[0] + PAD, (rect[1] + rect[3]) / 2), text, fill=style.ink, font=font(bold=True), anchor='lm')
 
@@ -147,6 +148,11 @@ def _legend(prediction: Prediction, styles: Mapping[str, ClassStyle], width: int
     cards = f' (cards of the {CARDS_UP_TO} with the highest scores)' if left_out else ''
     entries: list[tuple[str, ClassStyle | None]] = [(f'{plural_n(total, "cell")}{cards}', None)]
     entries += [(f'{name}: {counts[name]}', style) for name, style in styles.items() if counts[name]]
+    return legend_strip(entries, width)
+
+
+def legend_strip(entries: Sequence[tuple[str, ClassStyle | None]], width: int) -> Image.Image:
+    """A white strip of words, each behind a sample of its outline where it has one, wrapped to ``width`` pixels."""
     row_px = FONT_PX + 2 * GAP
     spots, x, y = [], float(GAP), 0
     for text, style in entries:
@@ -159,7 +165,7 @@ def _legend(prediction: Prediction, styles: Mapping[str, ClassStyle], width: int
     draw = ImageDraw.Draw(strip)
     for (text, style), (left, top) in zip(entries, spots):
         if style:
-            _outline(draw, (left, top + GAP - 2, left + 2 * GAP, top + GAP + FONT_PX + 2), style)
+            outline_box(draw, (left, top + GAP - 2, left + 2 * GAP, top + GAP + FONT_PX + 2), style)
             left += 3 * GAP
         draw.text((left, top + row_px / 2), text, fill=_INK, font=font(), anchor='lm')
     return strip

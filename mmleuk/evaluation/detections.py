@@ -1,0 +1,227 @@
+"""Saved predictions -> arrays: COCO results as tools/test.py writes them, and the JSON of ``mmleuk infer``.
+
+Legend: D detections, I images, K classes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmleuk.datasets.files import read_json
+from mmleuk.datasets.validation import Defect
+from mmleuk.errors import UserError
+from mmleuk.evaluation.truth import GroundTruth, ImageId, box_fault, needed_id
+from mmleuk.report.predictions import Run, run_from_dict
+
+_WRITE_AGAIN = 'write the file again with tools/test.py or tools/infer.py'
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Detections ordered by image, within an image by descending score, ties as in the file.
+
+    Args:
+        source: the file's path.
+        image_of: (D,) int64 place in the truth's images.
+        labels: (D,) int64 place in the truth's classes.
+        boxes_xywh: (D, 4) float64 pixels of the original image.
+        scores: (D,) float64 in [0, 1].
+        min_score: detections below it were left out when the file was written; 0 where the file doesn't say.
+    """
+
+    source: str
+    image_of: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    boxes_xywh: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    min_score: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def select(self, chosen: NDArray) -> Detections:
+        """Those that a mask or ascending places choose."""
+        return Detections(self.source, self.image_of[chosen], self.labels[chosen], self.boxes_xywh[chosen],
+                          self.scores[chosen], self.min_score)
+
+
+def in_order(source: str, image_of: Sequence[int], labels: Sequence[int], boxes_xywh: Any, scores: Any,
+             min_score: float = 0.0) -> Detections:
+    """Detections from columns in any order."""
+    images, values = np.array(image_of, np.int64), np.array(scores, np.float64)
+    order = np.lexsort((-values, images))
+    boxes = np.array(boxes_xywh, np.float64).reshape(-1, 4)
+    return Detections(source, images[order], np.array(labels, np.int64)[order], np.ascontiguousarray(boxes[order]),
+                      values[order], min_score)
+
+
+def read_detections(path: str | Path, truth: GroundTruth) -> tuple[Detections, GroundTruth]:
+    """Read and check saved predictions of the images of ``truth``.
+
+    Classes go by name: COCO results by ``category_name`` where the records have it, else by the annotation file's
+    categories; runs of ``mmleuk infer`` by their classes.
+
+    Returns:
+        The detections, and the truth with the classes that only the predictions have.
+
+    Raises:
+        UserError: the file is missing, truncated or of another kind, or a record is wrong (unknown image or class, a
+            box or a score that is no number, a score outside [0, 1]); names file and record.
+    """
+    if not Path(path).is_file():
+        raise UserError(f'{path}: no such file; the second argument is the JSON file of predictions that tools/test.py '
+                        'or tools/infer.py wrote')
+    data = read_json(path)
+    if isinstance(data, list):
+        return from_results(data, truth, str(path))
+    if isinstance(data, dict) and 'annotations' in data and 'images' in data:
+        raise UserError(f'{path}: is an annotation file, not predictions; annotations come first, predictions second')
+    run = run_from_dict(data if isinstance(data, dict) else {}, str(path))
+    return from_run(run, truth, str(path))
+
+
+def from_results(records: Sequence[Any], truth: GroundTruth, source: str) -> tuple[Detections, GroundTruth]:
+    """Detections from COCO result records; see :func:`read_detections`."""
+    places = {image.image_id: place for place, image in enumerate(truth.images)}
+    names = dict(zip(truth.category_ids, truth.classes))
+    columns = _columns(records, places, names)
+    if columns is None:  # something is wrong: look at one record after the other, to name the first
+        for place, record in enumerate(records):
+            try:
+                _check_result(record, places, names)
+            except Defect as defect:
+                raise UserError(f'{source}: record {place}: {defect.what}; {defect.mend}') from defect
+        raise AssertionError('the fast check refuses what the slow check accepts')
+    classes, images, boxes, scores = columns
+    truth = truth.with_classes(sorted(set(classes)))
+    label_of = {name: label for label, name in enumerate(truth.classes)}
+    return in_order(source, images, [label_of[name] for name in classes], boxes, scores), truth
+
+
+def _columns(records: Sequence[Any], places: Mapping[ImageId, int], names: Mapping[ImageId, str]
+             ) -> tuple[list[str], list[int], NDArray, NDArray] | None:
+    """Class names, image places, boxes (D, 4) and scores (D,) of all records; None when any is wrong."""
+    try:
+        images = [places[record['image_id']] for record in records]
+        classes = [record['category_name'] if 'category_name' in record else names[record['category_id']]
+                   for record in records]
+        numbers = [record['bbox'] for record in records]
+        values = [record['score'] for record in records]
+        kinds = {type(value) for box in numbers for value in box} | {type(value) for value in values}
+        boxes = np.array(numbers, np.float64) if numbers else np.zeros((0, 4))
+        scores = np.array(values, np.float64)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    stated = {(r['category_name'], r.get('category_id')) for r in records if 'category_name' in r}
+    fine = (kinds <= {int, float} and boxes.shape == (len(records), 4) and bool(np.isfinite(boxes).all())
+            and bool((boxes[:, 2:] >= 0).all()) and bool(((scores >= 0) & (scores <= 1)).all())
+            and all(_name_fits(name, key, names) for name, key in stated))
+    return (classes, images, boxes, scores) if fine else None
+
+
+def _name_fits(name: object, category_id: object, names: Mapping[ImageId, str]) -> bool:
+    """Whether a record's own class name agrees with its category, where both are known."""
+    known = isinstance(category_id, (int, str)) and category_id in names
+    return isinstance(name, str) and bool(name) and (not known or names[category_id] == name)  # type: ignore[index]
+
+
+def _check_result(record: Any, places: Mapping[ImageId, int], names: Mapping[ImageId, str]) -> None:
+    image_id = needed_id(record, 'image_id')
+    if image_id not in places:
+        raise Defect(f'image_id {image_id!r} is no image of the annotation file',
+                     'predictions and annotations are of different data sets or splits')
+    if 'category_name' in record:
+        if not _name_fits(record['category_name'], record.get('category_id'), names):
+            raise Defect(f'category_name {record["category_name"]!r} and category_id {record.get("category_id")!r} '
+                         f'disagree with the annotation file ({_listed(names)})', _WRITE_AGAIN)
+    elif (category_id := needed_id(record, 'category_id')) not in names:
+        raise Defect(f'category_id {category_id!r} is no category of the annotation file, which has {_listed(names)}',
+                     f'if these are places in a list of classes, {_WRITE_AGAIN}')
+    fault = box_fault(record.get('bbox'))
+    if fault:
+        raise Defect(fault, 'a box is [x, y, width, height] in pixels of the original image')
+    fault = score_fault(record.get('score'))
+    if fault:
+        raise Defect(fault, 'a score is a number from 0 to 1')
+
+
+def score_fault(score: object) -> str | None:
+    """What is wrong with a score; None for a number in [0, 1].
+
+    >>> score_fault(1.5), score_fault(0.5)
+    ('score is 1.5', None)
+    """
+    good = isinstance(score, (int, float)) and not isinstance(score, bool) and math.isfinite(score) and 0 <= score <= 1
+    return None if good else f'score is {score!r}'
+
+
+def from_run(run: Run, truth: GroundTruth, source: str) -> tuple[Detections, GroundTruth]:
+    """Detections of a run of ``mmleuk infer``; images go by name.
+
+    Raises:
+        UserError: an image of the run is none of the truth's or the other way round, or a cell is wrong.
+    """
+    places = _places_by_name(run, truth, source)
+    truth = truth.with_classes(run.info.classes)
+    label_of = {name: label for label, name in enumerate(truth.classes)}
+    columns: tuple[list, list, list, list] = ([], [], [], [])
+    for prediction in run.predictions:
+        for number, cell in enumerate(prediction.cells, start=1):
+            fault = _cell_fault(cell.box, cell.score, cell.class_name, label_of)
+            if fault:
+                raise UserError(f'{source}: image {prediction.image}, cell {number}: {fault}; {_WRITE_AGAIN}')
+            x1, y1, x2, y2 = cell.box
+            row = (places[prediction.image], label_of[cell.class_name], (x1, y1, x2 - x1, y2 - y1), cell.score)
+            for column, value in zip(columns, row):
+                column.append(value)
+    return in_order(source, *columns, min_score=run.info.min_score), truth
+
+
+def _cell_fault(box: tuple, score: object, name: str, label_of: Mapping[str, int]) -> str | None:
+    fault = box_fault(box)
+    if fault is None and (box[2] < box[0] or box[3] < box[1]):
+        fault = f'box {box} ends before it begins'
+    if name not in label_of:
+        fault = f"class {name!r} is none of the run's classes"
+    return fault or score_fault(score)
+
+
+def _places_by_name(run: Run, truth: GroundTruth, source: str) -> dict[str, int]:
+    """Place of each of the run's images in the truth: equal file names, or one ends with '/' and the other."""
+    by_base: dict[str, list[int]] = {}
+    for place, image in enumerate(truth.images):
+        by_base.setdefault(PurePosixPath(image.file_name).name, []).append(place)
+    places: dict[str, int] = {}
+    for prediction in run.predictions:
+        name = prediction.image
+        near = [place for place in by_base.get(PurePosixPath(name).name, ())
+                if _same_file(name, truth.images[place].file_name)]
+        if len(near) != 1:
+            raise UserError(f'{source}: image {name} is {len(near)} images of {truth.source}; '
+                            'run tools/infer.py on the images of this file, and on no others')
+        if truth.images[near[0]].size_hw != tuple(prediction.size_hw):
+            raise UserError(f'{source}: image {name} has height and width {prediction.size_hw}, in {truth.source} '
+                            f'{truth.images[near[0]].size_hw}; these are not the same pictures')
+        places[name] = near[0]
+    if len(set(places.values())) != len(places):
+        raise UserError(f'{source}: two images are the same image of {truth.source}; name each image once')
+    missing = sorted(set(range(len(truth.images))) - set(places.values()))
+    if missing:
+        raise UserError(f'{source}: says nothing about {len(missing)} images of {truth.source}, first '
+                        f'{truth.images[missing[0]].file_name}; run tools/infer.py on all of them')
+    return places
+
+
+def _same_file(a: str, b: str) -> bool:
+    return a == b or a.endswith('/' + b) or b.endswith('/' + a)
+
+
+def _listed(names: Mapping[ImageId, str]) -> str:
+    return ', '.join(f'{key} ({name})' for key, name in names.items())

@@ -1,0 +1,153 @@
+"""Everything that saved predictions say about a detector, from one pass over the images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmleuk.errors import UserError
+from mmleuk.evaluation.coco_scores import (
+    SIZES,
+    THRESHOLDS,
+    CocoScores,
+    Scorer,
+    keep_surest,
+    match_classes,
+)
+from mmleuk.evaluation.complexity import Complexity
+from mmleuk.evaluation.confusion import Confusion, confusion_matrix
+from mmleuk.evaluation.detections import Detections, read_detections
+from mmleuk.evaluation.error_types import BACKGROUND_IOU, CORRECT, Errors, costs, find_errors
+from mmleuk.evaluation.groups import Group, groups_of
+from mmleuk.evaluation.overlaps import overlapping_pairs
+from mmleuk.evaluation.truth import GroundTruth, read_truth
+from mmleuk.evaluation.worst import ImageCounts, count_images
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user may choose.
+
+    Args:
+        min_score: detections that count in the confusion matrix, the numbers of errors and the worst images.
+        min_iou: smallest IoU of a match there; more than TIDE's 0.1 for background.
+        max_detections: the surest per image and class, everywhere; COCO's 100.
+    """
+
+    min_score: float = 0.3
+    min_iou: float = 0.5
+    max_detections: int = 100
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_score <= 1:
+            raise UserError(f'--min-score is {self.min_score}; it must lie between 0 and 1')
+        if not BACKGROUND_IOU < self.min_iou <= 1:
+            raise UserError(f'--min-iou is {self.min_iou}; it must be above {BACKGROUND_IOU} and at most 1')
+        if self.max_detections < 1:
+            raise UserError(f'--max-detections is {self.max_detections}; it must be at least 1')
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Cells found by detections of their class, of at least the lowest score.
+
+    Args:
+        cells: (K,) true ones.
+        detections: (K,) that count.
+        found: (K,) of both.
+    """
+
+    cells: NDArray[np.int64]
+    detections: NDArray[np.int64]
+    found: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All results.
+
+    Args:
+        truth, detections: what was compared; at most ``max_detections`` per image and class.
+        settings: see :class:`Settings`.
+        n_read: detections in the file.
+        sizes: COCO's scores by size range; 'all' holds the figures that people mean by mAP.
+        groups: scores by domain and factor.
+        counts: per class.
+        found_cells: (D,) int64 the cell that a detection took at ``min_iou``, or UNMATCHED.
+        confusion, errors, images: see there; ``errors`` at the lowest score of the settings.
+        error_costs: mean AP lost by each type of error, faint detections included.
+        complexity: of the model, where a config was given.
+    """
+
+    truth: GroundTruth
+    detections: Detections
+    settings: Settings
+    n_read: int
+    sizes: Mapping[str, CocoScores]
+    groups: tuple[tuple[Group, CocoScores], ...]
+    counts: Counts
+    found_cells: NDArray[np.int64]
+    confusion: Confusion
+    errors: Errors
+    error_costs: Mapping[str, float]
+    images: ImageCounts
+    complexity: Complexity | None = None
+
+    @property
+    def scores(self) -> CocoScores:
+        """COCO's scores of cells of all sizes."""
+        return self.sizes['all']
+
+    @property
+    def incomplete_images(self) -> int:
+        """Images annotated in a part only: what a detection finds outside it counts as false."""
+        return sum(not image.complete for image in self.truth.images)
+
+
+def evaluate_files(annotations: str | Path, predictions: str | Path, settings: Settings | None = None) -> Evaluation:
+    """Read, check and score.
+
+    Args:
+        annotations: COCO JSON file.
+        predictions: what tools/test.py or tools/infer.py wrote; see :func:`read_detections`.
+        settings: by default COCO's 100 detections, a lowest score of 0.3 and a smallest IoU of 0.5.
+
+    Raises:
+        UserError: see :func:`read_truth` and :func:`read_detections`.
+    """
+    detections, truth = read_detections(predictions, read_truth(annotations))
+    return evaluate(detections, truth, settings or Settings())
+
+
+def evaluate(detections: Detections, truth: GroundTruth, settings: Settings) -> Evaluation:
+    """Score; every file may be empty of cells or detections."""
+    groups = groups_of(truth.images, truth.source)
+    n_read = len(detections)
+    detections = keep_surest(detections, settings.max_detections, len(truth.classes))
+    pairs = overlapping_pairs(detections, truth, BACKGROUND_IOU)
+    scorer = Scorer(detections, truth)
+    matches = {size: match_classes(detections, truth, pairs, THRESHOLDS, size) for size in SIZES}
+    at_one = match_classes(detections, truth, pairs, np.array([settings.min_iou]))
+    errors = find_errors(detections, truth, pairs, at_one, settings.min_score, settings.min_iou)
+    all_errors = find_errors(detections, truth, pairs, at_one, 0.0, settings.min_iou)
+    return Evaluation(
+        truth=truth, detections=detections, settings=settings, n_read=n_read,
+        sizes={size: scorer.score(found) for size, found in matches.items()},
+        groups=tuple((group, scorer.score(matches['all'], group.images)) for group in groups),
+        counts=_count(errors, detections, truth),
+        found_cells=at_one.cells[:, 0],
+        confusion=confusion_matrix(detections, truth, pairs, settings.min_score, settings.min_iou),
+        errors=errors,
+        error_costs=costs(all_errors, detections, truth, at_one),
+        images=count_images(errors, detections, truth))
+
+
+def _count(errors: Errors, detections: Detections, truth: GroundTruth) -> Counts:
+    n_classes = len(truth.classes)
+    return Counts(cells=np.bincount(truth.labels[~truth.crowd], minlength=n_classes),
+                  detections=np.bincount(detections.labels[errors.types >= CORRECT], minlength=n_classes),
+                  found=np.bincount(detections.labels[errors.types == CORRECT], minlength=n_classes))
