@@ -1,0 +1,188 @@
+"""What every detector owes: losses where truth is known, attributes for what it finds, images without a cell.
+
+Each check takes a detector as its config builds it, works at 128 px and raises AssertionError; tests/models runs them
+on every one. Legend: B images, N cells.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from mmdet.models.detectors import BaseDetector
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from mmleuk.schema import LEUKEMIA_ATTRIBUTES
+
+IMAGE_SIZE = 128
+CELL = (40.0, 44.0, 76.0, 84.0)
+NOWHERE: tuple[tuple[float, ...], ...] = ()
+LEFT_HALF = ((0.0, 0.0, 64.0, 128.0),)
+EVERYWHERE = ((0.0, 0.0, 128.0, 128.0),)
+
+
+def build_detector(config: str | Path, num_classes: int | None = None, attributes: bool = False) -> BaseDetector:
+    """The detector of a config with random weights, in training mode.
+
+    Args:
+        config: path of a config whose ``model`` is a detector with a ResNet.
+        num_classes: of all heads; None leaves them as they are.
+        attributes: wrap it in :class:`mmleuk.AttriDet` with LeukemiaAttri's schema.
+    """
+    model = Config.fromfile(str(config)).model
+    if num_classes is not None:
+        set_num_classes(model, num_classes)
+    if attributes:
+        head = dict(type='mmleuk.AttriHead', attributes='leukemia', roi_output_size=(16, 16), fc_channels=(32, 16))
+        model = dict(type='mmleuk.AttriDet', detector=model, attri_head=head,
+                     feature_layers=('backbone.layer1', 'backbone.layer2'))
+    detector = MODELS.build(model)
+    detector.init_weights()
+    return detector.train()
+
+
+def set_num_classes(part: object, num_classes: int) -> None:
+    """Set every head's ``num_classes`` under ``part`` of a config, in place; an RPN has none."""
+    if isinstance(part, dict):
+        if 'num_classes' in part:
+            part['num_classes'] = num_classes
+        for value in part.values():
+            set_num_classes(value, num_classes)
+    elif isinstance(part, (list, tuple)):
+        for value in part:
+            set_num_classes(value, num_classes)
+
+
+def make_batch(*images: tuple[Sequence[Sequence[float]], Sequence[Sequence[float]]]) -> dict:
+    """Noise at 128 px with cells and regions, as a loader gives it.
+
+    Args:
+        images: per image the cells' boxes and the annotated regions, xyxy in pixels; every cell is of class 1 and of
+            value 1 in every attribute.
+    """
+    draw = torch.Generator().manual_seed(3)
+    inputs, samples = [], []
+    size = (IMAGE_SIZE, IMAGE_SIZE)
+    for number, (boxes, regions) in enumerate(images):
+        meta = dict(img_shape=size, ori_shape=size, pad_shape=size, batch_input_shape=size, scale_factor=(1.0, 1.0),
+                    img_id=number, annotated_regions=torch.tensor(regions).reshape(-1, 4))
+        cells = InstanceData(
+            bboxes=torch.tensor(boxes).reshape(-1, 4), labels=torch.ones(len(boxes), dtype=torch.long),
+            attributes=torch.ones(len(boxes), len(LEUKEMIA_ATTRIBUTES), dtype=torch.long))
+        nothing = cells[:0]
+        for instances in (cells, nothing):
+            instances.set_metainfo(dict(annotated_regions=meta['annotated_regions']))
+        sample = DetDataSample(metainfo=meta, gt_instances=cells, ignored_instances=nothing)
+        inputs.append(torch.randint(0, 256, (3, *size), generator=draw, dtype=torch.uint8))
+        samples.append(sample)
+    return dict(inputs=inputs, data_samples=samples)
+
+
+def loss_of(detector: BaseDetector, batch: dict) -> Tensor:
+    """Sum of the losses of a batch, a scalar; random draws are the same in every call. The batch stays as it is."""
+    torch.manual_seed(5)
+    data = detector.data_preprocessor(copy.deepcopy(batch), True)
+    return detector.parse_losses(detector.loss(data['inputs'], data['data_samples']))[0]
+
+
+def gradients_of(detector: BaseDetector, batch: dict) -> dict[str, Tensor]:
+    """Gradient of the batch's loss by parameter's name; zeros where a parameter took no part."""
+    detector.zero_grad()
+    loss_of(detector, batch).backward()
+    return {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in detector.named_parameters()
+            if p.requires_grad}
+
+
+def freeze_statistics(detector: BaseDetector) -> None:
+    """Normalisation by running statistics, no dropout: one image's features don't depend on the others'."""
+    for module in detector.modules():
+        if isinstance(module, (nn.modules.batchnorm._BatchNorm, nn.Dropout)):
+            module.eval()
+
+
+# ------------------------------------------------------------------ every detector
+
+
+def check_first_stage_learns(detector: BaseDetector) -> None:
+    """From random weights nothing is frozen: the stem and every normalisation layer get a gradient."""
+    gradients = gradients_of(detector, make_batch(([CELL], EVERYWHERE), ([CELL], EVERYWHERE)))
+    stem = next(name for name in gradients if 'backbone' in name)
+    assert gradients[stem].any(), f'{stem} gets no gradient'
+    assert all(module.training for module in detector.modules()), 'a module is not in training mode'
+
+
+def check_empty_images(detector: BaseDetector) -> None:
+    """A batch without a cell has a finite loss and finite gradients; a prediction of it works."""
+    batch = make_batch(([], EVERYWHERE), ([], EVERYWHERE))
+    gradients = gradients_of(detector, batch)
+    assert all(gradient.isfinite().all() for gradient in gradients.values())
+    assert any(gradient.any() for gradient in gradients.values()), 'known background is not learnt'
+    predict(detector, batch)
+
+
+def predict(detector: BaseDetector, batch: dict) -> list[DetDataSample]:
+    """Predictions of a batch; the detector is in training mode again afterwards."""
+    detector.eval()
+    with torch.no_grad():
+        found = detector.test_step(copy.deepcopy(batch))
+    detector.train()
+    return found
+
+
+def check_attributes_are_predicted(detector: BaseDetector) -> None:
+    """Detections of an AttriDet carry attributes, and their loss reaches its head and the backbone."""
+    batch = make_batch(([CELL], EVERYWHERE), ([], EVERYWHERE))
+    gradients = gradients_of(detector, batch)
+    assert any(gradient.any() for name, gradient in gradients.items() if name.startswith('attri_head'))
+    for sample in predict(detector, batch):
+        found = sample.pred_instances
+        assert len(found), 'nothing was detected: lower score_thr'
+        assert found.attributes.shape == (len(found), len(LEUKEMIA_ATTRIBUTES))
+        assert ((found.attributes == 0) | (found.attributes == 1)).all()
+
+
+# ------------------------------------------------------------------ sparse regions
+
+
+def check_unknown_images_teach_nothing(detector: BaseDetector) -> None:
+    """Where nothing is known and no cell is labelled, no parameter gets a gradient."""
+    gradients = gradients_of(detector, make_batch(([], NOWHERE), ([], NOWHERE)))
+    taught = [name for name, gradient in gradients.items() if gradient.any()]
+    assert not taught, f'background outside the regions teaches {", ".join(taught[:5])}'
+
+
+def check_unknown_images_are_in_no_average(detector: BaseDetector) -> None:
+    """An unknown image beside a known one changes no gradient: not a sum, not a denominator."""
+    freeze_statistics(detector)
+    alone = gradients_of(detector, make_batch(([CELL], LEFT_HALF)))
+    beside = gradients_of(detector, make_batch(([CELL], LEFT_HALF), ([], NOWHERE)))
+    detector.train()
+    for name, gradient in alone.items():
+        torch.testing.assert_close(beside[name], gradient, rtol=1e-3, atol=1e-5, msg=f'{name} differs')
+
+
+def check_background_inside_is_learnt(detector: BaseDetector) -> None:
+    """Half of an image is known and holds no cell: something is learnt, and not what the whole image teaches."""
+    half = gradients_of(detector, make_batch(([], LEFT_HALF)))
+    whole = gradients_of(detector, make_batch(([], EVERYWHERE)))
+    assert any(gradient.any() for gradient in half.values())
+    assert any(not torch.allclose(half[name], gradient) for name, gradient in whole.items())
+
+
+def check_labelled_cells_are_learnt(detector: BaseDetector) -> None:
+    """A labelled cell is learnt inside a region, and where its centre lies outside of every region."""
+    for regions in (LEFT_HALF, NOWHERE):
+        gradients = gradients_of(detector, make_batch(([CELL], regions)))
+        assert next(iter(gradients.values())).any(), f'a labelled cell teaches nothing with the regions {regions}'
+
+
+PLAIN: tuple[Callable[[BaseDetector], None], ...] = (check_first_stage_learns, check_empty_images)
+SPARSE: tuple[Callable[[BaseDetector], None], ...] = (
+    check_unknown_images_teach_nothing, check_unknown_images_are_in_no_average, check_background_inside_is_learnt,
+    check_labelled_cells_are_learnt)

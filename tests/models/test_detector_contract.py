@@ -1,0 +1,47 @@
+"""Every detector keeps the contract of mmleuk/testing/detector_contract.py."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.registry import init_default_scope
+
+from mmleuk.testing import detector_contract as contract
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+DETECTORS = {'faster_rcnn': 'faster-rcnn'}
+"""Folder and first part of the configs' names."""
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    init_default_scope('mmdet')
+
+
+def config_of(folder, kind):
+    return CONFIGS / folder / f'{DETECTORS[folder]}_r18_{kind}.py'
+
+
+@pytest.mark.parametrize('check', contract.PLAIN, ids=lambda check: check.__name__)
+@pytest.mark.parametrize('folder', DETECTORS)
+def test_plain(folder, check):
+    check(contract.build_detector(config_of(folder, 'txl-pbc')))
+
+
+@pytest.mark.parametrize('check', contract.SPARSE, ids=lambda check: check.__name__)
+@pytest.mark.parametrize('folder', DETECTORS)
+def test_sparse(folder, check):
+    check(contract.build_detector(config_of(folder, 'sparse-regions_txl-pbc')))
+
+
+@pytest.mark.parametrize('folder', DETECTORS)
+def test_attributes(folder):
+    contract.check_attributes_are_predicted(contract.build_detector(config_of(folder, 'synthetic'), attributes=True))
+
+
+@pytest.mark.parametrize('folder', DETECTORS)
+def test_a_plain_detector_breaks_the_contract(folder):
+    """The checks can fail: without the sampler unknown background teaches."""
+    plain = contract.build_detector(config_of(folder, 'txl-pbc'))
+    for check in (contract.check_unknown_images_teach_nothing, contract.check_unknown_images_are_in_no_average):
+        with pytest.raises(AssertionError):
+            check(plain)
