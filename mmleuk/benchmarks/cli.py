@@ -1,4 +1,4 @@
-"""``tools/benchmark.py``: runs a suite."""
+"""``tools/benchmark.py`` runs a suite, ``tools/benchmark_report.py`` makes tables and plots of all."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
+from mmleuk.benchmarks.document import document
 from mmleuk.benchmarks.machine import ROOT
-from mmleuk.benchmarks.results import FAILED, result_path
+from mmleuk.benchmarks.plots import write_plots
+from mmleuk.benchmarks.results import FAILED, read_results, result_path
 from mmleuk.benchmarks.running import Settings, identity, run_cases, state_of
-from mmleuk.benchmarks.suite import Case, read_suite
+from mmleuk.benchmarks.suite import Case, Suite, read_suite
 from mmleuk.errors import UserError
+from mmleuk.report.files import write_atomic
+
+SUITES = ROOT / 'benchmarks'
+RESULTS = SUITES / 'results'
 
 
 def benchmark_parser() -> argparse.ArgumentParser:
@@ -31,7 +37,7 @@ def benchmark_parser() -> argparse.ArgumentParser:
                         help='train anew what was trained with another config or other data')
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs' / 'benchmarks',
                         help='checkpoints and logs (default work_dirs/benchmarks)')
-    parser.add_argument('--results', type=Path, default=ROOT / 'benchmarks' / 'results',
+    parser.add_argument('--results', type=Path, default=RESULTS,
                         help='one JSON per training (default benchmarks/results)')
     return parser
 
@@ -96,3 +102,40 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f'at least 1, got {number}')
     return number
+
+
+def report_parser() -> argparse.ArgumentParser:
+    """The flags of ``tools/benchmark_report.py``."""
+    parser = argparse.ArgumentParser(description='Tables and plots of all suites from their trainings\' JSONs.')
+    parser.add_argument('--suites', type=Path, default=SUITES, help='folder of YAML files (default benchmarks)')
+    parser.add_argument('--results', type=Path, default=RESULTS, help='their JSONs (default benchmarks/results)')
+    parser.add_argument('--out', type=Path, default=ROOT / 'docs' / 'benchmarks.md',
+                        help='the document (default docs/benchmarks.md); plots go into images/ beside it')
+    return parser
+
+
+def report_main(argv: Sequence[str] | None = None) -> int:
+    """Write the document and the plots of all suites; 2 for bad input."""
+    args = report_parser().parse_args(argv)
+    try:
+        suites = read_suites(args.suites)
+        written = [write_atomic(args.out, document(suites, args.results))]
+        for suite in suites:
+            written += write_plots(suite, read_results(args.results, suite), args.out.parent / 'images')
+    except UserError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    print('\n'.join(map(str, written)))
+    return 0
+
+
+def read_suites(folder: Path) -> list[Suite]:
+    """All suites of a folder by name.
+
+    Raises:
+        UserError: there is none, or one is broken.
+    """
+    suites = [read_suite(path) for path in sorted(folder.glob('*.yaml'))]
+    if not suites:
+        raise UserError(f'{folder}: holds no suite (*.yaml)')
+    return suites

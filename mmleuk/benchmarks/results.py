@@ -46,6 +46,26 @@ def read_results(results: Path, suite: Suite) -> dict[str, dict[str, Any]]:
     return {name: record for name, record in found if record is not None}
 
 
+def cost_path(results: Path, suite: Suite) -> Path:
+    """Where a suite's measured costs lie (tools/benchmark_cost.py)."""
+    return results / suite.name / 'cost.json'
+
+
+def read_cost(results: Path, suite: Suite) -> dict[str, Any] | None:
+    """A suite's costs; None when they are not measured.
+
+    Raises:
+        UserError: the file is broken.
+    """
+    path = cost_path(results, suite)
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise UserError(f'{path}: not JSON ({error}); remove it and measure again') from error
+
+
 def write_result(path: Path, record: dict[str, Any]) -> None:
     """Write it whole or not at all; a value per line, so that a changed one shows in a diff.
 

@@ -1,0 +1,110 @@
+"""Claims that a suite declares about its rows; whether they hold is for the numbers to say.
+
+Each is a dict with ``claim`` (words) and one of
+
+- ``worst_above_best: {row: A, of: [B, ...], metric: TITLE}``: A's worst seed beats the best seed of each B;
+- ``mean_above: {row: A, of: [B, ...], metric: TITLE}``: A's mean is above each B's;
+- ``gap_closed: {row: A, share: 0.5, metric: TITLE}``: A's worst seed lies at least that share of the way from the mean
+  of the role ``lower`` to that of ``upper``;
+- ``at_least: {row: A, value: 0.1, metric: TITLE}``: A's mean, of a scalar for instance.
+
+``metric`` is the title of a column; by default the suite's first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mmleuk.benchmarks.suite import Suite
+from mmleuk.benchmarks.summary import RowSummary, gap_closed
+from mmleuk.errors import UserError
+
+KINDS: Mapping[str, frozenset[str]] = {
+    'worst_above_best': frozenset({'row', 'of'}), 'mean_above': frozenset({'row', 'of'}),
+    'gap_closed': frozenset({'row', 'share'}), 'at_least': frozenset({'row', 'value'})}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``met``, ``not met`` or ``open`` (a row is not measured yet), and the numbers."""
+
+    claim: str
+    state: str
+    numbers: str
+
+
+def judge(suite: Suite, rows: Mapping[str, RowSummary]) -> list[Verdict]:
+    """A verdict per check of the suite.
+
+    Raises:
+        UserError: a check is malformed, or names a row or metric that the suite does not have.
+    """
+    return [_verdict(suite, rows, check, f'suite {suite.name}, check {number}')
+            for number, check in enumerate(suite.checks, start=1)]
+
+
+def _verdict(suite: Suite, rows: Mapping[str, RowSummary], check: Any, where: str) -> Verdict:
+    kind, what, metric = _parsed(suite, check, where)
+    names = [what['row'], *what.get('of', []), *([suite.roles['lower'], suite.roles['upper']]
+                                                 if kind == 'gap_closed' else [])]
+    missing = [name for name in names if not rows[name].complete or metric not in rows[name].metrics]
+    if missing:
+        return Verdict(check['claim'], 'open', f'waits for {", ".join(missing)}')
+    compare: Callable[..., tuple[bool, str]] = dict(
+        worst_above_best=_worst_above_best, mean_above=_mean_above, gap_closed=_gap_closed, at_least=_at_least)[kind]
+    met, numbers = compare(suite, rows, what, metric)
+    return Verdict(check['claim'], 'met' if met else 'not met', f'{metric}: {numbers}')
+
+
+def _parsed(suite: Suite, check: Any, where: str) -> tuple[str, dict[str, Any], str]:
+    kinds = set(check) - {'claim'} if isinstance(check, dict) else set()
+    if len(kinds) != 1 or 'claim' not in check or not kinds <= set(KINDS):
+        raise UserError(f'{where}: needs claim and one of {", ".join(KINDS)}; got {check!r:.120}')
+    kind = kinds.pop()
+    what = check[kind]
+    if not isinstance(what, dict) or set(what) - {'metric'} != KINDS[kind]:
+        raise UserError(f'{where}: {kind} takes {", ".join(sorted(KINDS[kind]))} and maybe metric; got {what!r:.120}')
+    known = {row.name for row in suite.rows}
+    strange = [name for name in [what['row'], *what.get('of', [])] if name not in known]
+    if strange:
+        raise UserError(f'{where}: {strange[0]!r} is none of the rows {", ".join(sorted(known))}')
+    if kind == 'gap_closed' and not {'lower', 'upper'} <= set(suite.roles):
+        raise UserError(f'{where}: gap_closed needs the roles lower and upper')
+    metric = what.get('metric', next(iter(suite.metrics)))
+    titles = [*suite.metrics, *suite.scalars, *(f'AP {name}' for name in suite.classes)]
+    if metric not in titles:
+        raise UserError(f'{where}: metric {metric!r} is none of {", ".join(titles)}')
+    return kind, what, metric
+
+
+def _worst_above_best(suite: Suite, rows: Mapping[str, RowSummary], what: dict, metric: str) -> tuple[bool, str]:
+    worst = rows[what['row']].metrics[metric].low
+    best = {name: rows[name].metrics[metric].high for name in what['of']}
+    return worst > max(best.values()), f'worst {worst:.3f}; best of {_listed(best)}'
+
+
+def _mean_above(suite: Suite, rows: Mapping[str, RowSummary], what: dict, metric: str) -> tuple[bool, str]:
+    mean = rows[what['row']].metrics[metric].mean
+    others = {name: rows[name].metrics[metric].mean for name in what['of']}
+    return mean > max(others.values()), f'mean {mean:.3f}; {_listed(others)}'
+
+
+def _gap_closed(suite: Suite, rows: Mapping[str, RowSummary], what: dict, metric: str) -> tuple[bool, str]:
+    lower, upper = (rows[suite.roles[role]].metrics[metric].mean for role in ('lower', 'upper'))
+    worst = rows[what['row']].metrics[metric].low
+    share = gap_closed(worst, lower, upper)
+    if share is None:
+        return False, f'there is no gap: {suite.roles["lower"]} {lower:.3f}, {suite.roles["upper"]} {upper:.3f}'
+    return share >= what['share'], (f'worst {worst:.3f}, {share:.0%} of the way from {lower:.3f} to {upper:.3f}; '
+                                    f'wanted {what["share"]:.0%}')
+
+
+def _at_least(suite: Suite, rows: Mapping[str, RowSummary], what: dict, metric: str) -> tuple[bool, str]:
+    mean = rows[what['row']].metrics[metric].mean
+    return mean >= what['value'], f'{mean:.3g}; wanted {what["value"]:g}'
+
+
+def _listed(values: Mapping[str, float]) -> str:
+    return ', '.join(f'{name} {value:.3f}' for name, value in values.items())

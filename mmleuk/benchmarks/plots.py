@@ -1,0 +1,90 @@
+"""Plots of a suite: learning curves and final scores."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from mmleuk.benchmarks.document import plot_name
+from mmleuk.benchmarks.suite import Case, Suite
+from mmleuk.benchmarks.summary import Records, RowSummary, Spread, current, curve, summarise
+from mmleuk.report.files import write_atomic
+
+_COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')
+_STYLES = ('-', '--', ':')
+
+
+def write_plots(suite: Suite, records: Records, folder: Path) -> list[Path]:
+    """Learning curves and bars of the suite's first metric; nothing where nothing is measured."""
+    rows = {name: row for name, row in summarise(suite, records).items() if row.done}
+    if not rows:
+        return []
+    title, key = next(iter(suite.metrics.items()))
+    looks = _looks(suite)
+    return [
+        _save(_curves(suite, records, rows, title, key, looks), folder / plot_name(suite, 'curves')),
+        _save(_bars(rows, title, looks), folder / plot_name(suite, 'bars'))]
+
+
+def _looks(suite: Suite) -> dict[str, dict[str, Any]]:
+    """A colour and a line style per row; no two rows share both (up to 21)."""
+    return {row.name: dict(color=_COLOURS[number % len(_COLOURS)],
+                           linestyle=_STYLES[number // len(_COLOURS) % len(_STYLES)])
+            for number, row in enumerate(suite.rows)}
+
+
+def _curves(suite: Suite, records: Records, rows: Mapping[str, RowSummary], title: str, key: str,
+            looks: Mapping[str, dict[str, Any]]) -> Figure:
+    figure, axes = _empty(f'{suite.title}: {title}')
+    for name, row in rows.items():
+        found = [current(case, records.get(case.name)) for case in (Case(suite.name, row.row, s) for s in row.done)]
+        _draw_curve(axes, curve([record for record in found if record], key), row.row.title, looks[name])
+    axes.set_xlabel('epoch')
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylabel(title)
+    axes.legend(fontsize=8, loc='center left', bbox_to_anchor=(1.01, 0.5), frameon=False)
+    return figure
+
+
+def _draw_curve(axes: Axes, points: Mapping[int, Spread], label: str, look: dict[str, Any]) -> None:
+    epochs = list(points)
+    axes.plot(epochs, [point.mean for point in points.values()], label=label, marker='o', markersize=3, **look)
+    axes.fill_between(epochs, [point.low for point in points.values()], [point.high for point in points.values()],
+                      color=look['color'], alpha=0.15, linewidth=0)
+
+
+def _bars(rows: Mapping[str, RowSummary], title: str, looks: Mapping[str, dict[str, Any]]) -> Figure:
+    figure, axes = _empty(f'{title} after the last epoch: mean, and every seed', height=1.2 + 0.4 * len(rows))
+    names = [name for name in rows if title in rows[name].metrics][::-1]
+    for place, name in enumerate(names):
+        spread = rows[name].metrics[title]
+        axes.barh(place, spread.mean, color=looks[name]['color'], alpha=0.6, height=0.65)
+        axes.plot(spread.values, [place] * len(spread.values), 'k.', markersize=5)
+        axes.annotate(f'{spread.mean:.3f}', (spread.high, place), xytext=(6, 0), textcoords='offset points',
+                      va='center', fontsize=8)
+    axes.set_yticks(range(len(names)), [rows[name].row.title for name in names], fontsize=8)
+    axes.margins(x=0.12)
+    axes.set_xlim(left=0)
+    return figure
+
+
+def _empty(title: str, height: float = 4.5) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(9, height))
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=10)
+    axes.grid(alpha=0.3)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    """Write a PNG; the same numbers give the same bytes (no version, no date)."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format='png', dpi=110, bbox_inches='tight', metadata={'Software': None})
+    return write_atomic(path, buffer.getvalue())

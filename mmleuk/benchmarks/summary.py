@@ -1,0 +1,133 @@
+"""A suite's JSONs as numbers per row: mean and spread over seeds, share of a gap. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+from mmleuk.benchmarks.results import DONE, FAILED
+from mmleuk.benchmarks.suite import Case, Row, Suite
+
+Records = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One number per seed.
+
+    >>> Spread((0.5, 0.7, 0.6)).text()
+    '0.600 (0.500..0.700)'
+    >>> Spread((0.5,)).text()
+    '0.500'
+    """
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds."""
+        return fmean(self.values)
+
+    @property
+    def low(self) -> float:
+        """The worst seed's, where more is better."""
+        return min(self.values)
+
+    @property
+    def high(self) -> float:
+        """The best seed's."""
+        return max(self.values)
+
+    def text(self, digits: int = 3) -> str:
+        """Mean, and the range where there are several seeds."""
+        mean = f'{self.mean:.{digits}f}'
+        return mean if len(self.values) == 1 else f'{mean} ({self.low:.{digits}f}..{self.high:.{digits}f})'
+
+
+@dataclass(frozen=True)
+class RowSummary:
+    """What is known of a row.
+
+    Attributes:
+        row: the row.
+        done, failed, waiting: its seeds, by what became of them.
+        metrics: column title -> over the seeds that are done; class names and scalars among the titles.
+        seconds: of one training.
+        parameters: of the model, in the first record.
+    """
+
+    row: Row
+    done: tuple[int, ...] = ()
+    failed: tuple[int, ...] = ()
+    waiting: tuple[int, ...] = ()
+    metrics: Mapping[str, Spread] = field(default_factory=dict)
+    seconds: Spread | None = None
+    parameters: int | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether all seeds are done."""
+        return not self.failed and not self.waiting
+
+
+def summarise(suite: Suite, records: Records) -> dict[str, RowSummary]:
+    """Rows by name, in the suite's order; ``records`` are by the trainings' names.
+
+    A record of another config or other options than the suite's row has now counts as not there.
+    """
+    return {row.name: _summary(suite, row, records) for row in suite.rows}
+
+
+def current(case: Case, record: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The record, unless it was measured with another config or other options than the suite says now."""
+    if record is None or record['config'] != case.row.config or record['cfg_options'] != case.cfg_options():
+        return None
+    return record
+
+
+def gap_closed(value: float, lower: float, upper: float) -> float | None:
+    """The share of the way from ``lower`` to ``upper`` that ``value`` has come; None where there is no way.
+
+    >>> gap_closed(0.575, lower=0.55, upper=0.60)
+    0.5
+    """
+    return None if upper <= lower else round((value - lower) / (upper - lower), 6)
+
+
+def keys_of(suite: Suite) -> dict[str, str]:
+    """Column title -> key of the final metrics, classes included."""
+    return {**suite.metrics, **{f'AP {name}': f'coco/{name}_precision' for name in suite.classes}}
+
+
+def _summary(suite: Suite, row: Row, records: Records) -> RowSummary:
+    found = {seed: current(case, records.get(case.name)) for seed in row.seeds
+             for case in [Case(suite.name, row, seed)]}
+    done = {seed: record for seed, record in found.items() if record and record['status'] == DONE}
+    failed = tuple(seed for seed, record in found.items() if record and record['status'] == FAILED)
+    measured = list(done.values())
+    metrics = {title: tuple(record['metrics'][key] for record in measured if key in record['metrics'])
+               for title, key in keys_of(suite).items()}
+    metrics |= {title: tuple(_scalar(record, key) for record in measured if _scalar(record, key) is not None)
+                for title, key in suite.scalars.items()}
+    return RowSummary(
+        row=row, done=tuple(done), failed=failed,
+        waiting=tuple(seed for seed in row.seeds if found[seed] is None),
+        metrics={title: Spread(values) for title, values in metrics.items() if values},
+        seconds=Spread(tuple(record['seconds'] for record in measured)) if measured else None,
+        parameters=measured[0]['parameters'] if measured else None)
+
+
+def _scalar(record: Mapping[str, Any], key: str) -> float | None:
+    """Mean over the epochs that have it."""
+    values = [epoch[key] for epoch in record['scalars'].values() if key in epoch]
+    return fmean(values) if values else None
+
+
+def curve(records: Sequence[Mapping[str, Any]], key: str) -> dict[int, Spread]:
+    """A metric by epoch over the seeds that were evaluated then."""
+    epochs = sorted({int(epoch) for record in records for epoch in record['evaluations']})
+    values = {epoch: tuple(record['evaluations'][str(epoch)][key] for record in records
+                           if key in record['evaluations'].get(str(epoch), {})) for epoch in epochs}
+    return {epoch: Spread(found) for epoch, found in values.items() if found}
