@@ -11,4 +11,5 @@ from mmleuk.models import (
     task_modules,
 )
 
-__all__ = ['backbones', 'data_preprocessors', 'dense_heads', 'detectors', 'losses', 'necks', 'roi_heads', 'task_modules']
+__all__ = ['backbones', 'data_preprocessors', 'dense_heads', 'detectors', 'losses', 'necks', 'roi_heads',
+           'task_modules']
