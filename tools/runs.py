@@ -5,7 +5,6 @@ Every command is printed before it runs, so that a reader can run it alone, chan
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shlex
@@ -15,8 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from mmengine.config import Config
-
+from mmleuk.benchmarks.identity import config_hash, files_hash
 from mmleuk.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,10 +90,8 @@ class Workplace:
         return json.loads(written.read_text())
 
     def _fingerprint(self, config: str) -> str:
-        os.environ['MMLEUK_DATA'] = str(self.out)  # configs read it
-        text = json.dumps(Config.fromfile(str(ROOT / config)).to_dict(), sort_keys=True, default=str).encode()
         annotations = sorted((self.out / 'synthetic' / 'annotations').glob('*.json'))
-        return hashlib.sha256(b''.join([text, *(path.read_bytes() for path in annotations)])).hexdigest()
+        return f'{config_hash(ROOT / config)}\n{files_hash(annotations)}\n'
 
 
 def last_checkpoint(work_dir: Path) -> Path:

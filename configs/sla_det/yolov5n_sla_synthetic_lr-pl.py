@@ -1,4 +1,4 @@
-"""Ablation with attributes: labelled regions and pseudo-labels (LLD Table 9, without L_Tri). YOLOv5n, rendered films."""
+"""Ablation with attributes: labelled regions and pseudo-labels (LLD Table 9, second row). YOLOv5n, rendered films."""
 
 _base_ = './yolov5n_sla_synthetic.py'
 

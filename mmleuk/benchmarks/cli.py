@@ -130,7 +130,7 @@ def report_main(argv: Sequence[str] | None = None) -> int:
 
 
 def read_suites(folder: Path) -> list[Suite]:
-    """All suites of a folder by name.
+    """All suites of a folder in their order.
 
     Raises:
         UserError: there is none, or one is broken.
@@ -138,4 +138,4 @@ def read_suites(folder: Path) -> list[Suite]:
     suites = [read_suite(path) for path in sorted(folder.glob('*.yaml'))]
     if not suites:
         raise UserError(f'{folder}: holds no suite (*.yaml)')
-    return suites
+    return sorted(suites, key=lambda suite: (suite.order, suite.name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
@@ -62,8 +62,17 @@ def data_hash(cfg: Config) -> str:
     Raises:
         UserError: one of them cannot be read.
     """
+    return files_hash(annotation_files(cfg))
+
+
+def files_hash(paths: Iterable[Path]) -> str:
+    """SHA-256 of the contents of files, in the order given.
+
+    Raises:
+        UserError: one of them cannot be read.
+    """
     digest = hashlib.sha256()
-    for path in annotation_files(cfg):
+    for path in paths:
         try:
             digest.update(hashlib.sha256(path.read_bytes()).digest())
         except OSError as error:

@@ -89,6 +89,22 @@ def differences(now: dict[str, Any], before: dict[str, Any]) -> str:
     return ' and '.join(words.get(key, key) for key in now if before.get(key) != now[key])
 
 
+def resume_point(folder: Path, max_epochs: int, val_interval: int) -> Path | None:
+    """The checkpoint that a training goes on from, None to begin with.
+
+    The last one; the one before where the last one's validation was cut short, since it would not be repeated.
+    """
+    pointer = folder / 'last_checkpoint'
+    if not pointer.is_file():
+        return None
+    last = folder / Path(pointer.read_text().strip()).name
+    epoch = int(last.stem.removeprefix('epoch_'))
+    validated = epoch == max_epochs or epoch % val_interval == 0
+    if validated and epoch not in read_history(folder).evaluations:
+        last = folder / f'epoch_{epoch - 1}.pth'
+    return last if last.is_file() else None
+
+
 class Training:
     """One training in a process of its own.
 
@@ -109,7 +125,8 @@ class Training:
             _empty(self.folder)
         write_atomic(self.folder / 'started.json', json.dumps(now, indent=1) + '\n')
         self._git = self._note_revision()
-        self.process = self._start(self._resume_point())
+        loop = settle(ROOT / case.row.config, case.cfg_options()).train_cfg
+        self.process = self._start(resume_point(self.folder, loop.max_epochs, loop.get('val_interval', 1)))
 
     def _take_lock(self) -> IO[bytes]:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -130,19 +147,6 @@ class Training:
             seen.append(now)
             write_atomic(path, json.dumps(seen, indent=1) + '\n')
         return dict(now, earlier=[state['revision'] for state in seen if state['revision'] != now['revision']])
-
-    def _resume_point(self) -> Path | None:
-        """The last checkpoint; the one before it where the last one's validation was cut short and must be repeated."""
-        pointer = self.folder / 'last_checkpoint'
-        if not pointer.is_file():
-            return None
-        last = self.folder / Path(pointer.read_text().strip()).name
-        epoch = int(last.stem.removeprefix('epoch_'))
-        loop = settle(ROOT / self.case.row.config, self.case.cfg_options()).train_cfg
-        validated = epoch == loop.max_epochs or epoch % loop.get('val_interval', 1) == 0
-        if validated and epoch not in read_history(self.folder).evaluations:
-            last = self.folder / f'epoch_{epoch - 1}.pth'
-        return last if last.is_file() else None
 
     def _start(self, resume: Path | None) -> subprocess.Popen:
         threads = str(self.settings.threads)

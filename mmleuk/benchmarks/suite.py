@@ -13,7 +13,7 @@ import yaml
 from mmleuk.errors import UserError
 
 SUITE_KEYS = frozenset({'title', 'intro', 'caption', 'cfg-options', 'metrics', 'classes', 'scalars', 'roles', 'rows',
-                        'checks', 'cost'})
+                        'checks', 'cost', 'order'})
 ROW_KEYS = frozenset({'name', 'title', 'config', 'seeds', 'cfg-options', 'group'})
 ROLES = frozenset({'upper', 'lower', 'baseline'})
 METRICS: Mapping[str, str] = {
@@ -74,6 +74,7 @@ class Suite:
         roles: ``upper``, ``lower``, ``baseline`` -> name of a row; with the first two the share of the gap is shown.
         checks: see :mod:`mmleuk.benchmarks.checks`.
         cost: how costs are measured, see :mod:`mmleuk.benchmarks.cost`.
+        order: place in the document; equal ones by name.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Suite:
     roles: Mapping[str, str] = field(default_factory=dict)
     checks: tuple[Mapping[str, Any], ...] = ()
     cost: Mapping[str, Any] = field(default_factory=dict)
+    order: int = 0
 
     def cases(self) -> list[Case]:
         """All trainings, the first seed of every row before the second of any: a whole table as early as can be."""
@@ -142,7 +144,7 @@ def read_suite(path: str | Path) -> Suite:
         metrics=_names(data, 'metrics', str(path)) or dict(METRICS),
         classes=tuple(_typed(data, 'classes', list, str(path))), scalars=_names(data, 'scalars', str(path)),
         roles=_names(data, 'roles', str(path)), checks=tuple(_typed(data, 'checks', list, str(path))),
-        cost=_typed(data, 'cost', dict, str(path)))
+        cost=_typed(data, 'cost', dict, str(path)), order=_typed(data, 'order', int, str(path)))
     _check_names(suite, path)
     return suite
 

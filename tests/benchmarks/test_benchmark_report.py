@@ -1,0 +1,181 @@
+"""Tables, checks and plots from records made by hand; the committed document is what the committed records give."""
+
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+
+from mmleuk.benchmarks.checks import judge
+from mmleuk.benchmarks.cli import read_suites, report_main
+from mmleuk.benchmarks.document import document, section
+from mmleuk.benchmarks.plots import write_plots
+from mmleuk.benchmarks.results import read_result, read_results, result_path, write_result
+from mmleuk.benchmarks.summary import curve, gap_closed, summarise
+from mmleuk.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+ROWS = [dict(name='upper', title='Upper', config='configs/u.py', seeds=[0, 1]),
+        dict(name='lower', title='Lower', config='configs/l.py', seeds=[0]),
+        dict(name='ours', title='Ours', config='configs/o.py', seeds=[0, 1])]
+SCORES = dict(upper_seed0=0.8, upper_seed1=0.6, lower_seed0=0.5, ours_seed0=0.6, ours_seed1=0.64)
+
+
+@pytest.fixture
+def suite(make_suite):
+    return make_suite(rows=ROWS, classes=['x'], roles=dict(upper='upper', lower='lower'),
+                      scalars={'labels': 'pseudo/kept'})
+
+
+@pytest.fixture
+def records(suite, record):
+    found = {case.name: record(case, SCORES[case.name]) for case in suite.cases()}
+    found['ours_seed0']['scalars'] = {'1': {'other': 1.0}, '2': {'pseudo/kept': 3.0}, '3': {'pseudo/kept': 4.0}}
+    return found
+
+
+def row_of(text: str, title: str) -> list[str]:
+    line = next(line for line in text.splitlines() if line.startswith(f'| {title} '))
+    return [cell.strip() for cell in line.strip('|').split('|')]
+
+
+def test_means_spreads_and_gaps_worked_by_hand(suite, records):
+    """Upper: 0.8 and 0.6, mean 0.7. Ours: mean 0.62, so (0.62 - 0.5) / (0.7 - 0.5) = 60% of the way."""
+    text = section(suite, records)
+    head = row_of(text, '')
+    upper, lower, ours = (dict(zip(head, row_of(text, title))) for title in ('Upper', 'Lower', 'Ours'))
+    assert upper['seeds'] == '0, 1' and upper['mAP@50-95'] == '0.700 (0.600..0.800)' and upper['gap closed'] == ''
+    assert lower['mAP@50-95'] == '0.500' and lower['mAP@50'] == '0.600' and lower['gap closed'] == ''
+    assert ours['mAP@50-95'] == '0.620 (0.600..0.640)' and ours['gap closed'] == '60%'
+    assert ours['AP x'] == '0.310 (0.300..0.320)' and ours['labels'] == '3.500' and upper['labels'] == ''
+    assert ours['minutes'] == '2' and ours['weights'] == '1.23 M'
+    assert 'Still to run' not in text and 'failed' not in text
+    assert 'recall (AR@100)' not in head, 'a column that nothing fills is left out'
+
+
+def test_a_gap_that_is_none():
+    assert gap_closed(0.5, lower=0.5, upper=0.5) is None and gap_closed(0.5, lower=0.6, upper=0.5) is None
+    assert gap_closed(0.4, lower=0.5, upper=0.6) == -1.0
+
+
+def test_rows_that_failed_or_wait_say_so(suite, records, failed_record):
+    del records['lower_seed0'], records['upper_seed1']
+    records['ours_seed0'] = failed_record(suite.choose('ours:0')[0])
+    text = section(suite, records)
+    assert row_of(text, 'Lower')[1:3] == ['to run: 0', 'to run']
+    assert row_of(text, 'Upper')[1:3] == ['0; to run: 1', '0.800']
+    assert row_of(text, 'Ours')[1:3] == ['1; failed: 0', '0.640']
+    assert '- **ours_seed0 failed**: the training ended with status 1; last line: `ValueError: a | b`' in text
+    assert '`upper` (seeds 1), `lower` (seeds 0)' in text
+    del records['ours_seed1']
+    assert row_of(section(suite, records), 'Ours')[1:3] == ['failed: 0; to run: 1', 'failed']
+
+
+def test_nothing_measured_yet(suite, tmp_path):
+    text = section(suite, {})
+    assert row_of(text, 'Upper')[1:3] == ['to run: 0, 1', 'to run']
+    assert '![' not in text and write_plots(suite, {}, tmp_path) == []
+
+
+def test_a_record_of_other_settings_does_not_count(suite, records):
+    records['lower_seed0']['cfg_options'] = ['train_cfg.max_epochs=1', 'randomness.seed=0']
+    assert summarise(suite, records)['lower'].waiting == (0,)
+
+
+def check(kind, claim='c', **what):
+    return {'claim': claim, kind: what}
+
+
+@pytest.mark.parametrize('kind, what, state, numbers', [
+    ('worst_above_best', dict(row='ours', of=['lower']), 'met', 'mAP@50-95: worst 0.600; best of lower 0.500'),
+    ('worst_above_best', dict(row='ours', of=['lower', 'upper']), 'not met', 'upper 0.800'),
+    ('worst_above_best', dict(row='upper', of=['ours']), 'not met', 'worst 0.600; best of ours 0.640'),
+    ('mean_above', dict(row='upper', of=['ours']), 'met', 'mean 0.700; ours 0.620'),
+    ('gap_closed', dict(row='ours', share=0.5), 'met', 'worst 0.600, 50% of the way from 0.500 to 0.700; wanted 50%'),
+    ('gap_closed', dict(row='ours', share=0.51), 'not met', '50% of the way'),
+    ('at_least', dict(row='ours', value=3.6, metric='labels'), 'not met', 'labels: 3.5; wanted 3.6'),
+    ('at_least', dict(row='ours', value=0.72, metric='mAP@50'), 'met', 'mAP@50: 0.72; wanted 0.72'),
+    ('at_least', dict(row='upper', value=0.1, metric='labels'), 'open', 'waits for upper'),
+])
+def test_checks_worked_by_hand(make_suite, records, kind, what, state, numbers):
+    suite = make_suite(rows=ROWS, roles=dict(upper='upper', lower='lower'), scalars={'labels': 'pseudo/kept'},
+                       checks=[check(kind, **what)])
+    verdict, = judge(suite, summarise(suite, records))
+    assert verdict.state == state and numbers in verdict.numbers
+
+
+def test_a_check_waits_for_all_seeds(make_suite, records):
+    suite = make_suite(rows=ROWS, checks=[check('mean_above', row='ours', of=['lower'])])
+    del records['ours_seed1']
+    verdict, = judge(suite, summarise(suite, records))
+    assert (verdict.state, verdict.numbers) == ('open', 'waits for ours')
+
+
+@pytest.mark.parametrize('wrong, message', [
+    (check('above', row='ours'), 'needs claim and one of'),
+    ('worst', 'needs claim and one of'),
+    (check('mean_above', row='ours'), 'mean_above takes of, row'),
+    (check('mean_above', row='ours', of=['theirs']), "'theirs' is none of the rows"),
+    (check('at_least', row='ours', value=1, metric='speed'), "metric 'speed' is none of"),
+    (check('gap_closed', row='ours', share=0.5), 'needs the roles lower and upper'),
+])
+def test_wrong_checks_are_named(make_suite, wrong, message):
+    suite = make_suite(rows=ROWS, checks=[wrong])
+    with pytest.raises(UserError, match=f'suite small, check 1: .*{message}'):
+        judge(suite, summarise(suite, {}))
+
+
+def test_curves_have_a_spread_where_there_are_seeds(suite, records):
+    points = curve([records['upper_seed0'], records['upper_seed1']], 'coco/bbox_mAP')
+    assert {epoch: spread.values for epoch, spread in points.items()} == {1: (0.4, 0.3), 2: (0.8, 0.6)}
+
+
+def test_plots_are_pictures_and_repeatable(suite, records, tmp_path):
+    first = [path.read_bytes() for path in write_plots(suite, records, tmp_path)]
+    paths = write_plots(suite, records, tmp_path)
+    assert [path.name for path in paths] == ['benchmark_small_curves.png', 'benchmark_small_bars.png']
+    assert [path.read_bytes() for path in paths] == first
+    assert all(cv2.imread(str(path)).std() > 5 for path in paths)
+
+
+def test_the_command_writes_document_and_plots(suite, records, tmp_path, capsys):
+    results = tmp_path / 'results'
+    for case in suite.cases():
+        write_result(result_path(results, case), records[case.name])
+    assert read_results(results, suite) == records
+    out = tmp_path / 'docs' / 'benchmarks.md'
+    arguments = ['--suites', str(tmp_path), '--results', str(results), '--out', str(out)]
+    assert report_main(arguments) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert out.read_text() == document([suite], results) and (out.parent / 'images/benchmark_small_bars.png').is_file()
+    result_path(results, suite.cases()[0]).write_text('{"format": 0}')
+    assert report_main(arguments) == 2
+    assert 'not a result of tools/benchmark.py' in capsys.readouterr().err
+
+
+def test_a_broken_record_is_named(suite, tmp_path):
+    path = result_path(tmp_path, suite.cases()[0])
+    assert read_result(path) is None
+    write_result(path, dict(format=1, status='done'))
+    path.write_text(path.read_text()[:-4])
+    with pytest.raises(UserError, match='upper_seed0.json: not JSON'):
+        read_result(path)
+
+
+def test_costs_are_shown_as_ratios(suite, records):
+    row = dict(cpu_s=0.5, cpu_ratio=1.25, wall_ratio=1.3, peak_mib=700.0, memory_ratio=1.1, process_ratio=1.05)
+    cost = dict(reference='upper', rows=dict(ours=row), iterations=20, epoch=10, threads=1,
+                machine=records['ours_seed0']['machine'])
+    text = section(suite, records, cost)
+    assert '| Ours | 0.500 s | 1.25 | 1.30 | 700 MiB | 1.10 | 1.05 |' in text
+
+
+def test_the_committed_document_is_what_the_committed_records_give():
+    suites, results = read_suites(ROOT / 'benchmarks'), ROOT / 'benchmarks' / 'results'
+    assert (ROOT / 'docs' / 'benchmarks.md').read_text() == document(suites, results), \
+        'run python tools/benchmark_report.py and commit docs/benchmarks.md and its plots'
+
+
+def test_no_committed_record_names_a_folder_of_the_machine():
+    for path in (ROOT / 'benchmarks' / 'results').rglob('*.json'):
+        assert str(ROOT) not in json.dumps(json.loads(path.read_text())), path

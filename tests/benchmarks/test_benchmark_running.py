@@ -1,0 +1,217 @@
+"""Trainings of a suite: started, stopped, gone on with, failed; what their logs give."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mmleuk.benchmarks.cli import benchmark_main
+from mmleuk.benchmarks.history import read_history
+from mmleuk.benchmarks.machine import cpu_model, git_state
+from mmleuk.benchmarks.results import outcome
+from mmleuk.benchmarks.running import Settings, Training, identity, resume_point, state_of
+from mmleuk.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+
+
+def write_log(work_dir: Path, stamp: str, *lines: object) -> Path:
+    path = work_dir / stamp / 'vis_data' / 'scalars.json'
+    path.parent.mkdir(parents=True)
+    path.write_text('\n'.join(line if isinstance(line, str) else json.dumps(line) for line in lines))
+    return path
+
+
+def step(epoch: int, iteration: int, loss: float, **others: float) -> dict:
+    return {'loss': loss, 'lr': 0.1, 'time': 1.0, 'epoch': epoch, 'iter': iteration, 'step': iteration, **others}
+
+
+@pytest.fixture
+def interrupted(tmp_path):
+    """Two attempts: the first ended within epoch 2, the second repeated that and went on to the end."""
+    first = write_log(
+        tmp_path, '20260101_120000', step(1, 20, 4.0), step(1, 40, 2.0, **{'pseudo/kept': 1.0}),
+        {'coco/bbox_mAP': 0.1, 'time': 0.5, 'step': 1}, step(2, 60, 99.0, **{'pseudo/kept': 9.0}), '{"loss": 1.')
+    second = write_log(
+        tmp_path, '20260101_130000', step(2, 60, 1.0, loss_cls=0.5), step(2, 80, 2.0, **{'pseudo/kept': 2.0}),
+        {'coco/bbox_mAP': 0.2, 'time': 0.5, 'step': 2})
+    for path, seconds in ((first, 100), (second, 50)):
+        start = time.mktime(time.strptime(path.parents[1].name, '%Y%m%d_%H%M%S'))
+        os.utime(path, (start + seconds, start + seconds))
+    return tmp_path
+
+
+def test_what_a_later_attempt_repeated_counts_from_it_alone(interrupted):
+    history = read_history(interrupted)
+    assert history.evaluations == {1: {'coco/bbox_mAP': 0.1}, 2: {'coco/bbox_mAP': 0.2}}
+    assert history.losses == {1: {'loss': 3.0}, 2: {'loss': 1.5, 'loss_cls': 0.5}}
+    assert history.scalars == {1: {'pseudo/kept': 1.0}, 2: {'pseudo/kept': 2.0}}
+    assert history.seconds == 150.0
+
+
+def test_no_log_is_an_empty_history(tmp_path):
+    assert read_history(tmp_path).evaluations == {} and read_history(tmp_path).seconds == 0
+
+
+def test_the_last_epoch_has_to_be_validated(interrupted, tiny_config):
+    from mmleuk.benchmarks.identity import settle
+    history = read_history(interrupted)
+    assert outcome(history, settle(tiny_config))['metrics'] == {'coco/bbox_mAP': 0.2}
+    with pytest.raises(UserError, match=r'without a validation after epoch 3.*\[1, 2\]'):
+        outcome(history, settle(tiny_config, ['train_cfg.max_epochs=3']))
+
+
+def test_it_goes_on_from_the_last_validated_checkpoint(interrupted):
+    assert resume_point(interrupted, max_epochs=4, val_interval=1) is None, 'no checkpoint'
+    for epoch in (1, 2, 3):
+        (interrupted / f'epoch_{epoch}.pth').write_bytes(b'')
+    point = interrupted / 'last_checkpoint'
+    point.write_text('/moved/epoch_2.pth')
+    assert resume_point(interrupted, 4, 1) == interrupted / 'epoch_2.pth'
+    point.write_text('/moved/epoch_3.pth')
+    assert resume_point(interrupted, 4, 1) == interrupted / 'epoch_2.pth', 'epoch 3 has no validation'
+    assert resume_point(interrupted, 4, 2) == interrupted / 'epoch_3.pth', 'and needs none'
+    assert resume_point(interrupted, 3, 2) == interrupted / 'epoch_2.pth', 'but as the last one'
+    (interrupted / 'epoch_2.pth').unlink()
+    assert resume_point(interrupted, 4, 1) is None
+
+
+def test_states(make_suite, tiny_config, tmp_path, record):
+    suite = make_suite(rows=[dict(name='a', config=str(tiny_config), seeds=[0])])
+    case, settings = suite.cases()[0], Settings(work_dir=tmp_path / 'work', results=tmp_path / 'results')
+    now = identity(case)
+    assert state_of(case, settings, now) == 'to run'
+    folder = settings.folder(case)
+    folder.mkdir(parents=True)
+    (folder / 'started.json').write_text(json.dumps(now))
+    assert state_of(case, settings, now) == 'started'
+    assert state_of(case, settings, now | dict(data_hash='other')) == 'changed'
+    path = tmp_path / 'results' / 'small' / 'a_seed0.json'
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(record(case, 0.5, **now)))
+    assert state_of(case, settings, now) == 'done'
+    assert state_of(case, settings, now | dict(config_hash='other')) == 'changed'
+    path.write_text(json.dumps(record(case, 0.5, **now) | dict(status='failed')))
+    assert state_of(case, settings, now) == 'failed'
+
+
+def test_two_trainings_never_share_a_folder(make_suite, tiny_config, tmp_path):
+    case = make_suite(rows=[dict(name='a', config=str(tiny_config), seeds=[0])]).cases()[0]
+    settings = Settings(work_dir=tmp_path / 'work', results=tmp_path / 'results')
+    lock = settings.folder(case).with_suffix('.lock')
+    lock.parent.mkdir(parents=True)
+    with open(lock, 'ab') as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match='being trained there by another process'):
+            Training(case, settings, identity(case))
+
+
+def test_bad_input_is_one_line(make_suite, tmp_path, capsys):
+    make_suite(rows=[dict(name='a', config='configs/none.py', seeds=[0, 1])])
+    suite = str(tmp_path / 'small.yaml')
+    folders = ['--work-dir', str(tmp_path / 'work'), '--results', str(tmp_path / 'results')]
+    assert benchmark_main([suite, *folders, '--rows', 'a']) == 2
+    assert 'configs/none.py: no such config; row \'a\'' in capsys.readouterr().err
+    assert benchmark_main([suite, *folders, '--rows', 'b']) == 2
+    assert benchmark_main([suite, *folders]) == 1
+    assert 'a_seed1: left out, configs/none.py does not exist' in capsys.readouterr().out
+    assert benchmark_main([suite, *folders, '--list']) == 0
+    assert capsys.readouterr().out.splitlines()[0] == 'a_seed0  to run: configs/none.py does not exist yet'
+
+
+def test_where_it_was_measured(tmp_path):
+    (tmp_path / 'cpuinfo').write_text('processor : 0\nmodel name\t: Some CPU @ 2 GHz\n')
+    assert cpu_model(tmp_path / 'cpuinfo') == 'Some CPU @ 2 GHz'
+    assert cpu_model(tmp_path / 'none')
+    assert git_state(tmp_path) == dict(revision=None, dirty=None, changed=[])
+
+
+def test_changed_code_is_noted(tmp_path):
+    def git(*words: str) -> None:
+        identity = ['-c', 'user.name=a', '-c', 'user.email=a@b']
+        subprocess.run(['git', '-C', str(tmp_path), *identity, *words], check=True, capture_output=True)
+    (tmp_path / 'mmleuk').mkdir()
+    (tmp_path / 'mmleuk' / 'a.py').write_text('1')
+    git('init')
+    git('add', '.')
+    git('commit', '-m', 'a')
+    assert git_state(tmp_path)['dirty'] is False and len(git_state(tmp_path)['revision']) == 40
+    (tmp_path / 'mmleuk' / 'a.py').write_text('2')
+    (tmp_path / 'notes.txt').write_text('of no consequence')
+    assert git_state(tmp_path)['changed'] == ['mmleuk/a.py']
+
+
+def tool(suite: Path, *arguments: str) -> list[str]:
+    folder = suite.parent
+    return [sys.executable, str(ROOT / 'tools' / 'benchmark.py'), str(suite), '--work-dir', str(folder / 'work'),
+            '--results', str(folder / 'results'), *arguments]
+
+
+@pytest.mark.slow
+def test_rows_run_beside_each_other_and_a_failed_one_is_written_down(make_suite, tiny_config, tmp_path):
+    broken = {'model.bbox_head.num_classes': 7}
+    suite = make_suite(rows=[dict(name='good', config=str(tiny_config), seeds=[0]),
+                             dict(name='bad', config=str(tiny_config), seeds=[0], **{'cfg-options': broken})])
+    command = tool(tmp_path / 'small.yaml')
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1, done.stderr
+    good, bad = (json.loads((tmp_path / f'results/small/{case.name}.json').read_text()) for case in suite.cases())
+    assert good['status'] == 'done' and good['epochs'] == 2 and set(good['losses']) == {'1', '2'}
+    assert good['metrics'] == good['evaluations']['2'] and 'coco/bbox_mAP' in good['metrics']
+    assert good['parameters'] > 10_000 and good['seconds'] > 0 and good['machine']['cores'] == os.cpu_count()
+    assert 'randomness.seed=0' in good['command']
+    assert bad['status'] == 'failed' and 'status 2' in bad['error'] and 'num_classes = 7' in bad['log'][-1]
+    listed = subprocess.run([*command, '--list'], capture_output=True, text=True, timeout=60).stdout
+    assert [line.split()[-1] for line in listed.splitlines()] == ['done', 'failed']
+    again = subprocess.run([*command, '--rows', 'good'], capture_output=True, text=True, timeout=60)
+    assert again.returncode == 0 and 'good_seed0: done' in again.stdout
+    tiny_config.write_text(tiny_config.read_text().replace('prob=0.5', 'prob=0.4'))
+    changed = subprocess.run([*command, '--rows', 'good'], capture_output=True, text=True, timeout=60)
+    assert changed.returncode == 2 and 'a setting of the config has changed' in changed.stderr
+
+
+@pytest.mark.slow
+def test_a_stopped_row_goes_on_and_ends_as_if_it_had_not_been_stopped(make_suite, tiny_config, tmp_path):
+    options = {'train_cfg.max_epochs': 25, 'train_cfg.val_interval': 5}
+    suite = make_suite(rows=[dict(name='a', config=str(tiny_config), seeds=[0])], **{'cfg-options': options})
+    running = subprocess.Popen(tool(tmp_path / 'small.yaml'), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    folder, result = tmp_path / 'work' / 'small' / 'a_seed0', tmp_path / 'results' / 'small' / 'a_seed0.json'
+    wait_for((folder / 'epoch_3.pth').is_file, running)
+    running.send_signal(signal.SIGTERM)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130 and 'goes on from their last finished epochs' in errors
+    assert not result.exists() and not alive(folder)
+    settings = Settings(work_dir=tmp_path / 'work', results=tmp_path / 'results')
+    assert state_of(suite.cases()[0], settings, identity(suite.cases()[0])) == 'started'
+    assert subprocess.run(tool(tmp_path / 'small.yaml'), timeout=300, capture_output=True).returncode == 0
+    assert 'resumed epoch' in (folder / 'output.txt').read_text()
+    stopped = json.loads(result.read_text())
+    whole = ['--work-dir', str(tmp_path / 'whole'), '--results', str(tmp_path / 'whole')]
+    assert subprocess.run(tool(tmp_path / 'small.yaml', *whole), timeout=300, capture_output=True).returncode == 0
+    uninterrupted = json.loads((tmp_path / 'whole' / 'small' / 'a_seed0.json').read_text())
+    assert stopped['evaluations'] == uninterrupted['evaluations'] and len(stopped['evaluations']) == 5
+    assert stopped['losses'] == uninterrupted['losses'] and len(stopped['losses']) == 25
+
+
+def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def alive(folder: Path) -> bool:
+    """Whether a process still trains in ``folder``: then its lock is held."""
+    with open(folder.with_suffix('.lock'), 'ab') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

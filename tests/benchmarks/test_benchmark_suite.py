@@ -1,0 +1,118 @@
+"""A suite is read strictly, and a row is what its config, data and seed say."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from mmleuk.benchmarks.checks import judge
+from mmleuk.benchmarks.cli import read_suites
+from mmleuk.benchmarks.identity import annotation_files, config_hash, data_hash, settle
+from mmleuk.benchmarks.suite import read_suite
+from mmleuk.benchmarks.summary import summarise
+from mmleuk.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+TXL = ROOT / 'configs/yolov5/yolov5n_txl-pbc.py'
+ROW = dict(name='a', config='configs/a.py', seeds=[0])
+
+
+@pytest.mark.parametrize('changes, message', [
+    (dict(titel='x'), "unknown key 'titel'"),
+    (dict(rows=[]), 'at least one row'),
+    (dict(rows=[ROW, ROW]), "two rows have the name 'a'"),
+    (dict(rows=[ROW | dict(seed=1)]), "row 1: unknown key 'seed'"),
+    (dict(rows=[dict(name='a', seeds=[0])]), "row 1: key 'config' is missing"),
+    (dict(rows=['a']), 'row 1: expected keys and values'),
+    (dict(rows=[ROW | dict(name='A b')]), "called 'A b'"),
+    (dict(rows=[ROW | dict(seeds=[0, 0])]), r'row 1 \(a\): seeds are different integers'),
+    (dict(rows=[ROW | dict(seeds=[True])]), 'seeds are different integers'),
+    (dict(rows=[ROW | dict(seeds=0)]), 'seeds must be a list'),
+    (dict(rows=[ROW | {'cfg-options': {'randomness.seed': 3}}]), 'comes from the row'),
+    ({'cfg-options': {'train_cfg': {'max_epochs': 3}}}, 'with dots'),
+    (dict(roles=dict(upper='b')), "roles: upper: 'b'"),
+    (dict(roles=dict(best='a')), 'a role is one of'),
+    (dict(metrics={'mAP': 3}), 'both must be text'),
+    (dict(title=['x']), 'title must be a str'),
+])
+def test_mistakes_are_named(make_suite, changes, message):
+    with pytest.raises(UserError, match=message):
+        make_suite(**changes)
+
+
+def test_a_file_that_is_none(tmp_path):
+    with pytest.raises(UserError, match='cannot be read'):
+        read_suite(tmp_path / 'no.yaml')
+    (tmp_path / 'bad.yaml').write_text('title: [')
+    with pytest.raises(UserError, match='bad.yaml: not YAML'):
+        read_suite(tmp_path / 'bad.yaml')
+    (tmp_path / 'list.yaml').write_text('- 1')
+    with pytest.raises(UserError, match='expected keys and values'):
+        read_suite(tmp_path / 'list.yaml')
+
+
+def test_the_first_seed_of_every_row_comes_first(make_suite):
+    suite = make_suite(rows=[ROW | dict(seeds=[3, 1, 2]), ROW | dict(name='b', seeds=[7])])
+    assert [case.name for case in suite.cases()] == ['a_seed3', 'b_seed7', 'a_seed1', 'a_seed2']
+    assert [case.name for case in suite.choose('b,a:2')] == ['b_seed7', 'a_seed2']
+    with pytest.raises(UserError, match=r"'a:4'.*no such row; it has a \(seeds 3, 1, 2\), b"):
+        suite.choose('a:4')
+
+
+def test_a_rows_options_win_and_the_seed_is_added(make_suite):
+    row = ROW | {'cfg-options': {'train_cfg.max_epochs': 3, 'model.neck': None, 'model.sizes': [1, 2]}}
+    case = make_suite(rows=[row], **{'cfg-options': {'train_cfg.max_epochs': 20, 'x': 0.5}}).cases()[0]
+    assert case.cfg_options() == [
+        'train_cfg.max_epochs=3', 'x=0.5', 'model.neck=None', 'model.sizes=[1,2]', 'randomness.seed=0']
+
+
+def test_identity_follows_what_changes_a_result_and_nothing_else(monkeypatch):
+    monkeypatch.setenv('MMLEUK_DATA', '/somewhere')
+    first = config_hash(TXL, ['randomness.seed=0'])
+    assert first == config_hash(TXL, ['randomness.seed=0'])
+    for other in ('randomness.seed=1', 'train_cfg.max_epochs=3', 'model.bbox_head.gain_box=0.1',
+                  'train_dataloader.dataset.dataset.ann_file=annotations/train_sparse.json'):
+        assert config_hash(TXL, ['randomness.seed=0', other]) != first, other
+    for same in ('train_dataloader.num_workers=0', 'default_hooks.logger.interval=1', 'log_level=ERROR',
+                 'default_hooks.checkpoint.max_keep_ckpts=1'):
+        assert config_hash(TXL, ['randomness.seed=0', same]) == first, same
+    monkeypatch.setenv('MMLEUK_DATA', '/elsewhere')
+    assert config_hash(TXL, ['randomness.seed=0']) == first
+
+
+def test_data_are_the_annotations_of_training_and_validation(monkeypatch, tmp_path):
+    monkeypatch.setenv('MMLEUK_DATA', str(tmp_path))
+    cfg = settle(TXL)
+    folder = tmp_path / 'txl_pbc' / 'annotations'
+    assert annotation_files(cfg) == [folder / 'train.json', folder / 'val.json']
+    with pytest.raises(UserError, match='train.json: cannot be read.*MMLEUK_DATA'):
+        data_hash(cfg)
+    folder.mkdir(parents=True)
+    (folder / 'train.json').write_text('{}')
+    (folder / 'val.json').write_text('{}')
+    before = data_hash(cfg)
+    (folder / 'val.json').write_text('{} ')
+    assert data_hash(cfg) != before == data_hash_after(cfg, folder / 'val.json', '{}')
+
+
+def data_hash_after(cfg: Config, path: Path, text: str) -> str:
+    path.write_text(text)
+    return data_hash(cfg)
+
+
+def test_subsets_have_annotations_too(monkeypatch):
+    monkeypatch.setenv('MMLEUK_DATA', 'data')
+    found = annotation_files(settle(ROOT / 'configs/sla_det/yolov5_sla.py'))
+    names = ['train', 'test']
+    assert found == [Path(f'data/LeukemiaAttri/HCM_40x_C2_Sparse/Annotations/{name}.json') for name in names]
+
+
+@pytest.mark.parametrize('suite', read_suites(ROOT / 'benchmarks'), ids=lambda suite: suite.name)
+def test_committed_suites_are_sound(suite):
+    """Configs that exist take the row's options; checks name rows and columns that are there."""
+    judge(suite, summarise(suite, {}))
+    for row in suite.rows:
+        if (ROOT / row.config).is_file():
+            cfg = settle(ROOT / row.config, suite.choose(row.name)[0].cfg_options())
+            assert cfg.randomness.seed == row.seeds[0]
+            assert cfg.train_cfg.max_epochs % cfg.train_cfg.val_interval == 0
