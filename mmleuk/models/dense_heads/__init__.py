@@ -1,5 +1,6 @@
 """Dense heads."""
 
+from mmleuk.models.dense_heads.soft_sampling_head import SoftSamplingYOLOv5Head
 from mmleuk.models.dense_heads.yolov5_head import YOLOv5Head
 
-__all__ = ['YOLOv5Head']
+__all__ = ['SoftSamplingYOLOv5Head', 'YOLOv5Head']

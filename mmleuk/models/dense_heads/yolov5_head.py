@@ -178,14 +178,19 @@ class YOLOv5Head(BaseDenseHead):
 
         P runs over levels, then anchors, rows and columns.
         """
-        boxes, scores = [], []
-        for level, anchors, stride in zip(self.per_anchor(outputs), self.anchors, self.strides):
+        logits = self.per_anchor(outputs)
+        scores = [level[..., 4:].sigmoid().flatten(1, 3) for level in logits]
+        return torch.cat([boxes.flatten(1, 3) for boxes in self.boxes(logits)], 1), torch.cat(scores, 1)
+
+    def boxes(self, logits: Sequence[Tensor]) -> list[Tensor]:
+        """Boxes (B, A, H, W, 4) xyxy in input pixels of every level's (B, A, H, W, 5 + C)."""
+        decoded = []
+        for level, anchors, stride in zip(logits, self.anchors, self.strides):
             grid = location_centres(tuple(level.shape[2:4]), stride, level.device) / stride - 0.5
             cxcywh = decode_boxes(level[..., :4], (anchors / stride)[None, :, None, None])
             centre, half = cxcywh[..., :2] + grid, cxcywh[..., 2:] / 2
-            boxes.append((torch.cat([centre - half, centre + half], -1) * stride).flatten(1, 3))
-            scores.append(level[..., 4:].sigmoid().flatten(1, 3))
-        return torch.cat(boxes, 1), torch.cat(scores, 1)
+            decoded.append(torch.cat([centre - half, centre + half], -1) * stride)
+        return decoded
 
     def predict_by_feat(self, outputs: Sequence[Tensor], batch_img_metas: list[dict], cfg: ConfigDict | None = None,
                         rescale: bool = False, with_nms: bool = True) -> InstanceList:
