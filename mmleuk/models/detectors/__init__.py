@@ -4,6 +4,7 @@ from mmleuk.models.detectors.attri_det import AttriDet
 from mmleuk.models.detectors.co_mining import CoMining
 from mmleuk.models.detectors.co_student import CoStudent
 from mmleuk.models.detectors.sla_det import SLADet
+from mmleuk.models.detectors.sparse_det import SparseDet
 from mmleuk.models.detectors.tiled import TiledDetector
 
-__all__ = ['AttriDet', 'CoMining', 'CoStudent', 'SLADet', 'TiledDetector']
+__all__ = ['AttriDet', 'CoMining', 'CoStudent', 'SLADet', 'SparseDet', 'TiledDetector']
