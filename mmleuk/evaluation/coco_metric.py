@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from mmdet.datasets.api_wrappers import COCO
 from mmdet.evaluation import CocoMetric as MMDetCocoMetric
 from mmengine.logging import MMLogger
 
+from mmleuk.datasets.files import read_json, write_json
 from mmleuk.errors import UserError
 from mmleuk.registry import METRICS
 
@@ -57,12 +60,30 @@ def _annotation(annotation: dict[str, Any], number: int, label: int) -> dict[str
     return {'area': width * height, 'iscrowd': 0, **annotation, 'id': number, 'category_id': label}
 
 
+def name_classes(path: str | Path, classes: Sequence[str], file_ids: Mapping[str, int]) -> None:
+    """Give saved results the category ids of their annotation file, and a ``category_name`` each.
+
+    Args:
+        path: COCO results whose ``category_id`` is the position in ``classes``; replaced.
+        classes: class names in label order.
+        file_ids: category id by name; a class that the file lacks gets an id that it doesn't use.
+    """
+    free = itertools.count(max((key for key in file_ids.values() if isinstance(key, int)), default=-1) + 1)
+    ids = {name: file_ids[name] if name in file_ids else next(free) for name in classes}
+    records: Any = read_json(path)
+    for record in records:
+        name = classes[record['category_id']]
+        record.update(category_id=ids[name], category_name=name)
+    write_json(path, records)
+
+
 @METRICS.register_module()
 class CocoMetric(MMDetCocoMetric):
-    """MMDetection's CocoMetric with two differences, and AP per class by default.
+    """MMDetection's CocoMetric with three differences, and AP per class by default.
 
     - Classes are matched by name, whatever order the annotation file lists them in.
     - A model that detects nothing scores 0 on every metric rather than none, so ``save_best`` finds its key.
+    - What ``outfile_prefix`` saves has the annotation file's category ids, and the class's name beside them.
 
     Args:
         classwise: print and return the AP of every class.
@@ -74,13 +95,17 @@ class CocoMetric(MMDetCocoMetric):
     def __init__(self, *, classwise: bool = True, **kwargs: Any) -> None:
         super().__init__(classwise=classwise, **kwargs)
         self._by_name = False
+        self._file_ids: dict[str, int] = {}
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Scores over all images; see MMDetection."""
         if self._coco_api is not None and not self._by_name:
+            self._file_ids = {category['name']: category['id'] for category in self._coco_api.dataset['categories']}
             self._coco_api = _index(relabel_categories(self._coco_api.dataset, self.dataset_meta['classes']))
             self._by_name = True
         scores = super().compute_metrics(results)
+        if self.outfile_prefix is not None:
+            name_classes(f'{self.outfile_prefix}.bbox.json', self.dataset_meta['classes'], self._file_ids)
         if self.format_only:
             return scores
         if not any(len(prediction['scores']) for _, prediction in results):

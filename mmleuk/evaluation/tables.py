@@ -42,7 +42,7 @@ def summary(evaluation: Evaluation) -> dict[str, float | None]:
     row = dict(mAP=scores.ap(), mAP_50=scores.ap(0.5), mAP_75=scores.ap(0.75))
     row |= {f'mAP_{size}': evaluation.sizes[size].ap() for size in SIZES if size != 'all'}
     row |= dict(mAR=scores.ar())
-    row |= {f'mAR_{number}_per_image': known_mean(scores.recall_of_few[number]) for number in FEW}
+    row |= {f'mAR_at_{number}': known_mean(scores.recall_of_few[number]) for number in FEW}
     row |= {f'mAR_{size}': evaluation.sizes[size].ar() for size in SIZES if size != 'all'}
     return {name: known(value) for name, value in row.items()}
 

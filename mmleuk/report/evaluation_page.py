@@ -94,11 +94,14 @@ def number(value: object) -> str:
 
 def _summary(evaluation: Evaluation) -> str:
     said = '\n'.join(f'<p class="warn">{escape(note)}</p>' for note in notes(evaluation))
-    table = _table([summary(evaluation)])
+    figures = summary(evaluation)
+    tables = '\n'.join(_table([{name: value for name, value in figures.items() if name.startswith(measure)}])
+                       for measure in ('mAP', 'mAR'))
     return (f'<h1>Evaluation of a detector</h1>\n<p class="sentence">{escape(sentence(evaluation))}</p>\n{said}\n'
-            f'{table}\n<p class="dim">COCO&#x27;s figures, equal to pycocotools&#x27; to the last digit. mAP and mAR '
+            f'{tables}\n<p class="dim">COCO&#x27;s figures, equal to pycocotools&#x27; to the last digit. mAP and mAR '
             'are means over the classes that have cells and over IoU 0.5, 0.55 ... 0.95; small is below 32² px, large '
-            f'above 96² px; at most {plural_n(evaluation.settings.max_detections, "detection")} per image and class. '
+            f'above 96² px; at most {plural_n(evaluation.settings.max_detections, "detection")} per image and class '
+            '(at 1 and at 10: so many). '
             'A dash: no ground truth to score against.</p>')
 
 
@@ -135,9 +138,19 @@ def _groups(evaluation: Evaluation, plots: Mapping[str, bytes]) -> str:
     if not evaluation.groups:
         return ('<h2>Domains and interference factors</h2>\n<p>The annotation file states neither '
                 '(<code>images[].domain</code>, <code>images[].factors</code>).</p>')
+    rows = [_group_row(row, evaluation.truth.classes) for row in group_rows(evaluation)]
     return (f'<h2>Domains and interference factors</h2>\n{_plot(plots, "groups.png")}\n'
-            f'{_table(group_rows(evaluation))}\n<p class="dim">Each set of images is scored as if it were the whole '
-            'test set. An AP that rests on few cells says little.</p>')
+            f'{_table(rows)}\n<p class="dim">Each set of images is scored as if it were the whole '
+            'test set; in the columns of the classes stand AP and, in brackets, cells: an AP '
+            'that rests on few cells says little.</p>')
+
+
+def _group_row(row: Row, classes: Sequence[str]) -> Row:
+    """A class's AP and number of cells in one column, and so the kind and name of the group."""
+    name = row['group'] if row['kind'] == 'all' else f'{row["kind"]}: {row["group"]}'
+    rest = {key: row[key] for key in ('images', 'cells', 'mAP', 'mAP_50', 'mAP_75', 'mAR')}
+    per_class = {c: f'{number(row[f"AP {c}"])} ({row[f"cells {c}"]})' for c in classes}
+    return dict(group=name, **rest) | per_class | dict(note=row['note'])
 
 
 def _gallery(evaluation: Evaluation, gallery: Sequence[GalleryEntry]) -> str:
@@ -205,8 +218,11 @@ def _table(rows: Sequence[Row]) -> str:
     texts = {name for name in columns if any(isinstance(row[name], str) for row in rows)}
 
     def cells(values: Sequence[object], tag: str) -> str:
-        return ''.join(f'<{tag}{"" if name in texts else " class=n"}>{escape(number(value))}</{tag}>'
-                       for name, value in zip(columns, values))
+        parts = [f'<{tag}{"" if name in texts else " class=n"}>{escape(number(value))}</{tag}>'
+                 for name, value in zip(columns, values)]
+        if columns[0] in texts and tag == 'td':  # names head their rows, unbroken
+            parts[0] = f'<th scope="row">{escape(number(values[0]))}</th>'
+        return ''.join(parts)
 
     head = cells([name.replace('_', ' ') for name in columns], 'th')
     body = '\n'.join(f'<tr>{cells([row[name] for name in columns], "td")}</tr>' for row in rows)

@@ -53,7 +53,7 @@ def marks_of(evaluation: Evaluation, place: int) -> list[Mark]:
         kind, target = FALSE_TYPES[errors.types[row]], errors.targets[row]
         words = {'class': f', is {truth.classes[truth.labels[target]]}' if target != UNMATCHED else '',
                  'localisation': ', inexact', 'both': ', inexact and wrong', 'duplicate': ', again',
-                 'background': ', nothing there'}
+                 'background': ', nothing labelled'}
         false.append(Mark(box, kind, f'{name} {score:.2f}{words[kind]}'))
     taken = _found_cells(evaluation, place)
     missing = [Mark(_xyxy(truth.boxes_xywh[row]), 'not found',
