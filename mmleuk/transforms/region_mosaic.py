@@ -1,0 +1,134 @@
+"""Images made of annotated regions only: training time goes where truth is known.
+
+Legend: N cells, R regions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mmcv
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmcv.transforms.utils import cache_randomness
+
+from mmleuk.errors import UserError
+from mmleuk.registry import TRANSFORMS
+from mmleuk.structures import CellBoxes, clip_regions, points_in_regions
+from mmleuk.transforms.selection import CELL_KEYS, select_cells
+
+
+@TRANSFORMS.register_module()
+class RegionMosaic(BaseTransform):
+    """Tile a canvas with windows around the annotated regions of several images.
+
+    In a sparse training image a fifth of the area teaches and the rest is computed in vain. Here every tile shows the
+    neighbourhood of an annotated region, at the size that the image has in ``img_scale``: with four tiles, four times
+    as many labelled cells in the same number of pixels. What lies around a region in its tile stays unknown.
+
+    A cell whose centre lies in its window is kept and clipped there; regions are cut to the window. Where a region is
+    smaller than the window, the window lies at random around it; where it is larger, at random within it.
+
+    Args:
+        img_scale: (width, height) of the canvas, and of the whole image that a window is cut from.
+        tiles: windows per row and per column.
+        prob: share of samples that are tiled; others are left as they are.
+        pad_val: grey value where an image is smaller than its window.
+
+    Used in a ``MultiImageMixDataset``'s pipeline, it asks for ``tiles ** 2 - 1`` further images.
+    """
+
+    def __init__(self, *, img_scale: tuple[int, int] = (640, 640), tiles: int = 2, prob: float = 1.0,
+                 pad_val: int = 114) -> None:
+        if tiles < 1 or not 0 <= prob <= 1 or min(img_scale) < tiles:
+            raise UserError(f'RegionMosaic needs tiles >= 1, prob in [0, 1] and a canvas of at least one pixel per '
+                            f'tile, got tiles={tiles}, prob={prob}, img_scale={img_scale}')
+        self.img_scale = img_scale
+        self.tiles = tiles
+        self.prob = prob
+        self.pad_val = pad_val
+        self.window_wh = img_scale[0] // tiles, img_scale[1] // tiles
+
+    @cache_randomness
+    def get_indexes(self, dataset: Any) -> list[int]:
+        """Further images, drawn at random with replacement."""
+        return np.random.randint(0, len(dataset), self.tiles ** 2 - 1).tolist()
+
+    @cache_randomness
+    def _draw(self) -> np.ndarray:
+        """One number that decides whether to tile, then three per tile: which region, and where the window lies."""
+        return np.random.uniform(size=1 + 3 * self.tiles ** 2)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Results with further ones in ``mix_results`` to one of ``img_scale``; the parts are only read."""
+        chance, *draws = self._draw()
+        if chance >= self.prob:
+            return results
+        width, height = self.img_scale
+        canvas = np.full((height, width, *results['img'].shape[2:]), self.pad_val, dtype=results['img'].dtype)
+        parts = []
+        for place, part in enumerate([results, *results['mix_results']]):
+            row, column = divmod(place, self.tiles)
+            tile = self._window(part, draws[3 * place:3 * place + 3])
+            left, top = column * self.window_wh[0], row * self.window_wh[1]
+            rows, columns = tile['img'].shape[:2]
+            canvas[top:top + rows, left:left + columns] = tile['img']
+            tile['gt_bboxes'].translate_((left, top))
+            parts.append(tile)
+        boxes = parts[0]['gt_bboxes'].cat([part['gt_bboxes'] for part in parts])
+        mixed = results | dict(img=canvas, img_shape=(height, width), gt_bboxes=boxes)
+        return mixed | {key: np.concatenate([part[key] for part in parts]) for key in CELL_KEYS}
+
+    def _window(self, results: dict[str, Any], draws: list[float]) -> dict[str, Any]:
+        """The part of an image that one tile shows, with cells and regions in the tile's pixels."""
+        image, boxes = self._fit(results)
+        height, width = image.shape[:2]
+        known = boxes.regions[int(draws[0] * len(boxes.regions))].tolist() if len(boxes.regions) else (
+            0, 0, width, height)
+        left = window_start(known[0], known[2], self.window_wh[0], width, draws[1])
+        top = window_start(known[1], known[3], self.window_wh[1], height, draws[2])
+        image = image[top:top + self.window_wh[1], left:left + self.window_wh[0]]
+        boxes.translate_((-left, -top))
+        regions = clip_regions(boxes.regions, image.shape[:2])
+        inside = points_in_regions(boxes.centers, boxes.regions.new_tensor([[0, 0, image.shape[1], image.shape[0]]]))
+        boxes.clip_(image.shape[:2])
+        boxes.regions = regions
+        tile = {key: results[key] for key in CELL_KEYS} | dict(img=image, gt_bboxes=boxes)
+        select_cells(tile, inside)
+        return tile
+
+    def _fit(self, results: dict[str, Any]) -> tuple[np.ndarray, CellBoxes]:
+        """Image and boxes at the size that the whole image has in ``img_scale``."""
+        image, boxes = results['img'], results['gt_bboxes'].clone()
+        height, width = image.shape[:2]
+        ratio = min(self.img_scale[0] / width, self.img_scale[1] / height)
+        new_wh = max(round(width * ratio), 1), max(round(height * ratio), 1)
+        if new_wh != (width, height):
+            image = mmcv.imresize(image, new_wh)
+            boxes.rescale_((new_wh[0] / width, new_wh[1] / height))
+        return image, boxes
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(img_scale={self.img_scale}, tiles={self.tiles}, prob={self.prob}, '
+                f'pad_val={self.pad_val})')
+
+
+def window_start(low: float, high: float, size: int, limit: int, draw: float) -> int:
+    """First pixel of a window of ``size`` along one side of an image with ``limit`` pixels.
+
+    Args:
+        low: where the region begins.
+        high: where it ends.
+        size: of the window; a region that is shorter lies within it, of a longer one it shows a part.
+        limit: of the image; the window stays within where it can.
+        draw: in [0, 1), chooses among the possible places.
+
+    Example:
+        >>> [window_start(40, 60, 50, 200, draw) for draw in (0., 0.5, 0.999)]
+        [10, 25, 40]
+        >>> [window_start(0, 100, 50, 200, draw) for draw in (0., 0.999)], window_start(90, 99, 50, 100, 0.9)
+        ([0, 50], 50)
+    """
+    first, last = sorted((high - size, low))
+    start = round(first + draw * (last - first))
+    return max(min(start, limit - size), 0)
