@@ -25,7 +25,8 @@ COMMANDS = (
     Command(('doctor',), 'mmleuk.doctor', 'versions, what is broken, and the command that mends it'),
     Command(('data', 'synthesize'), 'mmleuk.datasets.synthetic.cli', 'render blood films with exact annotations'),
     Command(('data', 'check'), 'mmleuk.datasets.check', "examine a config's data before training on it"),
-    Command(('data', 'convert'), 'mmleuk.datasets.converters', 'annotations of other formats to COCO JSON'),
+    Command(('data', 'convert'), 'mmleuk.datasets.converters', 'annotations from format to format: COCO, VOC, YOLO'),
+    Command(('data', 'interfere'), 'mmleuk.datasets.interference', 'a copy of a test set per interference factor'),
     Command(('infer',), 'mmleuk.report.cli', 'cells, attributes, pictures and a report from images'),
     Command(('evaluate',), 'mmleuk.evaluation.cli', 'scores, plots and a page from saved predictions'),
 )
@@ -45,7 +46,7 @@ def build_parser(wanted: Command | None = None) -> argparse.ArgumentParser:
     for command in COMMANDS:
         group, name = command.words[:-1], command.words[-1]
         if group not in groups:
-            branch = top.add_parser(group[0], help='films and annotations: synthesize, check, convert')
+            branch = top.add_parser(group[0], help='films and annotations: synthesize, check, convert, interfere')
             groups[group] = branch.add_subparsers(title='commands', metavar='COMMAND', required=True)
         leaf = groups[group].add_parser(name, help=command.help, description=command.help)
         if command == wanted:

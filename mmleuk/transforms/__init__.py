@@ -16,10 +16,20 @@ from mmleuk.transforms.checks import check_pipeline_moves_regions
 from mmleuk.transforms.color import HSVJitter
 from mmleuk.transforms.color_jitter import ColorJitter
 from mmleuk.transforms.formatting import PackCells
+from mmleuk.transforms.interference import (
+    Defocus,
+    Impurities,
+    IncompleteCells,
+    OverlappingCells,
+    OverStaining,
+    PaleStaining,
+)
 from mmleuk.transforms.load_image import LoadImage
 from mmleuk.transforms.loading import LoadCellAnnotations
 from mmleuk.transforms.mixing import MixUp, Mosaic
+from mmleuk.transforms.region_mosaic import RegionMosaic
 from mmleuk.transforms.regions import BlankOutsideRegions, CropToRegion
 
-__all__ = ['BlankOutsideRegions', 'ColorJitter', 'CropToRegion', 'HSVJitter', 'LoadCellAnnotations', 'LoadImage',
-           'MixUp', 'Mosaic', 'PackCells', 'RandomAffine', 'check_pipeline_moves_regions']
+__all__ = ['BlankOutsideRegions', 'ColorJitter', 'CropToRegion', 'Defocus', 'HSVJitter', 'Impurities',
+           'IncompleteCells', 'LoadCellAnnotations', 'LoadImage', 'MixUp', 'Mosaic', 'OverStaining', 'OverlappingCells',
+           'PackCells', 'PaleStaining', 'RandomAffine', 'RegionMosaic', 'check_pipeline_moves_regions']
