@@ -316,6 +316,7 @@ def test_thresholds_of_the_options_decide(trained):
     assert criteria['unsure']['right'] == criteria['all']['right'] == 2
 
 
+@pytest.mark.slow
 def test_a_plain_detector_with_a_selector_on_top(trained):
     plain = ROOT / 'configs' / 'yolov5' / 'yolov5n_txl-pbc_sparse-as-complete.py'
     options = {'model.type': 'mmleuk.SLADet', 'model.selector.type': 'mmleuk.PseudoLabelSelector',
