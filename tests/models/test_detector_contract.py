@@ -8,8 +8,8 @@ from mmengine.registry import init_default_scope
 from mmleuk.testing import detector_contract as contract
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
-DETECTORS = {'faster_rcnn': 'faster-rcnn'}
-"""Folder and first part of the configs' names."""
+SLOW = ('cascade_rcnn', 'double_head', 'grid_rcnn')
+DETECTORS = ['faster_rcnn', *(pytest.param(folder, marks=pytest.mark.slow) for folder in SLOW)]
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def scope():
 
 
 def config_of(folder, kind):
-    return CONFIGS / folder / f'{DETECTORS[folder]}_r18_{kind}.py'
+    return CONFIGS / folder / f"{folder.replace('_', '-')}_r18_{kind}.py"
 
 
 @pytest.mark.parametrize('check', contract.PLAIN, ids=lambda check: check.__name__)

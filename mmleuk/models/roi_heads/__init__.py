@@ -1,6 +1,7 @@
-"""Heads that look at boxes: the attributes of cells."""
+"""Heads that look at boxes: the attributes of cells, classes and places."""
 
 from mmleuk.models.roi_heads.attri_head import AttriHead
+from mmleuk.models.roi_heads.double_head import DoubleConvFCBBoxHead
 from mmleuk.models.roi_heads.soft_sampling_head import SoftSamplingBBoxHead
 
-__all__ = ['AttriHead', 'SoftSamplingBBoxHead']
+__all__ = ['AttriHead', 'DoubleConvFCBBoxHead', 'SoftSamplingBBoxHead']

@@ -1,0 +1,14 @@
+"""Cascade R-CNN on TXL-PBC at 320 px, completely annotated. 20 epochs on a CPU.
+
+MMLEUK_DATA=... python tools/train.py configs/cascade_rcnn/cascade-rcnn_r18_txl-pbc.py
+"""
+
+_base_ = [
+    '../_base_/models/cascade-rcnn_r18.py',
+    '../_base_/datasets/txl_pbc_320.py',
+    '../_base_/schedules/short.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(roi_head=dict(bbox_head=[dict(head, num_classes=3) for head in _base_.model.roi_head.bbox_head]))
+train_cfg = dict(max_epochs=20, val_interval=5)

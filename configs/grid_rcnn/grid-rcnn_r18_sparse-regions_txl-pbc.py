@@ -1,0 +1,11 @@
+"""Grid R-CNN on TXL-PBC's sparse labels; background is sampled inside the regions alone.
+
+MMLEUK_DATA=... python tools/train.py configs/grid_rcnn/grid-rcnn_r18_sparse-regions_txl-pbc.py
+"""
+
+_base_ = './grid-rcnn_r18_txl-pbc.py'
+
+model = dict(train_cfg=dict(
+    rpn=dict(sampler=dict(type='mmleuk.SparseRegionSampler')),
+    rcnn=dict(sampler=dict(type='mmleuk.SparseRegionSampler'))))
+train_dataloader = dict(dataset=dict(dataset=dict(ann_file='annotations/train_sparse.json', annotation='sparse')))

@@ -1,0 +1,30 @@
+"""Double-Head's box head, for batches without a box to look at."""
+
+from __future__ import annotations
+
+from mmdet.models.roi_heads.bbox_heads import DoubleConvFCBBoxHead as MMDetDoubleConvFCBBoxHead
+from torch import Tensor
+
+from mmleuk.registry import MODELS
+
+
+@MODELS.register_module()
+class DoubleConvFCBBoxHead(MMDetDoubleConvFCBBoxHead):
+    """MMDetection's, which fails where no box is sampled: in a batch of images of which nothing is known.
+
+    Args: as of mmdet's DoubleConvFCBBoxHead.
+    """
+
+    def forward(self, x_cls: Tensor, x_reg: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores and box deltas.
+
+        Args:
+            x_cls: (N, C, H, W) features for the classes; N may be 0.
+            x_reg: (N, C, H, W) features for the boxes.
+
+        Returns:
+            (N, classes + 1) and (N, 4 * classes), or (N, 4) where boxes don't depend on the class.
+        """
+        if not len(x_cls):
+            return x_cls.new_zeros(0, self.fc_cls.out_features), x_reg.new_zeros(0, self.fc_reg.out_features)
+        return super().forward(x_cls, x_reg)
