@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from mmleuk.engine import EMATeacherHook, YOLOv5EMAHook
-from mmleuk.engine.ema_teacher_hook import Teacher
 from mmleuk.errors import UserError
+from mmleuk.models.detectors.teacher import Teacher
 
 
 class Pupil(nn.Module):

@@ -9,9 +9,9 @@ import torch
 from mmdet.utils import InstanceList
 from torch import Tensor, nn
 
-from mmleuk.engine.ema_teacher_hook import Teacher
 from mmleuk.models.data_preprocessors.two_views import VIEWS
 from mmleuk.models.detectors.co_mining import CoMining, confident_detections
+from mmleuk.models.detectors.teacher import Teacher
 from mmleuk.models.task_modules.mined_labels import merge_with_teacher
 from mmleuk.registry import MODELS
 

@@ -52,7 +52,8 @@ def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor |
     if len(assigned.label):
         predicted = logits[where]
         iou = complete_iou(decode_boxes(predicted[:, :4], assigned.anchor_size), assigned.boxes)
-        box = (1 - iou).mean()
+        misfit = 1 - iou if assigned.exact is None else (1 - iou)[assigned.exact]
+        box = misfit.sum() / max(len(misfit), 1)
         target[where] = iou.detach().clamp(0).to(target.dtype)
         if num_classes > 1:
             labels = one_hot(assigned.label, num_classes).to(predicted.dtype)

@@ -23,11 +23,14 @@ class BatchCells:
         image: (T,) int64, index of the image in the batch.
         label: (T,) int64.
         boxes: (T, 4) float, centre and size in pixels.
+        exact: (T,) bool, the boxes good enough to learn from; None means all. Others teach only that a cell is there,
+            and its class.
     """
 
     image: Tensor
     label: Tensor
     boxes: Tensor
+    exact: Tensor | None = None
 
     @property
     def boxes_xyxy(self) -> Tensor:
@@ -53,6 +56,7 @@ class LevelAssignment:
         label: (K,) int64.
         boxes: (K, 4) float, in grid units: centre relative to the grid cell's corner, and size.
         anchor_size: (K, 2) float, width and height of the anchor in grid units.
+        exact: (K,) bool, those that learn their box too; None means all.
     """
 
     image: Tensor
@@ -62,10 +66,11 @@ class LevelAssignment:
     label: Tensor
     boxes: Tensor
     anchor_size: Tensor
+    exact: Tensor | None = None
 
     def keep(self, mask: Tensor) -> LevelAssignment:
         """The assignments at which ``mask`` (K,) holds."""
-        return LevelAssignment(**{name: value[mask] for name, value in vars(self).items()})
+        return LevelAssignment(**{name: None if value is None else value[mask] for name, value in vars(self).items()})
 
 
 def neighbour_shifts(centre: Tensor, grid_wh: Tensor, reach: float = 0.5) -> tuple[Tensor, Tensor]:
@@ -114,7 +119,8 @@ def assign_level(cells: BatchCells, anchors_px: Tensor, stride: int, grid_hw: Se
     column, row = corner[:, 0].clamp(0, grid_hw[1] - 1), corner[:, 1].clamp(0, grid_hw[0] - 1)
     relative = torch.cat([boxes[cell, :2] - torch.stack([column, row], 1), boxes[cell, 2:]], 1)
     return LevelAssignment(image=cells.image[cell], anchor=anchor, row=row, column=column, label=cells.label[cell],
-                           boxes=relative, anchor_size=anchors[anchor])
+                           boxes=relative, anchor_size=anchors[anchor],
+                           exact=None if cells.exact is None else cells.exact[cell])
 
 
 def location_centres(grid_hw: Sequence[int], stride: int, device: torch.device) -> Tensor:

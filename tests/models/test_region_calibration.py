@@ -1,0 +1,111 @@
+"""Thresholds measured inside the annotated regions."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmleuk.errors import UserError
+from mmleuk.models.task_modules.pseudo_labels import Candidates
+from mmleuk.models.task_modules.region_calibration import NEVER, RegionCalibration, right_candidates
+from mmleuk.models.task_modules.yolov5_assigner import BatchCells
+
+
+def cells(*rows):
+    """Rows of (image, label, x1, y1, x2, y2)."""
+    table = torch.tensor(rows, dtype=torch.float32).reshape(-1, 6)
+    centre = (table[:, 2:4] + table[:, 4:]) / 2
+    return BatchCells(table[:, 0].long(), table[:, 1].long(), torch.cat([centre, table[:, 4:] - table[:, 2:4]], 1))
+
+
+def candidates(*rows, num_classes=2):
+    """Rows of (image, label, confidence, x1, y1, x2, y2)."""
+    table = torch.tensor(rows, dtype=torch.float32).reshape(-1, 7)
+    probabilities = torch.nn.functional.one_hot(table[:, 1].long(), num_classes) * 0.9
+    return Candidates(table[:, 0].long(), table[:, 3:], probabilities, table[:, 2])
+
+
+def test_right_is_the_surest_of_its_cell_and_class():
+    truth = cells((0, 0, 0, 0, 10, 10), (0, 1, 20, 0, 30, 10), (1, 0, 0, 0, 10, 10))
+    found = candidates(
+        (0, 0, 0.5, 0, 0, 10, 9),        # the cell, but a surer one has it
+        (0, 0, 0.6, 0, 0, 10, 8),        # IoU 0.8
+        (0, 0, 0.9, 20, 0, 30, 10),      # another class
+        (1, 0, 0.3, 0, 0, 10, 6),        # IoU 0.6 in the other image
+        (1, 1, 0.9, 50, 50, 60, 60))     # nothing there
+    assert right_candidates(found, truth, 0.5).tolist() == [False, True, False, True, False]
+    assert right_candidates(found, truth, 0.7).tolist() == [False, True, False, False, False]
+    assert right_candidates(found, cells(), 0.5).tolist() == [False] * 5
+    assert right_candidates(candidates(), truth, 0.5).tolist() == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1), st.floats(0.1, 0.9), st.integers(0, 8)), max_size=12))
+def test_right_agrees_with_a_greedy_loop(rows):
+    truth = cells(*((image, label, x, 0, x + 4, 4) for image in (0, 1) for label in (0, 1) for x in (0, 6)))
+    found = candidates(*((image, label, score, x, 0, x + 4, 4) for image, label, score, x in rows))
+    right = right_candidates(found, truth, 0.5)
+    taken, expected = set(), [False] * len(rows)
+    for i in sorted(range(len(rows)), key=lambda i: (-float(found.confidence[i]), i)):
+        image, label, _, x = rows[i]
+        near = [start for start in (0, 6) if max(4 - abs(x - start), 0) / (4 + abs(x - start)) >= 0.5]
+        if near and (image, label, near[0]) not in taken:
+            taken.add((image, label, near[0]))
+            expected[i] = True
+    assert right.tolist() == expected
+
+
+def filled(confidences, right, **kwargs):
+    settings = dict(num_classes=2, num_levels=1, min_ious=(0.5,), precisions=(0.9,), min_evidence=5, bins=10) | kwargs
+    calibration = RegionCalibration(**settings)
+    rows = [(i, 0, c, 0, 0, 10, 10) for i, c in enumerate(confidences)]
+    truth = cells(*((i, 0, 0, 0, 10, 10) for i, hit in enumerate(right) if hit))
+    calibration.update(candidates(*rows), truth, [torch.zeros(0)])
+    return calibration
+
+
+def test_threshold_worked_by_hand():
+    # bins of a tenth: 20 right above 0.7, 10 of 12 right from 0.5 to 0.6: 30 of 32 + 1 are 0.909
+    confidences = [0.75] * 20 + [0.55] * 12
+    right = [True] * 30 + [False] * 2
+    assert filled(confidences, right).thresholds()[0].tolist() == pytest.approx([0.5, NEVER])
+    # with three wrong ones only the upper bin remains: 29 of 33 are 0.879, 20 of 21 are 0.952
+    right[0:3] = [True] * 3
+    right[-3:] = [False] * 3
+    assert filled(confidences, right).thresholds()[0, 0].item() == pytest.approx(0.7)
+
+
+def test_no_evidence_is_no_trust():
+    assert (RegionCalibration(num_classes=3, num_levels=2).thresholds() == NEVER).all()
+    assert (RegionCalibration(num_classes=3, num_levels=2).background_thresholds() == 0).all()
+    assert filled([0.9] * 4, [True] * 4).thresholds()[0, 0] == NEVER              # four are less than five
+    assert filled([0.9] * 40, [False] * 40).thresholds()[0, 0] == NEVER
+
+
+def test_stricter_boxes_have_higher_thresholds():
+    calibration = RegionCalibration(num_classes=2, num_levels=1, min_ious=(0.5, 0.75), precisions=(0.9, 0.9),
+                                    min_evidence=5, bins=10)
+    rows = [(i, 0, 0.55, 0, 0, 10, 6) for i in range(20)] + [(i + 20, 0, 0.85, 0, 0, 10, 10) for i in range(20)]
+    calibration.update(candidates(*rows), cells(*((i, 0, 0, 0, 10, 10) for i in range(40))), [torch.zeros(0)])
+    assert calibration.thresholds()[:, 0].tolist() == pytest.approx([0.5, 0.8])
+
+
+def test_background_lies_under_what_cells_get():
+    calibration = RegionCalibration(num_classes=1, num_levels=2, missed=0.1, min_evidence=5)
+    calibration.update(candidates(num_classes=1), cells(), [torch.tensor([0.001] + [0.0905] * 19), torch.zeros(0)])
+    # one of 20 lies lower: the threshold ends where the bin of the others begins, 0.3 squared
+    assert calibration.background_thresholds().tolist() == pytest.approx([0.09, 0.0])
+
+
+def test_old_batches_fade_and_state_is_saved():
+    calibration = filled([0.9] * 10, [True] * 10, decay=0.5)
+    assert calibration.thresholds()[0, 0].item() == pytest.approx(0.9)
+    again = RegionCalibration(num_classes=2, num_levels=1, min_ious=(0.5,), precisions=(0.9,), min_evidence=5, bins=10)
+    again.load_state_dict(calibration.state_dict())
+    assert torch.equal(again.thresholds(), calibration.thresholds())
+    calibration.update(candidates(), cells(), [torch.zeros(0)])
+    assert calibration.seen.sum() == 5
+
+
+def test_settings_are_checked():
+    with pytest.raises(UserError, match='one precision per min_iou'):
+        RegionCalibration(num_classes=1, num_levels=1, precisions=(0.9,))
