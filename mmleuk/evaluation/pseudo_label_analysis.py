@@ -23,6 +23,7 @@ from mmleuk.errors import UserError
 from mmleuk.evaluation.hidden_truth import SparseImages, load_sparse_images
 from mmleuk.evaluation.pseudo_label_quality import HiddenCells, Tally, judge, summarise
 from mmleuk.models.dense_heads.yolov5_head import regions_of
+from mmleuk.models.detectors.sla_det import SLADet
 from mmleuk.models.task_modules.pseudo_labels import Candidates, Selection
 from mmleuk.models.task_modules.yolov5_assigner import BatchCells
 from mmleuk.progress import progress
@@ -79,7 +80,8 @@ def load_epoch(model: nn.Module, path: Path, weights: Weights, classes: Sequence
 def selecting_detector(model: nn.Module) -> Any:
     """The part of a model that chooses pseudo-labels: itself, or what a wrapper holds as ``detector``.
 
-    It has ``select(logits, cells, regions) -> Selection``, a ``selector`` and a dense head with ``per_anchor``.
+    It has a dense head with ``per_anchor`` and ``select(logits, cells, regions) -> Selection``, which chooses among the
+    predictions that these logits make; SLADet's own needs a selector.
 
     Raises:
         UserError: nothing in it does.
@@ -87,7 +89,8 @@ def selecting_detector(model: nn.Module) -> Any:
     found: Any = model
     while not hasattr(found, 'select') and hasattr(found, 'detector'):
         found = found.detector
-    if not hasattr(found, 'select') or getattr(found, 'selector', None) is None:
+    select = getattr(type(found), 'select', None)
+    if select is None or (select is SLADet.select and found.selector is None):
         raise UserError(f'a {type(found).__name__} without a selector chooses no pseudo-labels; pass --cfg-options '
                         'model.type=mmleuk.SLADet model.selector.type=mmleuk.PseudoLabelSelector to see which ones '
                         'SLA-Det would take from it')
@@ -194,11 +197,13 @@ def analyse(cfg: Config, work_dir: str | Path, truth: str, weights: Weights | No
         epochs.append(dict(epoch=epoch, checkpoint=str(path), criteria=criteria))
     return dict(format=FORMAT, config=str(cfg.filename), work_dir=str(work_dir), sparse=images.dataset.ann_file,
                 truth=truth, weights=weights, min_iou=min_iou, images=len(images.indices),
-                selector=_plain(detector.selector), min_cell_area=detector.min_cell_area, classes=list(images.classes),
+                selector=_settings(detector), min_cell_area=detector.min_cell_area, classes=list(images.classes),
                 hidden=dict(zip(images.classes, hidden.tolist())), epochs=epochs)
 
 
-def _plain(selector: Any) -> dict[str, Any]:
-    """The selector's settings, as far as they are plain values."""
-    return {key: value for key, value in vars(selector).items()
-            if not key.startswith('_') and isinstance(value, (bool, int, float, str, list, tuple, dict))}
+def _settings(detector: Any) -> dict[str, Any]:
+    """The selector's settings, as far as they are plain values; none where the detector chooses by itself."""
+    selector = getattr(detector, 'selector', None)
+    return {} if selector is None else {
+        key: value for key, value in vars(selector).items()
+        if not key.startswith('_') and isinstance(value, (bool, int, float, str, list, tuple, dict))}

@@ -34,6 +34,7 @@ from mmleuk.evaluation.pseudo_label_quality import (
     scores,
     summarise,
 )
+from mmleuk.models.detectors.sla_det import SLADet
 from mmleuk.models.task_modules.pseudo_labels import Candidates, Selection
 
 ROOT = Path(__file__).parents[2]
@@ -374,3 +375,19 @@ def test_the_detector_within_a_wrapper_is_found():
     assert default_weights(model.detector) == 'student'
     model.detector.set_teacher = lambda teacher: None
     assert default_weights(model.detector) == 'average'
+
+
+class Picky(SLADet):
+    """Chooses without a selector."""
+
+    def select(self, logits, cells, regions):
+        return Selection(candidates(1), candidates(0), counts={}, entropy=torch.zeros(1))
+
+
+def test_a_detector_that_chooses_by_itself_needs_no_selector():
+    init_default_scope('mmdet')
+    settings = Config.fromfile(ROOT / 'configs' / 'yolov5' / 'yolov5n_txl-pbc.py').model
+    settings.pop('type')
+    assert selecting_detector(Picky(**settings)).selector is None
+    with pytest.raises(UserError, match='a SLADet without a selector'):
+        selecting_detector(SLADet(**settings))
