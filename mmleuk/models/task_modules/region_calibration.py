@@ -58,6 +58,7 @@ class RegionCalibration(nn.Module):
     The histograms are buffers: they are saved, and a resumed training goes on with them.
     """
 
+    precisions: Tensor
     right: Tensor
     seen: Tensor
     places: Tensor

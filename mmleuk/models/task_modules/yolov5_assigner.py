@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from mmengine.structures import InstanceData
@@ -70,7 +71,8 @@ class LevelAssignment:
 
     def keep(self, mask: Tensor) -> LevelAssignment:
         """The assignments at which ``mask`` (K,) holds."""
-        return LevelAssignment(**{name: None if value is None else value[mask] for name, value in vars(self).items()})
+        values: dict[str, Any] = {name: value if value is None else value[mask] for name, value in vars(self).items()}
+        return LevelAssignment(**values)
 
 
 def neighbour_shifts(centre: Tensor, grid_wh: Tensor, reach: float = 0.5) -> tuple[Tensor, Tensor]:

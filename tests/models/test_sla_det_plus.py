@@ -1,0 +1,124 @@
+"""SLA-Det+: what the teacher adds to the labels, and what it may not touch."""
+
+import copy
+
+import pytest
+import torch
+from test_sla_det import batch, build, confident, images, sample
+
+from mmleuk.errors import UserError
+from mmleuk.models.detectors.sla_det_plus import labels_and_pseudo_labels
+from mmleuk.models.task_modules.pseudo_labels import Candidates
+from mmleuk.models.task_modules.region_calibration import NEVER
+from mmleuk.models.task_modules.yolov5_assigner import BatchCells
+
+OUTSIDE = (0, 6, 6, 6., 1)      # outside the region, confidence 0.997
+INSIDE = (1, 1, 1, 6., 2)       # in the region of the second image
+
+
+def plus(trusted=True, **kwargs):
+    """A model and, as its teacher, a copy; ``trusted`` gives its word weight from confidence 0.5 on."""
+    model = build(type='mmleuk.SLADetPlus', **kwargs)
+    teacher = copy.deepcopy(model)
+    model.set_teacher(teacher)
+    if trusted:
+        model.calibration.seen[:, 50:] = 100
+        model.calibration.right[:, :, 50:] = 100
+    return model, teacher
+
+
+def test_until_it_teaches_it_is_lr():
+    model, _ = plus()
+    model.activity.pseudo = False
+    plain = build()
+    plain.load_state_dict(model.state_dict(), strict=False)
+    ours, theirs = model.loss(images(), batch()), plain.loss(images(), batch())
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[k], theirs[k]) for k in ours)
+
+
+def test_a_trusted_prediction_outside_becomes_a_label():
+    model, teacher = plus()
+    confident(teacher, OUTSIDE)
+    raw = confident(model)
+    losses = model.loss(images(), batch())
+    assert model.last_selection.counts == dict(confidence=0, area=0, kept=1, unsure=0, entropy=0)
+    sum(losses.values()).backward()
+    # anchor 0 of stride 16 at row 6, column 6 learns objectness upwards, its class, and its box
+    gradient = raw[1].grad.unflatten(1, (3, -1))[0, 0, :, 6, 6]
+    assert gradient[4] < 0 and gradient[6] < 0 < gradient[5] and gradient[:4].abs().sum() > 0
+    assert all(p.grad is None for p in teacher.parameters())
+
+
+def test_what_is_trusted_as_cell_need_not_be_trusted_as_box():
+    model, teacher = plus()
+    model.calibration.right[1] = 0                     # right at IoU 0.5, never at 0.75
+    confident(teacher, OUTSIDE)
+    raw = confident(model)
+    sum(model.loss(images(), batch()).values()).backward()
+    gradient = raw[1].grad.unflatten(1, (3, -1))[0, 0, :, 6, 6]
+    assert gradient[4] < 0 and gradient[6] < 0 and (gradient[:4] == 0).all()
+
+
+def test_without_evidence_nothing_is_added():
+    model, teacher = plus(trusted=False)
+    confident(teacher, OUTSIDE)
+    losses = model.loss(images(), batch())
+    assert model.last_selection.counts['kept'] == 0 and model.last_selection.counts['confidence'] == 1
+    plain = build()
+    plain.load_state_dict(model.state_dict(), strict=False)
+    for name, value in plain.loss(images(), batch()).items():
+        torch.testing.assert_close(losses[name], value)
+
+
+def test_background_outside_is_learnt_where_the_teacher_is_sure_of_it():
+    model, teacher = plus(trusted=False)
+    model.calibration.places[:, 10] = 100              # labelled cells get an objectness of 0.01 at least
+    confident(teacher, *((0, 6, column, objectness, 0) for column, objectness in ((2, -6.), (4, -4.))))
+    raw = confident(model)
+    sum(model.loss(images(), batch()).values()).backward()
+    gradient = raw[1].grad.unflatten(1, (3, -1))[0, 0, 4, 6]
+    assert gradient[2] > 0 and gradient[4] == 0        # objectness 0.0025 and 0.018
+    silent, teacher = plus(trusted=False, learn_background=False)
+    silent.calibration.places[:, 10] = 100
+    raw = confident(silent)
+    sum(silent.loss(images(), batch()).values()).backward()
+    assert (raw[1].grad.unflatten(1, (3, -1))[0, 0, 4, 6] == 0).all()
+
+
+def test_calibration_hears_of_places_inside_alone():
+    model, teacher = plus(trusted=False)
+    confident(teacher, OUTSIDE, INSIDE)
+    model.loss(images(), batch())
+    seen = model.calibration.seen
+    assert seen[1].sum() == 0 and seen[2].sum() == 1   # the one outside is of class 1
+    assert (model.calibration.places.sum(1) > 0).any()
+    assert (model.calibration.thresholds() == NEVER).all()
+
+
+def test_no_labels_anywhere_and_calling_twice():
+    model, _ = plus(trusted=False)
+    nothing = [sample(region=()), sample(region=())]
+    first, second = (model.loss(images(), nothing) for _ in range(2))
+    assert all(value == 0 for value in first.values()) and all(value == 0 for value in second.values())
+
+
+def test_wrong_settings_are_named():
+    with pytest.raises(UserError, match='takes no selector'):
+        build(type='mmleuk.SLADetPlus', selector=dict(type='mmleuk.PseudoLabelSelector'))
+    model, _ = plus()
+    model.bbox_head.truth = 'everywhere'
+    with pytest.raises(UserError, match="truth must be 'regions'"):
+        model.loss(images(), batch())
+    alone = build(type='mmleuk.SLADetPlus')
+    with pytest.raises(UserError, match='EMATeacherHook'):
+        alone.loss(images(), batch())
+
+
+def test_joining_labels_and_pseudo_labels():
+    cells = BatchCells(torch.tensor([0]), torch.tensor([1]), torch.tensor([[5., 5, 2, 2]]))
+    pseudo = Candidates(torch.tensor([1, 1]), torch.tensor([[0., 0, 4, 6], [2, 2, 4, 4]]), torch.eye(3)[[2, 0]],
+                        torch.ones(2))
+    joined = labels_and_pseudo_labels(cells, pseudo, torch.tensor([True, False]))
+    assert joined.image.tolist() == [0, 1, 1] and joined.label.tolist() == [1, 2, 0]
+    assert joined.boxes.tolist() == [[5, 5, 2, 2], [2, 3, 4, 6], [3, 3, 2, 2]]
+    assert joined.exact.tolist() == [True, True, False]
