@@ -210,7 +210,7 @@ def _places_by_name(run: Run, truth: GroundTruth, source: str) -> dict[str, int]
             raise UserError(f'{source}: image {name} has height and width {prediction.size_hw}, in {truth.source} '
                             f'{truth.images[near[0]].size_hw}; these are not the same pictures')
         places[name] = near[0]
-    if len(set(places.values())) != len(places):
+    if len(set(places.values())) != len(run.predictions):
         raise UserError(f'{source}: two images are the same image of {truth.source}; name each image once')
     missing = sorted(set(range(len(truth.images))) - set(places.values()))
     if missing:

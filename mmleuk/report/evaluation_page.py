@@ -214,7 +214,7 @@ def _plot(plots: Mapping[str, bytes], name: str) -> str:
 
 def _table(rows: Sequence[Row]) -> str:
     """Rows of one table; columns without any entry are left out."""
-    columns = [name for name in rows[0] if any(row[name] not in (None, '') for row in rows) or name == 'mAP']
+    columns = [name for name in rows[0] if any(row[name] not in (None, '') for row in rows) or name in ('mAP', 'mAR')]
     texts = {name for name in columns if any(isinstance(row[name], str) for row in rows)}
 
     def cells(values: Sequence[object], tag: str) -> str:

@@ -1,0 +1,155 @@
+"""COCO's figures against pycocotools, for equality and not for closeness."""
+
+import contextlib
+import copy
+import io
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from mmleuk.evaluation.coco_scores import FEW, SIZES, THRESHOLDS, Scorer, keep_surest, known_mean, match_classes
+from mmleuk.evaluation.detections import from_results
+from mmleuk.evaluation.evaluate import Settings, evaluate
+from mmleuk.evaluation.overlaps import match_greedily, overlapping_pairs
+from mmleuk.evaluation.tables import summary
+from mmleuk.evaluation.truth import read_truth
+
+# pycocotools' order of its twelve figures.
+STATS = ('mAP', 'mAP_50', 'mAP_75', 'mAP_small', 'mAP_medium', 'mAP_large', 'mAR_at_1', 'mAR_at_10', 'mAR', 'mAR_small',
+         'mAR_medium', 'mAR_large')
+
+
+def pycocotools(data, results, image_ids=None, max_detections=(1, 10, 100)):
+    """Their evaluation of copies of the same records; None where loadRes refuses an empty list."""
+    if not results:
+        return None
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO()
+        coco.dataset = copy.deepcopy(data)
+        coco.createIndex()
+        theirs = COCOeval(coco, coco.loadRes(copy.deepcopy(results)), 'bbox')
+        theirs.params.maxDets = list(max_detections)
+        if image_ids is not None:
+            theirs.params.imgIds = image_ids
+        theirs.evaluate()
+        theirs.accumulate()
+        if len(max_detections) == 3:
+            theirs.summarize()
+    return theirs
+
+
+def load(tmp_path, data, results):
+    (tmp_path / 'truth.json').write_text(json.dumps(data))
+    return from_results(results, read_truth(tmp_path / 'truth.json'), 'results.json')
+
+
+def same(ours, theirs):
+    """Equal to the last bit; our NaN is their -1."""
+    return np.array_equal(np.nan_to_num(np.asarray(ours, float), nan=-1), theirs)
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=15)
+def test_all_figures_equal_pycocotools(tmp_path_factory, make_files, seed):
+    data, results = make_files(seed)
+    theirs = pycocotools(data, results)
+    if theirs is None:
+        return
+    detections, truth = load(tmp_path_factory.mktemp('files'), data, results)
+    found = evaluate(detections, truth, Settings())
+    assert same([summary(found)[name] for name in STATS], theirs.stats)
+    for place, size in enumerate(SIZES):
+        assert same(found.sizes[size].precision, theirs.eval['precision'][:, :, :, place, 2])
+        assert same(found.sizes[size].recall, theirs.eval['recall'][:, :, place, 2])
+        assert same(found.sizes[size].scores, theirs.eval['scores'][:, :, :, place, 2])
+    for place, number in enumerate(FEW):
+        assert same(found.scores.recall_of_few[number], theirs.eval['recall'][:, :, 0, place])
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=5)
+def test_a_group_equals_pycocotools_on_its_images_alone(tmp_path_factory, make_files, seed):
+    data, results = make_files(seed, n_images=8)
+    if not results:
+        return
+    found = evaluate(*load(tmp_path_factory.mktemp('files'), data, results), Settings())
+    assert len(found.groups) >= 2
+    for group, scores in found.groups:
+        chosen = [info.image_id for info, inside in zip(found.truth.images, group.images) if inside]
+        theirs = pycocotools(data, results, chosen)
+        assert same(scores.precision, theirs.eval['precision'][:, :, :, 0, 2]), group.name
+        assert same(scores.recall, theirs.eval['recall'][:, :, 0, 2])
+        assert same(scores.ap(), theirs.stats[0])
+
+
+@pytest.mark.parametrize('limit', [1, 2, 3])
+def test_fewer_detections(tmp_path, make_files, limit):
+    data, results = make_files(5)
+    detections, truth = load(tmp_path, data, results)
+    kept = keep_surest(detections, limit, len(truth.classes))
+    pairs = overlapping_pairs(kept, truth, 0.1)
+    scores = Scorer(kept, truth).score(match_classes(kept, truth, pairs, THRESHOLDS))
+    theirs = pycocotools(data, results, max_detections=(limit,))
+    assert len(kept) < len(detections)
+    assert same(scores.precision, theirs.eval['precision'][:, :, :, 0, 0])
+
+
+def test_evaluating_twice_gives_the_same_and_changes_nothing(tmp_path, make_files):
+    data, results = make_files(3)
+    before = copy.deepcopy(results)
+    detections, truth = load(tmp_path, data, results)
+    arrays = [detections.scores.copy(), truth.boxes_xywh.copy()]
+    first, second = (evaluate(detections, truth, Settings()) for _ in range(2))
+    assert summary(first) == summary(second) and results == before
+    assert np.array_equal(arrays[0], detections.scores) and np.array_equal(arrays[1], truth.boxes_xywh)
+
+
+def test_by_hand(tmp_path):
+    """One image, two cells; found at 0.9, false at 0.8, found at 0.7: precision 1 up to recall 0.5, then 2/3."""
+    data = dict(images=[dict(id=1, file_name='a.png', width=100, height=100)], categories=[dict(id=1, name='WBC')],
+                annotations=[dict(id=i + 1, image_id=1, category_id=1, bbox=[40 * i, 0, 20, 20]) for i in range(2)])
+    results = [dict(image_id=1, category_id=1, bbox=[x, y, 20, 20], score=s)
+               for x, y, s in ((0, 0, 0.9), (0, 60, 0.8), (40, 0, 0.7))]
+    scores = evaluate(*load(tmp_path, data, results), Settings()).scores
+    assert scores.ap() == pytest.approx((51 * 1 + 50 * 2 / 3) / 101)
+    assert scores.ar() == 1 and known_mean(scores.recall_of_few[1]) == 0.5
+
+
+def brute_force_match(iou, groups, thresholds, ignored, crowd):
+    """COCO's rule, one detection and threshold at a time; iou (D, G) with 0 for pairs that may not match."""
+    result = np.full((len(groups), len(thresholds)), -1)
+    for t, threshold in enumerate(thresholds):
+        taken = set()
+        for detection in range(len(groups)):
+            best = None
+            for cell in range(iou.shape[1]):
+                if iou[detection, cell] < threshold or (cell in taken and not crowd[cell]):
+                    continue
+                key = (not ignored[cell], iou[detection, cell], cell)
+                if best is None or key > best:
+                    best = key
+            if best:
+                result[detection, t] = best[2]
+                taken.add(best[2])
+    return result
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=60)
+def test_matching_equals_brute_force(seed):
+    from mmleuk.evaluation.overlaps import Pairs
+    rng = np.random.default_rng(seed)
+    n_detections, n_cells, thresholds = int(rng.integers(0, 9)), int(rng.integers(0, 7)), np.array([0.5, 0.75])
+    groups = np.sort(rng.integers(0, 3, n_detections))
+    owner = rng.integers(0, 3, n_cells)  # a cell has pairs in one group only
+    iou = rng.choice([0.0, 0.5, 0.6, 0.75, 0.9], (n_detections, n_cells)) * (groups[:, None] == owner)
+    crowd = rng.random(n_cells) < 0.3
+    ignored = crowd | (rng.random(n_cells) < 0.3)
+    rows, cells = np.nonzero(iou)
+    found = match_greedily(Pairs(rows, cells, iou[rows, cells]), groups, n_cells, thresholds, ignored, crowd)
+    assert np.array_equal(found, brute_force_match(iou, groups, thresholds, ignored, crowd))

@@ -1,0 +1,170 @@
+"""``mmleuk evaluate`` from files to files; what is unknown is marked; the same input gives the same output."""
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmleuk import cli
+from mmleuk.evaluation.detections import from_results
+from mmleuk.evaluation.evaluate import Settings, evaluate
+from mmleuk.evaluation.tables import CSV_FILES, class_rows, notes, summary, to_csv_text, to_dict
+from mmleuk.evaluation.truth import read_truth
+from mmleuk.report.evaluation_page import render_evaluation
+from mmleuk.report.evaluation_pictures import draw_marks, marks_of
+from mmleuk.report.evaluation_plots import draw_plots
+
+PNG_START = b'\x89PNG\r\n\x1a\n'
+
+
+@pytest.fixture
+def files(tmp_path, make_files):
+    """Annotations, predictions and images as they lie on a user's disk."""
+    data, results = make_files(11)
+    (tmp_path / 'annotations').mkdir()
+    (tmp_path / 'images').mkdir()
+    rng = np.random.default_rng(0)
+    for image in data['images']:
+        Image.fromarray(rng.integers(0, 255, (200, 200, 3), np.uint8)).save(tmp_path / 'images' / image['file_name'])
+    paths = tmp_path / 'annotations' / 'test.json', tmp_path / 'r.bbox.json'
+    for path, content in zip(paths, (data, results)):
+        path.write_text(json.dumps(content))
+    return [str(path) for path in paths]
+
+
+def run(*argv):
+    return cli.main(['evaluate', *map(str, argv)])
+
+
+def test_everything_is_written(files, tmp_path, capsys):
+    out = tmp_path / 'out'
+    assert run(*files, '--out', out, '--gallery', '2') == 0
+    said = capsys.readouterr().out
+    assert said.startswith('mAP 0.') and 'domain' in said and str(out / 'evaluation.html') in said
+    plots = {'classes.png', 'pr_curves.png', 'confusion.png', 'errors.png', 'groups.png'}
+    assert {path.name for path in out.iterdir()} == {'evaluation.html', 'evaluation.json', 'worst', *CSV_FILES, *plots}
+    assert all((out / name).read_bytes().startswith(PNG_START) for name in plots)
+    assert len(list((out / 'worst').iterdir())) == 2
+    data = json.loads((out / 'evaluation.json').read_text())
+    page = (out / 'evaluation.html').read_text()
+    assert f'mAP {data["coco"]["mAP"]:.3f}' in page and page.count('data:image/jpeg') == 2
+    assert page.count('data:image/png') == 5 and 'http' not in page and '<script' not in page
+    rows = list(csv.DictReader((out / 'classes.csv').open()))
+    assert [row['class'] for row in rows] == [row['class'] for row in data['classes']] == ['RBC', 'Platelets', 'WBC']
+    assert float(rows[0]['AP']) == data['classes'][0]['AP']
+
+
+def test_twice_gives_the_same_bytes(files, tmp_path):
+    for name in ('one', 'two'):
+        assert run(*files, '--out', tmp_path / name, '--no-plots') == 0
+    for path in (tmp_path / 'one').iterdir():
+        if path.suffix == '.csv':
+            assert path.read_bytes() == (tmp_path / 'two' / path.name).read_bytes()
+    assert not list((tmp_path / 'one').glob('*.png'))
+
+
+def test_bad_input_writes_nothing(files, tmp_path, capsys):
+    out = tmp_path / 'out'
+    (tmp_path / 'r.bbox.json').write_text('[{"image_id": 12345}]')
+    assert run(*files, '--out', out) == 2
+    assert 'r.bbox.json: record 0: image_id 12345' in capsys.readouterr().err and not out.exists()
+
+
+@pytest.mark.parametrize('flags, message', [
+    (['--images', 'nowhere'], '--images is the folder'), (['--gallery', '-1'], '--gallery is -1'),
+    (['--min-score', '2'], '--min-score is 2'), (['--checkpoint', 'x.pth'], '--checkpoint is for timing'),
+    (['--config', 'none.py'], 'none.py: no such config')])
+def test_bad_flags(files, tmp_path, capsys, flags, message):
+    assert run(*files, '--out', tmp_path / 'out', *flags) == 2
+    assert message in capsys.readouterr().err and not (tmp_path / 'out').exists()
+
+
+def evaluate_data(folder, data, results):
+    (folder / 'truth.json').write_text(json.dumps(data))
+    return evaluate(*from_results(results, read_truth(folder / 'truth.json'), 'r.json'), Settings())
+
+
+def without(data, results, *what):
+    return ({**data, 'annotations': [] if 'cells' in what else data['annotations']},
+            [] if 'detections' in what else results)
+
+
+@pytest.mark.parametrize('what, marks, said', [
+    (['cells'], 'no ground truth', 'no cell'), (['detections'], 'nothing detected', 'Nothing was detected'),
+    (['cells', 'detections'], 'no ground truth, nothing detected', 'Nothing was detected')])
+def test_empty_files_are_marked_and_break_nothing(tmp_path, make_files, what, marks, said):
+    found = evaluate_data(tmp_path, *without(*make_files(11, crowds=False, n_classes=1), *what))
+    assert all(row['note'] == marks for row in class_rows(found)) and said in ' '.join(notes(found))
+    assert summary(found)['mAP'] == (None if 'cells' in what else 0.0)  # 0: there are cells, and none was found
+    assert all(row['precision'] is None for row in class_rows(found) if 'detections' in what)
+    text = json.dumps(to_dict(found, 'now'), allow_nan=False)
+    assert '-1' not in text and 'NaN' not in text
+    for rows in CSV_FILES.values():
+        assert 'nan' not in to_csv_text(rows(found)).lower()
+    plots = draw_plots(found)
+    assert marks.split(',')[0] in render_evaluation(found, plots, [], 'now')
+
+
+def test_a_class_without_a_cell_is_in_no_mean(tmp_path, make_files):
+    data, results = make_files(11, crowds=False)
+    rare = next(c['id'] for c in data['categories'] if c['name'] == 'RBC')
+    data = {**data, 'annotations': [a for a in data['annotations'] if a['category_id'] != rare]}
+    found = evaluate_data(tmp_path, data, results)
+    rows = {row['class']: row for row in class_rows(found)}
+    assert rows['RBC']['AP'] is None and rows['RBC']['recall'] is None and rows['RBC']['note'] == 'no ground truth'
+    assert summary(found)['mAP'] == pytest.approx((rows['WBC']['AP'] + rows['Platelets']['AP']) / 2)
+    assert 'No cell of RBC' in ' '.join(notes(found))
+    assert not any(row['class'] == 'RBC' for row in CSV_FILES['pr_curves.csv'](found))
+
+
+def test_partly_annotated_images_are_told(tmp_path, make_files):
+    data, results = make_files(11)
+    data['images'][0]['annotated_region'] = [0, 0, 50, 50]
+    data['images'][1]['annotated_region'] = [0, 0, 200, 200]
+    assert '1 of 6 images are annotated in a part only' in ' '.join(notes(evaluate_data(tmp_path, data, results)))
+
+
+def test_names_are_escaped(tmp_path, make_files):
+    data, results = make_files(11)
+    data['images'][0]['domain'] = '<script>alert(1)</script>'
+    page = render_evaluation(evaluate_data(tmp_path, data, results), {}, [], 'now')
+    assert '<script' not in page and '&lt;script&gt;' in page
+
+
+def test_pictures_show_every_error_once(tmp_path, make_files):
+    found = evaluate_data(tmp_path, *make_files(11))
+    images = found.images
+    for place in range(len(found.truth.images)):
+        marks = marks_of(found, place)
+        kinds = [mark.kind for mark in marks]
+        assert kinds.count('correct') == images.found[place] and kinds.count('not found') == images.not_found[place]
+        assert len(marks) == images.found[place] + images.not_found[place] + images.false[place].sum()
+    image = Image.new('RGB', (200, 200), (9, 9, 9))
+    drawn = draw_marks(image, marks_of(found, int(images.worst(1)[0])), 'title')
+    assert drawn.width == 1200 and drawn.height > 1200 and image.getpixel((0, 0)) == (9, 9, 9)
+
+
+def test_the_worst_come_first(tmp_path, make_files):
+    images = evaluate_data(tmp_path, *make_files(11)).images
+    order = images.worst(100)
+    assert list(images.f1[order]) == sorted(images.f1[order])
+    assert all(images.not_found[i] + images.false[i].sum() > 0 for i in order)
+    assert all(math.isnan(images.f1[i]) or images.f1[i] == 1 for i in set(range(6)) - set(order.tolist()))
+
+
+def test_cost_of_a_model(tmp_path):
+    from pathlib import Path
+
+    from mmleuk.evaluation.complexity import measure_complexity
+    from mmleuk.testing.tiny_run import write_tiny_run
+    root = Path(__file__).resolve().parents[2]
+    config = write_tiny_run(tmp_path, [str(root / 'configs/_base_/default_runtime.py'),
+                                       str(root / 'configs/_base_/schedules/short.py')])
+    picture = np.full((64, 64, 3), 200, np.uint8)
+    cost = measure_complexity(config, None, 'cpu', [picture], 'one picture')
+    assert cost.input_hw == (64, 64) and cost.n_timed == 3 and cost.images_per_second > 0 and cost.checkpoint == ''
+    # The stem alone: 4 filters of 7 x 7 x 3 at 32 x 32 places, one multiply-add per weight and place.
+    assert cost.multiply_adds > 4 * 49 * 3 * 32 * 32 and cost.parameters > 4 * 49 * 3
