@@ -1,4 +1,4 @@
-"""``tools/benchmark.py`` runs a suite, ``tools/benchmark_report.py`` makes tables and plots of all."""
+"""``tools/benchmark.py`` runs a suite, ``benchmark_report.py`` tabulates all, ``benchmark_cost.py`` measures costs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
+from mmleuk.benchmarks.cost import measure
 from mmleuk.benchmarks.document import document
 from mmleuk.benchmarks.machine import ROOT
 from mmleuk.benchmarks.plots import write_plots
@@ -35,11 +36,25 @@ def benchmark_parser() -> argparse.ArgumentParser:
     parser.add_argument('--workers', type=int, help='processes loading data per training; default: threads - 1')
     parser.add_argument('--renew', action='store_true',
                         help='train anew what was trained with another config or other data')
+    _add_folders(parser)
+    return parser
+
+
+def cost_parser() -> argparse.ArgumentParser:
+    """The flags of ``tools/benchmark_cost.py``."""
+    parser = argparse.ArgumentParser(description='Time and memory of a training iteration of each row, as ratios.')
+    parser.add_argument('suite', help='YAML file with the key cost, see benchmarks/')
+    parser.add_argument('--iterations', type=_count, default=20, help='of each row (default 20)')
+    parser.add_argument('--threads', type=_count, default=1, help='of each training (default 1)')
+    _add_folders(parser)
+    return parser
+
+
+def _add_folders(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs' / 'benchmarks',
                         help='checkpoints and logs (default work_dirs/benchmarks)')
     parser.add_argument('--results', type=Path, default=RESULTS,
                         help='one JSON per training (default benchmarks/results)')
-    return parser
 
 
 def benchmark_main(argv: Sequence[str] | None = None) -> int:
@@ -69,6 +84,18 @@ def benchmark_main(argv: Sequence[str] | None = None) -> int:
               file=sys.stderr)
         return 130
     return int(bool(missing) or any(record['status'] == FAILED for record in records))
+
+
+def cost_main(argv: Sequence[str] | None = None) -> int:
+    """Measure a suite's costs; 2 for bad input."""
+    args = cost_parser().parse_args(argv)
+    settings = Settings(work_dir=args.work_dir.absolute(), results=args.results.absolute(), threads=args.threads)
+    try:
+        measure(read_suite(args.suite), settings, args.iterations, _tell)
+    except UserError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    return 0
 
 
 def _print_states(cases: Sequence[Case], settings: Settings) -> None:

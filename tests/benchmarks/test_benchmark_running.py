@@ -153,50 +153,54 @@ def tool(suite: Path, *arguments: str) -> list[str]:
             '--results', str(folder / 'results'), *arguments]
 
 
+def folders(tmp_path: Path) -> list[str]:
+    return ['--work-dir', str(tmp_path / 'work'), '--results', str(tmp_path / 'results')]
+
+
 @pytest.mark.slow
-def test_rows_run_beside_each_other_and_a_failed_one_is_written_down(make_suite, tiny_config, tmp_path):
+def test_rows_run_beside_each_other_and_a_failed_one_is_written_down(make_suite, tiny_config, tmp_path, capsys):
     broken = {'model.bbox_head.num_classes': 7}
     suite = make_suite(rows=[dict(name='good', config=str(tiny_config), seeds=[0]),
                              dict(name='bad', config=str(tiny_config), seeds=[0], **{'cfg-options': broken})])
-    command = tool(tmp_path / 'small.yaml')
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 1, done.stderr
+    arguments = [str(tmp_path / 'small.yaml'), *folders(tmp_path)]
+    assert benchmark_main(arguments) == 1
     good, bad = (json.loads((tmp_path / f'results/small/{case.name}.json').read_text()) for case in suite.cases())
     assert good['status'] == 'done' and good['epochs'] == 2 and set(good['losses']) == {'1', '2'}
     assert good['metrics'] == good['evaluations']['2'] and 'coco/bbox_mAP' in good['metrics']
     assert good['parameters'] > 10_000 and good['seconds'] > 0 and good['machine']['cores'] == os.cpu_count()
     assert 'randomness.seed=0' in good['command']
     assert bad['status'] == 'failed' and 'status 2' in bad['error'] and 'num_classes = 7' in bad['log'][-1]
-    listed = subprocess.run([*command, '--list'], capture_output=True, text=True, timeout=60).stdout
-    assert [line.split()[-1] for line in listed.splitlines()] == ['done', 'failed']
-    again = subprocess.run([*command, '--rows', 'good'], capture_output=True, text=True, timeout=60)
-    assert again.returncode == 0 and 'good_seed0: done' in again.stdout
+    capsys.readouterr()
+    assert benchmark_main([*arguments, '--list']) == 0
+    assert capsys.readouterr().out.splitlines() == ['good_seed0  done', 'bad_seed0   failed']
+    assert benchmark_main([*arguments, '--rows', 'good']) == 0
+    assert 'good_seed0: done' in capsys.readouterr().out
     tiny_config.write_text(tiny_config.read_text().replace('prob=0.5', 'prob=0.4'))
-    changed = subprocess.run([*command, '--rows', 'good'], capture_output=True, text=True, timeout=60)
-    assert changed.returncode == 2 and 'a setting of the config has changed' in changed.stderr
+    assert benchmark_main([*arguments, '--rows', 'good']) == 2
+    assert 'a setting of the config has changed' in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_a_stopped_row_goes_on_and_ends_as_if_it_had_not_been_stopped(make_suite, tiny_config, tmp_path):
-    options = {'train_cfg.max_epochs': 25, 'train_cfg.val_interval': 5}
-    suite = make_suite(rows=[dict(name='a', config=str(tiny_config), seeds=[0])], **{'cfg-options': options})
-    running = subprocess.Popen(tool(tmp_path / 'small.yaml'), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    folder, result = tmp_path / 'work' / 'small' / 'a_seed0', tmp_path / 'results' / 'small' / 'a_seed0.json'
-    wait_for((folder / 'epoch_3.pth').is_file, running)
+    options = {'train_cfg.max_epochs': 12, 'train_cfg.val_interval': 4}
+    rows = [dict(name=name, config=str(tiny_config), seeds=[0]) for name in ('stopped', 'whole')]
+    suite = make_suite(rows=rows, **{'cfg-options': options})
+    arguments = [str(tmp_path / 'small.yaml'), *folders(tmp_path)]
+    command = [sys.executable, str(ROOT / 'tools' / 'benchmark.py'), *arguments, '--rows', 'stopped']
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    folder, results = tmp_path / 'work' / 'small' / 'stopped_seed0', tmp_path / 'results' / 'small'
+    wait_for((folder / 'epoch_2.pth').is_file, running)
     running.send_signal(signal.SIGTERM)
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 130 and 'goes on from their last finished epochs' in errors
-    assert not result.exists() and not alive(folder)
+    assert not results.exists() and not alive(folder)
     settings = Settings(work_dir=tmp_path / 'work', results=tmp_path / 'results')
     assert state_of(suite.cases()[0], settings, identity(suite.cases()[0])) == 'started'
-    assert subprocess.run(tool(tmp_path / 'small.yaml'), timeout=300, capture_output=True).returncode == 0
+    assert benchmark_main(arguments) == 0
     assert 'resumed epoch' in (folder / 'output.txt').read_text()
-    stopped = json.loads(result.read_text())
-    whole = ['--work-dir', str(tmp_path / 'whole'), '--results', str(tmp_path / 'whole')]
-    assert subprocess.run(tool(tmp_path / 'small.yaml', *whole), timeout=300, capture_output=True).returncode == 0
-    uninterrupted = json.loads((tmp_path / 'whole' / 'small' / 'a_seed0.json').read_text())
-    assert stopped['evaluations'] == uninterrupted['evaluations'] and len(stopped['evaluations']) == 5
-    assert stopped['losses'] == uninterrupted['losses'] and len(stopped['losses']) == 25
+    stopped, whole = (json.loads((results / f'{name}_seed0.json').read_text()) for name in ('stopped', 'whole'))
+    assert stopped['evaluations'] == whole['evaluations'] and list(whole['evaluations']) == ['4', '8', '12']
+    assert stopped['losses'] == whole['losses'] and len(whole['losses']) == 12
 
 
 def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:

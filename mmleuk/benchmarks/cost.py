@@ -1,0 +1,140 @@
+"""What a training iteration costs beside a plain one: time in turns, memory in a process of its own.
+
+Each row of a suite's ``cost.rows`` trains on its own data in a process of its own (:mod:`mmleuk.benchmarks.turns`),
+with all its hooks, from the weights that the row's benchmark ended with and in an epoch in which the schedule has every
+term on; from random weights there would be no pseudo-labels to pay for. The process makes one iteration at a time, in
+turns with one that trains the reference, so that a busy machine slows both.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from mmleuk.benchmarks.machine import ROOT, describe_machine, git_state
+from mmleuk.benchmarks.results import cost_path, write_result
+from mmleuk.benchmarks.running import Settings
+from mmleuk.benchmarks.suite import Case, Suite
+from mmleuk.errors import UserError
+
+COST_KEYS = frozenset({'reference', 'rows', 'epoch'})
+
+
+def measure(suite: Suite, settings: Settings, iterations: int, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Measure every row of ``suite.cost`` and write ``cost.json``.
+
+    Args:
+        suite: with ``cost: {reference: row, rows: [row, ...], epoch: counted from 1}``.
+        settings: where the trained rows lie, where the result goes, how many threads.
+        iterations: per row, after two that are not counted.
+        tell: gets a line per row.
+
+    Raises:
+        UserError: ``cost`` is malformed, a row has not been trained, or a training fails.
+    """
+    reference, names, epoch = _parsed(suite)
+    rows: dict[str, Any] = {}
+    for name in names:
+        base, own = _pair(suite, (reference, name), settings, epoch, iterations)
+        rows[name] = _compare(base, own)
+        tell(f'{name}: {rows[name]["cpu_s"]:.3f} s of CPU time, {rows[name]["cpu_ratio"]:.2f} x {reference}; '
+             f'{rows[name]["peak_mib"]:.0f} MiB, {rows[name]["memory_ratio"]:.2f} x')
+    cost = dict(reference=reference, epoch=epoch, iterations=iterations, rows=rows, threads=settings.threads,
+                machine=describe_machine(), git=git_state())
+    write_result(cost_path(settings.results, suite), cost)
+    return cost
+
+
+def _parsed(suite: Suite) -> tuple[str, list[str], int]:
+    where, known = f'suite {suite.name}: cost', {row.name for row in suite.rows}
+    if set(suite.cost) != COST_KEYS:
+        raise UserError(f'{where}: needs {", ".join(sorted(COST_KEYS))}; got {dict(suite.cost)}')
+    reference, rows, epoch = (suite.cost[key] for key in ('reference', 'rows', 'epoch'))
+    strange = [name for name in [reference, *rows] if name not in known]
+    if strange:
+        raise UserError(f'{where}: {strange[0]!r} is none of the rows {", ".join(sorted(known))}')
+    return reference, rows, epoch
+
+
+def _pair(suite: Suite, names: tuple[str, str], settings: Settings, epoch: int,
+          iterations: int) -> list[dict[str, Any]]:
+    """The reference's and a row's seconds and memory, one iteration of each in turns."""
+    turns = []
+    try:
+        for name in names:
+            turns.append(Turns(Case(suite.name, suite.row(name), suite.row(name).seeds[0]), settings, epoch))
+        for _ in range(iterations + 2):
+            for one in turns:
+                one.step()
+        return [one.result() for one in turns]
+    finally:
+        for one in turns:
+            one.close()
+
+
+def _compare(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, float]:
+    def ratio(key: str) -> float:
+        return round(own[key] / base[key], 3)
+    return dict(cpu_s=round(own['cpu_s'], 4), wall_s=round(own['wall_s'], 4), cpu_ratio=ratio('cpu_s'),
+                wall_ratio=ratio('wall_s'), peak_mib=round(own['peak_mib'], 1), memory_ratio=ratio('peak_mib'),
+                process_mib=round(own['process_mib'], 1), process_ratio=ratio('process_mib'))
+
+
+class Turns:
+    """A training in a process of its own that makes an iteration when told to.
+
+    Raises:
+        UserError: the row has no checkpoint, or the process ended early; its last lines say why.
+    """
+
+    def __init__(self, case: Case, settings: Settings, epoch: int) -> None:
+        pointer = settings.folder(case) / 'last_checkpoint'
+        if not pointer.is_file():
+            raise UserError(f'{case.name}: no checkpoint in {pointer.parent}; run this row with tools/benchmark.py '
+                            'first, costs are measured from trained weights')
+        checkpoint = pointer.parent / Path(pointer.read_text().strip()).name
+        threads = str(settings.threads)
+        env = {**os.environ, 'OMP_NUM_THREADS': threads, 'MKL_NUM_THREADS': threads}
+        self.name, self.log = case.name, settings.work_dir / case.suite / f'{case.name}_cost.txt'
+        self._steps: list[dict[str, float]] = []
+        answers, answer = os.pipe()  # what the training prints goes to the log and must not come between
+        with open(self.log, 'wb') as log:
+            self._process = subprocess.Popen(
+                [sys.executable, '-m', 'mmleuk.benchmarks.turns', str(answer), case.row.config, str(checkpoint),
+                 str(epoch), str(self.log.with_suffix('')), *case.cfg_options()],
+                cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True, pass_fds=[answer])
+        os.close(answer)
+        self._answers = open(answers)
+
+    def step(self) -> None:
+        """Make one iteration and note what it took."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write('\n')
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has ended: there is no answer either
+        answer = self._answers.readline()
+        if not answer:
+            lines = self.log.read_text(errors='replace').strip().splitlines()
+            raise UserError(f'{self.name}: the training ended early: {lines[-1] if lines else "no output"}; see '
+                            f'{self.log}')
+        self._steps.append(json.loads(answer))
+
+    def result(self) -> dict[str, float]:
+        """Median seconds without the first two iterations; the most memory, MiB."""
+        counted = self._steps[2:]
+        return dict(cpu_s=median(step['cpu_s'] for step in counted), wall_s=median(step['wall_s'] for step in counted),
+                    peak_mib=self._steps[-1]['peak_mib'], process_mib=self._steps[-1]['process_mib'])
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+        self._answers.close()

@@ -1,0 +1,48 @@
+"""Costs are ratios to a reference, measured on real trainings."""
+
+import json
+
+import pytest
+
+from mmleuk.benchmarks.cli import benchmark_main, cost_main
+from mmleuk.benchmarks.cost import measure
+from mmleuk.benchmarks.running import Settings
+from mmleuk.benchmarks.turns import held_mib, peak_mib
+from mmleuk.errors import UserError
+
+
+@pytest.mark.parametrize('cost, message', [
+    ({}, 'needs epoch, reference, rows'),
+    (dict(reference='a', rows=['b'], epoch=1), "'b' is none of the rows"),
+    (dict(reference='a', rows=['a'], epoch=1), 'a_seed0: no checkpoint.*run this row with tools/benchmark.py'),
+])
+def test_mistakes_are_named(make_suite, tmp_path, cost, message):
+    suite = make_suite(cost=cost)
+    with pytest.raises(UserError, match=message):
+        measure(suite, Settings(work_dir=tmp_path, results=tmp_path), 1, print)
+
+
+def test_the_peak_is_what_was_held_once():
+    held = held_mib()
+    assert 0 < held <= peak_mib()
+    data = bytearray(b'\1') * (64 * 2 ** 20)  # written to, or the system gives no memory
+    assert held_mib() > held + 60 and peak_mib() >= held_mib() - 1
+    del data
+
+
+@pytest.mark.slow
+def test_a_row_costs_what_its_twin_costs(make_suite, tiny_config, tmp_path, capsys):
+    """The same config twice: the ratio of CPU time is about 1, and the epoch is the one that was asked for."""
+    rows = [dict(name=name, config=str(tiny_config), seeds=[0]) for name in ('one', 'twin')]
+    make_suite(rows=rows, cost=dict(reference='one', rows=['twin'], epoch=2),
+               **{'cfg-options': {'train_cfg.max_epochs': 8, 'train_cfg.val_interval': 8}})
+    arguments = [str(tmp_path / 'small.yaml'), '--work-dir', str(tmp_path / 'w'), '--results', str(tmp_path / 'r')]
+    assert benchmark_main(arguments) == 0
+    assert cost_main([*arguments, '--iterations', '8']) == 0
+    cost = json.loads((tmp_path / 'r' / 'small' / 'cost.json').read_text())
+    assert 0.5 < cost['rows']['twin']['cpu_ratio'] < 2 and 0.8 < cost['rows']['twin']['process_ratio'] < 1.25
+    assert cost['rows']['twin']['peak_mib'] > 0 and cost['reference'] == 'one'
+    log = (tmp_path / 'w' / 'small' / 'twin_seed0_cost.txt').read_text()
+    assert 'Epoch(train) [2]' in log and 'Epoch(train) [1]' not in log
+    assert cost_main([*arguments, '--iterations', '40']) == 2, 'six epochs have twelve iterations'
+    assert 'the training ended early' in capsys.readouterr().err
