@@ -1,0 +1,155 @@
+"""Copies of a test set: files, ids, boxes and marks, the same for the same seed; errors before anything is written."""
+
+import argparse
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from mmleuk.datasets.annotations import read_annotations
+from mmleuk.datasets.interference import add_arguments, interfere, run
+from mmleuk.errors import UserError
+from mmleuk.schema import AttributeSchema
+from mmleuk.transforms.interference import FACTORS
+
+SCHEMA = dict(size=['small', 'big'])
+CLASSES = ('RBC', 'WBC')
+
+
+@pytest.fixture
+def films(tmp_path):
+    """Three films of 160 x 120 px; the last one shows no cell, the first has a region and its own factor."""
+    boxes = [[[20.25, 20, 40.5, 36], [90, 60, 40, 44]], [[50, 40, 44, 40], [100, 10, 38, 40]], []]
+    images, annotations = [], []
+    for place, cells in enumerate(boxes):
+        name = f'val/{place}.png' if place else 'val/0.jpg'
+        picture = np.full((120, 160, 3), 225, np.uint8)
+        for number, (x, y, width, height) in enumerate(cells):
+            centre, axes = (int(x + width / 2), int(y + height / 2)), (int(width / 2) - 1, int(height / 2) - 1)
+            cv2.ellipse(picture, centre, axes, 0, 0, 360, (150, 60 + 30 * number, 110), -1)
+            annotations.append(dict(id=10 + len(annotations), image_id=f'i{place}', category_id=3 + number, iscrowd=0,
+                                    bbox=[x, y, width, height], area=width * height, mine=place,
+                                    attributes=dict(size=number)))
+        images.append(dict(id=f'i{place}', file_name=name, width=160, height=120, domain='a'))
+        (tmp_path / 'images/val').mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / 'images' / name), picture)
+    images[0] |= dict(annotated_region=[0, 0, 160, 118], factors='old')
+    data = dict(info=dict(year=2020), images=images, annotations=annotations, attributes=SCHEMA,
+                categories=[dict(id=3, name='WBC'), dict(id=4, name='RBC')])
+    (tmp_path / 'val.json').write_text(json.dumps(data))
+    return tmp_path
+
+
+def make(films, name, *factors, **options):
+    interfere(films / 'val.json', films / 'images', films / name, factors or tuple(FACTORS), **options)
+    return {factor: json.loads((films / name / factor / 'annotations.json').read_text())
+            for factor in factors or FACTORS}
+
+
+def test_same_seed_same_files_whatever_else_is_made(films):
+    make(films, 'one', seed=4)
+    make(films, 'two', 'impurities', 'overlapping_cells', seed=4)
+    for path in (films / 'two').rglob('*.*'):
+        assert path.read_bytes() == (films / 'one' / path.relative_to(films / 'two')).read_bytes()
+    assert make(films, 'three', 'incomplete_cells', seed=5) != make(films, 'four', 'incomplete_cells', seed=6)
+    assert sorted(path.name for path in films.iterdir()) == sorted(
+        ['images', 'val.json', 'one', 'two', 'three', 'four'])
+
+
+def test_what_the_copies_say(films):
+    before = json.loads((films / 'val.json').read_text())
+    for factor, data in make(films, 'out', seed=1).items():
+        records = {image['id']: image for image in data['images']}
+        assert set(records) == ({'i0', 'i1'} if FACTORS[factor].needs_cells else {'i0', 'i1', 'i2'})
+        assert records['i0']['factors'] == ['old', factor] and records['i1']['factors'] == [factor]
+        assert data['info']['year'] == 2020 and data['info']['interference']['factor'] == factor
+        assert data['info']['interference']['seed'] == 1 and data['categories'] == before['categories']
+        assert all(image['domain'] == 'a' for image in data['images'])
+        for image in data['images']:
+            picture = cv2.imread(str(films / 'out' / factor / 'images' / image['file_name']))
+            assert picture.shape == (image['height'], image['width'], 3)
+        read = read_annotations(films / 'out' / factor / 'annotations.json', CLASSES, AttributeSchema.from_dict(SCHEMA))
+        assert sum(len(image.cells) for image in read.images) == len(data['annotations'])
+        if factor in ('over_staining', 'pale_staining', 'defocus', 'impurities'):
+            marks = {} if factor == 'impurities' else dict(affected=1)
+            assert data['annotations'] == [annotation | marks for annotation in before['annotations']]
+        assert ('impurities' in records['i0']) == (factor == 'impurities')
+
+
+def test_laid_cells_are_annotations_of_their_own(films):
+    before = {a['id']: a for a in json.loads((films / 'val.json').read_text())['annotations']}
+    data = make(films, 'out', 'overlapping_cells', seed=2, cell_classes=['WBC'])['overlapping_cells']
+    new = [annotation for annotation in data['annotations'] if annotation['id'] not in before]
+    assert len(new) == 2 and len({annotation['id'] for annotation in data['annotations']}) == 6
+    for annotation in new:
+        assert annotation['category_id'] == 3 and annotation['attributes'] == dict(size=0)
+        assert annotation['affected'] == 1
+        assert annotation['area'] == annotation['bbox'][2] * annotation['bbox'][3]
+    for annotation in data['annotations']:
+        if annotation['id'] in before:
+            assert annotation['bbox'] == before[annotation['id']]['bbox']
+            assert ('affected' in annotation) == (annotation['category_id'] == 3)
+
+
+def test_cut_cells_move_with_their_picture(films):
+    before = {a['id']: a for a in json.loads((films / 'val.json').read_text())['annotations']}
+    data = make(films, 'out', 'incomplete_cells', seed=3)['incomplete_cells']
+    sizes = {image['id']: (image['width'], image['height']) for image in data['images']}
+    assert any(size != (160, 120) for size in sizes.values())
+    assert any(annotation.get('affected') for annotation in data['annotations'])
+    for annotation in data['annotations']:
+        x, y, width, height = annotation['bbox']
+        old = before[annotation['id']]
+        assert x >= 0 and y >= 0 and x + width <= sizes[annotation['image_id']][0] + 1e-6
+        assert width <= old['bbox'][2] and height <= old['bbox'][3]
+        share = width * height / (old['bbox'][2] * old['bbox'][3])
+        assert bool(annotation.get('affected')) == (0.2 <= share < 0.75) and annotation['iscrowd'] == (share < 0.2)
+        assert annotation['mine'] == old['mine'] and annotation['attributes'] == old['attributes']
+    region, = data['images'][0]['annotated_region']
+    assert region[2] <= sizes['i0'][0] and region[3] <= min(sizes['i0'][1], 118)
+
+
+def spoil(**changes):
+    def change(folder):
+        data = json.loads((folder / 'val.json').read_text())
+        data['images'][0] |= changes
+        (folder / 'val.json').write_text(json.dumps(data))
+    return change
+
+
+@pytest.mark.parametrize(('change', 'options', 'message'), [
+    (None, dict(factors=['rain']), "unknown factor 'rain'; known are over_staining"),
+    (None, dict(factors=['defocus', 'defocus']), 'name each one once'),
+    (None, dict(cell_classes=['Cat']), "unknown class 'Cat'; known are WBC, RBC"),
+    (spoil(file_name='../0.jpg'), {}, 'needs a name of its own'),
+    (spoil(file_name='val/1.png'), {}, 'needs a name of its own'),
+    (spoil(file_name='val/gone.jpg'), {}, 'gone.jpg: cannot be read'),
+    (spoil(width=170), {}, 'the image is 160x120 px, its annotation says 170x120'),
+    (lambda folder: (folder / 'out').write_text(''), {}, 'is there already and is a file')])
+def test_errors_leave_nothing_behind(films, change, options, message):
+    if change:
+        change(films)
+    names = sorted(path.name for path in films.iterdir())
+    with pytest.raises(UserError, match=message):
+        interfere(films / 'val.json', films / 'images', films / 'out', **options)
+    assert sorted(path.name for path in films.iterdir()) == names
+
+
+def test_no_picture_can_show_it(films):
+    data = json.loads((films / 'val.json').read_text())
+    (films / 'val.json').write_text(json.dumps(data | dict(annotations=[])))
+    with pytest.raises(UserError, match="no image can show 'overlapping_cells'"):
+        make(films, 'out')
+    assert not (films / 'out').exists()
+
+
+def test_command(films, capsys):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    words = [films / 'val.json', '--images', films / 'images', '--out', films / 'out', '--factors', 'defocus',
+             '--limit', 1]
+    assert run(parser.parse_args([str(word) for word in words])) == 0
+    assert 'out/defocus: 1 images' in capsys.readouterr().out
+    with pytest.raises(UserError, match='--seed is -1'):
+        run(parser.parse_args([str(word) for word in [*words, '--seed', -1]]))
