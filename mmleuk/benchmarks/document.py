@@ -50,8 +50,10 @@ def results_table(suite: Suite, rows: Mapping[str, RowSummary]) -> str:
     titles = [*keys_of(suite), *suite.scalars]
     titles = [title for title in titles if any(title in row.metrics for row in rows.values())] or list(suite.metrics)
     gap = _has_gap(suite)
-    head = ['', 'seeds', *titles, *(['gap closed'] if gap else []), 'minutes', 'weights']
-    lines = [[row.row.title, _seeds(row), *_cells(row, titles), *([_gap(suite, rows, row)] if gap else []),
+    groups = _groups(suite)
+    head = [*([''] if groups else []), '', 'seeds', *titles, *(['gap closed'] if gap else []), 'minutes', 'weights']
+    lines = [[*groups.get(row.row.name, []), row.row.title, _seeds(row), *_cells(row, titles),
+              *([_gap(suite, rows, row)] if gap else []),
               f'{row.seconds.mean / 60:.0f}' if row.seconds else '',
               f'{row.parameters / 1e6:.2f} M' if row.parameters else ''] for row in rows.values()]
     table = markdown_table([head, *lines])
@@ -60,6 +62,14 @@ def results_table(suite: Suite, rows: Mapping[str, RowSummary]) -> str:
     lower, upper = (suite.row(suite.roles[role]).title for role in ('lower', 'upper'))
     return f'{table}\n\nGap closed: how far a row\'s mean {next(iter(suite.metrics))} is on the way from "{lower}" ' \
            f'to "{upper}".'
+
+
+def _groups(suite: Suite) -> dict[str, list[str]]:
+    """A further first cell for each row, where rows have groups: the group's name at its first row."""
+    if not any(row.group for row in suite.rows):
+        return {}
+    before = [None, *(row.group for row in suite.rows)]
+    return {row.name: [row.group if row.group != last else ''] for last, row in zip(before, suite.rows)}
 
 
 def _cells(row: RowSummary, titles: Sequence[str]) -> list[str]:

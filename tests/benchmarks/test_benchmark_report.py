@@ -53,6 +53,13 @@ def test_means_spreads_and_gaps_worked_by_hand(suite, records):
     assert 'recall (AR@100)' not in head, 'a column that nothing fills is left out'
 
 
+def test_a_groups_name_stands_at_its_first_row(make_suite):
+    rows = [row | dict(group=group) for row, group in zip(ROWS, ('ends', 'ends', 'ours'))]
+    lines = section(make_suite(rows=rows), {}).splitlines()
+    assert [line.split(' | ')[:2] for line in lines if 'to run: 0' in line] == [
+        ['| ends', 'Upper'], ['| ', 'Lower'], ['| ours', 'Ours']]
+
+
 def test_a_gap_that_is_none():
     assert gap_closed(0.5, lower=0.5, upper=0.5) is None and gap_closed(0.5, lower=0.6, upper=0.5) is None
     assert gap_closed(0.4, lower=0.5, upper=0.6) == -1.0
