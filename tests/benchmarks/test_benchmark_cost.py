@@ -24,7 +24,7 @@ def test_mistakes_are_named(make_suite, tmp_path, cost, message):
 
 def test_the_peak_is_what_was_held_once():
     held = held_mib()
-    assert 0 < held <= peak_mib()
+    assert 0 < held <= peak_mib() + 1, 'the two counters are a few pages apart'
     data = bytearray(b'\1') * (64 * 2 ** 20)  # written to, or the system gives no memory
     assert held_mib() > held + 60 and peak_mib() >= held_mib() - 1
     del data
