@@ -1,6 +1,7 @@
 """Losses."""
 
 from mmleuk.models.losses.asymmetric_loss import AsymmetricLoss
+from mmleuk.models.losses.known_focal_loss import KnownFocalLoss
 from mmleuk.models.losses.triplet_loss import TripletLoss
 
-__all__ = ['AsymmetricLoss', 'TripletLoss']
+__all__ = ['AsymmetricLoss', 'KnownFocalLoss', 'TripletLoss']

@@ -3,5 +3,6 @@
 from mmleuk.models.roi_heads.attri_head import AttriHead
 from mmleuk.models.roi_heads.double_head import DoubleConvFCBBoxHead
 from mmleuk.models.roi_heads.soft_sampling_head import SoftSamplingBBoxHead
+from mmleuk.models.roi_heads.sparse_rcnn import EmbeddingRPNHead, SparseRegionDIIHead
 
-__all__ = ['AttriHead', 'DoubleConvFCBBoxHead', 'SoftSamplingBBoxHead']
+__all__ = ['AttriHead', 'DoubleConvFCBBoxHead', 'EmbeddingRPNHead', 'SoftSamplingBBoxHead', 'SparseRegionDIIHead']

@@ -1,0 +1,20 @@
+"""FCOS on LeukemiaAttri, HCM_100x_C2. Paper (LLD Table 4): mAP@50 40.6; (MICCAI Table 2): mAP@50-95 22.5.
+
+python tools/train.py configs/fcos/fcos_r50_leukemia-attri.py
+"""
+
+_base_ = [
+    '../_base_/models/fcos_r50.py',
+    '../_base_/datasets/leukemia_attri_640.py',
+    'mmdet::_base_/schedules/schedule_1x.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    backbone=dict(norm_cfg=dict(requires_grad=True), frozen_stages=-1, norm_eval=False, init_cfg=None),
+    bbox_head=dict(num_classes=14))
+optim_wrapper = dict(
+    optimizer=dict(lr=0.01),
+    paramwise_cfg=dict(bias_lr_mult=2.0, bias_decay_mult=0.0),
+    clip_grad=dict(max_norm=35, norm_type=2))
+custom_hooks = []

@@ -1,0 +1,82 @@
+"""MMDetection's heads without a sampler, for sparse annotations: background counts inside the annotated regions alone.
+
+Legend: P places, Q queries, N labelled cells. ``gt_instances`` have ``annotated_regions`` in their metainfo
+(:class:`mmleuk.PackCells`); without it they raise, an unknown region is never taken for the whole image.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmdet.models.dense_heads import DINOHead, FCOSHead
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmleuk.errors import UserError
+from mmleuk.models.losses.known_focal_loss import UNKNOWN, KnownFocalLoss
+from mmleuk.registry import MODELS
+from mmleuk.structures.regions import points_in_regions, regions_of
+
+
+def find_unknown(labels: Tensor, background: int, centres_xy: Tensor, gt_instances: InstanceData) -> Tensor:
+    """Tell which predictions are background where nothing is known: (P,) labels and (P, 2) pixels -> (P,) bool."""
+    regions, = regions_of([gt_instances.metainfo], like=centres_xy)
+    return (labels == background) & ~points_in_regions(centres_xy, regions)
+
+
+@MODELS.register_module()
+class SparseRegionFCOSHead(FCOSHead):
+    """FCOS's head; places outside the regions are no background, those of a labelled cell count wherever they lie.
+
+    Args: as of mmdet's FCOSHead; ``loss_cls`` is a :class:`mmleuk.KnownFocalLoss`.
+
+    Raises:
+        UserError: another ``loss_cls``, which would take unknown places for something.
+
+    Source: LLD 4.3, Eq. 4, for a head whose classification averages over positives.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not isinstance(self.loss_cls, KnownFocalLoss):
+            raise UserError("SparseRegionFCOSHead needs loss_cls=dict(type='mmleuk.KnownFocalLoss'), got "
+                            f'{type(self.loss_cls).__name__}')
+
+    def _get_targets_single(self, gt_instances: InstanceData, points: Tensor, *args: Any,
+                            **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Labels (P,), UNKNOWN where nothing is known, and box targets (P, 4) of one image's points (P, 2)."""
+        labels, boxes = super()._get_targets_single(gt_instances, points, *args, **kwargs)
+        return labels.masked_fill(find_unknown(labels, self.num_classes, points, gt_instances), UNKNOWN), boxes
+
+
+@MODELS.register_module()
+class SparseRegionDINOHead(DINOHead):
+    """DINO's head; queries outside the regions are no background, those of a labelled cell count wherever they lie.
+
+    Where a query lies says its predicted box. Denoising queries stay: they are made of labelled cells. Those that only
+    fill up an image with fewer cells than the batch's largest teach nothing here; MMDetection trains them as
+    background in the middle of the image.
+
+    Args: as of mmdet's DINOHead.
+
+    Source: LLD 4.3, Eq. 4, for a head that matches.
+    """
+
+    def _get_targets_single(self, cls_score: Tensor, bbox_pred: Tensor, gt_instances: InstanceData,
+                            img_meta: dict) -> tuple:
+        """Targets of one image's queries: scores (Q, C) and boxes (Q, 4), cxcywh from 0 to 1; see mmdet's DETRHead."""
+        labels, weights, boxes, box_weights, positive, negative = super()._get_targets_single(
+            cls_score, bbox_pred, gt_instances, img_meta)
+        height, width = img_meta['img_shape'][:2]
+        centres = bbox_pred[:, :2].detach() * bbox_pred.new_tensor([width, height])
+        unknown = find_unknown(labels, self.num_classes, centres, gt_instances)
+        return labels, weights.masked_fill(unknown, 0), boxes, box_weights, positive, negative[~unknown[negative]]
+
+    def _get_dn_targets_single(self, gt_instances: InstanceData, img_meta: dict, dn_meta: dict[str, int]) -> tuple:
+        """Targets of one image's denoising queries; see mmdet's DINOHead."""
+        labels, weights, boxes, box_weights, positive, negative = super()._get_dn_targets_single(
+            gt_instances, img_meta, dn_meta)
+        made_of_cells = torch.zeros_like(weights)
+        made_of_cells[torch.cat([positive, negative])] = 1
+        return labels, weights * made_of_cells, boxes, box_weights, positive, negative

@@ -1,0 +1,40 @@
+"""Focal loss over the predictions of which something is known."""
+
+from __future__ import annotations
+
+import torch
+from mmdet.models.losses import FocalLoss
+from torch import Tensor
+
+from mmleuk.registry import MODELS
+
+UNKNOWN = -1
+"""Label of a prediction of which nothing is known: not a class, not background."""
+
+
+@MODELS.register_module()
+class KnownFocalLoss(FocalLoss):
+    """MMDetection's focal loss; predictions labelled :data:`UNKNOWN` are in no term.
+
+    What the sum is divided by is at least 1: MMDetection's Sparse R-CNN divides by the number of cells, which makes the
+    loss of a batch without a cell ten million times as large.
+
+    Args: as of mmdet's FocalLoss.
+    """
+
+    def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None,
+                avg_factor: float | Tensor | None = None, reduction_override: str | None = None) -> Tensor:
+        """The loss, reduced as configured.
+
+        Args:
+            pred: (P, C) logits.
+            target: (P,) int, 0 to C - 1, C for background, or UNKNOWN.
+            weight: (P,) of each prediction.
+            avg_factor: what the sum is divided by, if it is 1 or more.
+            reduction_override: replaces the configured reduction.
+        """
+        known = target >= 0
+        weight = known.to(pred.dtype) if weight is None else weight * known
+        if avg_factor is not None:
+            avg_factor = max(float(avg_factor), 1.0)
+        return super().forward(pred, torch.where(known, target, pred.shape[1]), weight, avg_factor, reduction_override)
