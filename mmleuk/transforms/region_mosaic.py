@@ -89,9 +89,10 @@ class RegionMosaic(BaseTransform):
         top = window_start(known[1], known[3], self.window_wh[1], height, draws[2])
         image = image[top:top + self.window_wh[1], left:left + self.window_wh[0]]
         boxes.translate_((-left, -top))
-        regions = clip_regions(boxes.regions, image.shape[:2])
-        inside = points_in_regions(boxes.centers, boxes.regions.new_tensor([[0, 0, image.shape[1], image.shape[0]]]))
-        boxes.clip_(image.shape[:2])
+        rows, columns = image.shape[:2]
+        regions = clip_regions(boxes.regions, (rows, columns))
+        inside = points_in_regions(boxes.centers, boxes.regions.new_tensor([[0, 0, columns, rows]]))
+        boxes.clip_((rows, columns))
         boxes.regions = regions
         tile = {key: results[key] for key in CELL_KEYS} | dict(img=image, gt_bboxes=boxes)
         select_cells(tile, inside)

@@ -81,8 +81,10 @@ class SLADetPlus(SLADet):
         cells, regions = BatchCells.from_instances(instances), regions_of(metas, logits[0])
         known = head.known_background(logits, metas, ignored)
         taught = self.teacher_logits(batch_inputs)
-        self.calibrate(taught, cells, regions)
-        self.last_selection = self.select(taught, cells, regions)
+        candidates = self.teacher_candidates(taught)
+        outside = outside_regions(candidates.image, candidates.boxes, regions)
+        self.calibrate(candidates.keep(~outside), cells, taught)
+        self.last_selection = self.choose(candidates.keep(outside), cells)
         everything = labels_and_pseudo_labels(cells, self.last_selection.kept, self.exact(self.last_selection.kept))
         background = self.taught_background(known, taught) if self.learn_background else known
         parts = head.sum_losses(logits, head.assign(everything, logits), background)
@@ -105,10 +107,8 @@ class SLADetPlus(SLADet):
         found = self.teacher_candidates(logits)
         return self.choose(found.keep(outside_regions(found.image, found.boxes, regions)), cells)
 
-    def calibrate(self, logits: Sequence[Tensor], cells: BatchCells, regions: Sequence[Tensor]) -> None:
-        """Hold the teacher against this batch's labels, inside the regions."""
-        found = self.teacher_candidates(logits)
-        inside = found.keep(~outside_regions(found.image, found.boxes, regions))
+    def calibrate(self, inside: Candidates, cells: BatchCells, logits: Sequence[Tensor]) -> None:
+        """Hold the teacher's candidates inside the regions, and its raw outputs, against this batch's labels."""
         places = [level[a.image, a.anchor, a.row, a.column, 4].sigmoid()
                   for a, level in zip(self.bbox_head.assign(cells, logits), logits)]
         self.calibration.update(inside, cells, places)
