@@ -189,8 +189,10 @@ def test_a_stopped_row_goes_on_and_ends_as_if_it_had_not_been_stopped(make_suite
     command = [sys.executable, str(ROOT / 'tools' / 'benchmark.py'), *arguments, '--rows', 'stopped']
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     folder, results = tmp_path / 'work' / 'small' / 'stopped_seed0', tmp_path / 'results' / 'small'
-    wait_for((folder / 'epoch_2.pth').is_file, running)
-    running.send_signal(signal.SIGTERM)
+    try:
+        wait_for((folder / 'epoch_2.pth').is_file, running)
+    finally:
+        running.send_signal(signal.SIGTERM)
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 130 and 'goes on from their last finished epochs' in errors
     assert not results.exists() and not alive(folder)
@@ -203,7 +205,7 @@ def test_a_stopped_row_goes_on_and_ends_as_if_it_had_not_been_stopped(make_suite
     assert stopped['losses'] == whole['losses'] and len(whole['losses']) == 12
 
 
-def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:
+def wait_for(condition, process: subprocess.Popen, seconds: float = 400) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, process.communicate()
