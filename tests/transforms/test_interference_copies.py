@@ -148,8 +148,9 @@ def test_command(films, capsys):
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     words = [films / 'val.json', '--images', films / 'images', '--out', films / 'out', '--factors', 'defocus',
-             '--limit', 1]
+             '--limit', 1, '--sheet', films / 'sheet.png']
     assert run(parser.parse_args([str(word) for word in words])) == 0
     assert 'out/defocus: 1 images' in capsys.readouterr().out
+    assert cv2.imread(str(films / 'sheet.png')).shape == (262, 486, 3)    # one image, without and with
     with pytest.raises(UserError, match='--seed is -1'):
         run(parser.parse_args([str(word) for word in [*words, '--seed', -1]]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mmleuk.datasets.interference.copies import ANNOTATIONS, interfere
+from mmleuk.datasets.interference.preview import write_sheet
 from mmleuk.errors import UserError
 from mmleuk.transforms.interference import FACTORS
 
@@ -19,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seed', type=int, default=0, help='same seed, same files (default: %(default)s)')
     parser.add_argument('--cell-classes', nargs='+', default=(), metavar='CLASS',
                         help='classes that overlap and are cut (default: all), such as WBC')
+    parser.add_argument('--sheet', metavar='FILE', help='PNG to write: contact sheet of two images')
     parser.add_argument('--limit', type=int, help='take the first so many images only')
 
 
@@ -30,4 +32,6 @@ def run(args: argparse.Namespace) -> int:
                         cell_classes=args.cell_classes, limit=args.limit)
     for factor, count in written.items():
         print(f'{args.out}/{factor}: {count} images')
+    if args.sheet:
+        print(f'{write_sheet(args.sheet, args.annotations, args.images, args.out, args.factors)}: contact sheet')
     return 0

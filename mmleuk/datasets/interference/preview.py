@@ -1,0 +1,82 @@
+"""A contact sheet of the copies: a row per image, a column per factor, what is marked with its box."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mmleuk.datasets.files import read_json
+from mmleuk.errors import UserError
+
+SIDE = 240
+_TITLE = 22
+_GAP = 6
+_AFFECTED, _IMPURITY, _INK = (200, 60, 0), (0, 140, 0), (40, 40, 40)
+
+
+def write_sheet(path: str | Path, source: str | Path, images: str | Path, copies: str | Path, factors: Sequence[str],
+                rows: int = 2) -> Path:
+    """Draw the first images that show every factor.
+
+    Args:
+        path: PNG to write.
+        source: COCO JSON that the copies were made from.
+        images: folder of its images.
+        copies: folder that :func:`interfere` wrote.
+        factors: columns.
+        rows: how many images at most.
+
+    Raises:
+        UserError: no image shows every factor, or the picture can't be written.
+    """
+    tables: dict[str, Any] = {factor: read_json(Path(copies) / factor / 'annotations.json') for factor in factors}
+    shown = [{image['id'] for image in data['images']} for data in tables.values()]
+    plain: Any = read_json(source)
+    chosen = [image for image in plain['images'] if all(image['id'] in ids for ids in shown)][:rows]
+    if not chosen:
+        raise UserError(f'{copies}: no image shows every factor, so there is nothing to draw')
+    names = [image['file_name'] for image in chosen]
+    columns = [_column('without', [cv2.imread(str(Path(images) / name)) for name in names])]
+    for factor, data in tables.items():
+        folder = Path(copies) / factor / 'images'
+        columns.append(_column(factor, [_marked(cv2.imread(str(folder / name)), data, name) for name in names]))
+    gap = np.full((columns[0].shape[0], _GAP, 3), 255, np.uint8)
+    sheet = np.hstack([part for column in columns for part in (column, gap)][:-1])
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_bytes(cv2.imencode('.png', sheet, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes())
+    except OSError as error:
+        raise UserError(f'{path}: cannot be written ({error.strerror})') from error
+    return Path(path)
+
+
+def _marked(picture: np.ndarray, data: Mapping[str, Any], name: str) -> np.ndarray:
+    """The picture with its impurities and, where not all are, its affected cells."""
+    image = next(image for image in data['images'] if image['file_name'] == name)
+    cells = [annotation for annotation in data['annotations'] if annotation['image_id'] == image['id']]
+    affected = [annotation['bbox'] for annotation in cells if annotation.get('affected')]
+    boxes = [(box, _IMPURITY) for box in image.get('impurities', [])]
+    boxes += [(box, _AFFECTED) for box in affected] if len(affected) < len(cells) else []
+    width = max(round(max(picture.shape) / SIDE), 1)
+    for (x, y, w, h), colour in boxes:
+        cv2.rectangle(picture, (round(x), round(y)), (round(x + w) - 1, round(y + h) - 1), colour, width)
+    return picture
+
+
+def _column(title: str, pictures: Sequence[np.ndarray]) -> np.ndarray:
+    head = np.full((_TITLE, SIDE, 3), 255, np.uint8)
+    cv2.putText(head, title, (3, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _INK, 1, cv2.LINE_AA)
+    return np.vstack([head, *(_fit(picture) for picture in pictures)])
+
+
+def _fit(picture: np.ndarray) -> np.ndarray:
+    """The picture in the corner of a square, at the scale at which its longer side fills it."""
+    scale = SIDE / max(picture.shape[:2])
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[:SIDE, :SIDE]
+    square = np.full((SIDE, SIDE, 3), 255, np.uint8)
+    square[:small.shape[0], :small.shape[1]] = small
+    return square
