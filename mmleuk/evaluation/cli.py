@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL.Image import Image
 
 from mmleuk.errors import UserError
 from mmleuk.evaluation.complexity import Complexity, measure_complexity
@@ -64,36 +65,38 @@ def run(args: argparse.Namespace) -> int:
     out = ensure_writable(args.out)
     created = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
     plots = {} if args.no_plots else draw_plots(evaluation)
-    gallery = make_gallery(evaluation, 0 if args.no_plots else args.gallery, pictures, out)
+    gallery = draw_gallery(evaluation, 0 if args.no_plots else args.gallery, pictures)
     written = write_evaluation(evaluation, plots, gallery, created, out)
     _say(evaluation, written)
     return 0
 
 
-def write_evaluation(evaluation: Evaluation, plots: dict[str, bytes], gallery: Sequence[GalleryEntry], created: str,
-                     out: Path) -> list[Path]:
-    """Write evaluation.json, the CSV files, the plots and evaluation.html into ``out``; returns what was written."""
+def write_evaluation(evaluation: Evaluation, plots: Mapping[str, bytes],
+                     gallery: Sequence[tuple[GalleryEntry, Image | None]], created: str, out: Path) -> list[Path]:
+    """Write evaluation.json, the CSV files, plots, pictures and evaluation.html; returns what was written."""
     text = json.dumps(to_dict(evaluation, created), indent=1, ensure_ascii=False, allow_nan=False)
     written = [write_atomic(out / 'evaluation.json', text + '\n')]
     written += [write_atomic(out / name, to_csv_text(rows(evaluation))) for name, rows in CSV_FILES.items()]
     written += [write_atomic(out / name, content) for name, content in plots.items()]
-    return [*written, write_atomic(out / 'evaluation.html', render_evaluation(evaluation, plots, gallery, created))]
+    pictures = [save_picture(picture, out / str(entry.link)) for entry, picture in gallery if picture is not None]
+    page = render_evaluation(evaluation, plots, [entry for entry, _ in gallery], created)
+    return [*written, *([pictures[0].parent] if pictures else []), write_atomic(out / 'evaluation.html', page)]
 
 
-def make_gallery(evaluation: Evaluation, limit: int, pictures: Path | None, out: Path) -> list[GalleryEntry]:
-    """Draw the worst images into ``out``/worst; without the image files the entries have words only."""
-    entries = []
+def draw_gallery(evaluation: Evaluation, limit: int, pictures: Path | None) -> list[tuple[GalleryEntry, Image | None]]:
+    """The worst images and their pictures; without the image files the entries have words only."""
+    entries: list[tuple[GalleryEntry, Image | None]] = []
     for rank, place in enumerate(evaluation.images.worst(limit), start=1):
         name, caption = evaluation.truth.images[place].file_name, _caption(evaluation, int(place))
         if pictures is None:
-            entries.append(GalleryEntry(name, caption))
+            entries.append((GalleryEntry(name, caption), None))
             continue
         drawn = draw_marks(load_image(pictures / name), marks_of(evaluation, int(place)),
                            f'{plural_n(int(evaluation.images.cells[place]), "cell")}')
         link = f'worst/{rank:02d}_{Path(name).stem}.jpg'
-        save_picture(drawn, out / link)
-        drawn.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX * 2))
-        entries.append(GalleryEntry(name, caption, data_uri(drawn), link))
+        small = drawn.copy()
+        small.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX * 2))
+        entries.append((GalleryEntry(name, caption, data_uri(small), link), drawn))
     return entries
 
 

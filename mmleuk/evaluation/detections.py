@@ -5,7 +5,6 @@ Legend: D detections, I images, K classes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -83,7 +82,12 @@ def read_detections(path: str | Path, truth: GroundTruth) -> tuple[Detections, G
         return from_results(data, truth, str(path))
     if isinstance(data, dict) and 'annotations' in data and 'images' in data:
         raise UserError(f'{path}: is an annotation file, not predictions; annotations come first, predictions second')
-    run = run_from_dict(data if isinstance(data, dict) else {}, str(path))
+    try:
+        run = run_from_dict(data if isinstance(data, dict) else {}, str(path))
+    except UserError:
+        raise
+    except ValueError as error:  # a box of three numbers, say
+        raise UserError(f'{path}: broken predictions file ({error}); {_WRITE_AGAIN}') from error
     return from_run(run, truth, str(path))
 
 
@@ -112,6 +116,7 @@ def _columns(records: Sequence[Any], places: Mapping[ImageId, int], names: Mappi
         images = [places[record['image_id']] for record in records]
         classes = [record['category_name'] if 'category_name' in record else names[record['category_id']]
                    for record in records]
+        stated = {(r['category_name'], r['category_id']) for r in records if 'category_name' in r}
         numbers = [record['bbox'] for record in records]
         values = [record['score'] for record in records]
         kinds = {type(value) for box in numbers for value in box} | {type(value) for value in values}
@@ -119,17 +124,15 @@ def _columns(records: Sequence[Any], places: Mapping[ImageId, int], names: Mappi
         scores = np.array(values, np.float64)
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    stated = {(r['category_name'], r.get('category_id')) for r in records if 'category_name' in r}
     fine = (kinds <= {int, float} and boxes.shape == (len(records), 4) and bool(np.isfinite(boxes).all())
             and bool((boxes[:, 2:] >= 0).all()) and bool(((scores >= 0) & (scores <= 1)).all())
             and all(_name_fits(name, key, names) for name, key in stated))
     return (classes, images, boxes, scores) if fine else None
 
 
-def _name_fits(name: object, category_id: object, names: Mapping[ImageId, str]) -> bool:
+def _name_fits(name: object, category_id: ImageId, names: Mapping[ImageId, str]) -> bool:
     """Whether a record's own class name agrees with its category, where both are known."""
-    known = isinstance(category_id, (int, str)) and category_id in names
-    return isinstance(name, str) and bool(name) and (not known or names[category_id] == name)  # type: ignore[index]
+    return isinstance(name, str) and bool(name) and names.get(category_id, name) == name
 
 
 def _check_result(record: Any, places: Mapping[ImageId, int], names: Mapping[ImageId, str]) -> None:
@@ -137,11 +140,12 @@ def _check_result(record: Any, places: Mapping[ImageId, int], names: Mapping[Ima
     if image_id not in places:
         raise Defect(f'image_id {image_id!r} is no image of the annotation file',
                      'predictions and annotations are of different data sets or splits')
+    category_id = needed_id(record, 'category_id')
     if 'category_name' in record:
-        if not _name_fits(record['category_name'], record.get('category_id'), names):
-            raise Defect(f'category_name {record["category_name"]!r} and category_id {record.get("category_id")!r} '
+        if not _name_fits(record['category_name'], category_id, names):
+            raise Defect(f'category_name {record["category_name"]!r} and category_id {category_id!r} '
                          f'disagree with the annotation file ({_listed(names)})', _WRITE_AGAIN)
-    elif (category_id := needed_id(record, 'category_id')) not in names:
+    elif category_id not in names:
         raise Defect(f'category_id {category_id!r} is no category of the annotation file, which has {_listed(names)}',
                      f'if these are places in a list of classes, {_WRITE_AGAIN}')
     fault = box_fault(record.get('bbox'))
@@ -158,7 +162,7 @@ def score_fault(score: object) -> str | None:
     >>> score_fault(1.5), score_fault(0.5)
     ('score is 1.5', None)
     """
-    good = isinstance(score, (int, float)) and not isinstance(score, bool) and math.isfinite(score) and 0 <= score <= 1
+    good = isinstance(score, (int, float)) and not isinstance(score, bool) and 0 <= score <= 1  # false for NaN, too
     return None if good else f'score is {score!r}'
 
 

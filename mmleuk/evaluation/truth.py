@@ -7,7 +7,7 @@ Legend: I images, G cells, K classes.
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -120,8 +120,9 @@ def _tables(data: object, path: str) -> dict[str, list]:
         if not isinstance(data.get(key), list):
             raise UserError(f'{path}: the key {key!r} is missing or no list; a COCO JSON file has images, annotations '
                             'and categories')
-    if not data['images']:
-        raise UserError(f'{path}: images is empty; there is nothing to evaluate')
+    for key in ('images', 'categories'):
+        if not data[key]:
+            raise UserError(f'{path}: {key} is empty; there is nothing to evaluate')
     return data
 
 
@@ -199,4 +200,5 @@ def box_fault(box: object) -> str | None:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # The comparison is false for NaN, for infinity, and for whole numbers that no float holds.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

@@ -61,7 +61,7 @@ def confusion_plot(evaluation: Evaluation) -> bytes:
     names = confusion.classes
     size = len(names) + 1
     side = max(3.2, 0.52 * size + 1.6)
-    figure = _figure(side + 1.2)
+    figure = _figure(min(side + 1.2, _WIDTH))
     axes = figure.subplots()
     shares = confusion.shares
     axes.imshow(np.nan_to_num(shares), cmap='Blues', vmin=0, vmax=1)

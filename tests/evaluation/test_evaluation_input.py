@@ -81,7 +81,12 @@ def test_bad_annotations(tmp_path, table, place, values, message):
     (dict(score=-0.1), 'score is -0.1'),
     (dict(score=float('nan')), 'score is nan'),
     (dict(score='0.5'), "score is '0.5'"),
-    (dict(score=True), 'score is True')])
+    (dict(score=True), 'score is True'),
+    (dict(score=10**400), 'score is 1000'),
+    (dict(bbox=[1, 2, 3, 10**400]), 'not four finite numbers'),
+    (dict(image_id=[7]), r'image_id is \[7\]'),
+    (dict(category_id=None), "'category_id' is missing"),
+    (dict(category_name=['RBC']), 'disagree')])
 def test_bad_results(tmp_path, values, message):
     paths = write(tmp_path, results=changed(RESULTS, None, 1, **values))
     with pytest.raises(UserError, match=rf'results\.json: record 1: .*{message}'):
@@ -105,6 +110,11 @@ def test_files_of_another_kind(tmp_path):
         evaluate_files(truth, tmp_path / 'no.json')
     with pytest.raises(UserError, match='not a predictions file of this version'):
         evaluate_files(*write(tmp_path, results={'format': 'other'}))
+    with pytest.raises(UserError, match='broken predictions file'):
+        evaluate_files(*write(tmp_path, results=changed(run_to_dict(run_of()), 'images', 0, cells=[
+            dict(box=[1, 2, 3], score=1, label=0, class_name='WBC', attributes={})])))
+    with pytest.raises(UserError, match=r'truth\.json: categories is empty'):
+        evaluate_files(*write(tmp_path, {**TRUTH, 'categories': []}))
     with pytest.raises(UserError, match=r"truth\.json: the key 'categories' is missing"):
         evaluate_files(*write(tmp_path, {'images': [], 'annotations': []}))
 
