@@ -27,13 +27,15 @@ LEFT_HALF = ((0.0, 0.0, 64.0, 128.0),)
 EVERYWHERE = ((0.0, 0.0, 128.0, 128.0),)
 
 
-def build_detector(config: str | Path, num_classes: int | None = None, attributes: bool = False) -> BaseDetector:
+def build_detector(config: str | Path, num_classes: int | None = None, attributes: bool = False,
+                   feature_layers: Sequence[str] | None = None) -> BaseDetector:
     """The detector of a config with random weights, in training mode.
 
     Args:
-        config: path of a config whose ``model`` is a detector with a ResNet.
+        config: path of a config whose ``model`` is a detector.
         num_classes: of all heads; None leaves them as they are.
         attributes: wrap it in :class:`mmleuk.AttriDet` with LeukemiaAttri's schema.
+        feature_layers: what AttriHead looks at; None means the first two stages of a ResNet.
     """
     model = Config.fromfile(str(config)).model
     if num_classes is not None:
@@ -42,7 +44,7 @@ def build_detector(config: str | Path, num_classes: int | None = None, attribute
     if attributes:
         head = dict(type='mmleuk.AttriHead', attributes='leukemia', roi_output_size=(16, 16), fc_channels=(32, 16))
         model = dict(type='mmleuk.AttriDet', detector=model, attri_head=head,
-                     feature_layers=('backbone.layer1', 'backbone.layer2'))
+                     feature_layers=feature_layers or ('backbone.layer1', 'backbone.layer2'))
     detector = MODELS.build(model)
     detector.init_weights()
     return detector.train()
@@ -100,6 +102,11 @@ def gradients_of(detector: BaseDetector, batch: dict) -> dict[str, Tensor]:
             if p.requires_grad}
 
 
+def stem_gradient(gradients: dict[str, Tensor]) -> Tensor:
+    """The gradient of the backbone's first parameter."""
+    return next(gradient for name, gradient in gradients.items() if 'backbone' in name)
+
+
 def freeze_statistics(detector: BaseDetector) -> None:
     """Normalisation by running statistics, no dropout: one image's features don't depend on the others'."""
     for module in detector.modules():
@@ -113,8 +120,7 @@ def freeze_statistics(detector: BaseDetector) -> None:
 def check_first_stage_learns(detector: BaseDetector) -> None:
     """From random weights nothing is frozen: the stem and every normalisation layer get a gradient."""
     gradients = gradients_of(detector, make_batch(([CELL], EVERYWHERE), ([CELL], EVERYWHERE)))
-    stem = next(name for name in gradients if 'backbone' in name)
-    assert gradients[stem].any(), f'{stem} gets no gradient'
+    assert stem_gradient(gradients).any(), 'the first convolution gets no gradient'
     assert all(module.training for module in detector.modules()), 'a module is not in training mode'
 
 
@@ -180,7 +186,7 @@ def check_labelled_cells_are_learnt(detector: BaseDetector) -> None:
     """A labelled cell is learnt inside a region, and where its centre lies outside of every region."""
     for regions in (LEFT_HALF, NOWHERE):
         gradients = gradients_of(detector, make_batch(([CELL], regions)))
-        assert next(iter(gradients.values())).any(), f'a labelled cell teaches nothing with the regions {regions}'
+        assert stem_gradient(gradients).any(), f'a labelled cell teaches nothing with the regions {regions}'
 
 
 PLAIN: tuple[Callable[[BaseDetector], None], ...] = (check_first_stage_learns, check_empty_images)

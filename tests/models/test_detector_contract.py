@@ -8,7 +8,7 @@ from mmengine.registry import init_default_scope
 from mmleuk.testing import detector_contract as contract
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
-SLOW = ('cascade_rcnn', 'double_head', 'grid_rcnn', 'fcos', 'fsaf')
+SLOW = ('cascade_rcnn', 'double_head', 'grid_rcnn', 'fcos', 'fsaf', 'dino', 'sparse_rcnn')
 DETECTORS = ['faster_rcnn', *(pytest.param(folder, marks=pytest.mark.slow) for folder in SLOW)]
 
 

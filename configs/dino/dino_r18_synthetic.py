@@ -1,0 +1,15 @@
+"""DINO on rendered films at 320 px, completely annotated.
+
+mmleuk data synthesize data/synthetic && python tools/train.py configs/dino/dino_r18_synthetic.py
+"""
+
+_base_ = [
+    '../_base_/models/dino_r18.py',
+    '../_base_/datasets/synthetic_320.py',
+    '../_base_/schedules/short.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(bbox_head=dict(num_classes=14))
+train_cfg = dict(max_epochs=10, val_interval=10)
+optim_wrapper = dict(optimizer=dict(lr=0.0005), clip_grad=dict(max_norm=1.0))

@@ -1,0 +1,15 @@
+"""DINO on TXL-PBC at 320 px, completely annotated. 20 epochs on a CPU.
+
+MMLEUK_DATA=... python tools/train.py configs/dino/dino_r18_txl-pbc.py
+"""
+
+_base_ = [
+    '../_base_/models/dino_r18.py',
+    '../_base_/datasets/txl_pbc_320.py',
+    '../_base_/schedules/short.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(bbox_head=dict(num_classes=3))
+train_cfg = dict(max_epochs=20, val_interval=5)
+optim_wrapper = dict(optimizer=dict(lr=0.0005), clip_grad=dict(max_norm=1.0))

@@ -1,0 +1,15 @@
+"""Sparse R-CNN on rendered films at 320 px, completely annotated.
+
+mmleuk data synthesize data/synthetic && python tools/train.py configs/sparse_rcnn/sparse-rcnn_r18_synthetic.py
+"""
+
+_base_ = [
+    '../_base_/models/sparse-rcnn_r18.py',
+    '../_base_/datasets/synthetic_320.py',
+    '../_base_/schedules/short.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(roi_head=dict(bbox_head=[dict(head, num_classes=14) for head in _base_.model.roi_head.bbox_head]))
+train_cfg = dict(max_epochs=10, val_interval=10)
+optim_wrapper = dict(optimizer=dict(lr=0.0005), clip_grad=dict(max_norm=1.0))

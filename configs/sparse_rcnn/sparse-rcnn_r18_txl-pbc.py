@@ -1,0 +1,15 @@
+"""Sparse R-CNN on TXL-PBC at 320 px, completely annotated. 20 epochs on a CPU.
+
+MMLEUK_DATA=... python tools/train.py configs/sparse_rcnn/sparse-rcnn_r18_txl-pbc.py
+"""
+
+_base_ = [
+    '../_base_/models/sparse-rcnn_r18.py',
+    '../_base_/datasets/txl_pbc_320.py',
+    '../_base_/schedules/short.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(roi_head=dict(bbox_head=[dict(head, num_classes=3) for head in _base_.model.roi_head.bbox_head]))
+train_cfg = dict(max_epochs=20, val_interval=5)
+optim_wrapper = dict(optimizer=dict(lr=0.0005), clip_grad=dict(max_norm=1.0))

@@ -1,0 +1,19 @@
+"""Sparse R-CNN on LeukemiaAttri, HCM_100x_C2. Paper (LLD Table 4): mAP@50 36.7; (MICCAI Table 2): mAP@50-95 21.3.
+
+python tools/train.py configs/sparse_rcnn/sparse-rcnn_r50_leukemia-attri.py
+"""
+
+_base_ = [
+    '../_base_/models/sparse-rcnn_r50.py',
+    '../_base_/datasets/leukemia_attri_640.py',
+    'mmdet::_base_/schedules/schedule_1x.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    backbone=dict(frozen_stages=-1, norm_eval=False, init_cfg=None),
+    roi_head=dict(bbox_head=[dict(head, num_classes=14) for head in _base_.model.roi_head.bbox_head]))
+optim_wrapper = dict(
+    optimizer=dict(_delete_=True, type='AdamW', lr=0.000025, weight_decay=0.0001),
+    clip_grad=dict(max_norm=1, norm_type=2))
+custom_hooks = []
