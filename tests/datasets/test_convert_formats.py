@@ -280,6 +280,8 @@ def test_side_file_of_other_labels(folders):
         read_labels(folders / 'voc', 'voc', Reading(side_file=folders / 'yolo' / SIDE_FILE))
     with pytest.raises(UserError, match=r'is no side file of VOC labels \(its label_files is None\)'):
         read_labels(folders / 'voc', 'voc', Reading(side_file=folders / 'coco.json'))
+    with pytest.raises(UserError, match='has the classes WBC, RBC, not those of --classes'):
+        read_labels(folders / 'voc', 'voc', Reading(classes=('WBC',)))
     with pytest.raises(UserError, match='written with --voc-corners pixels'):
         read_labels(folders / 'voc', 'voc', Reading(corners='edges'))
     edit(folders / 'voc/Annotations/b.xml', '<width>40</width>', '<width>41</width>')

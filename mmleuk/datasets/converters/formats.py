@@ -91,6 +91,9 @@ def _side(source: Path, source_format: str, reading: Reading) -> CocoFile | None
     if not isinstance(stated, Mapping) or stated.get('format') != source_format:
         raise UserError(f'{path}: is no side file of {source_format.upper()} labels (its {SIDE_KEY} is {stated!r}); '
                         'give the right one with --side-file, or --no-side-file')
+    if reading.classes and source_format == 'voc' and set(reading.classes) != set(side.class_names):
+        raise UserError(f'{path}: has the classes {", ".join(side.class_names)}, not those of --classes; leave '
+                        'that out, or give --no-side-file')
     if stated.get('corners', reading.corners) != reading.corners:
         raise UserError(f'{path}: the labels were written with --voc-corners {stated["corners"]}; read them so')
     return side

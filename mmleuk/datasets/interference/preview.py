@@ -11,6 +11,7 @@ import numpy as np
 
 from mmleuk.datasets.files import read_json
 from mmleuk.errors import UserError
+from mmleuk.image_files import decode_image, read_image_file
 
 SIDE = 240
 _TITLE = 22
@@ -40,10 +41,10 @@ def write_sheet(path: str | Path, source: str | Path, images: str | Path, copies
     if not chosen:
         raise UserError(f'{copies}: no image shows every factor, so there is nothing to draw')
     names = [image['file_name'] for image in chosen]
-    columns = [_column('without', [cv2.imread(str(Path(images) / name)) for name in names])]
+    columns = [_column('without', [_read(Path(images) / name) for name in names])]
     for factor, data in tables.items():
         folder = Path(copies) / factor / 'images'
-        columns.append(_column(factor, [_marked(cv2.imread(str(folder / name)), data, name) for name in names]))
+        columns.append(_column(factor, [_marked(_read(folder / name), data, name) for name in names]))
     gap = np.full((columns[0].shape[0], _GAP, 3), 255, np.uint8)
     sheet = np.hstack([part for column in columns for part in (column, gap)][:-1])
     try:
@@ -52,6 +53,10 @@ def write_sheet(path: str | Path, source: str | Path, images: str | Path, copies
     except OSError as error:
         raise UserError(f'{path}: cannot be written ({error.strerror})') from error
     return Path(path)
+
+
+def _read(path: Path) -> np.ndarray:
+    return decode_image(read_image_file(str(path)), str(path))
 
 
 def _marked(picture: np.ndarray, data: Mapping[str, Any], name: str) -> np.ndarray:
