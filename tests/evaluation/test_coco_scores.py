@@ -4,6 +4,7 @@ import contextlib
 import copy
 import io
 import json
+import time
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from mmleuk.evaluation.coco_scores import FEW, SIZES, THRESHOLDS, Scorer, keep_s
 from mmleuk.evaluation.detections import from_results
 from mmleuk.evaluation.evaluate import Settings, evaluate
 from mmleuk.evaluation.overlaps import match_greedily, overlapping_pairs
-from mmleuk.evaluation.tables import summary
+from mmleuk.evaluation.tables import summary, to_dict
 from mmleuk.evaluation.truth import read_truth
 
 # pycocotools' order of its twelve figures.
@@ -118,6 +119,31 @@ def test_by_hand(tmp_path):
     scores = evaluate(*load(tmp_path, data, results), Settings()).scores
     assert scores.ap() == pytest.approx((51 * 1 + 50 * 2 / 3) / 101)
     assert scores.ar() == 1 and known_mean(scores.recall_of_few[1]) == 0.5
+
+
+
+@pytest.mark.slow
+def test_no_slower_than_pycocotools_plus_a_fifth(tmp_path):
+    """CPU time of everything but plots, 300 images with 100 detections each, the faster of two runs in turns."""
+    rng = np.random.default_rng(0)
+    images = [dict(id=i, file_name=f'{i}.png', width=640, height=640, domain='ab'[i % 2]) for i in range(300)]
+    boxes = np.c_[rng.uniform(0, 560, (300, 20, 2)), rng.uniform(30, 80, (300, 20, 2))].reshape(300, 20, 4)
+    labels = rng.integers(1, 6, (300, 20))
+    cells = [dict(image_id=i, category_id=int(label), bbox=box.tolist(), area=float(box[2] * box[3]), iscrowd=0)
+             for i in range(300) for box, label in zip(boxes[i], labels[i])]
+    near = (boxes[:, np.arange(100) % 20] + rng.normal(0, 4, (300, 100, 4))).clip(1)
+    results = [dict(image_id=i, category_id=int(labels[i, j % 20]), bbox=near[i, j].tolist(), score=float(rng.random()))
+               for i in range(300) for j in range(100)]
+    data = dict(images=images, annotations=[dict(id=n + 1, **cell) for n, cell in enumerate(cells)],
+                categories=[dict(id=k, name=f'class {k}') for k in range(1, 6)])
+    seconds: dict = {'ours': [], 'theirs': []}
+    for _ in range(2):
+        for name, work in (('theirs', lambda: pycocotools(data, results)),
+                           ('ours', lambda: to_dict(evaluate(*load(tmp_path, data, results), Settings()), 'now'))):
+            start = time.process_time()
+            work()
+            seconds[name].append(time.process_time() - start)
+    assert min(seconds['ours']) <= 1.2 * min(seconds['theirs']), seconds
 
 
 def brute_force_match(iou, groups, thresholds, ignored, crowd):
