@@ -73,7 +73,7 @@ def there_and_back(data, name, folder, reading=None, corners='pixels'):
 
 @pytest.mark.parametrize('name', ['voc', 'yolo'])
 @given(data=coco_files())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_round_trip_is_the_same_json(tmp_path_factory, name, data):
     text = json.dumps(data)
     folder = tmp_path_factory.getbasetemp() / f'round_trip_{name}'
@@ -83,7 +83,7 @@ def test_round_trip_is_the_same_json(tmp_path_factory, name, data):
 
 
 @given(data=coco_files(), corners=st.sampled_from(['pixels', 'edges']))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_voc_alone_keeps_boxes_to_half_a_pixel(tmp_path_factory, data, corners):
     folder = tmp_path_factory.getbasetemp() / 'voc_alone'
     back, note = there_and_back(data, 'voc', folder, Reading(corners=corners, side_file=''), corners)
@@ -99,7 +99,7 @@ def test_voc_alone_keeps_boxes_to_half_a_pixel(tmp_path_factory, data, corners):
 
 
 @given(data=coco_files(max_side=64))
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_yolo_alone_keeps_boxes_to_a_millionth(tmp_path_factory, data):
     folder = tmp_path_factory.getbasetemp() / 'yolo_alone'
     images = folder / 'images'

@@ -14,6 +14,7 @@ from mmleuk.datasets.interference import interfere
 from mmleuk.testing.tiny_run import CLASSES, write_tiny_run
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope='module')
