@@ -19,7 +19,7 @@ train_dataloader = dict(dataset=dict(dataset=dict(
 val_dataloader = dict(dataset=dict(pipeline=[
     dict(type='mmleuk.LoadImage'),
     dict(type='Resize', scale=(704, 704), keep_ratio=True),
-    dict(type='Pad', size=(704, 704), pad_val=dict(img=(114, 114, 114))),
+    dict(type='mmleuk.Pad', size=(704, 704), pad_val=dict(img=(114, 114, 114))),
     dict(type='mmleuk.LoadCellAnnotations'),
     dict(type='mmleuk.PackCells'),
 ]))

@@ -3,7 +3,7 @@
 Letterboxing has no transform of its own; MMDetection's two do it, and cells move with them::
 
     dict(type='Resize', scale=(640, 640), keep_ratio=True),
-    dict(type='Pad', size=(640, 640), pad_val=dict(img=(114, 114, 114))),
+    dict(type='Pad', size=(640, 640), pad_val=dict(img=(114, 114, 114))),  # in testing: mmleuk.Pad
 
 Padding goes to the right and the bottom only, so predictions return to the original image by ``scale_factor`` alone
 (``rescale=True``); YOLOv5 centres the image, which would need an offset that MMDetection doesn't subtract. Use equal
@@ -27,9 +27,10 @@ from mmleuk.transforms.interference import (
 from mmleuk.transforms.load_image import LoadImage
 from mmleuk.transforms.loading import LoadCellAnnotations
 from mmleuk.transforms.mixing import MixUp, Mosaic
+from mmleuk.transforms.padding import Pad
 from mmleuk.transforms.region_mosaic import RegionMosaic
 from mmleuk.transforms.regions import BlankOutsideRegions, CropToRegion
 
 __all__ = ['BlankOutsideRegions', 'ColorJitter', 'CropToRegion', 'Defocus', 'HSVJitter', 'Impurities',
            'IncompleteCells', 'LoadCellAnnotations', 'LoadImage', 'MixUp', 'Mosaic', 'OverStaining', 'OverlappingCells',
-           'PackCells', 'PaleStaining', 'RandomAffine', 'RegionMosaic', 'check_pipeline_moves_regions']
+           'PackCells', 'Pad', 'PaleStaining', 'RandomAffine', 'RegionMosaic', 'check_pipeline_moves_regions']

@@ -41,7 +41,7 @@ val_dataloader = dict(
         pipeline=[
             dict(type='mmleuk.LoadImage'),
             dict(type='Resize', scale=(320, 320), keep_ratio=True),
-            dict(type='Pad', size=(320, 320), pad_val=dict(img=(114, 114, 114))),
+            dict(type='mmleuk.Pad', size=(320, 320), pad_val=dict(img=(114, 114, 114))),
             dict(type='mmleuk.LoadCellAnnotations'),
             dict(type='mmleuk.PackCells'),
         ]))

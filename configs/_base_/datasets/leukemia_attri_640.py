@@ -41,7 +41,7 @@ val_dataloader = dict(
         pipeline=[
             dict(type='mmleuk.LoadImage'),
             dict(type='Resize', scale=(640, 640), keep_ratio=True),
-            dict(type='Pad', size=(640, 640), pad_val=dict(img=(114, 114, 114))),
+            dict(type='mmleuk.Pad', size=(640, 640), pad_val=dict(img=(114, 114, 114))),
             dict(type='mmleuk.LoadCellAnnotations'),
             dict(type='mmleuk.PackCells'),
         ]))

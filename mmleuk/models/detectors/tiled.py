@@ -67,6 +67,9 @@ class TiledDetector(SingleStageDetector):
         return detections
 
     def _join(self, results: InstanceData, meta: dict, rescale: bool) -> InstanceData:
+        height, width = meta['img_shape'][:2]  # tiles reach into the padding, the picture may not
+        results.bboxes[:, 0::2].clamp_(0, width)
+        results.bboxes[:, 1::2].clamp_(0, height)
         if rescale:
             results.bboxes = scale_boxes(results.bboxes, [1 / s for s in meta['scale_factor']])
         if not len(results):
