@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import mmcv
 import numpy as np
 from mmcv.transforms.utils import cache_randomness
 from mmdet.datasets.transforms import MixUp as MMDetMixUp
 from mmdet.datasets.transforms import Mosaic as MMDetMosaic
 
 from mmleuk.registry import TRANSFORMS
-from mmleuk.structures import CellBoxes, clip_regions, intersect_regions
+from mmleuk.structures import clip_regions, intersect_regions
+from mmleuk.transforms.fitting import fit_picture
 from mmleuk.transforms.selection import CELL_KEYS, select_cells
 
 QUARTERS = ('top_left', 'top_right', 'bottom_left', 'bottom_right')
@@ -43,7 +43,7 @@ class Mosaic(MMDetMosaic):
         parts = [results, *results['mix_results']]
         placed = []
         for quarter, part in zip(QUARTERS, parts, strict=True):
-            image, boxes = self._fit(part)
+            image, boxes = fit_picture(part, self.img_scale)
             (x1, y1, x2, y2), (left, top, right, bottom) = self._mosaic_combine(quarter, centre, image.shape[1::-1])
             canvas[y1:y2, x1:x2] = image[top:bottom, left:right]
             boxes.translate_((x1 - left, y1 - top))
@@ -59,18 +59,6 @@ class Mosaic(MMDetMosaic):
         mixed |= {key: np.concatenate([part[key] for part in parts]) for key in CELL_KEYS}
         select_cells(mixed, inside)
         return mixed
-
-    def _fit(self, results: dict[str, Any]) -> tuple[np.ndarray, CellBoxes]:
-        """Image and boxes at the size that the image has in the mosaic."""
-        image, boxes = results['img'], results['gt_bboxes'].clone()
-        height, width = image.shape[:2]
-        ratio = min(self.img_scale[0] / width, self.img_scale[1] / height)
-        new_wh = max(round(width * ratio), 1), max(round(height * ratio), 1)
-        if new_wh != (width, height):
-            image = mmcv.imresize(image, new_wh)
-            boxes.rescale_((new_wh[0] / width, new_wh[1] / height))
-        boxes.regions = clip_regions(boxes.regions, (new_wh[1], new_wh[0]))
-        return image, boxes
 
 
 @TRANSFORMS.register_module()

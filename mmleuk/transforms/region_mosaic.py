@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
-from mmleuk.structures import CellBoxes, clip_regions, points_in_regions
+from mmleuk.structures import clip_regions, points_in_regions
+from mmleuk.transforms.fitting import fit_picture
 from mmleuk.transforms.selection import CELL_KEYS, select_cells
 
 
@@ -81,7 +81,7 @@ class RegionMosaic(BaseTransform):
 
     def _window(self, results: dict[str, Any], draws: list[float]) -> dict[str, Any]:
         """The part of an image that one tile shows, with cells and regions in the tile's pixels."""
-        image, boxes = self._fit(results)
+        image, boxes = fit_picture(results, self.img_scale)
         height, width = image.shape[:2]
         known = boxes.regions[int(draws[0] * len(boxes.regions))].tolist() if len(boxes.regions) else (
             0, 0, width, height)
@@ -98,16 +98,6 @@ class RegionMosaic(BaseTransform):
         select_cells(tile, inside)
         return tile
 
-    def _fit(self, results: dict[str, Any]) -> tuple[np.ndarray, CellBoxes]:
-        """Image and boxes at the size that the whole image has in ``img_scale``."""
-        image, boxes = results['img'], results['gt_bboxes'].clone()
-        height, width = image.shape[:2]
-        ratio = min(self.img_scale[0] / width, self.img_scale[1] / height)
-        new_wh = max(round(width * ratio), 1), max(round(height * ratio), 1)
-        if new_wh != (width, height):
-            image = mmcv.imresize(image, new_wh)
-            boxes.rescale_((new_wh[0] / width, new_wh[1] / height))
-        return image, boxes
 
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(img_scale={self.img_scale}, tiles={self.tiles}, prob={self.prob}, '
