@@ -33,6 +33,7 @@ def test_sparse(folder, check):
     check(contract.build_detector(config_of(folder, 'sparse-regions_txl-pbc')))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('folder', DETECTORS)
 def test_attributes(folder):
     contract.check_attributes_are_predicted(contract.build_detector(config_of(folder, 'synthetic'), attributes=True))

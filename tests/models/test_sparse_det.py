@@ -239,6 +239,7 @@ def test_a_narrow_rpn_is_refused():
         MODELS.build(model)
 
 
+@pytest.mark.slow
 def test_attributes_from_the_weak_views():
     """AttriDet's taps see both views; boxes of the first B images are looked at."""
     init_default_scope('mmdet')
