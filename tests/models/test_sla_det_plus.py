@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from mmengine.structures import InstanceData
 from test_sla_det import batch, build, confident, images, sample
 
 from mmleuk.errors import UserError
@@ -85,6 +86,22 @@ def test_background_outside_is_learnt_where_the_teacher_is_sure_of_it():
     assert (raw[1].grad.unflatten(1, (3, -1))[0, 0, 4, 6] == 0).all()
 
 
+def test_under_an_ignored_box_the_teacher_says_nothing():
+    places = OUTSIDE, INSIDE, (0, 6, 2, -6., 0)         # two candidates, and a place surely without a cell
+    model, teacher = plus()
+    model.calibration.places[:, 10] = 100
+    confident(teacher, *places)
+    raw = confident(model)
+    ignoring = batch()
+    for found, box in zip(ignoring, ([0., 90., 128., 128.], [0., 0., 60., 60.])):
+        found.ignored_instances = InstanceData(bboxes=torch.tensor([box]), labels=torch.tensor([0]))
+    seen = model.calibration.seen.clone()
+    sum(model.loss(images(), ignoring).values()).backward()
+    assert model.last_selection.counts['kept'] == 0
+    torch.testing.assert_close(model.calibration.seen, seen * model.calibration.decay)
+    assert (raw[1].grad.unflatten(1, (3, -1))[0, 0, 4, 6] == 0).all()
+
+
 def test_calibration_hears_of_places_inside_alone():
     model, teacher = plus(trusted=False)
     confident(teacher, OUTSIDE, INSIDE)
@@ -105,10 +122,9 @@ def test_no_labels_anywhere_and_calling_twice():
 def test_wrong_settings_are_named():
     with pytest.raises(UserError, match='takes no selector'):
         build(type='mmleuk.SLADetPlus', selector=dict(type='mmleuk.PseudoLabelSelector'))
-    model, _ = plus()
-    model.bbox_head.truth = 'everywhere'
-    with pytest.raises(UserError, match="truth must be 'regions'"):
-        model.loss(images(), batch())
+    for truth in ('everywhere', 'regions_strict'):
+        with pytest.raises(UserError, match="truth must be 'regions'"):
+            build(type='mmleuk.SLADetPlus', bbox_head=dict(truth=truth))
     alone = build(type='mmleuk.SLADetPlus')
     with pytest.raises(UserError, match='EMATeacherHook'):
         alone.loss(images(), batch())

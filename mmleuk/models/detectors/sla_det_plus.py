@@ -22,7 +22,7 @@ from mmleuk.models.task_modules.pseudo_labels import (
     suppress,
 )
 from mmleuk.models.task_modules.region_calibration import RegionCalibration
-from mmleuk.models.task_modules.yolov5_assigner import BatchCells
+from mmleuk.models.task_modules.yolov5_assigner import BatchCells, locations_in_regions
 from mmleuk.registry import MODELS
 from mmleuk.structures.regions import regions_of
 
@@ -58,6 +58,9 @@ class SLADetPlus(SLADet):
         if wrong:
             raise UserError(f'SLADetPlus takes no {", ".join(sorted(wrong))}; its pseudo-labels are calibrated')
         super().__init__(**kwargs)
+        if self.bbox_head.truth != 'regions':
+            raise UserError("SLADetPlus: bbox_head.truth must be 'regions', what it is sure of is measured there; got "
+                            f'{self.bbox_head.truth!r}')
         self.calibration = RegionCalibration(num_classes=self.bbox_head.num_classes,
                                              num_levels=len(self.bbox_head.strides), **(calibration or {}))
         self.candidate_confidence = candidate_confidence
@@ -82,11 +85,14 @@ class SLADetPlus(SLADet):
         known = head.known_background(logits, metas, ignored)
         taught = self.teacher_logits(batch_inputs)
         candidates = self.teacher_candidates(taught)
+        crowds = [instances.bboxes for instances in ignored]
+        # What an ignored box shows is neither right nor wrong, and no label.
+        candidates = candidates.keep(outside_regions(candidates.image, candidates.boxes, crowds))
         outside = outside_regions(candidates.image, candidates.boxes, regions)
         self.calibrate(candidates.keep(~outside), cells, taught)
         self.last_selection = self.choose(candidates.keep(outside), cells)
         everything = labels_and_pseudo_labels(cells, self.last_selection.kept, self.exact(self.last_selection.kept))
-        background = self.taught_background(known, taught) if self.learn_background else known
+        background = self.taught_background(known, taught, crowds) if self.learn_background else known
         parts = head.sum_losses(logits, head.assign(everything, logits), background)
         return head.weigh(parts, batch_size=len(metas))
 
@@ -132,14 +138,22 @@ class SLADetPlus(SLADet):
         """Pseudo-labels (K,) whose box is good enough to learn from."""
         return kept.confidence >= self.calibration.thresholds()[1][kept.labels]
 
-    def taught_background(self, known: Sequence[Tensor | None], logits: Sequence[Tensor]) -> list[Tensor]:
-        """Per level (B, A, H, W) float, 1 where 'no cell here' is annotated or the teacher is sure of it."""
+    def taught_background(self, known: Sequence[Tensor | None], logits: Sequence[Tensor],
+                          crowds: Sequence[Tensor]) -> list[Tensor]:
+        """Per level (B, A, H, W) float, 1 where 'no cell here' is annotated or the teacher is sure of it.
+
+        Args:
+            known: of :meth:`YOLOv5Head.known_background`.
+            logits: the teacher's per level (B, A, H, W, 5 + C).
+            crowds: per image (N, 4) ignored boxes; under them nothing is learnt.
+        """
         background = []
-        for level, taught, threshold in zip(known, logits, self.calibration.background_thresholds()):
-            if level is None:
-                raise UserError("SLADetPlus: bbox_head.truth must be 'regions'; with 'everywhere' there is nothing to "
-                                'teach')
-            background.append((level[:, None] | (taught[..., 4].sigmoid() < threshold)).float())
+        thresholds = self.calibration.background_thresholds()
+        for level, taught, threshold, stride in zip(known, logits, thresholds, self.bbox_head.strides):
+            assert level is not None  # truth is 'regions'
+            sure = taught[..., 4].sigmoid() < threshold
+            sure &= ~locations_in_regions(crowds, tuple(taught.shape[2:4]), stride)[:, None]
+            background.append((level[:, None] | sure).float())
         return background
 
 
