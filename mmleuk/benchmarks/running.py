@@ -235,7 +235,8 @@ def run_cases(cases: Sequence[Case], settings: Settings, tell: Callable[[str], N
 
     Raises:
         UserError: before anything starts: a config or the data cannot be read, or a training was begun or done with
-            another config or other data, and ``settings.renew`` is off.
+            another config or other data, and ``settings.renew`` is off. At any time: another process is at a training
+            whose turn has come; those that run are ended, and go on from there with the same command.
         KeyboardInterrupt: on Ctrl-C or SIGTERM, once all processes are ended; what is finished is written.
     """
     waiting = _to_run(cases, settings, tell)
@@ -246,6 +247,9 @@ def run_cases(cases: Sequence[Case], settings: Settings, tell: Callable[[str], N
         while waiting or running:
             while waiting and len(running) < settings.jobs:
                 case, now = waiting.pop(0)
+                if state_of(case, settings, now) == DONE:  # another command has been at it since this one began
+                    tell(f'{case.name}: done')
+                    continue
                 running.append(Training(case, settings, now))
                 tell(f'{case.name}: started; its output: {running[-1].log}')
             time.sleep(_POLL_S)

@@ -14,8 +14,8 @@ import pytest
 from mmleuk.benchmarks.cli import benchmark_main
 from mmleuk.benchmarks.history import read_history
 from mmleuk.benchmarks.machine import cpu_model, git_state
-from mmleuk.benchmarks.results import outcome
-from mmleuk.benchmarks.running import Settings, Training, identity, resume_point, state_of
+from mmleuk.benchmarks.results import outcome, result_path, write_result
+from mmleuk.benchmarks.running import Settings, Training, identity, resume_point, run_cases, state_of
 from mmleuk.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -110,6 +110,34 @@ def test_two_trainings_never_share_a_folder(make_suite, tiny_config, tmp_path):
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(UserError, match='being trained there by another process'):
             Training(case, settings, identity(case))
+
+
+def test_what_another_command_has_done_meanwhile_is_left_alone(make_suite, tiny_config, tmp_path, record, monkeypatch):
+    suite = make_suite(rows=[dict(name=name, config=str(tiny_config), seeds=[0]) for name in 'ab'])
+    settings = Settings(work_dir=tmp_path / 'work', results=tmp_path / 'results', jobs=1)
+
+    class Ended:
+        returncode = 0
+
+        def poll(self):
+            return self.returncode
+
+    class FirstOfTwo:
+        log = ''
+
+        def __init__(self, case, settings, now):
+            assert case.row.name == 'a'
+            self.case, self.process = case, Ended()
+
+        def finish(self):
+            other = suite.cases()[1]
+            write_result(result_path(settings.results, other), record(other, 0.5, **identity(other)))
+            return record(self.case, 0.4)
+
+    monkeypatch.setattr('mmleuk.benchmarks.running.Training', FirstOfTwo)
+    told = []
+    assert len(run_cases(suite.cases(), settings, told.append)) == 1
+    assert told[-1] == 'b_seed0: done'
 
 
 def test_bad_input_is_one_line(make_suite, tmp_path, capsys):
