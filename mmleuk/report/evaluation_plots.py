@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from matplotlib import colormaps
+from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -138,7 +138,8 @@ PLOTS: Mapping[str, Callable[[Evaluation], bytes]] = {
 
 def draw_plots(evaluation: Evaluation) -> dict[str, bytes]:
     """Every plot by file name; that of the groups only where the annotation file states domains or factors."""
-    return {name: draw(evaluation) for name, draw in PLOTS.items() if name != 'groups.png' or evaluation.groups}
+    with rc_context({'text.parse_math': False}):  # a $ in a name is a $
+        return {name: draw(evaluation) for name, draw in PLOTS.items() if name != 'groups.png' or evaluation.groups}
 
 
 def _figure(height: float) -> Figure:

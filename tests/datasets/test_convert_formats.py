@@ -295,6 +295,7 @@ def test_side_file_of_other_labels(folders):
 @pytest.mark.parametrize(('before', 'after', 'message'), [
     ('</annotation>', '', r'a.xml: line \d+, column \d+: no valid XML'),
     ('<annotation>', '<!DOCTYPE a [<!ENTITY b "c">]><annotation>', 'a.xml: line 1: has a document type'),
+    ('<annotation>', '<?xml version="1.0" encoding="gbk"?><annotation>', 'a.xml: its encoding cannot be read'),
     ('annotation>', 'labels>', 'its root is <labels>'),
     ('<filename>a.png</filename>', '', '<filename> is missing'),
     ('<width>100</width>', '', '<width> is missing'),
@@ -386,6 +387,9 @@ def test_missing_things(folders):
         read_labels(yolo, 'yolo', Reading(side_file='', images=images))
     (images / 'c.png').rename(images / 'b.jpg')
     with pytest.raises(UserError, match=r'image b.\w+ and another are both called b'):
+        read_labels(yolo, 'yolo', Reading(side_file='', images=images))
+    (yolo / 'classes.txt').write_text('WBC\n\nRBC\n\n')
+    with pytest.raises(UserError, match=r'classes.txt: line 2 is empty, yet lines number the classes'):
         read_labels(yolo, 'yolo', Reading(side_file='', images=images))
     (yolo / 'classes.txt').unlink()
     with pytest.raises(UserError, match=r'classes.txt: cannot be read'):

@@ -142,6 +142,12 @@ def test_names_are_escaped(tmp_path, make_files):
     assert '<script' not in page and '&lt;script&gt;' in page
 
 
+def test_a_dollar_in_a_name_is_no_formula(tmp_path, make_files):
+    data, results = make_files(11)
+    data['images'][0]['domain'] = '$x^$'
+    assert draw_plots(evaluate_data(tmp_path, data, results))['groups.png'].startswith(PNG_START)
+
+
 def test_pictures_show_every_error_once(tmp_path, make_files):
     found = evaluate_data(tmp_path, *make_files(11))
     images = found.images

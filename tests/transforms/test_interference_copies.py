@@ -35,6 +35,7 @@ def films(tmp_path):
         (tmp_path / 'images/val').mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(tmp_path / 'images' / name), picture)
     images[0] |= dict(annotated_region=[0, 0, 160, 118], factors='old')
+    images[2] |= dict(factors={'blur': 2})
     data = dict(info=dict(year=2020), images=images, annotations=annotations, attributes=SCHEMA,
                 categories=[dict(id=3, name='WBC'), dict(id=4, name='RBC')])
     (tmp_path / 'val.json').write_text(json.dumps(data))
@@ -63,6 +64,7 @@ def test_what_the_copies_say(films):
         records = {image['id']: image for image in data['images']}
         assert set(records) == ({'i0', 'i1'} if FACTORS[factor].needs_cells else {'i0', 'i1', 'i2'})
         assert records['i0']['factors'] == ['old', factor] and records['i1']['factors'] == [factor]
+        assert 'i2' not in records or records['i2']['factors'] == {'blur': 2, factor: True}
         assert data['info']['year'] == 2020 and data['info']['interference']['factor'] == factor
         assert data['info']['interference']['seed'] == 1 and data['categories'] == before['categories']
         assert all(image['domain'] == 'a' for image in data['images'])

@@ -103,14 +103,20 @@ def read_classes(path: Path) -> tuple[str, ...]:
     """Class names of a ``classes.txt``, one per line.
 
     Raises:
-        UserError: missing or unreadable.
+        UserError: missing or unreadable, or an empty line before the last name.
     """
     try:
         lines = path.read_text(encoding='utf-8').splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f'{path}: cannot be read ({error}); YOLO texts only number their classes: put the names there, '
                         'one per line, or give --classes') from error
-    return tuple(line.strip() for line in lines if line.strip())
+    names = [line.strip() for line in lines]
+    while names and not names[-1]:
+        names.pop()
+    if '' in names:
+        raise UserError(f'{path}: line {names.index("") + 1} is empty, yet lines number the classes; put the name '
+                        'there, or remove the line if the texts do not count it')
+    return tuple(names)
 
 
 def _decimal(value: float) -> str:

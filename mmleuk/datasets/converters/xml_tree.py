@@ -20,7 +20,7 @@ def parse_xml(content: bytes, where: str) -> Element:
         where: the file, for messages.
 
     Raises:
-        UserError: broken XML, with line and column, or a document type.
+        UserError: broken XML, with line and column, an encoding that can't be read, or a document type.
 
     Example:
         >>> parse_xml(b'<a><b>1</b></a>', 'a.xml').findtext('b')
@@ -42,4 +42,8 @@ def parse_xml(content: bytes, where: str) -> Element:
     except ExpatError as error:
         raise UserError(f'{where}: line {error.lineno}, column {error.offset + 1}: no valid XML ({error}); mend or '
                         'remove the file') from error
+    except UserError:  # is a ValueError
+        raise
+    except (LookupError, ValueError) as error:  # such as GBK, which expat cannot read
+        raise UserError(f'{where}: its encoding cannot be read ({error}); save the file as UTF-8') from error
     return builder.close()

@@ -169,7 +169,9 @@ def _write_image(path: Path, image: np.ndarray) -> None:
 def _image_record(raw: Mapping[str, Any], scene: Scene, factor: str) -> dict[str, Any]:
     height, width = scene.image_hw
     before = raw.get('factors')
-    factors = [*(before if isinstance(before, list) else [before] if before else []), factor]
+    factors: Any = [*(before if isinstance(before, list) else [before] if before else []), factor]
+    if isinstance(before, Mapping):  # name: strength
+        factors = {**before, factor: True}
     record = dict(raw) | dict(width=width, height=height, factors=factors)
     if 'annotated_region' in raw:
         record['annotated_region'] = [_xywh(region) for region in scene.boxes.regions.tolist()]
