@@ -103,6 +103,18 @@ def test_terms_need_a_selector():
         build(pseudo_weight=0.1)
 
 
+def test_shared_mean_divides_by_what_the_labels_divide_by():
+    own, shared = ({}, {})
+    for mean, found in (('own', own), ('shared', shared)):
+        model = build(selector=SELECTOR, pseudo_weight=0.1, pseudo_mean=mean)
+        confident(model, SURE)
+        found.update(model.loss(images(), batch()))
+    assert 0 < shared['loss_pseudo_obj'] < 0.2 * own['loss_pseudo_obj']
+    assert all(torch.equal(own[name], shared[name]) for name in own if name != 'loss_pseudo_obj')
+    with pytest.raises(UserError, match='pseudo_mean'):
+        build(pseudo_mean='both')
+
+
 def test_fate_of_planted_predictions():
     model = build(**FULL)
     confident(model, SURE, UNSURE, INSIDE)

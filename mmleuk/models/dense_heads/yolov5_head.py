@@ -133,9 +133,10 @@ class YOLOv5Head(BaseDenseHead):
                 for anchors, stride, level in zip(self.anchors, self.strides, logits)]
 
     def sum_losses(self, logits: Sequence[Tensor], assigned: Sequence[LevelAssignment],
-                   background: Sequence[Tensor | None]) -> LossParts:
-        """Losses over all levels, before gains."""
-        parts = [level_losses(*level) for level in zip(logits, assigned, background)]
+                   background: Sequence[Tensor | None], others: Sequence[Tensor | int] | None = None) -> LossParts:
+        """Losses over all levels, before gains; arguments per level as :func:`level_losses` takes them."""
+        others = others or [0] * len(logits)
+        parts = [level_losses(*level) for level in zip(logits, assigned, background, others)]
         return sum_levels(parts, self.objectness_balance)
 
     def weigh(self, parts: LossParts, batch_size: int) -> dict[str, Tensor]:

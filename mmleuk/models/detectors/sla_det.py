@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from mmdet.models.detectors import SingleStageDetector
@@ -39,6 +39,9 @@ class SLADet(SingleStageDetector):
     Args:
         selector: config of a :class:`mmleuk.PseudoLabelSelector`; needed by the pseudo-label and similarity terms.
         pseudo_weight: gain of L_PL, 0.1 in the paper (5.2); 0 switches it off.
+        pseudo_mean: what L_PL's objectness is divided by. 'own': its predictions alone, so that all pseudo-labels
+            together weigh the same, be they one or a thousand. 'shared': also the places that L_LR's mean counts, so
+            that a prediction of a pseudo-label weighs ``pseudo_weight`` times one of a labelled cell.
         loss_triplet: config of a :class:`mmleuk.TripletLoss`; None switches L_Tri off.
         roi_features: arguments of :class:`RoIFeatures`.
         others: as of mmdet's SingleStageDetector; ``bbox_head`` is a :class:`mmleuk.YOLOv5Head`.
@@ -46,14 +49,18 @@ class SLADet(SingleStageDetector):
     Source: LLD 4.3 and 5.2, Eq. 4 to 12.
     """
 
-    def __init__(self, *, selector: dict | None = None, pseudo_weight: float = 0.0, loss_triplet: dict | None = None,
+    def __init__(self, *, selector: dict | None = None, pseudo_weight: float = 0.0,
+                 pseudo_mean: Literal['own', 'shared'] = 'own', loss_triplet: dict | None = None,
                  roi_features: dict | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if (pseudo_weight or loss_triplet) and selector is None:
             raise UserError('SLADet: pseudo_weight and loss_triplet need '
                             'selector=dict(type="mmleuk.PseudoLabelSelector")')
+        if pseudo_mean not in ('own', 'shared'):
+            raise UserError(f"SLADet.pseudo_mean is 'own' or 'shared', got {pseudo_mean!r}")
         self.selector: Any = TASK_UTILS.build(selector) if selector else None
         self.pseudo_weight = pseudo_weight
+        self.pseudo_mean = pseudo_mean
         self.loss_triplet: Any = MODELS.build(loss_triplet) if loss_triplet else None
         self.roi_features: Any = RoIFeatures(**(roi_features or {})) if loss_triplet else None
         self.activity = Activity()
@@ -75,7 +82,8 @@ class SLADet(SingleStageDetector):
             cells = BatchCells.from_instances(instances)
             selection = self.select(logits, cells, regions_of(metas, logits[0]))
             if wants_pseudo:
-                losses.update(self.pseudo_losses(logits, selection.kept, len(metas)))
+                known = self.bbox_head.known_background(logits, metas, ignored)
+                losses.update(self.pseudo_losses(logits, selection.kept, known))
             if wants_triplet:
                 losses['loss_triplet'] = self.similarity_loss(feats, selection.unsure, cells)
             self.last_selection = selection
@@ -87,14 +95,25 @@ class SLADet(SingleStageDetector):
         raw = confident_predictions(self.bbox_head, logits, self.selector.candidate_confidence)
         return self.selector.select(self.selector.candidates(raw, regions, cells), self.min_cell_area)
 
-    def pseudo_losses(self, logits: Sequence[Tensor], pseudo: Candidates, batch_size: int) -> dict[str, Tensor]:
-        """L_PL (Eq. 7): they say where a cell is, never where none is, so no background takes part."""
+    def pseudo_losses(self, logits: Sequence[Tensor], pseudo: Candidates,
+                      known: Sequence[Tensor | None]) -> dict[str, Tensor]:
+        """L_PL (Eq. 7): they say where a cell is, never where none is, so no background takes part.
+
+        Args:
+            logits: per level (B, A, H, W, 5 + C).
+            pseudo: the pseudo-labels.
+            known: per level (B, H, W) bool, where L_LR learns background; None for everywhere.
+        """
         centre = (pseudo.boxes[:, :2] + pseudo.boxes[:, 2:]) / 2
         boxes = torch.cat([centre, pseudo.boxes[:, 2:] - pseudo.boxes[:, :2]], 1)
         cells = BatchCells(image=pseudo.image, label=pseudo.labels, boxes=boxes)
         nowhere = [torch.zeros_like(level[:, 0, ..., 0], dtype=torch.bool) for level in logits]
-        parts = self.bbox_head.sum_losses(logits, self.bbox_head.assign(cells, logits), nowhere)
-        weighed = self.bbox_head.weigh(parts, batch_size)
+        others = None
+        if self.pseudo_mean == 'shared':
+            others = [level[..., 4].numel() if places is None else places.sum() * level.shape[1]
+                      for level, places in zip(logits, known)]
+        parts = self.bbox_head.sum_losses(logits, self.bbox_head.assign(cells, logits), nowhere, others)
+        weighed = self.bbox_head.weigh(parts, batch_size=len(logits[0]))
         return {name.replace('loss_', 'loss_pseudo_'): self.pseudo_weight * value for name, value in weighed.items()}
 
     def similarity_loss(self, feats: Sequence[Tensor], unsure: Candidates, cells: BatchCells) -> Tensor:

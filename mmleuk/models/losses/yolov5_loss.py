@@ -31,7 +31,8 @@ def decode_boxes(logits: Tensor, anchor_size: Tensor) -> Tensor:
     return torch.cat([unit[..., :2] * 2 - 0.5, (unit[..., 2:] * 2) ** 2 * anchor_size], -1)
 
 
-def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor | None) -> LossParts:
+def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor | None,
+                 others: Tensor | int = 0) -> LossParts:
     """Losses of one level.
 
     Args:
@@ -40,6 +41,7 @@ def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor |
         background: (B, H, W) bool, the places where 'no cell here' is known; None means everywhere. Or (B, A, H, W)
             float, how much each prediction's 'no cell here' weighs; 0 is unknown. The objectness mean runs over known
             places and assigned predictions alone; weights don't change what it is divided by.
+        others: how many predictions the objectness is divided by beside these; those that another loss counts.
 
     Returns:
         Means over this level's counted entries; 0 (with a gradient path) where nothing counts.
@@ -67,7 +69,7 @@ def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor |
     if weights.is_floating_point():
         terms = terms * weights
     total = torch.where(counted, terms, 0).sum()  # not terms[counted]: its gradient takes longer than the whole loss
-    return LossParts(box, total / counted.sum().clamp(min=1), classes)
+    return LossParts(box, total / (counted.sum() + others).clamp(min=1), classes)
 
 
 def sum_levels(parts: Sequence[LossParts], balance: Sequence[float]) -> LossParts:
