@@ -13,6 +13,9 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+# Looked through for doctests, two files called conftest.py would be one module.
+collect_ignore_glob = ['*conftest.py']
+
 torch.set_num_threads(1)
 cv2.setNumThreads(0)
 

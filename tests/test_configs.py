@@ -68,7 +68,7 @@ def test_sparse_data_goes_with_regions(path):
     assert heeds == (dataset.get('annotation') == 'sparse')
     hooks = [hook['type'] for hook in [*cfg.custom_hooks, *cfg.default_hooks.values()]]
     assert hooks.count('mmleuk.EpochSeedHook') == 1
-    assert ('mmleuk.PseudoLabelHook' in hooks) == (detector.type == 'mmleuk.SLADet')
+    assert ('mmleuk.PseudoLabelHook' in hooks) == (detector.type in ('mmleuk.SLADet', 'mmleuk.SLADetPlus'))
 
 
 def test_a_misspelt_key_is_an_error():
