@@ -55,8 +55,11 @@ def tiny_detector(name):
 
 def build(name='fcos', **kwargs):
     torch.manual_seed(0)
-    return MODELS.build(dict(type='mmleuk.AttriDet', detector=tiny_detector(name), attri_head=HEAD,
-                             feature_layers=LAYERS, **kwargs))
+    model = MODELS.build(dict(type='mmleuk.AttriDet', detector=tiny_detector(name), attri_head=HEAD,
+                              feature_layers=LAYERS, **kwargs))
+    if name == 'dino':
+        torch.nn.init.normal_(model.detector.level_embed)  # mmdet leaves it bare memory until init_weights
+    return model
 
 
 def batch(model, cells=(2, 1), attributes=6):
