@@ -14,7 +14,7 @@ from mmleuk.benchmarks.cost import measure
 from mmleuk.benchmarks.document import document
 from mmleuk.benchmarks.machine import ROOT
 from mmleuk.benchmarks.plots import write_plots
-from mmleuk.benchmarks.results import FAILED, read_results, result_path
+from mmleuk.benchmarks.results import DONE, current_results, result_path
 from mmleuk.benchmarks.running import Settings, identity, run_cases, state_of
 from mmleuk.benchmarks.suite import Case, Suite, read_suite
 from mmleuk.errors import UserError
@@ -58,7 +58,7 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
 
 
 def benchmark_main(argv: Sequence[str] | None = None) -> int:
-    """Run the tool; 0 when all chosen trainings are done, 1 when one failed, 2 for bad input, 130 for Ctrl-C."""
+    """Run the tool; 0 when all chosen trainings are done, 1 when one is not, 2 for bad input, 130 for Ctrl-C."""
     args = benchmark_parser().parse_args(argv)
     settings = Settings(
         work_dir=args.work_dir.absolute(), results=args.results.absolute(), jobs=args.jobs, threads=args.threads,
@@ -75,7 +75,8 @@ def benchmark_main(argv: Sequence[str] | None = None) -> int:
                             'needs it')
         for case in missing:
             _tell(f'{case.name}: left out, {case.row.config} does not exist')
-        records = run_cases([case for case in cases if case not in missing], settings, _tell)
+        there = [case for case in cases if case not in missing]
+        run_cases(there, settings, _tell)
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
@@ -83,7 +84,7 @@ def benchmark_main(argv: Sequence[str] | None = None) -> int:
         print('\nInterrupted; all trainings are stopped. The same command goes on from their last finished epochs.',
               file=sys.stderr)
         return 130
-    return int(bool(missing) or any(record['status'] == FAILED for record in records))
+    return int(bool(missing) or any(state_of(case, settings, identity(case)) != DONE for case in there))
 
 
 def cost_main(argv: Sequence[str] | None = None) -> int:
@@ -144,11 +145,12 @@ def report_parser() -> argparse.ArgumentParser:
 def report_main(argv: Sequence[str] | None = None) -> int:
     """Write the document and the plots of all suites; 2 for bad input."""
     args = report_parser().parse_args(argv)
+    MMLogger.get_current_instance().setLevel('WARNING')  # not a line per config that is read
     try:
         suites = read_suites(args.suites)
         written = [write_atomic(args.out, document(suites, args.results))]
         for suite in suites:
-            written += write_plots(suite, read_results(args.results, suite), args.out.parent / 'images')
+            written += write_plots(suite, current_results(args.results, suite), args.out.parent / 'images')
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmleuk.benchmarks.checks import judge
-from mmleuk.benchmarks.results import FAILED, read_cost, read_results
+from mmleuk.benchmarks.results import FAILED, current_results, read_cost
 from mmleuk.benchmarks.suite import Case, Suite
 from mmleuk.benchmarks.summary import Records, RowSummary, current, gap_closed, keys_of, summarise
 
@@ -25,7 +25,7 @@ def document(suites: Sequence[Suite], results: Path) -> str:
     Raises:
         UserError: a result or a suite's check is broken.
     """
-    return '\n'.join([HEAD, *(section(suite, read_results(results, suite), read_cost(results, suite))
+    return '\n'.join([HEAD, *(section(suite, current_results(results, suite), read_cost(results, suite))
                               for suite in suites)])
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from mmleuk.benchmarks.history import History
+from mmleuk.benchmarks.identity import config_hash
+from mmleuk.benchmarks.machine import ROOT
 from mmleuk.benchmarks.suite import Case, Suite
 from mmleuk.errors import UserError
 from mmleuk.report.files import write_atomic
@@ -44,6 +47,25 @@ def read_results(results: Path, suite: Suite) -> dict[str, dict[str, Any]]:
     """All JSONs of a suite's trainings that are there, by the trainings' names."""
     found = ((case.name, read_result(result_path(results, case))) for case in suite.cases())
     return {name: record for name, record in found if record is not None}
+
+
+def current_results(results: Path, suite: Suite) -> dict[str, dict[str, Any]]:
+    """The JSONs of a suite's trainings that the same commands would give today, by the trainings' names.
+
+    One whose config file, or anything that the file builds on, has changed since counts as not there. Annotations
+    aren't compared: a table is made without the data.
+
+    Raises:
+        UserError: a JSON is broken.
+    """
+    return {name: record for name, record in read_results(results, suite).items()
+            if record['config_hash'] == _hash_now(record)}
+
+
+def _hash_now(record: Mapping[str, Any]) -> str | None:
+    """Hash of the config that a record's command names, as it is now; None when there is none."""
+    config = ROOT / record['config']
+    return config_hash(config, record['cfg_options']) if config.is_file() else None
 
 
 def cost_path(results: Path, suite: Suite) -> Path:

@@ -105,6 +105,10 @@ def resume_point(folder: Path, max_epochs: int, val_interval: int) -> Path | Non
     return last if last.is_file() else None
 
 
+class TakenError(UserError):
+    """A training whose folder another process holds."""
+
+
 class Training:
     """One training in a process of its own.
 
@@ -112,7 +116,7 @@ class Training:
     folder, whoever started them and whatever became of the starter.
 
     Raises:
-        UserError: another process trains it right now.
+        TakenError: another process trains it right now.
     """
 
     def __init__(self, case: Case, settings: Settings, now: dict[str, Any]) -> None:
@@ -135,8 +139,8 @@ class Training:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
-            raise UserError(f'{self.folder}: {self.case.name} is being trained there by another process; wait for it, '
-                            'or end it first') from None
+            raise TakenError(f'{self.folder} is being written by another process; wait for it, or end it '
+                             'first') from None
         return lock
 
     def _note_revision(self) -> dict[str, Any]:
@@ -231,12 +235,11 @@ def run_cases(cases: Sequence[Case], settings: Settings, tell: Callable[[str], N
         tell: gets a line when a training starts, ends or is left out.
 
     Returns:
-        The records of the trainings that ended now.
+        The records of the trainings that ended now. One that another process is at when its turn comes is left to it.
 
     Raises:
         UserError: before anything starts: a config or the data cannot be read, or a training was begun or done with
-            another config or other data, and ``settings.renew`` is off. At any time: another process is at a training
-            whose turn has come; those that run are ended, and go on from there with the same command.
+            another config or other data, and ``settings.renew`` is off.
         KeyboardInterrupt: on Ctrl-C or SIGTERM, once all processes are ended; what is finished is written.
     """
     waiting = _to_run(cases, settings, tell)
@@ -250,7 +253,11 @@ def run_cases(cases: Sequence[Case], settings: Settings, tell: Callable[[str], N
                 if state_of(case, settings, now) == DONE:  # another command has been at it since this one began
                     tell(f'{case.name}: done')
                     continue
-                running.append(Training(case, settings, now))
+                try:
+                    running.append(Training(case, settings, now))
+                except TakenError as error:
+                    tell(f'{case.name}: left out, {error}')
+                    continue
                 tell(f'{case.name}: started; its output: {running[-1].log}')
             time.sleep(_POLL_S)
             for training in [training for training in running if training.process.poll() is not None]:

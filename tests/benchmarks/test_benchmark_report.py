@@ -9,8 +9,9 @@ import pytest
 from mmleuk.benchmarks.checks import judge
 from mmleuk.benchmarks.cli import read_suites, report_main
 from mmleuk.benchmarks.document import document, section
+from mmleuk.benchmarks.identity import config_hash
 from mmleuk.benchmarks.plots import write_plots
-from mmleuk.benchmarks.results import read_result, read_results, result_path, write_result
+from mmleuk.benchmarks.results import current_results, read_result, read_results, result_path, write_result
 from mmleuk.benchmarks.summary import curve, gap_closed, summarise
 from mmleuk.errors import UserError
 
@@ -32,6 +33,12 @@ def records(suite, record):
     found = {case.name: record(case, SCORES[case.name]) for case in suite.cases()}
     found['ours_seed0']['scalars'] = {'1': {'other': 1.0}, '2': {'pseudo/kept': 3.0}, '3': {'pseudo/kept': 4.0}}
     return found
+
+
+@pytest.fixture
+def real_suite(make_suite):
+    config = 'configs/yolov5/yolov5n_txl-pbc.py'
+    return make_suite(rows=[dict(name='upper', title='Upper', config=config, seeds=[0, 1])], classes=['x'])
 
 
 def row_of(text: str, title: str) -> list[str]:
@@ -145,11 +152,25 @@ def test_plots_are_pictures_and_repeatable(suite, records, tmp_path):
     assert all(cv2.imread(str(path)).std() > 5 for path in paths)
 
 
-def test_the_command_writes_document_and_plots(suite, records, tmp_path, capsys):
-    results = tmp_path / 'results'
+def test_a_record_of_a_config_that_changed_since_does_not_count(real_suite, record, tmp_path):
+    case, other = real_suite.cases()[:2]
+    now = config_hash(ROOT / case.row.config, case.cfg_options())
+    write_result(result_path(tmp_path, case), record(case, 0.5, config_hash=now))
+    write_result(result_path(tmp_path, other), record(other, 0.5, config_hash='of before'))
+    assert list(read_results(tmp_path, real_suite)) == [case.name, other.name]
+    assert list(current_results(tmp_path, real_suite)) == [case.name]
+    gone = json.loads(result_path(tmp_path, other).read_text()) | dict(config='configs/gone.py')
+    write_result(result_path(tmp_path, other), gone)
+    assert list(current_results(tmp_path, real_suite)) == [case.name]
+
+
+def test_the_command_writes_document_and_plots(real_suite, record, tmp_path, capsys):
+    suite, results = real_suite, tmp_path / 'results'
+    records = {case.name: record(case, 0.5, config_hash=config_hash(ROOT / case.row.config, case.cfg_options()))
+               for case in suite.cases()}
     for case in suite.cases():
         write_result(result_path(results, case), records[case.name])
-    assert read_results(results, suite) == records
+    assert current_results(results, suite) == records
     out = tmp_path / 'docs' / 'benchmarks.md'
     arguments = ['--suites', str(tmp_path), '--results', str(results), '--out', str(out)]
     assert report_main(arguments) == 0

@@ -15,7 +15,7 @@ from mmleuk.benchmarks.cli import benchmark_main
 from mmleuk.benchmarks.history import read_history
 from mmleuk.benchmarks.machine import cpu_model, git_state
 from mmleuk.benchmarks.results import outcome, result_path, write_result
-from mmleuk.benchmarks.running import Settings, Training, identity, resume_point, run_cases, state_of
+from mmleuk.benchmarks.running import Settings, TakenError, Training, identity, resume_point, run_cases, state_of
 from mmleuk.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -108,8 +108,10 @@ def test_two_trainings_never_share_a_folder(make_suite, tiny_config, tmp_path):
     lock.parent.mkdir(parents=True)
     with open(lock, 'ab') as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(UserError, match='being trained there by another process'):
+        with pytest.raises(TakenError, match='is being written by another process'):
             Training(case, settings, identity(case))
+        told = []
+        assert run_cases([case], settings, told.append) == [] and 'a_seed0: left out' in told[-1]
 
 
 def test_what_another_command_has_done_meanwhile_is_left_alone(make_suite, tiny_config, tmp_path, record, monkeypatch):
