@@ -9,7 +9,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmleuk.errors import UserError
-from mmleuk.models.detectors.co_mining import CoMining, MinedCounts
+from mmleuk.models.detectors.co_mining import NOTHING_MINED, CoMining, MinedCounts
+from mmleuk.models.detectors.teacher import require_teacher
 from mmleuk.registry import HOOKS
 
 
@@ -25,7 +26,7 @@ class CoMiningHook(Hook):
             weights; a model that starts from random weights believes nothing at first anyway.
 
     Raises:
-        UserError: the model mines no labels, or ``start_epoch`` is below 1.
+        UserError: the model mines no labels, it learns from a teacher and has none, or ``start_epoch`` is below 1.
     """
 
     priority = 'NORMAL'
@@ -34,12 +35,14 @@ class CoMiningHook(Hook):
         if start_epoch < 1:
             raise UserError(f'CoMiningHook.start_epoch counts from 1, got {start_epoch}')
         self.start_epoch = start_epoch
-        self._seen: list[MinedCounts] = []
+        self._seen = NOTHING_MINED
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Switch mining for this epoch."""
-        _find(runner).mining = runner.epoch + 1 >= self.start_epoch
-        self._seen.clear()
+        model = _find(runner)
+        require_teacher(model)
+        model.mining = runner.epoch + 1 >= self.start_epoch
+        self._seen = NOTHING_MINED
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
                          outputs: dict | None = None) -> None:
@@ -47,26 +50,25 @@ class CoMiningHook(Hook):
         counts = _find(runner).last_mined
         if counts is None:
             return
-        self._seen.append(counts)
+        self._seen += counts
         for name, value in mined_means(self._seen).items():
             runner.message_hub.update_scalar(f'train/pseudo/{name}', value)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """One line per epoch."""
-        if self._seen:
+        if self._seen.views:
             means = ', '.join(f'{name} {value:.3g}' for name, value in mined_means(self._seen).items())
             runner.logger.info(f'mined labels in epoch {runner.epoch + 1}: {means}')
 
 
-def mined_means(seen: list[MinedCounts]) -> dict[str, float]:
+def mined_means(seen: MinedCounts) -> dict[str, float]:
     """Per image and view: labels found, detections of labelled cells; mean score of the labels found.
 
-    >>> mined_means([MinedCounts(views=4, kept=1, labelled=2, confidence=0.75)])
+    >>> mined_means(MinedCounts(views=4, kept=1, labelled=2, confidence=0.75))
     {'kept_per_image': 0.25, 'labelled_per_image': 0.5, 'mean_confidence': 0.75}
     """
-    views, kept = sum(counts.views for counts in seen), sum(counts.kept for counts in seen)
-    return dict(kept_per_image=kept / views, labelled_per_image=sum(counts.labelled for counts in seen) / views,
-                mean_confidence=sum(counts.confidence for counts in seen) / max(kept, 1))
+    return dict(kept_per_image=seen.kept / seen.views, labelled_per_image=seen.labelled / seen.views,
+                mean_confidence=seen.confidence / max(seen.kept, 1))
 
 
 def _find(runner: Runner) -> CoMining:

@@ -13,6 +13,7 @@ from torch import nn
 
 from mmleuk.errors import UserError
 from mmleuk.models.detectors.sla_det import SLADet
+from mmleuk.models.detectors.teacher import require_teacher
 from mmleuk.models.task_modules.pseudo_labels import CRITERIA, Selection
 from mmleuk.registry import HOOKS
 
@@ -86,8 +87,14 @@ class PseudoLabelHook(Hook):
         runner.logger.info(f'smallest labelled cell: {model.min_cell_area:.1f} square pixels at training size')
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Switch the terms for this epoch."""
-        activity = find_sla_det(runner.model).activity
+        """Switch the terms for this epoch.
+
+        Raises:
+            UserError: the model learns from a teacher and has none.
+        """
+        model = find_sla_det(runner.model)
+        require_teacher(model)
+        activity = model.activity
         epoch = runner.epoch + 1
         activity.pseudo = self.pseudo_epochs[0] <= epoch <= self.pseudo_epochs[1]
         activity.triplet = self.triplet_epochs[0] <= epoch <= self.triplet_epochs[1]

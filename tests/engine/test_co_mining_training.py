@@ -105,7 +105,7 @@ def run_whole(tmp_path, kind):
 
 
 def test_means_over_batches_of_different_sizes():
-    seen = [MinedCounts(views=4, kept=3, labelled=0, confidence=2.4), MinedCounts(2, 0, 3, 0.)]
+    seen = MinedCounts(views=4, kept=3, labelled=0, confidence=2.4) + MinedCounts(2, 0, 3, 0.)
     assert mined_means(seen) == dict(kept_per_image=0.5, labelled_per_image=0.5, mean_confidence=pytest.approx(0.8))
 
 

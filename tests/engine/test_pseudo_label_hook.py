@@ -9,6 +9,7 @@ from mmleuk.engine.pseudo_label_hook import PseudoLabelHook, find_sla_det, selec
 from mmleuk.errors import UserError
 from mmleuk.models.dense_heads.yolov5_head import YOLOv5Head
 from mmleuk.models.detectors.sla_det import Activity, SLADet
+from mmleuk.models.detectors.teacher import Teacher
 from mmleuk.models.task_modules.pseudo_labels import CRITERIA, Candidates, Selection
 
 
@@ -69,6 +70,17 @@ def test_area_is_measured_before_training():
     model = sla_det()
     PseudoLabelHook().before_train(runner(model, RECORDS))
     assert model.min_cell_area == pytest.approx(200)
+
+
+def test_a_missing_teacher_is_noticed_before_the_first_epoch():
+    model = sla_det()
+    model.teacher = Teacher()
+    hook = PseudoLabelHook(pseudo_epochs=(9, None))
+    with pytest.raises(UserError, match='EMATeacherHook'):
+        hook.before_train_epoch(runner(model))
+    model.teacher = Teacher(nn.Linear(1, 1))
+    hook.before_train_epoch(runner(model))
+    assert not model.activity.pseudo
 
 
 @pytest.mark.parametrize(('epochs', 'expected'), [

@@ -38,6 +38,14 @@ class MinedCounts:
     labelled: int
     confidence: float
 
+    def __add__(self, other: MinedCounts) -> MinedCounts:
+        """Of two batches together."""
+        return MinedCounts(self.views + other.views, self.kept + other.kept, self.labelled + other.labelled,
+                           self.confidence + other.confidence)
+
+
+NOTHING_MINED = MinedCounts(views=0, kept=0, labelled=0, confidence=0.0)
+
 
 @MODELS.register_module()
 class CoMining(BaseDetector):
