@@ -109,3 +109,20 @@ def test_old_batches_fade_and_state_is_saved():
 def test_settings_are_checked():
     with pytest.raises(UserError, match='one precision per min_iou'):
         RegionCalibration(num_classes=1, num_levels=1, precisions=(0.9,))
+
+
+def _process(rank, folder):
+    torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/meeting', rank=rank, world_size=2)
+    calibration = RegionCalibration(num_classes=2, num_levels=1, min_ious=(0.5,), precisions=(0.9,), bins=10)
+    found = candidates(*([(0, 0, 0.75, 0, 0, 10, 10)] if rank else []))
+    calibration.update(found, cells((0, 0, 0, 0, 10, 10)), [torch.full((rank + 1,), 0.25)])
+    torch.save(calibration.state_dict(), f'{folder}/{rank}.pth')
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_processes_share_what_they_saw(tmp_path):
+    torch.multiprocessing.spawn(_process, args=(tmp_path,), nprocs=2)
+    first, second = (torch.load(tmp_path / f'{rank}.pth') for rank in range(2))
+    assert first['seen'][0, 7] == 1 and first['right'][0, 0, 7] == 1 and first['places'][0, 5] == 3
+    assert all(torch.equal(first[key], second[key]) for key in first)

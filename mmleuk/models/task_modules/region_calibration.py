@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import torch
 from mmdet.structures.bbox import bbox_overlaps
+from mmengine.dist import all_reduce
 from torch import Tensor, nn
 
 from mmleuk.errors import UserError
@@ -55,7 +56,9 @@ class RegionCalibration(nn.Module):
         decay: what is left of the counts after one batch; 0.98 remembers about 50 batches.
         bins: of the histograms over [0, 1].
 
-    The histograms are buffers: they are saved, and a resumed training goes on with them.
+    The histograms are buffers: they are saved, and a resumed training goes on with them. The labels they rest on are
+    those the student trains on, so they flatter: hold the result against hidden truth where there is one
+    (docs/pseudo_labels.md).
     """
 
     precisions: Tensor
@@ -82,7 +85,7 @@ class RegionCalibration(nn.Module):
 
     @torch.no_grad()
     def update(self, candidates: Candidates, cells: BatchCells, objectness: Sequence[Tensor]) -> None:
-        """Add a batch.
+        """Add a batch, of all processes together in distributed training.
 
         Args:
             candidates: whose centres lie inside the annotated regions.
@@ -90,15 +93,18 @@ class RegionCalibration(nn.Module):
             objectness: per level, the teacher's at places assigned to labelled cells, in [0, 1].
         """
         labels, bins = candidates.labels, self._bins(candidates.confidence)
-        for name in ('seen', 'right', 'places'):
-            getattr(self, name).mul_(self.decay)
+        added = [torch.zeros_like(histogram) for histogram in (self.seen, self.right, self.places)]
+        seen, right, places = added
         one = torch.ones_like(candidates.confidence)
-        self.seen.index_put_((labels, bins), one, accumulate=True)
-        for histogram, min_iou in zip(self.right, self.min_ious):
+        seen.index_put_((labels, bins), one, accumulate=True)
+        for histogram, min_iou in zip(right, self.min_ious):
             hits = right_candidates(candidates, cells, min_iou).to(one)
             histogram.index_put_((labels, bins), hits, accumulate=True)
-        for histogram, values in zip(self.places, objectness):
+        for histogram, values in zip(places, objectness):
             histogram.index_add_(0, self._bins(values.sqrt()), torch.ones_like(values))
+        for histogram, new in zip((self.seen, self.right, self.places), added):
+            all_reduce(new)  # every process has the same thresholds
+            histogram.mul_(self.decay).add_(new)
 
     def thresholds(self) -> Tensor:
         """(S, C) lowest confidence from which on the wanted share is right; :data:`NEVER` without evidence for one."""
