@@ -172,7 +172,7 @@ def from_run(run: Run, truth: GroundTruth, source: str) -> tuple[Detections, Gro
     Raises:
         UserError: an image of the run is none of the truth's or the other way round, or a cell is wrong.
     """
-    places = _places_by_name(run, truth, source)
+    places = places_by_name(run, truth, source)
     truth = truth.with_classes(run.info.classes)
     label_of = {name: label for label, name in enumerate(truth.classes)}
     columns: tuple[list, list, list, list] = ([], [], [], [])
@@ -197,8 +197,12 @@ def _cell_fault(box: tuple, score: object, name: str, label_of: Mapping[str, int
     return fault or score_fault(score)
 
 
-def _places_by_name(run: Run, truth: GroundTruth, source: str) -> dict[str, int]:
-    """Place of each of the run's images in the truth: equal file names, or one ends with '/' and the other."""
+def places_by_name(run: Run, truth: GroundTruth, source: str) -> dict[str, int]:
+    """Place of each of the run's images in the truth: equal file names, or one ends with '/' and the other.
+
+    Raises:
+        UserError: an image of the run is none of the truth's or the other way round, or is of another size.
+    """
     by_base: dict[str, list[int]] = {}
     for place, image in enumerate(truth.images):
         by_base.setdefault(PurePosixPath(image.file_name).name, []).append(place)

@@ -1,0 +1,192 @@
+"""Saved predictions of several models: read, fused, written, and scored beside the fused ones."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mmleuk.datasets.files import read_json
+from mmleuk.ensemble.fusion import FusionSettings
+from mmleuk.ensemble.runs import check_number, check_runs, fuse_runs
+from mmleuk.errors import UserError
+from mmleuk.evaluation.detections import Detections, from_results, from_run, places_by_name, read_detections
+from mmleuk.evaluation.evaluate import Evaluation, Settings, evaluate
+from mmleuk.evaluation.truth import GroundTruth, read_truth
+from mmleuk.report.files import to_json, write_atomic
+from mmleuk.report.predictions import Cell, Prediction, Run, RunInfo, run_from_dict
+
+ENSEMBLE = 'ensemble'
+"""Name of the fused predictions in tables."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model's predictions of the images of an annotation file.
+
+    Args:
+        name: in tables and messages.
+        detections: as ``mmleuk evaluate`` reads them.
+        run: the same as cells, images in the truth's order.
+        has_images: whether they came as a run of ``mmleuk infer``, which names its images, classes and attributes.
+    """
+
+    name: str
+    detections: Detections
+    run: Run
+    has_images: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An ensemble beside its single models.
+
+    Args:
+        settings: how it was fused.
+        fused: what came of it.
+        results: the same as COCO results; None where the models are runs of ``mmleuk infer``.
+        evaluations: of each model by name in their order, then of the ensemble.
+    """
+
+    settings: FusionSettings
+    fused: Run
+    results: list[dict[str, Any]] | None
+    evaluations: Mapping[str, Evaluation]
+
+    def write(self, path: str | Path) -> Path:
+        """Write the fused predictions as ``mmleuk evaluate`` reads them; the file appears whole or not at all."""
+        if self.results is None:
+            return to_json(self.fused, path)
+        return write_atomic(path, json.dumps(self.results) + '\n')
+
+
+def fuse_files(predictions: Sequence[str | Path], annotations: str | Path, settings: FusionSettings | None = None,
+               names: Sequence[str] | None = None) -> Comparison:
+    """Read saved predictions, fuse them, and score the single models and the ensemble.
+
+    Args:
+        predictions: one file per model, each of any kind that ``mmleuk evaluate`` reads.
+        annotations: COCO JSON file of their images.
+        settings: see :class:`FusionSettings`.
+        names: of the models; by default from the files' names.
+
+    Raises:
+        UserError: see :func:`read_members`.
+    """
+    settings = settings or FusionSettings()
+    return compare(*read_members(predictions, annotations, settings, names), settings)
+
+
+def read_members(predictions: Sequence[str | Path], annotations: str | Path, settings: FusionSettings | None = None,
+                 names: Sequence[str] | None = None) -> tuple[list[Member], GroundTruth]:
+    """Read and check everything that :func:`compare` needs.
+
+    Returns:
+        The models, and the truth with the classes that only the predictions have.
+
+    Raises:
+        UserError: a file is missing or broken, two are the same, there are fewer than two, or the files differ in
+            their images, classes or the values of an attribute; another number of names or weights than of files.
+    """
+    settings, paths = settings or FusionSettings(), [Path(path) for path in predictions]
+    check_number(len(paths), settings, names)
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UserError('--predictions names a file twice; name each model once, and weigh it with --weights')
+    chosen = check_names(names or default_names(predictions))
+    truth = read_truth(annotations)
+    own_classes, found = truth.classes, []
+    for path in paths:
+        detections, truth = read_detections(path, truth)
+        found.append(detections)
+    runs = [_run_of(path) for path in paths]
+    _check_classes(chosen, runs, found, own_classes, truth)
+    members = [Member(name, *_aligned(detections, run, truth), run is not None)
+               for name, detections, run in zip(chosen, found, runs)]
+    check_runs([member.run for member in members], settings, chosen)
+    return members, truth
+
+
+def compare(members: Sequence[Member], truth: GroundTruth, settings: FusionSettings | None = None,
+            fused: Run | None = None) -> Comparison:
+    """Fuse, where that isn't done yet, and score, with the settings of ``mmleuk evaluate``."""
+    settings = settings or FusionSettings()
+    fused = fused or fuse_runs([member.run for member in members], settings, [member.name for member in members])
+    results = None if any(member.has_images for member in members) else to_results(fused, truth)
+    detections, truth = (from_run(fused, truth, ENSEMBLE) if results is None
+                         else from_results(results, truth, ENSEMBLE))
+    evaluations = {member.name: evaluate(member.detections, truth, Settings()) for member in members}
+    return Comparison(settings, fused, results, evaluations | {ENSEMBLE: evaluate(detections, truth, Settings())})
+
+
+def to_results(run: Run, truth: GroundTruth) -> list[dict[str, Any]]:
+    """COCO results with the annotation file's ids; a class that it lacks gets an id that it doesn't use."""
+    ids = dict(zip(truth.classes, truth.category_ids))
+    free = itertools.count(max((key for key in ids.values() if isinstance(key, int)), default=-1) + 1)
+    ids |= {name: next(free) for name in truth.classes if name not in ids}
+    return [dict(image_id=image.image_id, category_id=ids[cell.class_name], category_name=cell.class_name,
+                 bbox=[cell.box[0], cell.box[1], cell.box[2] - cell.box[0], cell.box[3] - cell.box[1]],
+                 score=cell.score)
+            for image, prediction in zip(truth.images, run.predictions) for cell in prediction.cells]
+
+
+def check_names(names: Sequence[str]) -> list[str]:
+    """The names, when they can stand in one table.
+
+    Raises:
+        UserError: one stands twice, is empty, or is the ensemble's.
+    """
+    if len(set(names)) < len(names) or not all(names) or ENSEMBLE in names:
+        raise UserError(f'the models are called {", ".join(map(repr, names))}; give each a name of its own with '
+                        f'--names, and none {ENSEMBLE!r}')
+    return list(names)
+
+
+def default_names(paths: Sequence[str | Path]) -> list[str]:
+    """File names without suffixes where they differ, else the whole paths.
+
+    >>> default_names(['a/fcos.bbox.json', 'a/dino.json']), default_names(['a/val.bbox.json', 'b/val.bbox.json'])
+    (['fcos', 'dino'], ['a/val.bbox.json', 'b/val.bbox.json'])
+    """
+    short = [Path(path).name.removesuffix('.json').removesuffix('.bbox') for path in paths]
+    return short if len(set(short)) == len(short) and ENSEMBLE not in short else [str(path) for path in paths]
+
+
+def _run_of(path: Path) -> Run | None:
+    """The run of a file that has been checked; None for COCO results."""
+    data = read_json(path)
+    return run_from_dict(data, str(path)) if isinstance(data, Mapping) else None
+
+
+def _check_classes(names: Sequence[str], runs: Sequence[Run | None], found: Sequence[Detections],
+                   own_classes: Sequence[str], truth: GroundTruth) -> None:
+    """Every model must know the classes of the others: one that cannot see a class would vote against it.
+
+    A run lists its classes; COCO results know the annotation file's and those that they have detections of.
+    """
+    seen = [{truth.classes[label] for label in set(detections.labels.tolist())} for detections in found]
+    stated = [own if run is None else set(run.info.classes) for own, run in zip(seen, runs)]
+    known = [own | set(own_classes) if run is None else own for own, run in zip(stated, runs)]
+    for name, own in zip(names, known):
+        for other, needed in zip(names, stated):
+            if needed - own:
+                raise UserError(f'{name} does not know the class {sorted(needed - own)[0]!r}, which {other} has; fuse '
+                                "models of the same classes, all of them among the annotation file's categories")
+
+
+def _aligned(detections: Detections, run: Run | None, truth: GroundTruth) -> tuple[Detections, Run]:
+    """Cells of the truth's images, in its order and by its names and classes."""
+    if run is None:
+        cells: list[list[Cell]] = [[] for _ in truth.images]
+        for place, label, (x, y, w, h), score in zip(detections.image_of.tolist(), detections.labels.tolist(),
+                                                     detections.boxes_xywh.tolist(), detections.scores.tolist()):
+            cells[place].append(Cell((x, y, x + w, y + h), score, label, truth.classes[label]))
+        predictions = [Prediction(image.file_name, image.size_hw, tuple(own))
+                       for image, own in zip(truth.images, cells)]
+        return detections, Run(RunInfo(truth.classes), tuple(predictions))
+    places = places_by_name(run, truth, detections.source)
+    ordered = sorted(run.predictions, key=lambda prediction: places[prediction.image])
+    named = tuple(replace(prediction, image=image.file_name) for prediction, image in zip(ordered, truth.images))
+    return detections, Run(replace(run.info, classes=truth.classes), named)

@@ -1,0 +1,69 @@
+"""One table: every single model and the ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmleuk.ensemble.files import ENSEMBLE, Comparison
+from mmleuk.evaluation.evaluate import Evaluation
+from mmleuk.evaluation.tables import Row, group_rows, notes, to_csv_text
+from mmleuk.report.files import write_atomic
+from mmleuk.report.sentence import plural_n
+
+MEANS = ('mAP', 'mAP_50', 'mAP_75', 'mAR')
+
+
+def rows(comparison: Comparison) -> list[Row]:
+    """One row per model and one for the ensemble: ``mmleuk evaluate``'s figures, None where one doesn't exist."""
+    return [dict(model=name, detections=evaluation.n_read, **_scores(evaluation))
+            for name, evaluation in comparison.evaluations.items()]
+
+
+def _scores(evaluation: Evaluation) -> dict[str, float | None]:
+    everything: Mapping[str, Any] = group_rows(evaluation)[0]
+    return {key: everything[key] for key in (*MEANS, *(f'AP {name}' for name in evaluation.truth.classes))}
+
+
+def logged_metrics(evaluation: Evaluation) -> dict[str, float]:
+    """An evaluation under the names that a training's log has, for tables of trainings; what doesn't exist is left out.
+
+    The log's ``bbox_mAP_50`` counts 1000 detections per image and class, not 100 as here: it may differ in the third
+    digit.
+    """
+    named = {'mAP': 'bbox_mAP', 'mAP_50': 'bbox_mAP_50', 'mAP_75': 'bbox_mAP_75', 'mAR': 'bbox_AR@100'}
+    return {f'coco/{named[key] if key in named else key.removeprefix("AP ") + "_precision"}': value
+            for key, value in _scores(evaluation).items() if value is not None}
+
+
+def to_markdown(comparison: Comparison) -> str:
+    """The table, what was compared, and what to know before believing it."""
+    of_ensemble = comparison.evaluations[ENSEMBLE]
+    truth, settings = of_ensemble.truth, comparison.settings
+    names = [name for name in comparison.evaluations if name != ENSEMBLE]
+    weights = '' if settings.weights is None else ', weights ' + ', '.join(
+        f'{weight:g} ({name})' for name, weight in zip(names, settings.weights))
+    skipped = f', confidences below {settings.skip_box_thr:g} left out' if settings.skip_box_thr else ''
+    said = [f'{plural_n(len(truth.images), "image")} with {int(of_ensemble.counts.cells.sum()):,} cells of '
+            f'{truth.source}. Ensemble: Weighted Boxes Fusion of {len(names)} models, IoU above '
+            f'{settings.iou_thr:g}{weights}{skipped}; a cell\'s confidence is the sum over its boxes divided by the '
+            f'{"number" if settings.weights is None else "weights"} of all models.']
+    table = rows(comparison)
+    lines = [list(table[0]), ['---'] * len(table[0]), *([_text(value) for value in row.values()] for row in table)]
+    drawn = '\n'.join(f'| {" | ".join(cell.replace("|", "&#124;") for cell in line)} |' for line in lines)
+    remarks = [f'- {name}: {note}' for name, evaluation in comparison.evaluations.items() for note in notes(evaluation)]
+    return '\n'.join([*said, '', drawn, *(['', *remarks] if remarks else [])]) + '\n'
+
+
+def write_tables(comparison: Comparison, stem: str | Path) -> list[Path]:
+    """Write ``<stem>.csv`` and ``<stem>.md``; each appears whole or not at all."""
+    stem = Path(stem)
+    return [write_atomic(stem.with_name(f'{stem.name}.csv'), to_csv_text(rows(comparison))),
+            write_atomic(stem.with_name(f'{stem.name}.md'), to_markdown(comparison))]
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return '–'
+    return f'{value:.3f}' if isinstance(value, float) else f'{value:,}' if isinstance(value, int) else str(value)
