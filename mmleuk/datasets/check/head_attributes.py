@@ -7,9 +7,14 @@ from collections.abc import Iterator, Mapping
 from mmleuk.errors import UserError
 from mmleuk.schema import AttributeSchema, resolve_schema
 
+HEADS = ('AttriHead', 'ConceptBottleneck')
+"""Ends of the types of heads with ``attributes`` in their config."""
+
 
 def check_head_attributes(cfg: Mapping, schema: AttributeSchema) -> None:
-    """Compare the schema of every AttriHead in ``cfg.model`` with the data's; data without attributes fit any.
+    """Compare the schema of every head that tells attributes in ``cfg.model`` with the data's.
+
+    Data without attributes fit any.
 
     With as many attributes in another order, training would run and learn each under another one's name.
 
@@ -30,9 +35,9 @@ def check_head_attributes(cfg: Mapping, schema: AttributeSchema) -> None:
 
 
 def _find_heads(part: object, place: str) -> Iterator[tuple[str, Mapping]]:
-    """Place and config of every AttriHead under ``part``."""
+    """Place and config of every head of :data:`HEADS` under ``part``."""
     if isinstance(part, Mapping):
-        if str(part.get('type', '')).endswith('AttriHead') and 'attributes' in part:
+        if str(part.get('type', '')).endswith(HEADS) and 'attributes' in part:
             yield f'{place}.attributes', part
         for key, value in part.items():
             yield from _find_heads(value, f'{place}.{key}')

@@ -107,20 +107,19 @@ class AttriDet(BaseDetector):
             samples = self.detector.predict(batch_inputs, batch_data_samples, rescale=rescale)
             features = self.taps.take()
         kept = [sample.pred_instances.scores >= self.min_score for sample in samples]
-        boxes = [_input_boxes(sample, sample.pred_instances.bboxes[keep], batch_inputs, rescale)
+        boxes = [input_boxes(sample, sample.pred_instances.bboxes[keep], batch_inputs, rescale)
                  for sample, keep in zip(samples, kept)]
         for sample, keep, found in zip(samples, kept, self.attri_head.predict(features, boxes)):
-            _write_attributes(sample.pred_instances, keep, *found)
+            write_attributes(sample.pred_instances, keep, *found)
         if self.on_ground_truth:
             self._predict_on_ground_truth(batch_inputs, samples, features)
         return samples
 
     def _predict_on_ground_truth(self, batch_inputs: Tensor, samples: SampleList, features: Sequence[Tensor]) -> None:
         """Add ``gt_attributes``, row for row with ``gt_instances``, to the batch's samples; plain images have none."""
-        if not all('gt_instances' in sample and 'bboxes' in sample.gt_instances for sample in samples):
+        boxes = ground_truth_boxes(samples, batch_inputs)
+        if boxes is None:
             return
-        boxes = [_input_boxes(sample, get_box_tensor(sample.gt_instances.bboxes).to(batch_inputs), batch_inputs, True)
-                 for sample in samples]
         for sample, (values, probabilities) in zip(samples, self.attri_head.predict(features, boxes)):
             sample.gt_attributes = InstanceData(attributes=values, attribute_probs=probabilities)
 
@@ -133,14 +132,22 @@ def clip_boxes(boxes_xyxy: Tensor, batch_inputs: Tensor) -> Tensor:
     return torch.cat([low, boxes_xyxy[:, 2:].minimum(limits).maximum(low)], 1)
 
 
-def _input_boxes(sample: DetDataSample, boxes_xyxy: Tensor, batch_inputs: Tensor, original: bool) -> Tensor:
+def input_boxes(sample: DetDataSample, boxes_xyxy: Tensor, batch_inputs: Tensor, original: bool) -> Tensor:
     """Boxes (N, 4) of one sample in input pixels; with ``original`` they come in pixels of the original image."""
     if original:
         boxes_xyxy = scale_boxes(boxes_xyxy, sample.scale_factor)
     return clip_boxes(boxes_xyxy, batch_inputs)
 
 
-def _write_attributes(instances: InstanceData, keep: Tensor, values: Tensor, probabilities: Tensor) -> None:
+def ground_truth_boxes(samples: SampleList, batch_inputs: Tensor) -> list[Tensor] | None:
+    """In testing, the true boxes (N, 4) of each sample in input pixels; None where a sample has none (plain images)."""
+    if not all('gt_instances' in sample and 'bboxes' in sample.gt_instances for sample in samples):
+        return None
+    return [input_boxes(sample, get_box_tensor(sample.gt_instances.bboxes).to(batch_inputs), batch_inputs, True)
+            for sample in samples]
+
+
+def write_attributes(instances: InstanceData, keep: Tensor, values: Tensor, probabilities: Tensor) -> None:
     """Give the K kept of N instances their values (K, A) and probabilities (K, A, V); the others stay unknown."""
     attributes = values.new_full((len(keep), values.shape[1]), IGNORE)
     attribute_probs = probabilities.new_zeros(len(keep), *probabilities.shape[1:])
