@@ -24,10 +24,10 @@ from mmleuk.apis import Inferencer
 from mmleuk.datasets.converters.coco_files import read_coco
 from mmleuk.datasets.files import write_json
 from mmleuk.datasets.interference.copies import ANNOTATIONS
-from mmleuk.datasets.new_folder import write_text
 from mmleuk.errors import UserError
 from mmleuk.evaluation.factor_scores import FactorScores, Found, score_factor
 from mmleuk.progress import progress
+from mmleuk.report.files import check_target, write_atomic
 from mmleuk.report.predictions import Prediction
 
 HEAD = ('detector', 'factor', 'images', 'cells', 'mAP', 'without', 'mAP@50', 'without', 'affected cells', 'found',
@@ -127,9 +127,11 @@ def main(argv: list[str] | None = None) -> int:
         pairs = [detector.rpartition(':') for detector in args.detectors]
         if not all(config for config, _, _ in pairs):
             raise UserError(f'detectors are {args.detectors}; each is CONFIG:CHECKPOINT')
+        for name in ('factor_table.json', 'factor_table.md'):
+            check_target(args.out / name)
         rows = [row for config, _, checkpoint in pairs for row in evaluate(config, checkpoint, args)]
         write_json(args.out / 'factor_table.json', rows)
-        write_text(args.out / 'factor_table.md', table(rows))
+        write_atomic(args.out / 'factor_table.md', table(rows))
     except UserError as error:
         print(f'factor_table: {error}', file=sys.stderr)
         return 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -29,9 +30,25 @@ def ensure_writable(folder: str | Path) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UserError(f'{folder}: cannot write here ({error.strerror or error}); '
-                        'choose another folder with --out-dir') from error
+        raise UserError(f'{folder}: cannot write here ({error.strerror or error}); choose another folder') from error
     return folder
+
+
+def check_target(path: str | Path) -> None:
+    """Refuse a file that can't be written, before a long run; makes no folder.
+
+    Raises:
+        UserError: it is a folder, or nothing can be written into the nearest folder above it that is there.
+    """
+    path = Path(path).absolute()
+    above = next(folder for folder in path.parents if folder.exists())
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, 'it is a folder')
+        with tempfile.TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        raise UserError(f'{path}: cannot be written ({error.strerror or error}); choose another place') from error
 
 
 def write_atomic(path: str | Path, content: str | bytes) -> Path:

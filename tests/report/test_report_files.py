@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmleuk.errors import UserError
-from mmleuk.report.files import ensure_writable, from_csv, from_json, to_csv, to_json, write_atomic
+from mmleuk.report.files import check_target, ensure_writable, from_csv, from_json, to_csv, to_json, write_atomic
 from mmleuk.report.predictions import Cell, FailedImage, Prediction, Run, RunInfo
 from mmleuk.schema import LEUKEMIA_ATTRIBUTES, AttributeSchema
 
@@ -83,8 +83,19 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
 def test_unwritable_folder(tmp_path):
     (tmp_path / 'file').write_text('')
     for folder in (tmp_path / 'file', tmp_path / 'file' / 'below', '/proc/nowhere'):
-        with pytest.raises(UserError, match='cannot write here.*--out-dir'):
+        # Commands call the folder --out or --out-dir, so the message names neither.
+        with pytest.raises(UserError, match='cannot write here.*; choose another folder$'):
             ensure_writable(folder)
+
+
+def test_a_target_is_tried_before_it_is_written(tmp_path):
+    (tmp_path / 'file').write_text('')
+    for target in (tmp_path, tmp_path / 'file' / 'below.png', '/proc/nowhere/x.png'):
+        with pytest.raises(UserError, match=f'{target}: cannot be written'):
+            check_target(target)
+    check_target(tmp_path / 'new' / 'folder' / 'x.png')
+    check_target(tmp_path / 'file')  # would be replaced
+    assert [path.name for path in tmp_path.iterdir()] == ['file']
 
 
 def test_names_that_are_no_utf8_do_not_stop_a_run(tmp_path):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,27 @@ def test_copies_of_another_file(tool, words, tmp_path, capsys):
         a for a in data['annotations'] if a['image_id'] != 0])))
     assert tool.main(words) == 2
     assert 'holds image 0, which --annotations lacks' in capsys.readouterr().err
+
+
+def test_a_table_that_cannot_be_written_is_told_before_anything_is_scored(tool, words, tmp_path, capsys):
+    (tmp_path / 'out' / 'factor_table.md').mkdir(parents=True)
+    assert tool.main(words) == 2
+    assert 'factor_table.md: cannot be written (it is a folder)' in capsys.readouterr().err
+    assert not (tmp_path / 'out' / 'factor_table.json').exists()
+
+
+def test_a_failed_write_keeps_the_older_table(tool, words, tmp_path, monkeypatch, capsys):
+    """A full disk: what is renamed last fails."""
+    assert tool.main(words) == 0
+    before = (tmp_path / 'out' / 'factor_table.md').read_text()
+    replace = os.replace
+
+    def full(source, target):
+        if str(target).endswith('.md'):
+            raise OSError(28, 'No space left on device')
+        replace(source, target)
+    monkeypatch.setattr(os, 'replace', full)
+    assert tool.main([*words, '--min-score', '1']) == 2
+    assert 'factor_table.md: cannot be written (No space left on device)' in capsys.readouterr().err
+    assert (tmp_path / 'out' / 'factor_table.md').read_text() == before
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['factor_table.json', 'factor_table.md']
