@@ -24,6 +24,7 @@ from mmleuk.errors import UserError
 from mmleuk.evaluation.pseudo_label_quality import HiddenCells, match_place_and_class
 from mmleuk.report.predictions import Cell
 from mmleuk.report.sentence import plural_n
+from mmleuk.report.text import plain_text
 
 Verdict = Literal['true', 'right', 'false', 'missed', 'ignored']
 
@@ -144,6 +145,7 @@ def _verdict(found: int, label: int, truth: HiddenCells) -> Verdict:
     return 'ignored' if found < -1 else 'false'
 
 
+@plain_text()
 def draw_comparison(image: Image.Image, panels: Sequence[Panel], caption: str) -> bytes:
     """A PNG of the panels in rows, with legend and caption below.
 

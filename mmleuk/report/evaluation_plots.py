@@ -7,14 +7,16 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from matplotlib import colormaps, rc_context
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from mmleuk.evaluation.coco_scores import RECALLS, THRESHOLDS
 from mmleuk.evaluation.evaluate import Evaluation
 from mmleuk.evaluation.tables import CURVE_IOUS, class_rows, error_rows, group_rows
 from mmleuk.report.sentence import plural_n
+from mmleuk.report.text import plain_text
 
 _DPI = 110
 _WIDTH = 9.5  # inches
@@ -138,7 +140,7 @@ PLOTS: Mapping[str, Callable[[Evaluation], bytes]] = {
 
 def draw_plots(evaluation: Evaluation) -> dict[str, bytes]:
     """Every plot by file name; that of the groups only where the annotation file states domains or factors."""
-    with rc_context({'text.parse_math': False}):  # a $ in a name is a $
+    with plain_text():
         return {name: draw(evaluation) for name, draw in PLOTS.items() if name != 'groups.png' or evaluation.groups}
 
 
@@ -152,7 +154,8 @@ def _png(figure: Figure, caption: str) -> bytes:
     width, height = figure.get_size_inches()
     room = 0.16 * len(lines) + 0.2
     figure.set_size_inches(width, height + room)
-    figure.get_layout_engine().set(rect=(0, room / (height + room), 1, (height - 0.06) / (height + room)))  # type: ignore
+    figure.set_layout_engine(
+        ConstrainedLayoutEngine(rect=(0, room / (height + room), 1, (height - 0.06) / (height + room))))
     figure.text(0.012, (room - 0.06) / (height + room), '\n'.join(lines), fontsize=9, va='top', color='#3c3c46')
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png', metadata={'Software': None})

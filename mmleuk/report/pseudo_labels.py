@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mmleuk.report.files import write_atomic
+from mmleuk.report.text import plain_text
 
 _COLUMNS = ('epoch', 'criterion', 'class', 'images', 'taken', 'right', 'wrong_class', 'wrong_place', 'hidden',
             'precision', 'precision_any_class', 'recall', 'mean_iou')
@@ -59,6 +60,7 @@ def write_analysis(report: Mapping[str, Any], out: str | Path) -> list[Path]:
             write_atomic(out / 'pseudo_labels.png', plot(report))]
 
 
+@plain_text()
 def plot(report: Mapping[str, Any]) -> bytes:
     """PNG: quality of the pseudo-labels over epochs, and what became of the last epoch's candidates."""
     figure = Figure(figsize=(11, 4.8), layout='constrained')

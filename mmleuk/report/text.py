@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib
@@ -22,3 +24,10 @@ def font(bold: bool = False) -> ImageFont.FreeTypeFont:
 def width_px(text: str, bold: bool = False) -> float:
     """Width of one line of text."""
     return font(bold).getlength(text)
+
+
+@contextmanager
+def plain_text() -> Iterator[None]:
+    """While matplotlib draws, also as a decorator: a $ in somebody's name is a $ and starts no formula."""
+    with matplotlib.rc_context({'text.parse_math': False}):
+        yield

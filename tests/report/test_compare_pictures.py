@@ -118,6 +118,12 @@ def test_more_than_three_panels_take_two_rows():
     assert sizes[1][0] == pytest.approx(3 * sizes[0][0], abs=3) and sizes[1][1] > 1.5 * sizes[0][1]
 
 
+def test_a_dollar_in_a_name_is_no_formula():
+    record, names = film((A, 0), (B, 1), (FAR, 1)), ('$x^$', 'RBC')
+    panels = [truth_panel(record, names), model_panel('$y_$', [Cell(FAR, .9, 0, '$x^$')], record, names)]
+    assert draw_comparison(Image.new('RGB', (100, 100)), panels, '$z^$.png').startswith(b'\x89PNG')
+
+
 def luminance(colour):
     return float(np.dot([0.2126, 0.7152, 0.0722], to_rgb(colour)))
 
