@@ -171,9 +171,10 @@ def fuse(found: Sequence[Detected], settings: FusionSettings | None = None, with
     origin = torch.cat([torch.stack([torch.full_like(rows, model), rows], 1) for model, rows in enumerate(kept)])
     clusters = _clusters(lists, weights, settings, fused)
     members = tuple(origin[cluster] for cluster in clusters)
-    probs = None if shape is None else torch.stack(
-        [fuse_attributes(*_votes(found, weights, own, shape)) for own in members] or [torch.zeros(0, *shape)]
-    ).reshape(-1, *shape)
+    probs = None if shape is None else torch.zeros(len(members), *shape, dtype=torch.float64)
+    if probs is not None:
+        for row, own in zip(probs, members):
+            row.copy_(fuse_attributes(*_votes(found, weights, own, probs.shape[1:])))
     return Fused(fused.boxes_xyxy, fused.scores, fused.labels, probs, members)
 
 
@@ -218,7 +219,7 @@ def _attribute_shape(found: Sequence[Detected]) -> tuple[int, int] | None:
     return next(iter(shapes), None)
 
 
-def _votes(found: Sequence[Detected], weights: NDArray, members: Tensor, shape: tuple[int, int]
+def _votes(found: Sequence[Detected], weights: NDArray, members: Tensor, shape: Sequence[int]
            ) -> tuple[Tensor, Tensor]:
     """(k, A, V) probabilities and (k,) weights of the members of one cluster."""
     probs = torch.zeros(len(members), *shape, dtype=torch.float64)

@@ -82,6 +82,12 @@ def test_nothing(found, recwarn):
     assert not recwarn
 
 
+def test_members_count_what_was_left_out():
+    flat_first = saw((3, 3, 3, 9, 0.9, 0), (0, 0, 10, 10, 0.5, 0), probs=[[[1, 0]], [[0, 1]]])
+    fused = fuse([NOTHING, flat_first])
+    assert fused.members[0].tolist() == [[1, 1]] and fused.attribute_probs.tolist() == [[[0, 1]]]
+
+
 def test_no_detection_but_attributes():
     blind = Detected(*(getattr(NOTHING, key) for key in ('boxes_xyxy', 'scores', 'labels')), torch.zeros(0, 3, 2))
     assert fuse([blind, NOTHING]).attribute_probs.shape == (0, 3, 2)
