@@ -18,5 +18,6 @@ model = dict(
 val_evaluator = _base_.val_evaluator + [
     dict(type='mmleuk.AttributeF1Metric'),
     dict(type='mmleuk.AttributeF1Metric', mode='gt_boxes'),
+    dict(type='mmleuk.DisagreementMetric'),
 ]
 test_evaluator = val_evaluator

@@ -19,5 +19,6 @@ val_evaluator = [
     _base_.val_evaluator[0],
     dict(type='mmleuk.AttributeF1Metric', binary='macro'),
     dict(type='mmleuk.AttributeF1Metric', binary='macro', mode='gt_boxes'),
+    dict(type='mmleuk.DisagreementMetric'),
 ]
 test_evaluator = val_evaluator

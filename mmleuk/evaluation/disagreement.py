@@ -1,0 +1,103 @@
+"""Does a concept bottleneck's disagreement find the detector's false detections?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from numpy.typing import NDArray
+
+from mmleuk.errors import UserError
+from mmleuk.evaluation.matching import UNMATCHED, match_detections, pairwise_iou
+from mmleuk.registry import METRICS
+from mmleuk.structures.regions import points_in_regions
+
+FIELDS = ('bboxes', 'labels', 'scores', 'disagrees')
+
+
+def flag_counts(matches: NDArray, counted: NDArray, flagged: NDArray) -> NDArray[np.int64]:
+    """How many detections are right or false, flagged or not.
+
+    Args:
+        matches: (P,) from :func:`mmleuk.evaluation.matching.match_detections`.
+        counted: (P,) bool, whether a false detection counts: the annotation is complete there.
+        flagged: (P,) bool.
+
+    Returns:
+        (2, 2) int64: rows right and false, columns all and flagged.
+
+    Example:
+        >>> flag_counts(np.array([0, 1, -1, -1]), np.array([True, True, True, False]), np.array([False, True] * 2))
+        array([[2, 1],
+               [1, 0]])
+    """
+    kinds = (matches >= 0, (matches == UNMATCHED) & counted)
+    return np.array([[kind.sum(), (kind & flagged).sum()] for kind in kinds], dtype=np.int64)
+
+
+@METRICS.register_module()
+class DisagreementMetric(BaseMetric):
+    """Scores ``disagrees`` of :class:`mmleuk.PostHocCBM` as a monitor of false detections.
+
+    A detection is right where it matches a cell of its class. Results: ``false_flagged`` and ``right_flagged``, the
+    shares of false and of right detections that are flagged (a useful monitor has much more of the first),
+    ``flagged_false``, the share of flagged detections that are false, and the numbers ``false``, ``right`` and
+    ``flagged`` that they rest on. A share of nothing is 0.
+
+    Args:
+        min_iou: smallest IoU of a match.
+        min_score: faintest detection that counts; not below the model's ``min_score``.
+        collect_device, prefix: mmengine's.
+
+    Source: the use that Keser et al. (CVPRW 2023) make of it.
+    """
+
+    def __init__(self, *, min_iou: float = 0.5, min_score: float = 0.3, collect_device: str = 'cpu',
+                 prefix: str | None = None) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix or 'monitor')
+        self.min_iou, self.min_score = min_iou, min_score
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Count one batch; a sample needs ``gt_instances``, and ``pred_instances`` with ``disagrees``."""
+        for sample in data_samples:
+            if 'disagrees' not in sample['pred_instances']:
+                raise UserError(f'{sample.get("img_path", "an image")}: its detections carry no disagreement; take '
+                                'mmleuk.PostHocCBM, or leave DisagreementMetric out')
+            self.results.append(self._counts(sample))
+
+    def _counts(self, sample: dict) -> NDArray[np.int64]:
+        boxes, labels, scores, flagged = (_numpy(sample['pred_instances'][key]) for key in FIELDS)
+        order = np.argsort(-scores, kind='stable')
+        order = order[scores[order] >= self.min_score]
+        truth = [sample['gt_instances'], sample.get('ignored_instances', {})]
+        cells = [part for part in truth if len(part.get('labels', ()))]
+        true_boxes = np.concatenate([np.zeros((0, 4)), *(_numpy(part['bboxes']) for part in cells)])
+        true_labels = np.concatenate([np.zeros(0, int), *(_numpy(part['labels']) for part in cells)])
+        ignored = np.arange(len(true_boxes)) >= len(truth[0].get('labels', ()))
+        matches = match_detections(
+            pairwise_iou(boxes[order], true_boxes, ignored), min_iou=self.min_iou, ignored=ignored,
+            allowed=labels[order][:, None] == true_labels)
+        return flag_counts(matches, _known(boxes[order], sample), flagged[order])
+
+    def compute_metrics(self, results: list[NDArray[np.int64]]) -> dict[str, float]:
+        """Shares over the counts of all images."""
+        (right, right_flagged), (false, false_flagged) = sum(results).tolist()  # type: ignore[union-attr]
+        flagged = right_flagged + false_flagged
+        return dict(false_flagged=false_flagged / max(false, 1), right_flagged=right_flagged / max(right, 1),
+                    flagged_false=false_flagged / max(flagged, 1), false=false, right=right, flagged=flagged)
+
+
+def _known(boxes_xyxy: NDArray, sample: dict) -> NDArray[np.bool_]:
+    """(P,) whether the annotation is complete at each box's centre; without regions it is so everywhere."""
+    if 'annotated_regions' not in sample:
+        return np.ones(len(boxes_xyxy), bool)
+    centres = torch.as_tensor((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2, dtype=torch.float32)
+    return points_in_regions(centres, torch.as_tensor(_numpy(sample['annotated_regions']))).numpy()
+
+
+def _numpy(value: Any) -> NDArray:
+    value = getattr(value, 'tensor', value)
+    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
