@@ -12,10 +12,12 @@ from mmengine.logging import MMLogger
 
 from mmleuk.benchmarks.cost import measure
 from mmleuk.benchmarks.document import document
+from mmleuk.benchmarks.identity import identity
 from mmleuk.benchmarks.machine import ROOT
 from mmleuk.benchmarks.plots import write_plots
-from mmleuk.benchmarks.results import DONE, current_results, result_path
-from mmleuk.benchmarks.running import Settings, identity, run_cases, state_of
+from mmleuk.benchmarks.results import DONE, current_results, has_config, result_path
+from mmleuk.benchmarks.running import Settings, state_of
+from mmleuk.benchmarks.scheduling import run_cases
 from mmleuk.benchmarks.suite import Case, Suite, read_suite
 from mmleuk.errors import UserError
 from mmleuk.report.files import write_atomic
@@ -69,12 +71,12 @@ def benchmark_main(argv: Sequence[str] | None = None) -> int:
         if args.list:
             _print_states(cases, settings)
             return 0
-        missing = [case for case in cases if not _has_config(case)]
+        missing = [case for case in cases if not has_config(case)]
         if missing and args.rows is not None:
-            raise UserError(f'{missing[0].row.config}: no such config; row {missing[0].row.name!r} of {args.suite} '
+            raise UserError(f'{_config_of(missing[0])}: no such config; row {missing[0].row.name!r} of {args.suite} '
                             'needs it')
         for case in missing:
-            _tell(f'{case.name}: left out, {case.row.config} does not exist')
+            _tell(f'{case.name}: left out, {_config_of(case)} does not exist')
         there = [case for case in cases if case not in missing]
         run_cases(there, settings, _tell)
     except UserError as error:
@@ -106,8 +108,8 @@ def _print_states(cases: Sequence[Case], settings: Settings) -> None:
 
 
 def _state(case: Case, settings: Settings) -> str:
-    if not _has_config(case):
-        return f'to run: {case.row.config} does not exist yet'
+    if not has_config(case):
+        return f'to run: {_config_of(case)} does not exist yet'
     try:
         now = identity(case)
     except UserError as error:
@@ -117,8 +119,9 @@ def _state(case: Case, settings: Settings) -> str:
     return state_of(case, settings, now)
 
 
-def _has_config(case: Case) -> bool:
-    return (ROOT / case.row.config).is_file()
+def _config_of(case: Case) -> str:
+    """Of a training; of an ensemble those of its members."""
+    return ', '.join(map(_config_of, case.members)) or case.row.config
 
 
 def _tell(text: str) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmleuk.benchmarks.machine import ROOT
+from mmleuk.benchmarks.suite import Case
 from mmleuk.datasets.subsets import get_subset
 from mmleuk.engine.launch import read_config, train_parser
 from mmleuk.errors import UserError
@@ -54,6 +56,32 @@ def config_hash(config: str | Path, cfg_options: Sequence[str] = ()) -> str:
         settings.get('default_hooks', {}).pop(name, None)
     text = json.dumps(_without(settings, _NO_RESULT_KEYS), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def identity(case: Case) -> dict[str, Any]:
+    """What a training is: a result counts as long as this is the same.
+
+    Raises:
+        UserError: the config or the data cannot be read.
+    """
+    return dict(config=case.row.config, seed=case.seed, config_hash=case_hash(case), data_hash=_case_data(case))
+
+
+def case_hash(case: Case) -> str:
+    """:func:`config_hash` of a training; of an ensemble that of its members' together.
+
+    Raises:
+        UserError: as :func:`settle`.
+    """
+    if case.members:
+        return hashlib.sha256(' '.join(map(case_hash, case.members)).encode()).hexdigest()
+    return config_hash(ROOT / case.row.config, case.cfg_options())
+
+
+def _case_data(case: Case) -> str:
+    if case.members:
+        return hashlib.sha256(' '.join(map(_case_data, case.members)).encode()).hexdigest()
+    return data_hash(settle(ROOT / case.row.config, case.cfg_options()))
 
 
 def data_hash(cfg: Config) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from mmleuk.benchmarks.history import History
-from mmleuk.benchmarks.identity import config_hash
+from mmleuk.benchmarks.identity import case_hash
 from mmleuk.benchmarks.machine import ROOT
 from mmleuk.benchmarks.suite import Case, Suite
 from mmleuk.errors import UserError
@@ -58,14 +57,14 @@ def current_results(results: Path, suite: Suite) -> dict[str, dict[str, Any]]:
     Raises:
         UserError: a JSON is broken.
     """
+    cases = {case.name: case for case in suite.cases()}
     return {name: record for name, record in read_results(results, suite).items()
-            if record['config_hash'] == _hash_now(record)}
+            if has_config(cases[name]) and record['config_hash'] == case_hash(cases[name])}
 
 
-def _hash_now(record: Mapping[str, Any]) -> str | None:
-    """Hash of the config that a record's command names, as it is now; None when there is none."""
-    config = ROOT / record['config']
-    return config_hash(config, record['cfg_options']) if config.is_file() else None
+def has_config(case: Case) -> bool:
+    """Whether the config of a training, or of every member of an ensemble, is there."""
+    return all(map(has_config, case.members)) if case.members else (ROOT / case.row.config).is_file()
 
 
 def cost_path(results: Path, suite: Suite) -> Path:

@@ -1,4 +1,4 @@
-"""Runs the trainings of a suite in processes of their own, each where its last attempt left off."""
+"""A training in a process of its own, which goes on where its last attempt left off."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from mmleuk.benchmarks.history import read_history
-from mmleuk.benchmarks.identity import DATA_VARIABLE, config_hash, data_hash, settle
+from mmleuk.benchmarks.identity import DATA_VARIABLE, settle
 from mmleuk.benchmarks.machine import ROOT, describe_machine, git_state
 from mmleuk.benchmarks.parameters import count_parameters
 from mmleuk.benchmarks.results import DONE, FAILED, FORMAT, outcome, read_result, result_path, write_result
@@ -24,7 +23,6 @@ from mmleuk.benchmarks.suite import Case
 from mmleuk.errors import UserError
 from mmleuk.report.files import write_atomic
 
-_POLL_S = 0.2
 _PATIENCE_S = 15.0
 _LOG_LINES = 30
 
@@ -52,17 +50,6 @@ class Settings:
     def folder(self, case: Case) -> Path:
         """The training's work dir."""
         return self.work_dir / case.suite / case.name
-
-
-def identity(case: Case) -> dict[str, Any]:
-    """What a training is: a result counts as long as this is the same.
-
-    Raises:
-        UserError: the config or the data cannot be read.
-    """
-    config, options = str(ROOT / case.row.config), case.cfg_options()
-    return dict(config=case.row.config, seed=case.seed, config_hash=config_hash(config, options),
-                data_hash=data_hash(settle(config, options)))
 
 
 def state_of(case: Case, settings: Settings, now: dict[str, Any]) -> str:
@@ -105,10 +92,6 @@ def resume_point(folder: Path, max_epochs: int, val_interval: int) -> Path | Non
     return last if last.is_file() else None
 
 
-class TakenError(UserError):
-    """A training whose folder another process holds."""
-
-
 class Training:
     """One training in a process of its own.
 
@@ -116,7 +99,7 @@ class Training:
     folder, whoever started them and whatever became of the starter.
 
     Raises:
-        TakenError: another process trains it right now.
+        UserError: another process trains it right now.
     """
 
     def __init__(self, case: Case, settings: Settings, now: dict[str, Any]) -> None:
@@ -129,8 +112,7 @@ class Training:
             _empty(self.folder)
         write_atomic(self.folder / 'started.json', json.dumps(now, indent=1) + '\n')
         self._git = self._note_revision()
-        loop = settle(ROOT / case.row.config, case.cfg_options()).train_cfg
-        self.process = self._start(resume_point(self.folder, loop.max_epochs, loop.get('val_interval', 1)))
+        self.process = self._start(self._arguments())
 
     def _take_lock(self) -> IO[bytes]:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -139,7 +121,7 @@ class Training:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
-            raise TakenError(f'{self.folder} is being written by another process; wait for it, or end it '
+            raise UserError(f'{self.folder} is being written by another process; wait for it, or end it '
                              'first') from None
         return lock
 
@@ -152,16 +134,21 @@ class Training:
             write_atomic(path, json.dumps(seen, indent=1) + '\n')
         return dict(now, earlier=[state['revision'] for state in seen if state['revision'] != now['revision']])
 
-    def _start(self, resume: Path | None) -> subprocess.Popen:
+    def _arguments(self) -> list[str]:
+        """What the process gets after ``python``."""
+        loop = settle(ROOT / self.case.row.config, self.case.cfg_options()).train_cfg
+        resume = resume_point(self.folder, loop.max_epochs, loop.get('val_interval', 1))
+        return [*self.command(self.folder), *self._loading(), *(['--resume', str(resume)] if resume else [])]
+
+    def _start(self, arguments: list[str]) -> subprocess.Popen:
         threads = str(self.settings.threads)
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])])
         env = {**os.environ, 'OMP_NUM_THREADS': threads, 'MKL_NUM_THREADS': threads, 'PYTHONPATH': path,
                'PYTHONUNBUFFERED': '1'}
-        command = [sys.executable, *self.command(self.folder), *self._loading(),
-                   *(['--resume', str(resume)] if resume else [])]
         with open(self.log, 'ab') as output:
-            return subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT,
-                                    stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=[self._lock.fileno()])
+            return subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=env, stdout=output,
+                                    stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
+                                    pass_fds=[self._lock.fileno()])
 
     def command(self, work_dir: Path | str) -> list[str]:
         """The training's command line after ``python``, data loading left out."""
@@ -190,8 +177,9 @@ class Training:
         usual = f'work_dirs/benchmarks/{self.case.suite}/{self.case.name}'
         return dict(
             format=FORMAT, status=status, suite=self.case.suite, row=self.case.row.name, title=self.case.row.title,
-            **self.identity, cfg_options=self.case.cfg_options(), command=' '.join(['python', *self.command(usual)]),
-            git=self._git, machine=describe_machine(), threads=self.settings.threads, workers=self.settings.workers,
+            **self.identity, cfg_options=self.case.cfg_options(),
+            command=self._neutral(' '.join(['python', *self.command(usual)])), git=self._git,
+            machine=describe_machine(), threads=self.settings.threads, workers=self.settings.workers,
             finished=time.strftime('%Y-%m-%d %H:%M:%S %z'))
 
     def _measured(self) -> dict[str, Any]:
@@ -224,75 +212,6 @@ class Training:
                 continue
         self.process.wait()
         self._lock.close()
-
-
-def run_cases(cases: Sequence[Case], settings: Settings, tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Run what is not done, ``settings.jobs`` at a time, and write a record as each ends.
-
-    Args:
-        cases: what is to be done when this returns.
-        settings: how.
-        tell: gets a line when a training starts, ends or is left out.
-
-    Returns:
-        The records of the trainings that ended now. One that another process is at when its turn comes is left to it.
-
-    Raises:
-        UserError: before anything starts: a config or the data cannot be read, or a training was begun or done with
-            another config or other data, and ``settings.renew`` is off.
-        KeyboardInterrupt: on Ctrl-C or SIGTERM, once all processes are ended; what is finished is written.
-    """
-    waiting = _to_run(cases, settings, tell)
-    running: list[Training] = []
-    records = []
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        while waiting or running:
-            while waiting and len(running) < settings.jobs:
-                case, now = waiting.pop(0)
-                if state_of(case, settings, now) == DONE:  # another command has been at it since this one began
-                    tell(f'{case.name}: done')
-                    continue
-                try:
-                    running.append(Training(case, settings, now))
-                except TakenError as error:
-                    tell(f'{case.name}: left out, {error}')
-                    continue
-                tell(f'{case.name}: started; its output: {running[-1].log}')
-            time.sleep(_POLL_S)
-            for training in [training for training in running if training.process.poll() is not None]:
-                running.remove(training)
-                records.append(training.finish())
-                tell(f'{training.case.name}: {_in_words(records[-1], training)}')
-    finally:
-        for training in running:
-            training.stop()
-        signal.signal(signal.SIGTERM, previous)
-    return records
-
-
-def _to_run(cases: Sequence[Case], settings: Settings, tell: Callable[[str], None]) -> list[tuple[Case, dict]]:
-    waiting = []
-    for case in cases:
-        now = identity(case)
-        state = state_of(case, settings, now)
-        if state == 'changed' and not settings.renew:
-            before = read_result(result_path(settings.results, case)) or started_with(settings.folder(case)) or {}
-            raise UserError(f'{case.name}: {differences(now, before)} has changed since it was trained; put it back, '
-                            'or train anew with --renew')
-        if state == DONE:
-            tell(f'{case.name}: done')
-        else:
-            waiting.append((case, now))
-    return waiting
-
-
-def _in_words(record: dict[str, Any], training: Training) -> str:
-    if record['status'] == DONE:
-        scores = ', '.join(f'{key} {record["metrics"][key]:.3f}' for key in ('coco/bbox_mAP', 'coco/bbox_mAP_50')
-                           if key in record['metrics'])
-        return f'done in {record["seconds"] / 60:.1f} min, {scores}'
-    return f'FAILED, {record["error"]}; see {training.log}'
 
 
 def _empty(folder: Path) -> None:

@@ -14,7 +14,7 @@ from mmleuk.errors import UserError
 
 SUITE_KEYS = frozenset({'title', 'intro', 'caption', 'cfg-options', 'metrics', 'classes', 'scalars', 'roles', 'rows',
                         'checks', 'cost', 'order'})
-ROW_KEYS = frozenset({'name', 'title', 'config', 'seeds', 'cfg-options', 'group'})
+ROW_KEYS = frozenset({'name', 'title', 'config', 'ensemble', 'seeds', 'cfg-options', 'group'})
 ROLES = frozenset({'upper', 'lower', 'baseline'})
 METRICS: Mapping[str, str] = {
     'mAP@50-95': 'coco/bbox_mAP', 'mAP@50': 'coco/bbox_mAP_50', 'recall (AR@100)': 'coco/bbox_AR@100'}
@@ -23,15 +23,16 @@ _NAME = re.compile(r'[a-z0-9][a-z0-9_-]*')
 
 @dataclass(frozen=True)
 class Row:
-    """A config and the seeds to train it with.
+    """A config and the seeds to train it with, or an ensemble of other rows, which is not trained.
 
     Attributes:
         name: as in file names: small letters, digits, ``-`` and ``_``.
         title: as in the table.
-        config: path from the repository's root.
-        seeds: one training each.
+        config: path from the repository's root; empty for an ensemble.
+        seeds: one training each; of an ensemble, one of its members' each.
         options: what ``--cfg-options`` gets, the suite's and the row's together.
         group: rows of one group stand together in the table.
+        members: of an ensemble.
     """
 
     name: str
@@ -40,11 +41,12 @@ class Row:
     seeds: tuple[int, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     group: str = ''
+    members: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True)
 class Case:
-    """One training: a row with one of its seeds."""
+    """One training, or ensemble of trainings: a row with one of its seeds."""
 
     suite: str
     row: Row
@@ -54,6 +56,11 @@ class Case:
     def name(self) -> str:
         """Names its files: ``<row>_seed<k>``."""
         return f'{self.row.name}_seed{self.seed}'
+
+    @property
+    def members(self) -> tuple[Case, ...]:
+        """The trainings of an ensemble."""
+        return tuple(Case(self.suite, row, self.seed) for row in self.row.members)
 
     def cfg_options(self) -> list[str]:
         """``KEY=VALUE`` for ``tools/train.py --cfg-options``, the seed among them."""
@@ -137,10 +144,13 @@ def read_suite(path: str | Path) -> Suite:
     rows = _typed(data, 'rows', list, str(path))
     if not rows:
         raise UserError(f'{path}: rows is empty; a suite has at least one row')
+    read: list[Row] = []
+    for number, row in enumerate(rows, start=1):
+        read.append(_row(row, shared, f'{path}: row {number}', read))
     suite = Suite(
         name=path.stem, title=_text(data, 'title', str(path)), intro=_text(data, 'intro', str(path)),
         caption=_text(data, 'caption', str(path)),
-        rows=tuple(_row(row, shared, f'{path}: row {number}') for number, row in enumerate(rows, start=1)),
+        rows=tuple(read),
         metrics=_names(data, 'metrics', str(path)) or dict(METRICS),
         classes=tuple(_typed(data, 'classes', list, str(path))), scalars=_names(data, 'scalars', str(path)),
         roles=_names(data, 'roles', str(path)), checks=tuple(_typed(data, 'checks', list, str(path))),
@@ -149,8 +159,11 @@ def read_suite(path: str | Path) -> Suite:
     return suite
 
 
-def _row(data: Any, shared: Mapping[str, Any], where: str) -> Row:
-    _check_keys(data, ROW_KEYS, {'name', 'config', 'seeds'}, where)
+def _row(data: Any, shared: Mapping[str, Any], where: str, before: Sequence[Row]) -> Row:
+    """One row; ``before`` are those above it."""
+    fused = isinstance(data, dict) and 'ensemble' in data
+    _check_keys(data, ROW_KEYS - ({'config', 'cfg-options'} if fused else set()),
+                {'name', 'ensemble' if fused else 'config', 'seeds'}, where)
     name = _text(data, 'name', where)
     _check_name(name, f'{where}: the name')
     where = f'{where} ({name})'
@@ -158,7 +171,18 @@ def _row(data: Any, shared: Mapping[str, Any], where: str) -> Row:
     if not seeds or any(type(seed) is not int or seed < 0 for seed in seeds) or len(set(seeds)) < len(seeds):
         raise UserError(f'{where}: seeds are different integers from 0 on, got {seeds}')
     return Row(name=name, title=_text(data, 'title', where) or name, config=_text(data, 'config', where),
-               seeds=tuple(seeds), options={**shared, **_options(data, where)}, group=_text(data, 'group', where))
+               seeds=tuple(seeds), options={} if fused else {**shared, **_options(data, where)},
+               group=_text(data, 'group', where), members=_members(data, seeds, before, where) if fused else ())
+
+
+def _members(data: Mapping[str, Any], seeds: Sequence[int], before: Sequence[Row], where: str) -> tuple[Row, ...]:
+    names = _typed(data, 'ensemble', list, where)
+    rows = {row.name: row for row in before if not row.members and set(seeds) <= set(row.seeds)}
+    wrong = [name for name in names if name not in rows]
+    if wrong or len(set(names)) < max(len(names), 2):
+        raise UserError(f'{where}: ensemble lists two rows or more that stand above it and have its seeds, each once: '
+                        f'some of {", ".join(rows) or "none"}; got {names}')
+    return tuple(rows[name] for name in names)
 
 
 def _options(data: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Trainings of a suite: started, stopped, gone on with, failed; what their logs give."""
 
+import csv
 import fcntl
 import json
 import os
@@ -13,9 +14,11 @@ import pytest
 
 from mmleuk.benchmarks.cli import benchmark_main
 from mmleuk.benchmarks.history import read_history
+from mmleuk.benchmarks.identity import identity
 from mmleuk.benchmarks.machine import cpu_model, git_state
 from mmleuk.benchmarks.results import outcome, result_path, write_result
-from mmleuk.benchmarks.running import Settings, TakenError, Training, identity, resume_point, run_cases, state_of
+from mmleuk.benchmarks.running import Settings, Training, resume_point, state_of
+from mmleuk.benchmarks.scheduling import run_cases
 from mmleuk.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -108,7 +111,7 @@ def test_two_trainings_never_share_a_folder(make_suite, tiny_config, tmp_path):
     lock.parent.mkdir(parents=True)
     with open(lock, 'ab') as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(TakenError, match='is being written by another process'):
+        with pytest.raises(UserError, match='is being written by another process'):
             Training(case, settings, identity(case))
         told = []
         assert run_cases([case], settings, told.append) == [] and 'a_seed0: left out' in told[-1]
@@ -136,7 +139,7 @@ def test_what_another_command_has_done_meanwhile_is_left_alone(make_suite, tiny_
             write_result(result_path(settings.results, other), record(other, 0.5, **identity(other)))
             return record(self.case, 0.4)
 
-    monkeypatch.setattr('mmleuk.benchmarks.running.Training', FirstOfTwo)
+    monkeypatch.setattr('mmleuk.benchmarks.scheduling.Training', FirstOfTwo)
     told = []
     assert len(run_cases(suite.cases(), settings, told.append)) == 1
     assert told[-1] == 'b_seed0: done'
@@ -208,6 +211,30 @@ def test_rows_run_beside_each_other_and_a_failed_one_is_written_down(make_suite,
     tiny_config.write_text(tiny_config.read_text().replace('prob=0.5', 'prob=0.4'))
     assert benchmark_main([*arguments, '--rows', 'good']) == 2
     assert 'a setting of the config has changed' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_ensemble_runs_when_its_members_are_done(make_suite, tiny_config, tmp_path, capsys):
+    rows = [dict(name=name, config=str(tiny_config), seeds=[0], **{'cfg-options': {'optim_wrapper.optimizer.lr': rate}})
+            for name, rate in (('a', 0.01), ('b', 0.02))]
+    make_suite(rows=[*rows, dict(name='both', ensemble=['a', 'b'], seeds=[0])])
+    arguments = [str(tmp_path / 'small.yaml'), *folders(tmp_path)]
+    assert benchmark_main([*arguments, '--rows', 'both']) == 1
+    assert 'both_seed0: left out, it needs a_seed0, b_seed0' in capsys.readouterr().out
+    assert benchmark_main(arguments) == 0
+    record = json.loads((tmp_path / 'results/small/both_seed0.json').read_text())
+    members = [json.loads((tmp_path / f'results/small/{name}_seed0.json').read_text()) for name in 'ab']
+    with open(tmp_path / 'work/small/both_seed0/ensemble/table.csv') as file:
+        table = {row['model']: row for row in csv.DictReader(file)}
+    for name, member in zip('ab', members):
+        assert float(table[name]['mAP']) == pytest.approx(member['metrics']['coco/bbox_mAP'], abs=6e-4)
+    assert record['metrics']['coco/bbox_mAP'] == float(table['ensemble']['mAP'])
+    assert record['parameters'] == sum(member['parameters'] for member in members)
+    assert 'tools/ensemble.py' in record['command']
+    (tmp_path / 'results/small/both_seed0.json').unlink()
+    (tmp_path / 'work/small/a_seed0/epoch_2.pth').unlink()
+    assert benchmark_main([*arguments, '--rows', 'both']) == 1
+    assert 'a_seed0/epoch_2.pth: no such checkpoint' in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -7,7 +7,8 @@ from mmengine.config import Config
 
 from mmleuk.benchmarks.checks import judge
 from mmleuk.benchmarks.cli import read_suites
-from mmleuk.benchmarks.identity import annotation_files, config_hash, data_hash, settle
+from mmleuk.benchmarks.identity import annotation_files, case_hash, config_hash, data_hash, settle
+from mmleuk.benchmarks.results import has_config
 from mmleuk.benchmarks.suite import read_suite
 from mmleuk.benchmarks.summary import summarise
 from mmleuk.errors import UserError
@@ -15,6 +16,7 @@ from mmleuk.errors import UserError
 ROOT = Path(__file__).parents[2]
 TXL = ROOT / 'configs/yolov5/yolov5n_txl-pbc.py'
 ROW = dict(name='a', config='configs/a.py', seeds=[0])
+FUSED = dict(name='f', seeds=[0])
 
 
 @pytest.mark.parametrize('changes, message', [
@@ -34,10 +36,26 @@ ROW = dict(name='a', config='configs/a.py', seeds=[0])
     (dict(roles=dict(best='a')), 'a role is one of'),
     (dict(metrics={'mAP': 3}), 'both must be text'),
     (dict(title=['x']), 'title must be a str'),
+    (dict(rows=[ROW, FUSED | dict(ensemble=['a'])]), r'row 2 \(f\): ensemble lists two rows or more'),
+    (dict(rows=[ROW, FUSED | dict(ensemble=['a', 'a'])]), 'each once'),
+    (dict(rows=[ROW, FUSED | dict(ensemble=['a', 'b']), ROW | dict(name='b')]), 'that stand above it'),
+    (dict(rows=[ROW, ROW | dict(name='b'), FUSED | dict(ensemble=['a', 'b'], seeds=[1])]), 'and have its seeds'),
+    (dict(rows=[FUSED | dict(ensemble=['a', 'b'], config='c.py')]), "unknown key 'config'"),
 ])
 def test_mistakes_are_named(make_suite, changes, message):
     with pytest.raises(UserError, match=message):
         make_suite(**changes)
+
+
+def test_an_ensemble_is_its_members(make_suite):
+    rows = [dict(name=name, config='configs/yolov5/yolov5n_txl-pbc.py', seeds=[0, 1]) for name in 'ab']
+    fused = make_suite(rows=[*rows, FUSED | dict(ensemble=['a', 'b'])]).cases()[2]
+    assert fused.name == 'f_seed0' and [member.name for member in fused.members] == ['a_seed0', 'b_seed0']
+    rows[1]['cfg-options'] = {'train_cfg.max_epochs': 3}
+    other = make_suite(rows=[*rows, FUSED | dict(ensemble=['a', 'b'])]).cases()[2]
+    assert case_hash(fused) != case_hash(other) and has_config(fused)
+    rows[1]['config'] = 'configs/gone.py'
+    assert not has_config(make_suite(rows=[*rows, FUSED | dict(ensemble=['a', 'b'])]).cases()[2])
 
 
 def test_a_file_that_is_none(tmp_path):

@@ -1,0 +1,71 @@
+"""A row that fuses the detections of other rows' trainings (``tools/ensemble.py``)."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmleuk.benchmarks.identity import settle
+from mmleuk.benchmarks.machine import ROOT
+from mmleuk.benchmarks.parameters import count_parameters
+from mmleuk.benchmarks.running import Settings, Training
+from mmleuk.benchmarks.suite import Case
+from mmleuk.ensemble.files import ENSEMBLE
+from mmleuk.errors import UserError
+
+METRICS = {'mAP': 'coco/bbox_mAP', 'mAP_50': 'coco/bbox_mAP_50', 'mAP_75': 'coco/bbox_mAP_75',
+           'mAR': 'coco/bbox_AR@100'}
+"""Columns of the ensemble's table, and what the same is called in a training's record."""
+
+
+class Ensembling(Training):
+    """Weighted Boxes Fusion of the last checkpoints of an ensemble's members, on their validation images.
+
+    Raises:
+        UserError: another process is at it, or a member's checkpoint isn't in the work dir (its record may come from
+            another machine).
+    """
+
+    def __init__(self, case: Case, settings: Settings, now: dict[str, Any]) -> None:
+        missing = [path for path in (_checkpoint(member, settings.folder(member)) for member in case.members)
+                   if not path.is_file()]
+        if missing:
+            raise UserError(f'{missing[0]}: no such checkpoint; train its row here')
+        self._began = time.monotonic()
+        super().__init__(case, settings, now)
+
+    def _arguments(self) -> list[str]:
+        return self.command(self.folder)
+
+    def command(self, work_dir: Path | str) -> list[str]:
+        """The command line after ``python``; members lie beside ``work_dir``."""
+        models = [word for member in self.case.members for word in (
+            '--models', member.row.config,
+            str(_checkpoint(member, Path(work_dir).parent / member.name)))]
+        names = [member.row.name for member in self.case.members]
+        data = _config(self.case.members[0]).val_dataloader.dataset
+        return ['tools/ensemble.py', *models, '--names', *names,
+                '--images', str(Path(data.get('data_root') or '', data.get('data_prefix', {}).get('img', ''))),
+                '--annotations', str(Path(data.get('data_root') or '', data.ann_file)),
+                '--out', str(Path(work_dir) / ENSEMBLE)]
+
+    def _measured(self) -> dict[str, Any]:
+        path = self.folder / ENSEMBLE / 'table.csv'
+        with open(path, encoding='utf-8', newline='') as file:
+            found = next(row for row in csv.DictReader(file) if row['model'] == ENSEMBLE)
+        metrics = {METRICS.get(key, f'coco/{key.removeprefix("AP ")}_precision'): float(value)
+                   for key, value in found.items() if (key in METRICS or key.startswith('AP ')) and value}
+        return dict(epochs=0, seconds=time.monotonic() - self._began, metrics=metrics, evaluations={}, losses={},
+                    scalars={}, parameters=sum(count_parameters(_config(member)) for member in self.case.members))
+
+
+def _config(case: Case) -> Config:
+    return settle(ROOT / case.row.config, case.cfg_options())
+
+
+def _checkpoint(case: Case, folder: Path) -> Path:
+    return folder / f'epoch_{_config(case).train_cfg.max_epochs}.pth'

@@ -1,0 +1,100 @@
+"""Runs the trainings of a suite, some at a time; ensembles when their members are done."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mmleuk.benchmarks.ensembling import Ensembling
+from mmleuk.benchmarks.identity import identity
+from mmleuk.benchmarks.results import DONE, read_result, result_path
+from mmleuk.benchmarks.running import Settings, Training, differences, started_with, state_of
+from mmleuk.benchmarks.suite import Case
+from mmleuk.errors import UserError
+
+_POLL_S = 0.2
+
+
+def run_cases(cases: Sequence[Case], settings: Settings, tell: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Run what is not done, ``settings.jobs`` at a time, and write a record as each ends.
+
+    Args:
+        cases: what is to be done when this returns.
+        settings: how.
+        tell: gets a line when a training starts, ends or is left out.
+
+    Returns:
+        The records of the trainings that ended now. One that another process is at when its turn comes is left to it,
+        an ensemble whose members aren't done is left out.
+
+    Raises:
+        UserError: before anything starts: a config or the data cannot be read, or a training was begun or done with
+            another config or other data, and ``settings.renew`` is off.
+        KeyboardInterrupt: on Ctrl-C or SIGTERM, once all processes are ended; what is finished is written.
+    """
+    waiting = _to_run(cases, settings, tell)
+    running: list[Training] = []
+    records = []
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        while waiting or running:
+            while len(running) < settings.jobs:
+                turn = next((pair for pair in waiting if not _open_members(pair[0], settings)), None)
+                if turn is None:
+                    break
+                waiting.remove(turn)
+                case, now = turn
+                if state_of(case, settings, now) == DONE:  # another command has been at it since this one began
+                    tell(f'{case.name}: done')
+                    continue
+                try:
+                    running.append((Ensembling if case.members else Training)(case, settings, now))
+                except UserError as error:  # another process is at it, or an ensemble lacks a checkpoint
+                    tell(f'{case.name}: left out, {error}')
+                    continue
+                tell(f'{case.name}: started; its output: {running[-1].log}')
+            if not running:
+                for case, _ in waiting:
+                    tell(f'{case.name}: left out, it needs {", ".join(_open_members(case, settings))}')
+                break
+            time.sleep(_POLL_S)
+            for training in [training for training in running if training.process.poll() is not None]:
+                running.remove(training)
+                records.append(training.finish())
+                tell(f'{training.case.name}: {_in_words(records[-1], training)}')
+    finally:
+        for training in running:
+            training.stop()
+        signal.signal(signal.SIGTERM, previous)
+    return records
+
+
+def _open_members(case: Case, settings: Settings) -> list[str]:
+    """The trainings that an ensemble waits for."""
+    return [member.name for member in case.members if state_of(member, settings, identity(member)) != DONE]
+
+
+def _to_run(cases: Sequence[Case], settings: Settings, tell: Callable[[str], None]) -> list[tuple[Case, dict]]:
+    waiting = []
+    for case in cases:
+        now = identity(case)
+        state = state_of(case, settings, now)
+        if state == 'changed' and not settings.renew:
+            before = read_result(result_path(settings.results, case)) or started_with(settings.folder(case)) or {}
+            raise UserError(f'{case.name}: {differences(now, before)} has changed since it was trained; put it back, '
+                            'or train anew with --renew')
+        if state == DONE:
+            tell(f'{case.name}: done')
+        else:
+            waiting.append((case, now))
+    return waiting
+
+
+def _in_words(record: dict[str, Any], training: Training) -> str:
+    if record['status'] == DONE:
+        scores = ', '.join(f'{key} {record["metrics"][key]:.3f}' for key in ('coco/bbox_mAP', 'coco/bbox_mAP_50')
+                           if key in record['metrics'])
+        return f'done in {record["seconds"] / 60:.1f} min, {scores}'
+    return f'FAILED, {record["error"]}; see {training.log}'
