@@ -40,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--skip-box-thr', type=float, default=FusionSettings.skip_box_thr,
                         help='leave out detections below this confidence (default: %(default)s)')
     parser.add_argument('--weights', type=float, nargs='+', metavar='W', help='one per model (default: all alike)')
+    parser.add_argument('--nms-thr', type=float, metavar='IOU', help="of a model's own boxes of a class that overlap "
+                        'by a larger IoU only the surest takes part (default: all do)')
     parser.add_argument('--min-score', type=float, default=0.25,
                         help='with --models: faintest cell of the report and predictions.json (default: %(default)s)')
     parser.add_argument('--max-overlap', type=float, default=0.5, help='with --models: of cells there that overlap by '
@@ -54,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: bad input; nothing has been written.
     """
-    settings = FusionSettings(args.iou_thr, args.skip_box_thr, None if args.weights is None else tuple(args.weights))
+    settings = FusionSettings(args.iou_thr, args.skip_box_thr, None if args.weights is None else tuple(args.weights),
+                              args.nms_thr)
     written = _fuse_saved(args, settings) if args.predictions else _fuse_live(args, settings)
     for path in written:
         print(f'  {path}')

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from mmcv.ops import batched_nms
 from mmdet.models.utils import weighted_boxes_fusion
 from mmdet.models.utils.wbf import find_matching_box_fast, get_weighted_box, prefilter_boxes
 from numpy.typing import NDArray
@@ -95,15 +96,21 @@ class FusionSettings:
             doesn't say.
         skip_box_thr: detections with a lower confidence are left out before anything else.
         weights: one per model, above 0; only their ratios matter. None means that all count alike.
+        nms_thr: of a model's own boxes of a class that overlap by a larger IoU only the surest takes part. The paper
+            takes it that a cluster has no more boxes than there are models; models whose own suppression leaves more
+            overlap than ``iou_thr`` (YOLOv5's 0.65) vote twice for some cells. None leaves them all.
     """
 
     iou_thr: float = 0.55
     skip_box_thr: float = 0.0
     weights: tuple[float, ...] | None = None
+    nms_thr: float | None = None
 
     def __post_init__(self) -> None:
         check_fraction('iou_thr', self.iou_thr)
         check_fraction('skip_box_thr', self.skip_box_thr)
+        if self.nms_thr is not None:
+            check_fraction('nms_thr', self.nms_thr)
         if self.weights is not None:
             object.__setattr__(self, 'weights', tuple(float(weight) for weight in self.weights))
             if not all(weight > 0 and math.isfinite(weight) for weight in self.weights or ()):
@@ -159,7 +166,7 @@ def fuse(found: Sequence[Detected], settings: FusionSettings | None = None, with
     if not found:
         raise UserError('there is no model to fuse')
     weights = settings.weights_of(len(found))
-    kept = [_that_count(one, weight) for one, weight in zip(found, weights)]
+    kept = [_that_count(one, weight, settings.nms_thr) for one, weight in zip(found, weights)]
     lists = [_to_lists(one, rows) for one, rows in zip(found, kept)]
     boxes, scores, labels = weighted_boxes_fusion(
         *([one[part] for one in lists] for part in range(3)), weights=weights, iou_thr=settings.iou_thr,
@@ -199,10 +206,15 @@ def fuse_attributes(probs: Tensor, weights: Tensor) -> Tensor:
     return (votes[:, :, None] * probs).sum(0) / torch.where(total > 0, total, 1)
 
 
-def _that_count(one: Detected, weight: float) -> Tensor:
-    """Rows whose box has an area and whose confidence weighs anything."""
+def _that_count(one: Detected, weight: float, nms_thr: float | None) -> Tensor:
+    """Rows whose box has an area, whose confidence weighs anything, and which no surer one of the model replaces."""
     sides = one.boxes_xyxy[:, 2:].double() - one.boxes_xyxy[:, :2].double()
-    return torch.nonzero((sides.prod(1) > 0) & (one.scores.double() * weight >= _FAINTEST)).flatten().cpu()
+    rows = torch.nonzero((sides.prod(1) > 0) & (one.scores.double() * weight >= _FAINTEST)).flatten()
+    if nms_thr is not None and len(rows):
+        _, surest = batched_nms(one.boxes_xyxy[rows].float(), one.scores[rows].float(), one.labels[rows],
+                                dict(type='nms', iou_threshold=nms_thr))
+        rows = rows[surest.sort().values]
+    return rows.cpu()
 
 
 def _to_lists(one: Detected, rows: Tensor) -> tuple[list, list, list]:

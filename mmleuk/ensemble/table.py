@@ -45,6 +45,8 @@ def to_markdown(comparison: Comparison) -> str:
     weights = '' if settings.weights is None else ', weights ' + ', '.join(
         f'{weight:g} ({name})' for name, weight in zip(names, settings.weights))
     skipped = f', confidences below {settings.skip_box_thr:g} left out' if settings.skip_box_thr else ''
+    if settings.nms_thr is not None:
+        skipped += f", of a model's own boxes that overlap by more than {settings.nms_thr:g} the surest"
     said = [f'{plural_n(len(truth.images), "image")} with {int(of_ensemble.counts.cells.sum()):,} cells of '
             f'{truth.source}. Ensemble: Weighted Boxes Fusion of {len(names)} models, IoU above '
             f'{settings.iou_thr:g}{weights}{skipped}; a cell\'s confidence is the sum over its boxes divided by the '

@@ -106,11 +106,13 @@ def test_metrics_under_the_names_of_a_log(files):
 def test_the_command(files, tool, tmp_path, capsys):
     out = tmp_path / 'new' / 'fused.json'
     words = ['--predictions', *map(str, files[1]), '--annotations', str(files[0]), '--out', str(out)]
-    assert tool.main([*words, '--names', 'one', 'two|2', 'three', '--weights', '1', '1', '1', '--iou-thr', '0.5']) == 0
+    assert tool.main([*words, '--names', 'one', 'two|2', 'three', '--weights', '1', '1', '1', '--iou-thr', '0.5',
+                      '--nms-thr', '0.6']) == 0
     said = capsys.readouterr().out
     assert {path.name for path in out.parent.iterdir()} == {'fused.json', 'fused.csv', 'fused.md'}
     page = out.with_suffix('.md').read_text()
     assert page in said and '| ensemble | 4 | 0.950 | 1.000 |' in page and 'IoU above 0.5, weights 1 (one)' in page
+    assert 'overlap by more than 0.6 the surest; a cell' in page
     assert '- three: Nothing was detected in any image.' in page and 'two&#124;2' in page
     table = list(csv.DictReader(out.with_suffix('.csv').open()))
     assert [row['model'] for row in table] == ['one', 'two|2', 'three', 'ensemble']

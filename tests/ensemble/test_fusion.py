@@ -58,6 +58,18 @@ def test_two_boxes_of_one_model_in_a_cluster_both_count():
     assert fused.scores.tolist() == pytest.approx([2.4 / 2])
 
 
+def test_a_models_own_duplicates_can_be_left_out():
+    # The second box is a duplicate of the first (IoU 10 / 11), the third a cell of another class, the fourth elsewhere.
+    model = saw((0, 0, 10, 10, 0.8, 0), (0, 0, 10, 11, 0.9, 0), (0, 0, 10, 10, 0.5, 1), (60, 0, 70, 9, 0.4, 0))
+    for found in ([model, NOTHING], [NOTHING, model]):
+        fused = fuse(found, FusionSettings(nms_thr=0.6), with_members=True)
+        assert fused.scores.tolist() == pytest.approx([0.45, 0.25, 0.2]) and fused.labels.tolist() == [0, 1, 0]
+        assert [own[0, 1].item() for own in fused.members] == [1, 2, 3]
+    assert fuse([model, NOTHING], FusionSettings(nms_thr=0.95)).scores.tolist() == pytest.approx([0.85, 0.25, 0.2])
+    two = fuse([model, saw((0, 0, 10, 11, 0.7, 0))], FusionSettings(nms_thr=0.6))  # models don't suppress each other
+    assert float(two.scores[0]) == pytest.approx(0.8)
+
+
 def test_the_threshold_is_exclusive_and_the_best_fit_wins():
     halves = [saw((0, 0, 10, 10, 0.9, 0)), saw((0, 0, 10, 5, 0.8, 0))]
     assert [len(fuse(halves, FusionSettings(iou_thr=iou_thr)).scores) for iou_thr in (0.5, 0.49)] == [2, 1]
@@ -243,6 +255,7 @@ def test_twice_and_inputs_stay():
 @pytest.mark.parametrize('bad, message', [
     (lambda: fuse([]), 'no model'), (lambda: FusionSettings(iou_thr=1.5), 'iou_thr is 1.5'),
     (lambda: FusionSettings(skip_box_thr=-1), 'skip_box_thr is -1'),
+    (lambda: FusionSettings(nms_thr=2), 'nms_thr is 2'),
     (lambda: FusionSettings(weights=(1, 0)), 'each must be above 0'),
     (lambda: fuse([NOTHING], FusionSettings(weights=(1, 2))), '2 weights for 1 models'),
     (lambda: saw((0, 0, 10, 10, 1.5, 0)), 'outside 0 to 1'), (lambda: saw((0, 0, 10, 10, float('nan'), 0)), 'outside'),
