@@ -5,6 +5,7 @@ Legend: D detections, G cells, K classes.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,10 +35,31 @@ class Confusion:
     min_iou: float
 
     @property
+    def row_names(self) -> tuple[str, ...]:
+        """K + 1 names: the classes, and the background under a name that no class has."""
+        return *self.classes, free_name('background', self.classes)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """K + 1 names: the classes, and the cells that nobody found under a name that no class has."""
+        return *self.classes, free_name('missed', self.classes)
+
+    @property
     def shares(self) -> NDArray[np.float64]:
         """(K + 1, K + 1) each row divided by its sum; NaN where a row is empty."""
         sums = self.counts.sum(1, keepdims=True)
         return np.divide(self.counts, sums, out=np.full(self.counts.shape, np.nan), where=sums > 0)
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """The name, in brackets where a class is called so.
+
+    >>> free_name('missed', ('WBC',)), free_name('missed', ('missed', 'WBC'))
+    ('missed', '(missed)')
+    """
+    while name in taken:
+        name = f'({name})'
+    return name
 
 
 def confusion_matrix(detections: Detections, truth: GroundTruth, pairs: Pairs, min_score: float,

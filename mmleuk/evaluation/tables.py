@@ -11,6 +11,7 @@ from typing import Any
 
 import mmleuk
 from mmleuk.evaluation.coco_scores import FEW, RECALLS, SIZES, THRESHOLDS, CocoScores, known_mean
+from mmleuk.evaluation.confusion import free_name
 from mmleuk.evaluation.error_types import BACKGROUND_IOU, FALSE_TYPES
 from mmleuk.evaluation.evaluate import Evaluation
 
@@ -88,8 +89,9 @@ def error_rows(evaluation: Evaluation) -> list[Row]:
 def confusion_rows(evaluation: Evaluation) -> list[Row]:
     """One row per true class and one for the background; one column per predicted class and one for missed."""
     confusion = evaluation.confusion
-    return [{'true class': row, **{column: int(count) for column, count in zip((*confusion.classes, 'missed'), values)}}
-            for row, values in zip((*confusion.classes, 'background'), confusion.counts)]
+    head = free_name('true class', confusion.column_names)
+    return [{head: row, **{column: int(count) for column, count in zip(confusion.column_names, values)}}
+            for row, values in zip(confusion.row_names, confusion.counts)]
 
 
 def image_rows(evaluation: Evaluation) -> list[Row]:

@@ -127,10 +127,10 @@ def _tables(data: object, path: str) -> dict[str, list]:
 
 
 def _add_category(categories: dict[ImageId, str], raw: object) -> None:
-    key, name = needed_id(raw, 'id'), _needed(raw, 'name')
+    key, name = needed_id(raw, 'id'), str(_needed(raw, 'name'))
     if key in categories or name in categories.values():
         raise Defect(f'the id {key!r} or the name {name!r} stands twice', 'give each class one category')
-    categories[key] = str(name)
+    categories[key] = name
 
 
 def _add_image(images: dict[ImageId, ImageInfo], raw: Any) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import mmleuk
 from mmleuk.evaluation.error_types import BACKGROUND_IOU
 from mmleuk.evaluation.evaluate import Evaluation
-from mmleuk.evaluation.tables import Row, class_rows, error_rows, group_rows, notes, summary
+from mmleuk.evaluation.tables import Row, class_rows, confusion_rows, error_rows, group_rows, notes, summary
 from mmleuk.report.page_style import STYLE
 from mmleuk.report.sentence import plural_n
 
@@ -121,11 +121,7 @@ def _curves(plots: Mapping[str, bytes]) -> str:
 def _confusion(evaluation: Evaluation, plots: Mapping[str, bytes]) -> str:
     """The plot, or the table where plots were not asked for."""
     plot = _plot(plots, 'confusion.png')
-    if not plot:
-        names = evaluation.confusion.classes
-        plot = _table([{'true': row, **dict(zip((*names, 'missed'), map(int, values)))}
-                       for row, values in zip((*names, 'background'), evaluation.confusion.counts)])
-    return f'<h2>Confusion</h2>\n{plot}'
+    return f'<h2>Confusion</h2>\n{plot or _table(confusion_rows(evaluation))}'
 
 
 def _errors(evaluation: Evaluation, plots: Mapping[str, bytes]) -> str:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from mmleuk.evaluation.coco_scores import RECALLS, THRESHOLDS
+from mmleuk.evaluation.confusion import Confusion
 from mmleuk.evaluation.evaluate import Evaluation
 from mmleuk.evaluation.tables import CURVE_IOUS, class_rows, error_rows, group_rows
 from mmleuk.report.sentence import plural_n
@@ -22,24 +23,29 @@ _DPI = 110
 _WIDTH = 9.5  # inches
 _INK, _FAINT, _BLUE, _ORANGE = '#1b1b1f', '#b9b9c4', '#0072B2', '#D55E00'
 _PANELS_PER_ROW = 3
+# More would be too many to look at, and at some point too large a picture to draw; the CSV files hold them all.
+_MOST_ROWS = 60
+_MOST_PANELS = 30
+_MOST_NAMED = 40  # classes of a confusion matrix
+_LONGEST_NAME = 40
 
 
 def curve_plot(evaluation: Evaluation) -> bytes:
     """Precision over recall, one panel per class, one line per IoU."""
     classes, scores = evaluation.truth.classes, evaluation.scores
-    columns = min(_PANELS_PER_ROW, len(classes))
-    rows = -(-len(classes) // columns)
+    shown = _largest(scores.n_cells, _MOST_PANELS)
+    columns = min(_PANELS_PER_ROW, len(shown))
+    rows = -(-len(shown) // columns)
     figure = _figure(2.75 * rows + 1.1)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     lines: list = []
-    for label, axes in enumerate(panels.flat):
-        if label >= len(classes):
-            axes.set_visible(False)
-            continue
+    for axes in panels.flat[len(shown):]:
+        axes.set_visible(False)
+    for place, (label, axes) in enumerate(zip(shown, panels.flat)):
         cells = int(scores.n_cells[label])
-        axes.set_title(f'{classes[label]}: {plural_n(cells, "cell")}', fontsize=10)
+        axes.set_title(f'{_short(classes[label])}: {plural_n(cells, "cell")}', fontsize=10)
         axes.set(xlim=(0, 1), ylim=(0, 1.02))
-        if label + columns >= len(classes):
+        if place + columns >= len(shown):
             axes.set_xlabel('recall')
             axes.tick_params(labelbottom=True)
         if not cells:
@@ -54,22 +60,38 @@ def curve_plot(evaluation: Evaluation) -> bytes:
         figure.legend(handles=lines, loc='outside upper center', ncols=len(lines), frameon=False, fontsize=9)
     return _png(figure, 'Precision over recall of each class, by the IoU that a match needs. Precision is the largest '
                         "at this recall or a higher one, at pycocotools' 101 recalls; where it falls to 0, no score "
-                        f'threshold reaches the recall. {_evidence(evaluation)}')
+                        f'threshold reaches the recall. {_left_out(shown, len(classes), "classes", "cells")}'
+                        f'{_evidence(evaluation)}')
 
 
 def confusion_plot(evaluation: Evaluation) -> bytes:
     """True against predicted classes, counts, shaded by the share of the row."""
     confusion = evaluation.confusion
-    names = confusion.classes
-    size = len(names) + 1
+    size = len(confusion.classes) + 1
     side = max(3.2, 0.52 * size + 1.6)
     figure = _figure(min(side + 1.2, _WIDTH))
     axes = figure.subplots()
-    shares = confusion.shares
-    axes.imshow(np.nan_to_num(shares), cmap='Blues', vmin=0, vmax=1)
-    axes.set_xticks(range(size), [*names, 'missed'], rotation=40, ha='right', rotation_mode='anchor')
-    axes.set_yticks(range(size), [*names, 'background'])
+    axes.imshow(np.nan_to_num(confusion.shares), cmap='Blues', vmin=0, vmax=1)
     axes.set(xlabel='predicted', ylabel='true')
+    if size - 1 <= _MOST_NAMED:
+        _write_counts(axes, confusion)
+        numbers = 'Numbers are counts, shades shares of the row.'
+    else:
+        numbers = 'Shades are shares of the row; classes go by their place in confusion.csv, from 0, with the counts.'
+    axes.axhline(size - 1.5, color=_INK, lw=1.2)
+    axes.axvline(size - 1.5, color=_INK, lw=1.2)
+    return _png(figure, f'What each cell was taken for. Rows: the true class, last what was found where no cell is; '
+                        f'columns: the predicted class, last the cells not found. {numbers} '
+                        f'{_operating_point(evaluation)}, matched one to one whatever the class, the '
+                        f'surest first. {_evidence(evaluation)}')
+
+
+def _write_counts(axes: Axes, confusion: Confusion) -> None:
+    """Names beside the matrix, counts into it, lines between."""
+    size, shares = len(confusion.classes) + 1, confusion.shares
+    axes.set_xticks(range(size), list(map(_short, confusion.column_names)), rotation=40, ha='right',
+                    rotation_mode='anchor')
+    axes.set_yticks(range(size), list(map(_short, confusion.row_names)))
     small = 8 if size > 9 else 10
     for row in range(size):
         for column in range(size):
@@ -84,31 +106,30 @@ def confusion_plot(evaluation: Evaluation) -> bytes:
     axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
     axes.grid(which='minor', color=_FAINT, lw=0.6)
     axes.tick_params(which='minor', length=0)
-    axes.axhline(size - 1.5, color=_INK, lw=1.2)
-    axes.axvline(size - 1.5, color=_INK, lw=1.2)
-    return _png(figure, f'What each cell was taken for. Rows: the true class, last what was found where no cell is; '
-                        f'columns: the predicted class, last the cells not found. Numbers are counts, shades shares '
-                        f'of the row. {_operating_point(evaluation)}, matched one to one whatever the class, the '
-                        f'surest first. {_evidence(evaluation)}')
 
 
 def class_plot(evaluation: Evaluation) -> bytes:
     """AP of each class."""
-    rows = class_rows(evaluation)
-    labels = [f'{row["class"]} ({row["cells"]})' for row in rows]
+    every = class_rows(evaluation)
+    shown = _largest([row['cells'] for row in every], _MOST_ROWS)
+    rows = [every[place] for place in shown]
+    labels = [f'{_short(row["class"])} ({row["cells"]})' for row in rows]
     return _score_plot(labels, [(row['AP'], row['AP_50'], row['note']) for row in rows], 'AP',
                        'Average precision of each class, in brackets its number of true cells. '
-                       + _evidence(evaluation))
+                       f'{_left_out(shown, len(every), "classes", "cells")}{_evidence(evaluation)}')
 
 
 def group_plot(evaluation: Evaluation) -> bytes:
     """Mean AP of each domain and factor."""
-    rows = group_rows(evaluation)
-    labels = [f'{row["group"]} ({row["images"]})' if row['kind'] == 'all'
-              else f'{row["kind"]}: {row["group"]} ({row["images"]})' for row in rows]
+    every = group_rows(evaluation)
+    shown = _largest([row['images'] for row in every], _MOST_ROWS)
+    rows = [every[place] for place in shown]
+    labels = [f'{_short(row["group"])} ({row["images"]})' if row['kind'] == 'all'
+              else f'{row["kind"]}: {_short(row["group"])} ({row["images"]})' for row in rows]
     return _score_plot(labels, [(row['mAP'], row['mAP_50'], row['note']) for row in rows], 'mAP',
                        'Mean average precision of each set of images, in brackets its number of images; the mean is '
-                       'over the classes that have cells in the set. ' + _evidence(evaluation))
+                       'over the classes that have cells in the set. '
+                       f'{_left_out(shown, len(every), "groups", "images")}{_evidence(evaluation)}')
 
 
 def error_plot(evaluation: Evaluation) -> bytes:
@@ -160,6 +181,26 @@ def _png(figure: Figure, caption: str) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png', metadata={'Software': None})
     return buffer.getvalue()
+
+
+def _largest(sizes: Sequence[int] | np.ndarray, most: int) -> list[int]:
+    """Places of the ``most`` largest, the first of equals, in their order.
+
+    >>> _largest([3, 1, 2, 3], 3), _largest([1, 1], 1)
+    ([0, 2, 3], [0])
+    """
+    return sorted(np.argsort(-np.asarray(sizes), kind='stable')[:most].tolist())
+
+
+def _left_out(shown: Sequence[int], count: int, what: str, measure: str) -> str:
+    """For the caption: that not all of ``count`` are shown; nothing where all are."""
+    if len(shown) == count:
+        return ''
+    return f'The {len(shown)} of {count} {what} with the most {measure}; the CSV files hold all. '
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME - 1] + '…'
 
 
 def _threshold(iou: float) -> int:
