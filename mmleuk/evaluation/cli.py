@@ -14,6 +14,7 @@ from PIL.Image import Image
 
 from mmleuk.errors import UserError
 from mmleuk.evaluation.complexity import Complexity, measure_complexity
+from mmleuk.evaluation.earlier_run import PICTURES, files_of_run, remove_files
 from mmleuk.evaluation.evaluate import Evaluation, Settings, evaluate_files
 from mmleuk.evaluation.tables import CSV_FILES, class_rows, error_rows, group_rows, notes, to_csv_text, to_dict
 from mmleuk.report.crops import data_uri
@@ -62,10 +63,10 @@ def run(args: argparse.Namespace) -> int:
     pictures = find_pictures(evaluation, args.images)
     if args.config:
         evaluation = replace(evaluation, complexity=_complexity(args, evaluation, pictures))
+    gallery = draw_gallery(evaluation, 0 if args.no_plots else args.gallery, pictures)  # may still find bad images
     out = ensure_writable(args.out)
     created = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
     plots = {} if args.no_plots else draw_plots(evaluation)
-    gallery = draw_gallery(evaluation, 0 if args.no_plots else args.gallery, pictures)
     written = write_evaluation(evaluation, plots, gallery, created, out)
     _say(evaluation, written)
     return 0
@@ -73,14 +74,21 @@ def run(args: argparse.Namespace) -> int:
 
 def write_evaluation(evaluation: Evaluation, plots: Mapping[str, bytes],
                      gallery: Sequence[tuple[GalleryEntry, Image | None]], created: str, out: Path) -> list[Path]:
-    """Write evaluation.json, the CSV files, plots, pictures and evaluation.html; returns what was written."""
-    text = json.dumps(to_dict(evaluation, created), indent=1, ensure_ascii=False, allow_nan=False)
-    written = [write_atomic(out / 'evaluation.json', text + '\n')]
-    written += [write_atomic(out / name, to_csv_text(rows(evaluation))) for name, rows in CSV_FILES.items()]
+    """Write evaluation.json, the CSV files, plots, pictures and evaluation.html; returns what was written.
+
+    What an earlier run wrote into the folder and this one doesn't, goes: it would pass for this run's.
+    """
+    earlier = files_of_run(out)
+    written = [write_atomic(out / name, to_csv_text(rows(evaluation))) for name, rows in CSV_FILES.items()]
     written += [write_atomic(out / name, content) for name, content in plots.items()]
     pictures = [save_picture(picture, out / str(entry.link)) for entry, picture in gallery if picture is not None]
     page = render_evaluation(evaluation, plots, [entry for entry, _ in gallery], created)
-    return [*written, *([pictures[0].parent] if pictures else []), write_atomic(out / 'evaluation.html', page)]
+    written.append(write_atomic(out / 'evaluation.html', page))
+    files = [path.relative_to(out).as_posix() for path in [*written, *pictures]]
+    remove_files(out, [name for name in earlier if name not in files])
+    text = json.dumps(to_dict(evaluation, created) | dict(files=files), indent=1, ensure_ascii=False, allow_nan=False)
+    return [write_atomic(out / 'evaluation.json', text + '\n'), *written,
+            *([out / PICTURES] if pictures else [])]
 
 
 def draw_gallery(evaluation: Evaluation, limit: int, pictures: Path | None) -> list[tuple[GalleryEntry, Image | None]]:
@@ -91,13 +99,24 @@ def draw_gallery(evaluation: Evaluation, limit: int, pictures: Path | None) -> l
         if pictures is None:
             entries.append((GalleryEntry(name, caption), None))
             continue
-        drawn = draw_marks(load_image(pictures / name), marks_of(evaluation, int(place)),
+        image = load_image(pictures / name)
+        _check_size(evaluation, int(place), pictures / name, image)
+        drawn = draw_marks(image, marks_of(evaluation, int(place)),
                            f'{plural_n(int(evaluation.images.cells[place]), "cell")}')
-        link = f'worst/{rank:02d}_{Path(name).stem}.jpg'
+        link = f'{PICTURES}/{rank:02d}_{Path(name).stem}.jpg'
         small = drawn.copy()
         small.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX * 2))
         entries.append((GalleryEntry(name, caption, data_uri(small), link), drawn))
     return entries
+
+
+def _check_size(evaluation: Evaluation, place: int, path: Path, image: Image) -> None:
+    """Boxes on an image of another size than the annotated one would lie anywhere."""
+    height, width = evaluation.truth.images[place].size_hw
+    if image.size != (width, height):
+        raise UserError(f'{path}: the image is {image.width}x{image.height} px, {evaluation.truth.source} says '
+                        f'{width}x{height}; name the folder of the annotated images with --images, correct the file, '
+                        'or draw no images with --gallery 0')
 
 
 def _caption(evaluation: Evaluation, place: int) -> str:

@@ -1,19 +1,23 @@
 """``mmleuk evaluate`` from files to files; what is unknown is marked; the same input gives the same output."""
 
 import csv
+import io
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mmleuk import cli
+from mmleuk.errors import UserError
+from mmleuk.evaluation.cli import write_evaluation
 from mmleuk.evaluation.detections import from_results
 from mmleuk.evaluation.evaluate import Settings, evaluate
 from mmleuk.evaluation.tables import CSV_FILES, class_rows, notes, summary, to_csv_text, to_dict
 from mmleuk.evaluation.truth import read_truth
-from mmleuk.report.evaluation_page import render_evaluation
+from mmleuk.report.evaluation_page import GalleryEntry, render_evaluation
 from mmleuk.report.evaluation_pictures import draw_marks, marks_of
 from mmleuk.report.evaluation_plots import draw_plots
 
@@ -64,6 +68,53 @@ def test_twice_gives_the_same_bytes(files, tmp_path):
         if path.suffix == '.csv':
             assert path.read_bytes() == (tmp_path / 'two' / path.name).read_bytes()
     assert not list((tmp_path / 'one').glob('*.png'))
+
+
+def test_a_second_run_leaves_nothing_of_the_first_beside_its_own(tmp_path, make_files):
+    """What the first run wrote and the second doesn't goes; everything else in the folder stays."""
+    found, out = evaluate_data(tmp_path, *make_files(11)), tmp_path / 'out'
+    others = [out / 'notes.txt', out / 'worst.jpg', out / 'worst' / '01_mine.jpg']
+
+    def write(plots, *links):
+        gallery = [(GalleryEntry('a.png', '', None, link), Image.new('RGB', (9, 9))) for link in links]
+        write_evaluation(found, dict.fromkeys(plots, PNG_START), gallery, 'now', out)
+        return {path.relative_to(out).as_posix() for path in out.rglob('*.*')} - {*CSV_FILES, 'evaluation.html'}
+
+    assert write(['errors.png', 'groups.png'], 'worst/01_a.jpg', 'worst/02_b.jpg') == {
+        'evaluation.json', 'errors.png', 'groups.png', 'worst/01_a.jpg', 'worst/02_b.jpg'}
+    for path in others:
+        path.write_text('mine')
+    mine = {path.relative_to(out).as_posix() for path in others}
+    assert write(['errors.png'], 'worst/01_b.jpg') == {'evaluation.json', 'errors.png', 'worst/01_b.jpg', *mine}
+    assert write([]) == {'evaluation.json', *mine} and all(path.read_text() == 'mine' for path in others)
+    others[-1].unlink()
+    write([], 'worst/01_b.jpg')
+    write([])
+    assert not (out / 'worst').exists()
+
+
+def test_a_foreign_record_removes_nothing(files, tmp_path):
+    out = tmp_path / 'out'
+    (out / 'worst').mkdir(parents=True)
+    names = ['../r.bbox.json', 'notes.txt', 'worst/mine.png', '/etc/hosts', 3]
+    for content in ('{', '[]', json.dumps(dict(files=['errors.png'])),
+                    json.dumps(dict(format='mmleuk.evaluation/1', files=names)),
+                    json.dumps(dict(format='mmleuk.evaluation/1', files=5))):
+        (out / 'evaluation.json').write_text(content)
+        for name in ('notes.txt', 'errors.png', 'worst/mine.png'):
+            (out / name).write_text('mine')
+        assert run(*files, '--out', out, '--no-plots') == 0
+        assert {path.name for path in out.rglob('*')} >= {'notes.txt', 'errors.png', 'mine.png'}
+
+
+def test_an_image_of_another_size_is_not_drawn_on(files, tmp_path, capsys):
+    out = tmp_path / 'out'
+    for path in (tmp_path / 'images').iterdir():
+        Image.new('RGB', (100, 150)).save(path)
+    assert run(*files, '--out', out, '--gallery', '1') == 2
+    error = capsys.readouterr().err
+    assert 'png: the image is 100x150 px' in error and 'test.json says 200x200' in error and not out.exists()
+    assert run(*files, '--out', out, '--gallery', '0', '--no-plots') == 0
 
 
 def test_bad_input_writes_nothing(files, tmp_path, capsys):
@@ -146,6 +197,43 @@ def test_a_dollar_in_a_name_is_no_formula(tmp_path, make_files):
     data, results = make_files(11)
     data['images'][0]['domain'] = '$x^$'
     assert draw_plots(evaluate_data(tmp_path, data, results))['groups.png'].startswith(PNG_START)
+
+
+def renamed(data, **names):
+    """The same classes under other names."""
+    return {**data, 'categories': [{**c, 'name': names.get(c['name'], c['name'])} for c in data['categories']]}
+
+
+def test_classes_called_like_our_columns(tmp_path, make_files):
+    data, results = make_files(11)
+    plain = evaluate_data(tmp_path, data, results)
+    found = evaluate_data(tmp_path, renamed(data, RBC='missed', WBC='true class', Platelets='background'), results)
+    rows = CSV_FILES['confusion.csv'](found)
+    assert list(rows[0]) == ['(true class)', 'missed', 'background', 'true class', '(missed)']
+    assert [row['(true class)'] for row in rows] == ['missed', 'background', 'true class', '(background)']
+    counts = [[count for count in row.values() if not isinstance(count, str)] for row in rows]
+    assert counts == plain.confusion.counts.tolist()
+    page = render_evaluation(found, {}, [], 'now')
+    assert page.count('(missed)') == 1 and page.count('(background)') == 1
+
+
+def test_names_that_json_tells_apart_and_text_does_not(tmp_path, make_files):
+    data, results = make_files(11)
+    with pytest.raises(UserError, match="the name '1' stands twice"):
+        evaluate_data(tmp_path, renamed(data, RBC=1, WBC='1'), results)
+
+
+@pytest.mark.slow
+def test_plots_of_more_than_fits(tmp_path, make_files):
+    """2,000 groups are more than matplotlib draws in one picture; 73 classes are more than anybody reads."""
+    data, results = make_files(11)
+    data['categories'] += [dict(id=10 + n, name=f'class {n} ' + 'x' * 300) for n in range(70)]
+    found = evaluate_data(tmp_path, data, results)
+    found = replace(found, groups=found.groups * 500)
+    for name, content in draw_plots(found).items():
+        width, height = Image.open(io.BytesIO(content)).size
+        assert 300 < height < 4000 and width < 1200, name
+    assert len(CSV_FILES['groups.csv'](found)) >= 2000 and len(class_rows(found)) == 73
 
 
 def test_pictures_show_every_error_once(tmp_path, make_files):
