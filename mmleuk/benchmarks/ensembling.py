@@ -15,11 +15,11 @@ from mmleuk.benchmarks.parameters import count_parameters
 from mmleuk.benchmarks.running import Settings, Training
 from mmleuk.benchmarks.suite import Case
 from mmleuk.ensemble.files import ENSEMBLE
+from mmleuk.ensemble.table import logged_metrics
 from mmleuk.errors import UserError
 
-METRICS = {'mAP': 'coco/bbox_mAP', 'mAP_50': 'coco/bbox_mAP_50', 'mAP_75': 'coco/bbox_mAP_75',
-           'mAR': 'coco/bbox_AR@100'}
-"""Columns of the ensemble's table, and what the same is called in a training's record."""
+ONE_VOTE = 0.55
+"""Of a model's own detections that overlap by more only one takes part: it votes once per cell, as the rule assumes."""
 
 
 class Ensembling(Training):
@@ -48,7 +48,7 @@ class Ensembling(Training):
             str(_checkpoint(member, Path(work_dir).parent / member.name)))]
         names = [member.row.name for member in self.case.members]
         data = _config(self.case.members[0]).val_dataloader.dataset
-        return ['tools/ensemble.py', *models, '--names', *names,
+        return ['tools/ensemble.py', *models, '--names', *names, '--nms-thr', str(ONE_VOTE),
                 '--images', str(Path(data.get('data_root') or '', data.get('data_prefix', {}).get('img', ''))),
                 '--annotations', str(Path(data.get('data_root') or '', data.ann_file)),
                 '--out', str(Path(work_dir) / ENSEMBLE)]
@@ -57,10 +57,8 @@ class Ensembling(Training):
         path = self.folder / ENSEMBLE / 'table.csv'
         with open(path, encoding='utf-8', newline='') as file:
             found = next(row for row in csv.DictReader(file) if row['model'] == ENSEMBLE)
-        metrics = {METRICS.get(key, f'coco/{key.removeprefix("AP ")}_precision'): float(value)
-                   for key, value in found.items() if (key in METRICS or key.startswith('AP ')) and value}
-        return dict(epochs=0, seconds=time.monotonic() - self._began, metrics=metrics, evaluations={}, losses={},
-                    scalars={}, parameters=sum(count_parameters(_config(member)) for member in self.case.members))
+        return dict(epochs=0, seconds=time.monotonic() - self._began, metrics=logged_metrics(found),
+                    evaluations={}, losses={}, scalars={}, parameters=sum(count_parameters(_config(member)) for member in self.case.members))
 
 
 def _config(case: Case) -> Config:

@@ -26,15 +26,19 @@ def _scores(evaluation: Evaluation) -> dict[str, float | None]:
     return {key: everything[key] for key in (*MEANS, *(f'AP {name}' for name in evaluation.truth.classes))}
 
 
-def logged_metrics(evaluation: Evaluation) -> dict[str, float]:
-    """An evaluation under the names that a training's log has, for tables of trainings; what doesn't exist is left out.
+def logged_metrics(row: Mapping[str, Any]) -> dict[str, float]:
+    """A row's figures under the names that a training's log has, for tables of trainings, without what doesn't exist.
 
     The log's ``bbox_mAP_50`` counts 1000 detections per image and class, not 100 as here: it may differ in the third
     digit.
+
+    >>> logged_metrics({'model': 'ensemble', 'mAP_50': '0.5', 'mAR': 0.25, 'AP WBC': None})
+    {'coco/bbox_mAP_50': 0.5, 'coco/bbox_AR@100': 0.25}
     """
     named = {'mAP': 'bbox_mAP', 'mAP_50': 'bbox_mAP_50', 'mAP_75': 'bbox_mAP_75', 'mAR': 'bbox_AR@100'}
-    return {f'coco/{named[key] if key in named else key.removeprefix("AP ") + "_precision"}': value
-            for key, value in _scores(evaluation).items() if value is not None}
+    named |= {key: f'{key.removeprefix("AP ")}_precision' for key in row if key.startswith('AP ')}
+    return {f'coco/{named[key]}': float(value) for key, value in row.items()
+            if key in named and value not in (None, '')}
 
 
 def to_markdown(comparison: Comparison) -> str:

@@ -98,7 +98,7 @@ def test_every_row_is_what_evaluate_says(files, tmp_path):
 
 
 def test_metrics_under_the_names_of_a_log(files):
-    metrics = logged_metrics(fuse_files(files[1], files[0]).evaluations['ensemble'])
+    metrics = logged_metrics(rows(fuse_files(files[1], files[0]))[-1])
     assert metrics['coco/bbox_mAP'] == pytest.approx(0.95) and metrics['coco/bbox_mAP_50'] == pytest.approx(1)
     assert metrics['coco/WBC_precision'] == pytest.approx(0.9) and metrics['coco/bbox_AR@100'] == pytest.approx(0.95)
 
