@@ -15,6 +15,7 @@ from pathlib import Path
 from runs import COCO_SCORES, Workplace, number, table
 
 from mmleuk.errors import UserError
+from mmleuk.report.files import write_atomic
 
 TRAININGS = (
     ('sparse labels, SLA-Det', 'sla', 'configs/sla_det/yolov5n_sla_synthetic.py'),
@@ -38,11 +39,9 @@ def write(rows: list[list[str]], out: Path) -> list[Path]:
     """The rows as JSON and as a Markdown table."""
     head, *body = rows
     data = {row[0]: {name: float(value) for name, value in zip(head[1:], row[1:], strict=True)} for row in body}
-    as_json, as_markdown = out / 'compare.json', out / 'compare.md'
-    as_json.write_text(json.dumps(data, indent=2) + '\n')
     lines = [head, ['---'] * len(head), *body]
-    as_markdown.write_text('\n'.join(f'| {" | ".join(line)} |' for line in lines) + '\n')
-    return [as_json, as_markdown]
+    return [write_atomic(out / 'compare.json', json.dumps(data, indent=2) + '\n'),
+            write_atomic(out / 'compare.md', ''.join(f'| {" | ".join(line)} |\n' for line in lines))]
 
 
 def main() -> int:
