@@ -102,6 +102,23 @@ def test_under_an_ignored_box_the_teacher_says_nothing():
     assert (raw[1].grad.unflatten(1, (3, -1))[0, 0, 4, 6] == 0).all()
 
 
+def test_a_head_that_weighs_background_weighs_it_here_too():
+    """By hand: without a cell in the image every weight is ``floor``; a floor of 1 is the plain head, to the bit."""
+    found = {}
+    for floor in (1.0, 0.25):
+        head = dict(type='mmleuk.SoftSamplingYOLOv5Head', floor=floor, offset=1e6)
+        model, teacher = plus(trusted=False, bbox_head=head)
+        model.calibration.places[:, 10] = 100
+        confident(teacher, (0, 6, 2, -6., 0))
+        raw = confident(model)
+        nothing = [sample(region=(0, 0, 64, 64)), sample(region=(0, 0, 64, 64))]
+        sum(model.loss(images(), nothing).values()).backward()
+        found[floor] = [level.grad.unflatten(1, (3, -1))[:, :, 4] for level in raw]
+    for whole, quarter in zip(found[1.0], found[0.25]):
+        assert whole.any()
+        torch.testing.assert_close(quarter, whole / 4)
+
+
 def test_calibration_hears_of_places_inside_alone():
     model, teacher = plus(trusted=False)
     confident(teacher, OUTSIDE, INSIDE)

@@ -45,7 +45,7 @@ class SoftSamplingYOLOv5Head(YOLOv5Head):
             nearest = torch.stack([nearest_iou(of_image, cells.boxes_xyxy[cells.image == image])
                                    for image, of_image in enumerate(boxes)])
             weights = soft_sampling_weights(nearest, self.floor, self.offset, self.slope)
-            weighed.append(weights if known is None else weights * known[:, None])
+            weighed.append(weights if known is None else weights * (known if known.dim() == 4 else known[:, None]))
         return weighed
 
 

@@ -166,9 +166,9 @@ class YOLOv5Head(BaseDenseHead):
         """What 'no cell here' weighs per level, as :func:`level_losses` takes it; here the same everywhere.
 
         Args:
-            background: of :meth:`known_background`.
+            background: of :meth:`known_background`, or (B, A, H, W) per prediction.
             logits: per level (B, A, H, W, 5 + C).
-            cells: the labelled cells.
+            cells: those that are learnt, labelled or not.
         """
         return background
 

@@ -90,9 +90,12 @@ class SLADetPlus(SLADet):
         candidates = candidates.keep(outside_regions(candidates.image, candidates.boxes, crowds))
         outside = outside_regions(candidates.image, candidates.boxes, regions)
         self.calibrate(candidates.keep(~outside), cells, taught)
-        self.last_selection = self.choose(candidates.keep(outside), cells)
-        everything = labels_and_pseudo_labels(cells, self.last_selection.kept, self.exact(self.last_selection.kept))
+        right, exact = self.calibration.thresholds()
+        self.last_selection = self.choose(candidates.keep(outside), cells, right)
+        kept = self.last_selection.kept
+        everything = labels_and_pseudo_labels(cells, kept, kept.confidence >= exact[kept.labels])
         background = self.taught_background(known, taught, crowds) if self.learn_background else known
+        background = head.weigh_background(background, logits, everything)
         parts = head.sum_losses(logits, head.assign(everything, logits), background)
         return head.weigh(parts, batch_size=len(metas))
 
@@ -111,7 +114,8 @@ class SLADetPlus(SLADet):
     def select(self, logits: Sequence[Tensor], cells: BatchCells, regions: Sequence[Tensor]) -> Selection:
         """What these raw outputs (the teacher's) would give as pseudo-labels."""
         found = self.teacher_candidates(logits)
-        return self.choose(found.keep(outside_regions(found.image, found.boxes, regions)), cells)
+        outside = found.keep(outside_regions(found.image, found.boxes, regions))
+        return self.choose(outside, cells, self.calibration.thresholds()[0])
 
     def calibrate(self, inside: Candidates, cells: BatchCells, logits: Sequence[Tensor]) -> None:
         """Hold the teacher's candidates inside the regions, and its raw outputs, against this batch's labels."""
@@ -119,11 +123,11 @@ class SLADetPlus(SLADet):
                   for a, level in zip(self.bbox_head.assign(cells, logits), logits)]
         self.calibration.update(inside, cells, places)
 
-    def choose(self, outside: Candidates, cells: BatchCells) -> Selection:
-        """Sort candidates outside the regions by Eq. 6's criteria, with measured thresholds for its fixed ones."""
+    def choose(self, outside: Candidates, cells: BatchCells, thresholds: Tensor) -> Selection:
+        """Sort candidates outside the regions by Eq. 6's criteria, with a measured threshold (C,) for its fixed one."""
         found = outside.keep(not_labelled(outside.image, outside.boxes, cells, self.max_labelled_iou))
         width, height = (found.boxes[:, 2:] - found.boxes[:, :2]).clamp(0).unbind(1)
-        sure = found.confidence >= self.calibration.thresholds()[0][found.labels]
+        sure = found.confidence >= thresholds[found.labels]
         large = width * height > self.min_cell_area
         fates = dict(confidence=~sure, area=sure & ~large, kept=sure & large)
         by_criterion = {name: found.keep(mask) for name, mask in fates.items()}
@@ -133,10 +137,6 @@ class SLADetPlus(SLADet):
         return Selection(kept=kept, unsure=none, entropy=class_entropy(kept.probabilities),
                          counts={name: len(group.image) for name, group in by_criterion.items()},
                          by_criterion=by_criterion)
-
-    def exact(self, kept: Candidates) -> Tensor:
-        """Pseudo-labels (K,) whose box is good enough to learn from."""
-        return kept.confidence >= self.calibration.thresholds()[1][kept.labels]
 
     def taught_background(self, known: Sequence[Tensor | None], logits: Sequence[Tensor],
                           crowds: Sequence[Tensor]) -> list[Tensor]:
