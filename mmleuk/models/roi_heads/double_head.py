@@ -5,6 +5,7 @@ from __future__ import annotations
 from mmdet.models.roi_heads.bbox_heads import DoubleConvFCBBoxHead as MMDetDoubleConvFCBBoxHead
 from torch import Tensor
 
+from mmleuk.models.losses.no_loss import no_loss
 from mmleuk.registry import MODELS
 
 
@@ -26,5 +27,6 @@ class DoubleConvFCBBoxHead(MMDetDoubleConvFCBBoxHead):
             (N, classes + 1) and (N, 4 * classes), or (N, 4) where boxes don't depend on the class.
         """
         if not len(x_cls):
-            return x_cls.new_zeros(0, self.fc_cls.out_features), x_reg.new_zeros(0, self.fc_reg.out_features)
+            scores, boxes = (x_cls.new_zeros(0, layer.out_features) for layer in (self.fc_cls, self.fc_reg))
+            return scores + no_loss(self), boxes + no_loss(self)
         return super().forward(x_cls, x_reg)
