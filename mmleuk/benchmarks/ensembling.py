@@ -57,8 +57,9 @@ class Ensembling(Training):
         path = self.folder / ENSEMBLE / 'table.csv'
         with open(path, encoding='utf-8', newline='') as file:
             found = next(row for row in csv.DictReader(file) if row['model'] == ENSEMBLE)
-        return dict(epochs=0, seconds=time.monotonic() - self._began, metrics=logged_metrics(found),
-                    evaluations={}, losses={}, scalars={}, parameters=sum(count_parameters(_config(member)) for member in self.case.members))
+        parameters = sum(count_parameters(_config(member)) for member in self.case.members)
+        return dict(epochs=0, seconds=time.monotonic() - self._began, metrics=logged_metrics(found), evaluations={},
+                    losses={}, scalars={}, parameters=parameters)
 
 
 def _config(case: Case) -> Config:
