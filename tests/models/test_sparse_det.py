@@ -81,6 +81,13 @@ def test_labelled_cells_that_overlap_all_stay():
     assert len(add_sure_detections(cells[:0], instances([], [], []), min_score=0.9, nms_iou=0.5)) == 0
 
 
+def test_every_labelled_cell_keeps_detections_away():
+    """By hand: the cells' IoU is 7.5 / 12.5 = 0.6, the detection's 0.6 with the second and 5 / 15 with the first."""
+    cells = instances([[0, 0, 10, 10], [2.5, 0, 12.5, 10]], [1, 1])
+    joined = add_sure_detections(cells, instances([[5, 0, 15, 10]], [1], [0.95]), min_score=0.9, nms_iou=0.5)
+    assert joined.bboxes.tolist() == cells.bboxes.tolist() and joined.labels.tolist() == [1, 1]
+
+
 # ------------------------------------------------------------------ views
 
 
@@ -213,6 +220,8 @@ def test_losses_of_a_batch(detector, progress):
 def test_no_cell_at_all(detector):
     gradients = contract.gradients_of(detector, contract.make_batch(([], contract.EVERYWHERE)))
     assert not any(gradient.any() for gradient in gradients.values())
+    unused = [name for name, parameter in detector.named_parameters() if parameter.grad is None]
+    assert not unused, 'distributed training waits for a gradient of every parameter'
 
 
 def test_predictions_and_raw_outputs(detector):

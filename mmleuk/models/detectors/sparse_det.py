@@ -23,6 +23,7 @@ from torch.nn.functional import mse_loss
 
 from mmleuk.errors import UserError
 from mmleuk.models.detectors.co_mining import take_rows
+from mmleuk.models.losses.no_loss import no_loss
 from mmleuk.models.task_modules.pseudo_positives import add_sure_detections, find_pseudo_positives, thin_out
 from mmleuk.registry import MODELS
 
@@ -150,7 +151,7 @@ class SparseDet(FasterRCNN):
         """Half of the box head's losses on one view's images that have a label."""
         rows = [row for row, sample in enumerate(samples) if len(sample.gt_instances)]
         if not rows:
-            return {f'{view}.loss_cls': features[0][:0].sum(), f'{view}.loss_bbox': features[0][:0].sum()}
+            return {f'{view}.loss_cls': no_loss(self.roi_head), f'{view}.loss_bbox': features[0][:0].sum()}
         boxes = [InstanceData(bboxes=proposals[row].bboxes) for row in rows]  # the RoI head renames them in place
         losses = self.roi_head.loss(take_rows(features, rows), boxes, [samples[row] for row in rows])
         halved = {name: 0.5 * value if 'loss' in name else value for name, value in losses.items()}

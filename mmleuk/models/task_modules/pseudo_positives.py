@@ -5,11 +5,12 @@ Legend: P proposals, N labelled cells, D detections.
 
 from __future__ import annotations
 
-import torch
 from mmcv.ops import batched_nms, nms
 from mmdet.structures.bbox import bbox_overlaps
 from mmengine.structures import InstanceData
 from torch import Tensor
+
+from mmleuk.models.task_modules.mined_labels import add_labels, is_labelled
 
 
 def find_pseudo_positives(boxes_xyxy: Tensor, objectness: Tensor, cells_xyxy: Tensor, *, min_objectness: float,
@@ -29,6 +30,7 @@ def find_pseudo_positives(boxes_xyxy: Tensor, objectness: Tensor, cells_xyxy: Te
     Source: SparseDet (ICCV 2023), pseudo-positive mining.
 
     Example:
+        >>> import torch
         >>> boxes = torch.tensor([[0., 0., 10., 10.], [20., 0., 30., 10.], [40., 0., 50., 10.]])
         >>> find_pseudo_positives(boxes, torch.tensor([.9, .9, .5]), boxes[:1], min_objectness=0.8, max_iou=0.2)
         tensor([False,  True, False])
@@ -54,18 +56,17 @@ def add_sure_detections(cells: InstanceData, detections: InstanceData, *, min_sc
         cells: ``bboxes`` (N, 4) and ``labels`` (N,); all stay, with metainfo.
         detections: ``bboxes`` (D, 4), ``labels`` and ``scores`` (D,).
         min_score: detections need more.
-        nms_iou: non-maximum suppression per class, in which a labelled cell's score is 1.
+        nms_iou: a detection that overlaps a labelled cell or a surer detection of its class by more is dropped.
 
     Returns:
         ``bboxes`` and ``labels``, labelled cells first.
 
-    Source: SparseDet's release; labelled cells that overlap each other all stay here, since they are known.
+    Source: SparseDet's release, where one suppression goes over both, labelled cells with the score 1. Here labelled
+    cells suppress no labelled cell, since they are known, and every one of them suppresses detections.
     """
     sure = detections[detections.scores > min_score]
-    boxes, labels = torch.cat([cells.bboxes, sure.bboxes]), torch.cat([cells.labels, sure.labels])
-    kept = torch.arange(len(cells), device=boxes.device)
+    sure = sure[~is_labelled(sure, cells, nms_iou)]
     if len(sure):
-        scores = torch.cat([sure.scores.new_ones(len(cells)), sure.scores])
-        _, order = batched_nms(boxes, scores, labels, dict(type='nms', iou_threshold=nms_iou))
-        kept = torch.cat([kept, order[order >= len(cells)]])
-    return InstanceData(bboxes=boxes[kept], labels=labels[kept], metainfo=cells.metainfo)
+        _, kept = batched_nms(sure.bboxes, sure.scores, sure.labels, dict(type='nms', iou_threshold=nms_iou))
+        sure = sure[kept]
+    return add_labels(cells, sure)
