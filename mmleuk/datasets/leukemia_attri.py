@@ -136,8 +136,8 @@ class LeukemiaAttriDataset(BaseDetDataset):
         whole = [(0.0, 0.0, float(image.width), float(image.height))]
         regions = whole if self.annotation == 'complete' else image.regions_xyxy or ()
         return dict(
-            img_path=osp.join(self.data_prefix['img'], image.file_name), img_id=image.image_id,
-            height=image.height, width=image.width,
+            img_path=osp.join(self.data_prefix['img'], image.file_name), file_name=image.file_name,
+            img_id=image.image_id, height=image.height, width=image.width,
             instances=[dict(bbox=list(cell.box_xyxy), bbox_label=cell.label, ignore_flag=int(cell.ignore),
                             attributes=list(cell.attributes)) for cell in image.cells],
             annotated_regions=[list(region) for region in regions], annotation=self.annotation,

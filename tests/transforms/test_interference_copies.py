@@ -7,8 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
+from mmleuk.datasets import LeukemiaAttriDataset
 from mmleuk.datasets.annotations import read_annotations
 from mmleuk.datasets.interference import add_arguments, interfere, run
+from mmleuk.datasets.interference.preview import draw_sheet
 from mmleuk.errors import UserError
 from mmleuk.schema import AttributeSchema
 from mmleuk.transforms.interference import FACTORS
@@ -112,6 +114,49 @@ def test_cut_cells_move_with_their_picture(films):
     assert region[2] <= sizes['i0'][0] and region[3] <= min(sizes['i0'][1], 118)
 
 
+@pytest.mark.parametrize('factor', [factor for factor in FACTORS if factor != 'overlapping_cells'])
+def test_a_pipeline_shows_what_the_copies_show(films, factor):
+    """Overlapping cells aside, whose donors come from other pictures, too. The file_name has a folder."""
+    copy = make(films, 'out', factor, seed=4)[factor]
+    dataset = LeukemiaAttriDataset(
+        ann_file=str(films / 'val.json'), data_prefix=dict(img=str(films / 'images')), annotation='complete',
+        metainfo=dict(classes=CLASSES, attributes=SCHEMA),
+        pipeline=[dict(type='mmleuk.LoadImage'), dict(type='mmleuk.LoadCellAnnotations'),
+                  dict(type=f'mmleuk.{FACTORS[factor].__name__}', seed=4)])
+    for place, image in enumerate(copy['images'][:2]):
+        shown = dataset[place]
+        assert shown['img_id'] == image['id'] and shown['img'].shape[:2] == (image['height'], image['width'])
+        written = cv2.imread(str(films / 'out' / factor / 'images' / image['file_name']))
+        off = np.abs(written.astype(int) - shown['img'])
+        assert off.mean() < 1.5 if image['file_name'].endswith('jpg') else not off.any()
+        boxes = [a['bbox'] for a in copy['annotations'] if a['image_id'] == image['id']]
+        corners = np.array(boxes) + [[0, 0, x, y] for x, y, *_ in boxes]
+        np.testing.assert_allclose(shown['gt_bboxes'].tensor.numpy(), corners, atol=1e-2)
+
+
+@pytest.mark.parametrize('name', ['images', 'val.json/sheet.png', 'sheet.jpg'])
+def test_a_sheet_that_cannot_be_written_is_told_before_the_copies(films, name):
+    names = sorted(path.name for path in films.iterdir())
+    with pytest.raises(UserError, match=f'{name}: '):
+        command(films, '--sheet', films / name)
+    assert sorted(path.name for path in films.iterdir()) == names
+
+
+def test_a_sheet_needs_an_image_that_shows_every_factor(films):
+    make(films, 'out', 'defocus', 'impurities')
+    for factor, place in (('defocus', 0), ('impurities', 1)):
+        path = films / 'out' / factor / 'annotations.json'
+        data = json.loads(path.read_text())
+        path.write_text(json.dumps(data | dict(images=[data['images'][place]])))
+    with pytest.raises(UserError, match='val.json: no image shows every factor'):
+        draw_sheet(films / 'val.json', films / 'images', films / 'out', ('defocus', 'impurities'))
+
+
+def test_a_sheet_may_lie_among_the_copies(films):
+    assert command(films, '--sheet', films / 'out' / 'sheets' / 'sheet.png') == 0
+    assert cv2.imread(str(films / 'out/sheets/sheet.png')).shape == (262, 486, 3)
+
+
 def spoil(**changes):
     def change(folder):
         data = json.loads((folder / 'val.json').read_text())
@@ -146,13 +191,17 @@ def test_no_picture_can_show_it(films):
     assert not (films / 'out').exists()
 
 
-def test_command(films, capsys):
+def command(films, *more):
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     words = [films / 'val.json', '--images', films / 'images', '--out', films / 'out', '--factors', 'defocus',
-             '--limit', 1, '--sheet', films / 'sheet.png']
-    assert run(parser.parse_args([str(word) for word in words])) == 0
+             '--limit', 1, *more]
+    return run(parser.parse_args([str(word) for word in words]))
+
+
+def test_command(films, capsys):
+    assert command(films, '--sheet', films / 'sheet.png') == 0
     assert 'out/defocus: 1 images' in capsys.readouterr().out
     assert cv2.imread(str(films / 'sheet.png')).shape == (262, 486, 3)    # one image, without and with
     with pytest.raises(UserError, match='--seed is -1'):
-        run(parser.parse_args([str(word) for word in [*words, '--seed', -1]]))
+        command(films, '--seed', -1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from mmleuk.datasets.interference.copies import ANNOTATIONS, interfere
-from mmleuk.datasets.interference.preview import write_sheet
 from mmleuk.errors import UserError
 from mmleuk.transforms.interference import FACTORS
 
@@ -29,9 +28,9 @@ def run(args: argparse.Namespace) -> int:
     if args.seed < 0 or (args.limit is not None and args.limit < 1):
         raise UserError(f'--seed is {args.seed} and --limit {args.limit}; seeds start at 0, limits at 1')
     written = interfere(args.annotations, args.images, args.out, args.factors, seed=args.seed,
-                        cell_classes=args.cell_classes, limit=args.limit)
+                        cell_classes=args.cell_classes, limit=args.limit, sheet=args.sheet)
     for factor, count in written.items():
         print(f'{args.out}/{factor}: {count} images')
     if args.sheet:
-        print(f'{write_sheet(args.sheet, args.annotations, args.images, args.out, args.factors)}: contact sheet')
+        print(f'{args.sheet}: contact sheet')
     return 0

@@ -16,11 +16,13 @@ import numpy as np
 from mmleuk.datasets.annotations import FilmImage
 from mmleuk.datasets.converters.coco_files import CocoFile, read_coco
 from mmleuk.datasets.files import write_json
+from mmleuk.datasets.interference.preview import draw_sheet
 from mmleuk.datasets.new_folder import new_folder
 from mmleuk.errors import UserError
 from mmleuk.image_files import SUFFIXES, decode_image, read_image_file
 from mmleuk.progress import progress
 from mmleuk.registry import TRANSFORMS
+from mmleuk.report.files import check_target, write_atomic
 from mmleuk.structures import CellBoxes
 from mmleuk.transforms.interference import FACTORS, Donor, Interference, OverlappingCells, Scene, cut_donors, make_rng
 from mmleuk.transforms.load_image import check_size
@@ -54,7 +56,8 @@ class Source:
 
 
 def interfere(annotations: str | Path, images: str | Path, out: str | Path, factors: Sequence[str] = tuple(FACTORS), *,
-              seed: int = 0, cell_classes: Sequence[str] = (), limit: int | None = None) -> dict[str, int]:
+              seed: int = 0, cell_classes: Sequence[str] = (), limit: int | None = None,
+              sheet: str | Path | None = None) -> dict[str, int]:
     """Write ``out/<factor>/{images/, annotations.json}``; the folder ``out`` appears whole or not at all.
 
     An image's record gets the factor under ``factors`` and, where some were put in, ``impurities`` ([x, y, width,
@@ -69,13 +72,17 @@ def interfere(annotations: str | Path, images: str | Path, out: str | Path, fact
         seed: the same seed gives the same files, whatever other factors are made.
         cell_classes: classes that overlap or are cut; default: all.
         limit: take the first so many images only.
+        sheet: PNG to write, a contact sheet (:func:`draw_sheet`); its place is tried before anything is written.
 
     Returns:
         Number of images by factor.
 
     Raises:
-        UserError: an unknown factor or class, a defect of the annotations, an image missing or broken.
+        UserError: an unknown factor or class, a defect of the annotations, an image missing or broken; no sheet can be
+            drawn or written. Nothing is there then.
     """
+    if sheet is not None:
+        _check_sheet(Path(sheet))
     source = Source(read_coco(annotations), Path(images))
     transforms = make_transforms(factors, source.coco.class_names, cell_classes)
     chosen = source.coco.images[:limit]
@@ -90,7 +97,16 @@ def interfere(annotations: str | Path, images: str | Path, out: str | Path, fact
                                 '--cell-classes')
             data['info'] = _info(source.coco.data, factor, transform, seed)
             write_json(folder / factor / ANNOTATIONS, data)
+        picture = None if sheet is None else draw_sheet(annotations, images, folder, factors)
+    if sheet is not None and picture is not None:
+        write_atomic(sheet, picture)
     return written
+
+
+def _check_sheet(path: Path) -> None:
+    if path.suffix.lower() != '.png':
+        raise UserError(f'{path}: the contact sheet is a PNG; give it a name that ends in .png')
+    check_target(path)
 
 
 def make_transforms(factors: Sequence[str], class_names: Sequence[str],

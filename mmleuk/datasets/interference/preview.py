@@ -19,27 +19,27 @@ _GAP = 6
 _AFFECTED, _IMPURITY, _INK = (200, 60, 0), (0, 140, 0), (40, 40, 40)
 
 
-def write_sheet(path: str | Path, source: str | Path, images: str | Path, copies: str | Path, factors: Sequence[str],
-                rows: int = 2) -> Path:
-    """Draw the first images that show every factor.
+def draw_sheet(source: str | Path, images: str | Path, copies: str | Path, factors: Sequence[str],
+               rows: int = 2) -> bytes:
+    """A PNG of the first images that show every factor.
 
     Args:
-        path: PNG to write.
         source: COCO JSON that the copies were made from.
         images: folder of its images.
-        copies: folder that :func:`interfere` wrote.
+        copies: folder with the factors' copies.
         factors: columns.
         rows: how many images at most.
 
     Raises:
-        UserError: no image shows every factor, or the picture can't be written.
+        UserError: no image shows every factor.
     """
     tables: dict[str, Any] = {factor: read_json(Path(copies) / factor / 'annotations.json') for factor in factors}
     shown = [{image['id'] for image in data['images']} for data in tables.values()]
     plain: Any = read_json(source)
     chosen = [image for image in plain['images'] if all(image['id'] in ids for ids in shown)][:rows]
     if not chosen:
-        raise UserError(f'{copies}: no image shows every factor, so there is nothing to draw')
+        raise UserError(f'{source}: no image shows every factor, so there is nothing to draw on a sheet; ask for fewer '
+                        'factors, or for none')
     names = [image['file_name'] for image in chosen]
     columns = [_column('without', [_read(Path(images) / name) for name in names])]
     for factor, data in tables.items():
@@ -47,12 +47,7 @@ def write_sheet(path: str | Path, source: str | Path, images: str | Path, copies
         columns.append(_column(factor, [_marked(_read(folder / name), data, name) for name in names]))
     gap = np.full((columns[0].shape[0], _GAP, 3), 255, np.uint8)
     sheet = np.hstack([part for column in columns for part in (column, gap)][:-1])
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_bytes(cv2.imencode('.png', sheet, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes())
-    except OSError as error:
-        raise UserError(f'{path}: cannot be written ({error.strerror})') from error
-    return Path(path)
+    return cv2.imencode('.png', sheet, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes()
 
 
 def _read(path: Path) -> np.ndarray:

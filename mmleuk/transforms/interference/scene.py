@@ -78,8 +78,10 @@ class Interference(BaseTransform):
     In a pipeline: after the image and, where ``needs_cells``, the annotations were loaded, before resizing.
 
     Args:
-        seed: the picture's name and this number decide what happens, so that a test set is the same every time; None:
-            another draw each time, from numpy's global generator.
+        seed: the picture's name and this number decide what happens, so that a test set is the same every time, and the
+            same as in the copies of ``mmleuk data interfere``. The name is ``file_name`` as the annotation file has it,
+            which :class:`mmleuk.LeukemiaAttriDataset` gives; with other data sets the file's name without folders.
+            None: another draw each time, from numpy's global generator.
     """
 
     factor: str
@@ -102,8 +104,7 @@ class Interference(BaseTransform):
         if self.seed is None:
             rng = np.random.default_rng(self._draw())
         else:
-            name = Path(results['img_path']).name.encode() if results.get('img_path') else scene.image.tobytes()
-            rng = make_rng(self.seed, self.factor, name)
+            rng = make_rng(self.seed, self.factor, _name_of(results))
         changed = self.interfere(scene, rng)
         if changed is None:
             return results
@@ -128,6 +129,13 @@ class Interference(BaseTransform):
     def __repr__(self) -> str:
         values = ', '.join(f'{key}={value!r}' for key, value in vars(self).items())
         return f'{type(self).__name__}({values})'
+
+
+def _name_of(results: dict[str, Any]) -> bytes:
+    """What tells a picture from others wherever the data lie: ``file_name`` as the annotation file has it."""
+    path = results.get('img_path')
+    name = results.get('file_name') or (Path(path).name if path else None)
+    return name.encode() if name else results['img'].tobytes()
 
 
 def make_rng(seed: int, factor: str, name: bytes) -> np.random.Generator:
