@@ -6,6 +6,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from label_folders import convert, write_coco
 from mmengine.registry import DefaultScope
 
 CLASSES = ('WBC', 'RBC', 'Platelets')
@@ -55,3 +56,17 @@ def mmdet_scope():
 @pytest.fixture
 def film(tmp_path):
     return Film(tmp_path)
+
+
+@pytest.fixture
+def coco(tmp_path):
+    """COCO JSON of two images, three cells, one with attributes; the images beside it."""
+    return write_coco(tmp_path)
+
+
+@pytest.fixture
+def folders(coco):
+    """The same as VOC and as YOLO."""
+    for name in ('voc', 'yolo'):
+        convert(coco, '--from', 'coco', '--to', name, '--out', coco.parent / name)
+    return coco.parent

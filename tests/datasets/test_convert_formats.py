@@ -1,24 +1,19 @@
 """COCO -> VOC -> COCO and COCO -> YOLO -> COCO give back the parsed JSON; without the side file, boxes to the stated
-precision; every bad input is one error before anything is written."""
+precision."""
 
-import argparse
 import json
 import shutil
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from label_folders import SCHEMA, convert, edit
 
-from mmleuk.datasets.converters import add_arguments, run
 from mmleuk.datasets.converters.coco_files import SIDE_FILE, check_coco
 from mmleuk.datasets.converters.formats import Reading, read_labels, write_labels
 from mmleuk.errors import UserError
-
-SCHEMA = dict(size=['small', 'big'], hue=['red', 'blue', 'grey'])
-FOLDERS = dict(voc='Annotations', yolo='labels')
 
 
 @st.composite
@@ -132,40 +127,6 @@ def pairs(data, back):
     return found
 
 
-@pytest.fixture
-def coco(tmp_path):
-    """Two images, three cells, one with attributes."""
-    data = dict(
-        images=[dict(id=7, file_name='val/a.png', width=100, height=80, annotated_region=[0, 0, 50, 50], domain='pbc'),
-                dict(id=3, file_name='b.png', width=40, height=30, factors=['pale'])],
-        annotations=[dict(id=5, image_id=7, category_id=2, bbox=[10, 20, 30.25, 5], area=151.25, iscrowd=0,
-                          attributes=dict(size='big', hue=None)),
-                     dict(id=9, image_id=7, category_id=1, bbox=[0, 0, 100, 80], area=8000, iscrowd=1),
-                     dict(id=2, image_id=7, category_id=1, bbox=[50, 60, 10, 10], area=100, iscrowd=0)],
-        categories=[dict(id=2, name='WBC'), dict(id=1, name='RBC')], attributes=SCHEMA)
-    path = tmp_path / 'coco.json'
-    path.write_text(json.dumps(data))
-    for image in data['images']:
-        target = tmp_path / 'images' / image['file_name']
-        target.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(target), np.zeros((image['height'], image['width'], 3), np.uint8))
-    return path
-
-
-def convert(*words):
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    assert run(parser.parse_args([str(word) for word in words])) == 0
-
-
-@pytest.fixture
-def folders(coco):
-    """The same as VOC and as YOLO."""
-    for name in FOLDERS:
-        convert(coco, '--from', 'coco', '--to', name, '--out', coco.parent / name)
-    return coco.parent
-
-
 def test_what_the_label_files_say(folders, capsys):
     assert (folders / 'yolo/labels/val/a.txt').read_text().splitlines() == [
         '0 0.251250 0.281250 0.302500 0.062500', '1 0.500000 0.500000 1.000000 1.000000',
@@ -228,12 +189,6 @@ def test_plain_voc_with_a_split_and_unsorted_tags(tmp_path):
 # ---- labels that were changed since
 
 
-def edit(path, before, after):
-    text = path.read_text()
-    assert before in text
-    path.write_text(text.replace(before, after))
-
-
 def test_changed_labels_are_refused_and_kept_on_demand(folders, capsys):
     edit(folders / 'voc/Annotations/val/a.xml', '<xmin>51</xmin>', '<xmin>52</xmin>')
     back = ['--from', 'voc', '--to', 'coco', '--out', folders / 'back.json']
@@ -287,133 +242,3 @@ def test_side_file_of_other_labels(folders):
     edit(folders / 'voc/Annotations/b.xml', '<width>40</width>', '<width>41</width>')
     with pytest.raises(UserError, match=r'b.xml: is of image b.png of \(41, 30\) px'):
         read_labels(folders / 'voc', 'voc', Reading())
-
-
-# ---- bad input
-
-
-@pytest.mark.parametrize(('before', 'after', 'message'), [
-    ('</annotation>', '', r'a.xml: line \d+, column \d+: no valid XML'),
-    ('<annotation>', '<!DOCTYPE a [<!ENTITY b "c">]><annotation>', 'a.xml: line 1: has a document type'),
-    ('<annotation>', '<?xml version="1.0" encoding="gbk"?><annotation>', 'a.xml: its encoding cannot be read'),
-    ('annotation>', 'labels>', 'its root is <labels>'),
-    ('<filename>a.png</filename>', '', '<filename> is missing'),
-    ('<width>100</width>', '', '<width> is missing'),
-    ('<width>100</width>', '<width>1e9999</width>', '<width> is .1e9999., no finite number'),
-    ('<width>100</width>', '<width>-3</width>', '<width> is .-3.; it needs a positive'),
-    ('size>', 'sizes>', 'has no <size>'),
-    ('bndbox>', 'box>', r'object 1 \(WBC\): has no <bndbox>'),
-    ('<xmin>11</xmin>', '', r'object 1 \(WBC\): <xmin>|object 1: <xmin> is missing'),
-    ('<xmin>11</xmin>', '<xmin>eleven</xmin>', r'object 1 \(WBC\): <xmin> is .eleven., no number'),
-    ('<xmin>11</xmin>', '<xmin>nan</xmin>', 'no finite number'),
-    ('<xmin>11</xmin>', '<xmin>400</xmin>', r'a.xml: WBC 400 21 40 25: box .* has zero or negative'),
-    ('<xmax>40</xmax>', '<xmax>400</xmax>', r'a.xml: WBC 11 21 400 25: .* reaches 300 px out of the image'),
-    ('<name>WBC</name>', '<name></name>', 'object 1: <name> is missing'),
-    ('<name>WBC</name>', '<name>Cat</name>', "a.xml: class 'Cat' is not in the list; known are WBC, RBC"),
-    ('<difficult>0</difficult>', '<difficult>maybe</difficult>', '<difficult> is .maybe.')])
-def test_bad_voc(folders, before, after, message):
-    edit(folders / 'voc/Annotations/val/a.xml', before, after)
-    out = folders / 'never.json'
-    words = ['--from', 'voc', '--to', 'coco', '--no-side-file', '--classes', 'WBC,RBC', '--out']
-    with pytest.raises(UserError, match=message):
-        convert(folders / 'voc', *words, out)
-    assert not out.exists()
-
-
-def test_entities_do_not_grow(folders):
-    layers = ''.join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
-    (folders / 'voc/Annotations/b.xml').write_text(
-        f'<!DOCTYPE lolz [<!ENTITY l0 "lol">{layers}]><annotation>&l9;</annotation>')
-    with pytest.raises(UserError, match='b.xml: line 1: has a document type'):
-        read_labels(folders / 'voc', 'voc', Reading())
-
-
-@pytest.mark.parametrize(('text', 'message'), [
-    ('0 0.5 0.5 0.1', r'a.txt:1: has 4 columns where YOLO has 5'),
-    ('0 0.5 0.5 0.1 0.1 0.9', 'a.txt:1: has 6 columns'),
-    ('\n2 0.5 0.5 0.1 0.1', 'a.txt:2: class 2 is outside 0..1'),
-    ('0.5 0.5 0.5 0.1 0.1', 'a.txt:1: class 0.5'),
-    ('0 0.5 x 0.1 0.1', "a.txt:1: 'x' is no number"),
-    ('0 0.5 nan 0.1 0.1', 'no finite number'),
-    ('0 0.5 0.5 0 0.1', 'is no normalised centre and size'),
-    ('0 0.9 0.5 0.5 0.1', r'a.txt: WBC 0.9 0.5 0.5 0.1: .* reaches 15 px out of the image')])
-def test_bad_yolo(folders, text, message):
-    (folders / 'yolo/labels/val/a.txt').write_text(text)
-    with pytest.raises(UserError, match=message):
-        read_labels(folders / 'yolo', 'yolo', Reading(images=folders / 'images', side_file=''))
-
-
-def spoil(key, place, **changes):
-    def change(data):
-        data[key][place].update(changes)
-    return change
-
-
-@pytest.mark.parametrize(('change', 'message'), [
-    (spoil('images', 0, file_name='../../a.png'), r'is no path within a folder of images'),
-    (spoil('images', 0, file_name='/a.png'), r'is no path within a folder of images'),
-    (spoil('images', 0, file_name='b.jpg'), r'images b.jpg and b.png would share the labels'),
-    (spoil('images', 0, file_name='b.png'), r'images b.png and b.png would share the labels'),
-    (spoil('images', 0, width=None), "the key 'width' is missing"),
-    (spoil('annotations', 0, bbox=[90, 0, 20, 5]), 'annotation 5 of image val/a.png: bbox .* reaches 10 px out'),
-    (spoil('annotations', 0, id=2), 'annotation 2: its id stands twice'),
-    (spoil('annotations', 0, attributes=dict(size='huge')), "attribute 'size' has the value 'huge'"),
-    (spoil('categories', 0, name='RBC'), "the name 'RBC' stands twice"),
-    (spoil('categories', 0, name='W\nBC'), r"class name 'W\\nBC' cannot be written"),
-    (lambda data: data.update(attributes=[1]), 'attributes is no dict'),
-    (lambda data: data.update(categories=None), "the key 'categories' is missing")])
-@pytest.mark.parametrize('name', ['voc', 'yolo'])
-def test_bad_coco_writes_nothing(coco, name, change, message):
-    data = json.loads(coco.read_text())
-    change(data)
-    coco.write_text(json.dumps(data))
-    with pytest.raises(UserError, match=message):
-        convert(coco, '--from', 'coco', '--to', name, '--out', coco.parent / 'out')
-    assert sorted(path.name for path in coco.parent.iterdir()) == ['coco.json', 'images']
-
-
-def test_two_files_for_one_image(folders):
-    shutil.copy(folders / 'voc/Annotations/val/a.xml', folders / 'voc/Annotations/val/z.xml')
-    with pytest.raises(UserError, match=r'z.xml: is of image val/a.png, and so is .*a.xml'):
-        read_labels(folders / 'voc', 'voc', Reading(side_file=''))
-
-
-def test_missing_things(folders):
-    yolo, images = folders / 'yolo', folders / 'images'
-    with pytest.raises(UserError, match=r'b.txt: has no image; .*--images'):
-        read_labels(yolo, 'yolo', Reading(side_file='', classes=('WBC', 'RBC')))
-    (images / 'c.png').write_bytes(b'')
-    with pytest.raises(UserError, match=r'image c.png has no text'):
-        read_labels(yolo, 'yolo', Reading(side_file='', images=images))
-    (images / 'c.png').rename(images / 'b.jpg')
-    with pytest.raises(UserError, match=r'image b.\w+ and another are both called b'):
-        read_labels(yolo, 'yolo', Reading(side_file='', images=images))
-    (yolo / 'classes.txt').write_text('WBC\n\nRBC\n\n')
-    with pytest.raises(UserError, match=r'classes.txt: line 2 is empty, yet lines number the classes'):
-        read_labels(yolo, 'yolo', Reading(side_file='', images=images))
-    (yolo / 'classes.txt').unlink()
-    with pytest.raises(UserError, match=r'classes.txt: cannot be read'):
-        read_labels(yolo, 'yolo', Reading(side_file='', images=images))
-    with pytest.raises(UserError, match=r'nowhere: no such folder'):
-        read_labels(Path('nowhere'), 'voc', Reading())
-    with pytest.raises(UserError, match=r'holds no .xml file'):
-        read_labels(images, 'voc', Reading())
-
-
-@pytest.mark.parametrize(('words', 'message'), [
-    (['a', 'b', '--from', 'voc', '--to', 'coco', '--out', 'c'], '--from takes one PATH'),
-    (['a', '--from', 'voc'], '--from takes one PATH'),
-    (['a', 'b'], 'give either IMAGES LABELS OUT'),
-    (['a', '--from', 'voc', '--to', 'voc', '--out', 'c'], 'nothing to convert'),
-    (['a', '--from', 'coco', '--to', 'voc', '--out', 'c', '--classes', 'x'], 'names its own classes'),
-    (['a', '--from', 'yolo', '--to', 'voc', '--out', 'c', '--split', 'x'], 'only VOC has lists')])
-def test_usage(words, message):
-    with pytest.raises(UserError, match=message):
-        convert(*words)
-
-
-def test_a_folder_that_holds_something_stays(folders):
-    with pytest.raises(UserError, match='voc: is there already'):
-        convert(folders / 'coco.json', '--from', 'coco', '--to', 'voc', '--out', folders / 'voc')
-    with pytest.raises(UserError, match=r'is the side file of labels; convert these: --from voc'):
-        convert(folders / 'voc' / SIDE_FILE, '--from', 'coco', '--to', 'yolo', '--out', folders / 'new')

@@ -92,12 +92,17 @@ def image_files(images: Path) -> list[str]:
     """Names of the images relative to their folder, sorted.
 
     Raises:
-        UserError: no such folder, or two images that a label file can't tell apart.
+        UserError: no such folder, two images that a label file can't tell apart, or one called like YOLO's list of
+            classes.
     """
     if not images.is_dir():
         raise UserError(f'{images}: no such folder; give the folder of the images')
     names = [path.relative_to(images).as_posix() for path in sorted(images.rglob('*'))
              if path.suffix.lower() in SUFFIXES]
+    reserved = [name for name in names if PurePosixPath(name).with_suffix('.txt').name == CLASSES_FILE]
+    if reserved:
+        raise UserError(f'{images}: image {reserved[0]} is called like {CLASSES_FILE}, the list of classes, so no text '
+                        'can be its labels; rename the image and its text')
     stems = [str(PurePosixPath(name).with_suffix('')) for name in names]
     counts = Counter(stems)
     for name, stem in zip(names, stems, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mmleuk.datasets.converters.coco_files import (
@@ -132,6 +132,14 @@ def _plain(found: Mapping[str, LabelFile], label_format: LabelFormat, images_dir
                 categories=[dict(id=identity, name=name) for name, identity in categories.items()])
 
 
+def _check_list_is_alone(coco: CocoFile, files: Iterable[LabelFile]) -> None:
+    """A text called like the list of classes would be read as that list, by us and by other tools, in any folder."""
+    for labels in files:
+        if PurePosixPath(labels.where).name == CLASSES_FILE:
+            raise UserError(f'{coco.path}: the labels of image {labels.file_name} would be {labels.where}, and YOLO '
+                            f'lists the classes in {CLASSES_FILE}; rename the image, or convert to VOC')
+
+
 def write_labels(coco: CocoFile, target_format: str, out: Path, corners: str = 'pixels') -> int:
     """Write VOC or YOLO labels and their side file into the new folder ``out``; the number of label files.
 
@@ -140,6 +148,8 @@ def write_labels(coco: CocoFile, target_format: str, out: Path, corners: str = '
     """
     label_format: LabelFormat = VocFormat(corners) if target_format == 'voc' else YoloFormat()
     files = make_label_files(coco, label_format)
+    if target_format == 'yolo':
+        _check_list_is_alone(coco, files.values())
     with new_folder(out) as folder:
         (folder / label_format.folder).mkdir()
         for path, labels in files.items():

@@ -1,0 +1,153 @@
+"""Every bad input of a conversion between formats is one error, before anything is written."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from label_folders import convert, edit, spoil
+
+from mmleuk.datasets.converters.coco_files import SIDE_FILE
+from mmleuk.datasets.converters.formats import Reading, read_labels
+from mmleuk.errors import UserError
+
+
+@pytest.mark.parametrize(('before', 'after', 'message'), [
+    ('</annotation>', '', r'a.xml: line \d+, column \d+: no valid XML'),
+    ('<annotation>', '<!DOCTYPE a [<!ENTITY b "c">]><annotation>', 'a.xml: line 1: has a document type'),
+    ('<annotation>', '<?xml version="1.0" encoding="gbk"?><annotation>', 'a.xml: its encoding cannot be read'),
+    ('annotation>', 'labels>', 'its root is <labels>'),
+    ('<filename>a.png</filename>', '', '<filename> is missing'),
+    ('<width>100</width>', '', '<width> is missing'),
+    ('<width>100</width>', '<width>1e9999</width>', '<width> is .1e9999., no finite number'),
+    ('<width>100</width>', '<width>-3</width>', '<width> is .-3.; it needs a positive'),
+    ('size>', 'sizes>', 'has no <size>'),
+    ('bndbox>', 'box>', r'object 1 \(WBC\): has no <bndbox>'),
+    ('<xmin>11</xmin>', '', r'object 1 \(WBC\): <xmin>|object 1: <xmin> is missing'),
+    ('<xmin>11</xmin>', '<xmin>eleven</xmin>', r'object 1 \(WBC\): <xmin> is .eleven., no number'),
+    ('<xmin>11</xmin>', '<xmin>nan</xmin>', 'no finite number'),
+    ('<xmin>11</xmin>', '<xmin>400</xmin>', r'a.xml: WBC 400 21 40 25: box .* has zero or negative'),
+    ('<xmax>40</xmax>', '<xmax>400</xmax>', r'a.xml: WBC 11 21 400 25: .* reaches 300 px out of the image'),
+    ('<name>WBC</name>', '<name></name>', 'object 1: <name> is missing'),
+    ('<name>WBC</name>', '<name>Cat</name>', "a.xml: class 'Cat' is not in the list; known are WBC, RBC"),
+    ('<difficult>0</difficult>', '<difficult>maybe</difficult>', '<difficult> is .maybe.')])
+def test_bad_voc(folders, before, after, message):
+    edit(folders / 'voc/Annotations/val/a.xml', before, after)
+    out = folders / 'never.json'
+    words = ['--from', 'voc', '--to', 'coco', '--no-side-file', '--classes', 'WBC,RBC', '--out']
+    with pytest.raises(UserError, match=message):
+        convert(folders / 'voc', *words, out)
+    assert not out.exists()
+
+
+def test_entities_do_not_grow(folders):
+    layers = ''.join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+    (folders / 'voc/Annotations/b.xml').write_text(
+        f'<!DOCTYPE lolz [<!ENTITY l0 "lol">{layers}]><annotation>&l9;</annotation>')
+    with pytest.raises(UserError, match='b.xml: line 1: has a document type'):
+        read_labels(folders / 'voc', 'voc', Reading())
+
+
+@pytest.mark.parametrize(('text', 'message'), [
+    ('0 0.5 0.5 0.1', r'a.txt:1: has 4 columns where YOLO has 5'),
+    ('0 0.5 0.5 0.1 0.1 0.9', 'a.txt:1: has 6 columns'),
+    ('\n2 0.5 0.5 0.1 0.1', 'a.txt:2: class 2 is outside 0..1'),
+    ('0.5 0.5 0.5 0.1 0.1', 'a.txt:1: class 0.5'),
+    ('0 0.5 x 0.1 0.1', "a.txt:1: 'x' is no number"),
+    ('0 0.5 nan 0.1 0.1', 'no finite number'),
+    ('0 0.5 0.5 0 0.1', 'is no normalised centre and size'),
+    ('0 0.9 0.5 0.5 0.1', r'a.txt: WBC 0.9 0.5 0.5 0.1: .* reaches 15 px out of the image')])
+def test_bad_yolo(folders, text, message):
+    (folders / 'yolo/labels/val/a.txt').write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_labels(folders / 'yolo', 'yolo', Reading(images=folders / 'images', side_file=''))
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (spoil('images', 0, file_name='../../a.png'), r'is no path within a folder of images'),
+    (spoil('images', 0, file_name='/a.png'), r'is no path within a folder of images'),
+    (spoil('images', 0, file_name='b.jpg'), r'images b.jpg and b.png would share the labels'),
+    (spoil('images', 0, file_name='b.png'), r'images b.png and b.png would share the labels'),
+    (spoil('images', 0, width=None), "the key 'width' is missing"),
+    (spoil('annotations', 0, bbox=[90, 0, 20, 5]), 'annotation 5 of image val/a.png: bbox .* reaches 10 px out'),
+    (spoil('annotations', 0, id=2), 'annotation 2: its id stands twice'),
+    (spoil('annotations', 0, attributes=dict(size='huge')), "attribute 'size' has the value 'huge'"),
+    (spoil('categories', 0, name='RBC'), "the name 'RBC' stands twice"),
+    (spoil('categories', 0, name='W\nBC'), r"class name 'W\\nBC' cannot be written"),
+    (lambda data: data.update(attributes=[1]), 'attributes is no dict'),
+    (lambda data: data.update(categories=None), "the key 'categories' is missing")])
+@pytest.mark.parametrize('name', ['voc', 'yolo'])
+def test_bad_coco_writes_nothing(coco, name, change, message):
+    data = json.loads(coco.read_text())
+    change(data)
+    coco.write_text(json.dumps(data))
+    with pytest.raises(UserError, match=message):
+        convert(coco, '--from', 'coco', '--to', name, '--out', coco.parent / 'out')
+    assert sorted(path.name for path in coco.parent.iterdir()) == ['coco.json', 'images']
+
+
+@pytest.mark.parametrize('name', ['classes.jpg', 'val/classes.png'])
+def test_an_image_called_like_the_list_of_classes(coco, name):
+    data = json.loads(coco.read_text())
+    spoil('images', 0, file_name=name)(data)
+    coco.write_text(json.dumps(data))
+    with pytest.raises(UserError, match=f'labels of image {name} would be labels/.*classes.txt, and YOLO lists'):
+        convert(coco, '--from', 'coco', '--to', 'yolo', '--out', coco.parent / 'out')
+    assert not (coco.parent / 'out').exists()
+    convert(coco, '--from', 'coco', '--to', 'voc', '--out', coco.parent / 'out')
+    assert (coco.parent / 'out/Annotations' / name).with_suffix('.xml').is_file()
+
+
+def test_texts_of_an_image_called_like_the_list_of_classes(folders):
+    yolo, images = folders / 'yolo', folders / 'images'
+    (images / 'b.png').rename(images / 'classes.png')
+    (yolo / 'labels/b.txt').rename(yolo / 'labels/classes.txt')
+    with pytest.raises(UserError, match='image classes.png is called like classes.txt'):
+        read_labels(yolo, 'yolo', Reading(side_file='', images=images))
+
+
+def test_two_files_for_one_image(folders):
+    shutil.copy(folders / 'voc/Annotations/val/a.xml', folders / 'voc/Annotations/val/z.xml')
+    with pytest.raises(UserError, match=r'z.xml: is of image val/a.png, and so is .*a.xml'):
+        read_labels(folders / 'voc', 'voc', Reading(side_file=''))
+
+
+def test_missing_things(folders):
+    yolo, images = folders / 'yolo', folders / 'images'
+    with pytest.raises(UserError, match=r'b.txt: has no image; .*--images'):
+        read_labels(yolo, 'yolo', Reading(side_file='', classes=('WBC', 'RBC')))
+    (images / 'c.png').write_bytes(b'')
+    with pytest.raises(UserError, match=r'image c.png has no text'):
+        read_labels(yolo, 'yolo', Reading(side_file='', images=images))
+    (images / 'c.png').rename(images / 'b.jpg')
+    with pytest.raises(UserError, match=r'image b.\w+ and another are both called b'):
+        read_labels(yolo, 'yolo', Reading(side_file='', images=images))
+    (yolo / 'classes.txt').write_text('WBC\n\nRBC\n\n')
+    with pytest.raises(UserError, match=r'classes.txt: line 2 is empty, yet lines number the classes'):
+        read_labels(yolo, 'yolo', Reading(side_file='', images=images))
+    (yolo / 'classes.txt').unlink()
+    with pytest.raises(UserError, match=r'classes.txt: cannot be read'):
+        read_labels(yolo, 'yolo', Reading(side_file='', images=images))
+    with pytest.raises(UserError, match=r'nowhere: no such folder'):
+        read_labels(Path('nowhere'), 'voc', Reading())
+    with pytest.raises(UserError, match=r'holds no .xml file'):
+        read_labels(images, 'voc', Reading())
+
+
+@pytest.mark.parametrize(('words', 'message'), [
+    (['a', 'b', '--from', 'voc', '--to', 'coco', '--out', 'c'], '--from takes one PATH'),
+    (['a', '--from', 'voc'], '--from takes one PATH'),
+    (['a', 'b'], 'give either IMAGES LABELS OUT'),
+    (['a', '--from', 'voc', '--to', 'voc', '--out', 'c'], 'nothing to convert'),
+    (['a', '--from', 'coco', '--to', 'voc', '--out', 'c', '--classes', 'x'], 'names its own classes'),
+    (['a', '--from', 'yolo', '--to', 'voc', '--out', 'c', '--split', 'x'], 'only VOC has lists')])
+def test_usage(words, message):
+    with pytest.raises(UserError, match=message):
+        convert(*words)
+
+
+def test_a_folder_that_holds_something_stays(folders):
+    with pytest.raises(UserError, match='voc: is there already'):
+        convert(folders / 'coco.json', '--from', 'coco', '--to', 'voc', '--out', folders / 'voc')
+    with pytest.raises(UserError, match=r'is the side file of labels; convert these: --from voc'):
+        convert(folders / 'voc' / SIDE_FILE, '--from', 'coco', '--to', 'yolo', '--out', folders / 'new')
