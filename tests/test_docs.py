@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import importlib.util
 import re
 import shlex
 from importlib import import_module
@@ -112,20 +113,45 @@ def test_flags_of_our_commands_exist(words):
     assert {word.split('=')[0] for word in words if word.startswith('--')} <= known
 
 
-def parser_of(tool: str) -> argparse.ArgumentParser:
+def parse(tool: str, words: list[str]) -> None:
+    """Let the parser of tools/<tool>.py read a command's words; SystemExit where it wouldn't take them."""
+    from mmleuk.benchmarks import cli as benchmarks
     from mmleuk.engine import launch
-    from mmleuk.report.cli import add_arguments
-    if tool != 'infer':
-        return launch.train_parser() if tool == 'train' else launch.test_parser()
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return parser
+    parsers = dict(train=launch.train_parser, test=launch.test_parser, benchmark=benchmarks.benchmark_parser,
+                   benchmark_cost=benchmarks.cost_parser, benchmark_report=benchmarks.report_parser)
+    commands = dict(infer='mmleuk.report.cli', ensemble='mmleuk.ensemble.cli')
+    if tool in parsers:
+        parsers[tool]().parse_args(words)
+    elif tool in commands:
+        parser = argparse.ArgumentParser()
+        import_module(commands[tool]).add_arguments(parser)
+        parser.parse_args(words)
+    else:
+        spec = importlib.util.spec_from_file_location(tool, ROOT / 'tools' / f'{tool}.py')
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        module.build_parser().parse_args(words)
 
 
-@pytest.mark.parametrize('words', [
-    param for param in commands() if re.fullmatch(r'tools/(train|test|infer)\.py', ' '.join(param.values[0][1:2]))])
+UNPARSED = ('bootstrap', 'compare', 'convert_yolov5', 'demo', 'profile_attri_head', 'profile_sla', 'runs')
+"""Tools without a parser to call; next to no flags."""
+TOOL_COMMANDS = [param for param in commands() for script in param.values[0][1:2]
+                 if re.fullmatch(r'tools/\w+\.py', script) and Path(script).stem not in UNPARSED]
+
+
+@pytest.mark.parametrize('words', TOOL_COMMANDS)
 def test_tools_take_the_commands(words):
-    parser_of(Path(words[1]).stem).parse_args(words[2:])
+    """Brackets in a usage line stand around what may be left out."""
+    parse(Path(words[1]).stem, [word.strip('[]') for word in words[2:]])
+
+
+@pytest.mark.parametrize(('tool', 'words'), [
+    ('benchmark', ['a']), ('benchmark_cost', ['a']), ('benchmark_report', []), ('analyse_pseudo_labels', ['a', 'b'])])
+def test_an_unknown_flag_is_seen(tool, words, capsys):
+    parse(tool, words)
+    with pytest.raises(SystemExit):
+        parse(tool, [*words, '--no-such-flag'])
+    assert 'unrecognized arguments: --no-such-flag' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('path', DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -104,8 +104,8 @@ def _factors(copies: Path) -> list[str]:
     return factors
 
 
-def parse(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command's arguments."""
+def build_parser() -> argparse.ArgumentParser:
+    """The tool's flags."""
     parser = argparse.ArgumentParser(description="Detectors' accuracy under interference factors.")
     parser.add_argument('detectors', nargs='+', metavar='CONFIG:CHECKPOINT')
     parser.add_argument('--annotations', required=True, help='COCO JSON that the copies were made from')
@@ -116,12 +116,12 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
                         help='detections below it find no affected cell and take no impurity (default: %(default)s)')
     parser.add_argument('--batch-size', type=int, default=4)
     parser.add_argument('--device')
-    return parser.parse_args(argv)
+    return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """0 when all detectors were scored; 2 on bad input."""
-    args = parse(argv)
+    args = build_parser().parse_args(argv)
     try:
         args.factors = _factors(args.copies)
         pairs = [detector.rpartition(':') for detector in args.detectors]
