@@ -11,7 +11,8 @@ import argparse
 import sys
 
 from mmleuk.errors import UserError
-from mmleuk.models.convert_yolov5 import convert, read_source, save_converted
+from mmleuk.models.convert_yolov5 import convert, save_converted
+from mmleuk.models.yolov5_source import read_source
 
 
 def main(arguments: list[str] | None = None) -> int:
