@@ -4,10 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mmleuk.datasets.check import check_head_attributes
 from mmleuk.errors import UserError
 from mmleuk.models.roi_heads.concept_bottleneck import ConceptBottleneck, square_around, square_crops
 from mmleuk.registry import MODELS
-from mmleuk.schema import IGNORE
+from mmleuk.schema import IGNORE, AttributeSchema
 
 SCHEMA = {'shape': ['disc', 'ring'], 'hue': ['red', 'green', 'blue']}
 TINY = dict(type='mmdet.ResNet', depth=18, base_channels=8, num_stages=4, out_indices=(3,), frozen_stages=-1,
@@ -160,6 +161,14 @@ def test_mistakes_say_what_to_do():
         build(attributes={})
     with pytest.raises(UserError, match='context >= 0'):
         build(context=-0.1)
+
+
+def test_other_attributes_than_the_datas_are_noticed():
+    model = dict(type='mmleuk.PostHocCBM', bottleneck=dict(type='mmleuk.ConceptBottleneck', attributes=SCHEMA))
+    check_head_attributes(dict(model=model), AttributeSchema.from_dict(SCHEMA))
+    turned = {'shape': SCHEMA['shape'][::-1], 'hue': SCHEMA['hue']}
+    with pytest.raises(UserError, match='model.bottleneck.attributes'):
+        check_head_attributes(dict(model=model), AttributeSchema.from_dict(turned))
 
 
 def test_the_usual_encoder_is_narrow_and_whole():
