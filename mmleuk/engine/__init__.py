@@ -9,6 +9,7 @@ from mmleuk.engine.optim_wrapper import AmpOptimWrapper, YOLOv5AmpOptimWrapper, 
 from mmleuk.engine.pseudo_label_hook import PseudoLabelHook
 from mmleuk.engine.runner import Runner
 from mmleuk.engine.seed_hook import EpochSeedHook
+from mmleuk.engine.skip_transforms_hook import SkipTransformsHook
 from mmleuk.engine.strict_config import check_config_keys
 from mmleuk.engine.yolov5_groups import YOLOv5OptimWrapperConstructor
 from mmleuk.engine.yolov5_schedule_hook import YOLOv5WarmupHook
@@ -21,6 +22,7 @@ __all__ = [
     'EpochSeedHook',
     'PseudoLabelHook',
     'Runner',
+    'SkipTransformsHook',
     'YOLOv5AmpOptimWrapper',
     'YOLOv5EMAHook',
     'YOLOv5OptimWrapper',

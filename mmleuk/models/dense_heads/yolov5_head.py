@@ -133,10 +133,12 @@ class YOLOv5Head(BaseDenseHead):
                 for anchors, stride, level in zip(self.anchors, self.strides, logits)]
 
     def sum_losses(self, logits: Sequence[Tensor], assigned: Sequence[LevelAssignment],
-                   background: Sequence[Tensor | None], others: Sequence[Tensor | int] | None = None) -> LossParts:
+                   background: Sequence[Tensor | None], others: Sequence[Tensor | int] | None = None,
+                   vouched: Sequence[Tensor] | None = None) -> LossParts:
         """Losses over all levels, before gains; arguments per level as :func:`level_losses` takes them."""
-        others = others or [0] * len(logits)
-        parts = [level_losses(*level) for level in zip(logits, assigned, background, others)]
+        of_others = others or [0] * len(logits)
+        targets: Sequence[Tensor | None] = vouched or [None] * len(logits)
+        parts = [level_losses(*level) for level in zip(logits, assigned, background, of_others, targets)]
         return sum_levels(parts, self.objectness_balance)
 
     def weigh(self, parts: LossParts, batch_size: int) -> dict[str, Tensor]:

@@ -45,6 +45,7 @@ class SLADetPlus(SLADet):
         max_per_image: candidates kept per image.
         max_labelled_iou: a candidate that overlaps a labelled cell by more is that cell.
         learn_background: also learn 'no cell here' outside the regions where the teacher sees none.
+        soft_objectness: at a pseudo-label's places learn the teacher's objectness, not the IoU with its box.
         others: as of :class:`SLADet`, without ``selector``, ``pseudo_weight`` and ``loss_triplet``.
 
     :class:`mmleuk.PseudoLabelHook` says from which epoch on it teaches, :class:`mmleuk.EMATeacherHook` gives the
@@ -53,7 +54,7 @@ class SLADetPlus(SLADet):
 
     def __init__(self, *, calibration: dict | None = None, candidate_confidence: float = 0.1, nms_iou: float = 0.5,
                  max_per_image: int = 300, max_labelled_iou: float = 0.5, learn_background: bool = True,
-                 **kwargs: Any) -> None:
+                 soft_objectness: bool = True, **kwargs: Any) -> None:
         wrong = {'selector', 'pseudo_weight', 'loss_triplet'} & set(kwargs)
         if wrong:
             raise UserError(f'SLADetPlus takes no {", ".join(sorted(wrong))}; its pseudo-labels are calibrated')
@@ -68,6 +69,7 @@ class SLADetPlus(SLADet):
         self.max_per_image = max_per_image
         self.max_labelled_iou = max_labelled_iou
         self.learn_background = learn_background
+        self.soft_objectness = soft_objectness
         self.teacher = Teacher()
 
     def set_teacher(self, module: nn.Module) -> None:
@@ -96,7 +98,9 @@ class SLADetPlus(SLADet):
         everything = labels_and_pseudo_labels(cells, kept, kept.confidence >= exact[kept.labels])
         background = self.taught_background(known, taught, crowds) if self.learn_background else known
         background = head.weigh_background(background, logits, everything)
-        parts = head.sum_losses(logits, head.assign(everything, logits), background)
+        # The teacher learnt from labels how well its boxes fit; the IoU with its own boxes would always be high.
+        vouched = [level[..., 4].sigmoid() for level in taught] if self.soft_objectness else None
+        parts = head.sum_losses(logits, head.assign(everything, logits), background, vouched=vouched)
         return head.weigh(parts, batch_size=len(metas))
 
     @torch.no_grad()
@@ -161,6 +165,7 @@ def labels_and_pseudo_labels(cells: BatchCells, pseudo: Candidates, exact: Tenso
     """Labelled cells, whose boxes are exact, and pseudo-labels, whose boxes are where ``exact`` (K,) says so."""
     corner, end = pseudo.boxes[:, :2], pseudo.boxes[:, 2:]
     boxes = torch.cat([(corner + end) / 2, end - corner], 1)
+    true = torch.ones_like(cells.image, dtype=torch.bool)
     return BatchCells(image=torch.cat([cells.image, pseudo.image]), label=torch.cat([cells.label, pseudo.labels]),
-                      boxes=torch.cat([cells.boxes, boxes]),
-                      exact=torch.cat([torch.ones_like(cells.image, dtype=torch.bool), exact]))
+                      boxes=torch.cat([cells.boxes, boxes]), exact=torch.cat([true, exact]),
+                      labelled=torch.cat([true, torch.zeros_like(exact)]))

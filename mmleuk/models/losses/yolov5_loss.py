@@ -32,7 +32,7 @@ def decode_boxes(logits: Tensor, anchor_size: Tensor) -> Tensor:
 
 
 def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor | None,
-                 others: Tensor | int = 0) -> LossParts:
+                 others: Tensor | int = 0, vouched: Tensor | None = None) -> LossParts:
     """Losses of one level.
 
     Args:
@@ -42,6 +42,8 @@ def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor |
             float, how much each prediction's 'no cell here' weighs; 0 is unknown. The objectness mean runs over known
             places and assigned predictions alone; weights don't change what it is divided by.
         others: how many predictions the objectness is divided by beside these; those that another loss counts.
+        vouched: (B, A, H, W) in [0, 1], what objectness learns where the assigned cell isn't labelled; None: the IoU of
+            the predicted box with the cell's, as everywhere else.
 
     Returns:
         Means over this level's counted entries; 0 (with a gradient path) where nothing counts.
@@ -56,7 +58,7 @@ def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor |
         iou = complete_iou(decode_boxes(predicted[:, :4], assigned.anchor_size), assigned.boxes)
         misfit = 1 - iou if assigned.exact is None else (1 - iou)[assigned.exact]
         box = misfit.sum() / max(len(misfit), 1)
-        target[where] = iou.detach().clamp(0).to(target.dtype)
+        set_quality(target, assigned, iou.detach().clamp(0).to(target.dtype), vouched)
         if num_classes > 1:
             labels = one_hot(assigned.label, num_classes).to(predicted.dtype)
             classes = binary_cross_entropy_with_logits(predicted[:, 5:], labels)
@@ -70,6 +72,22 @@ def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor |
         terms = terms * weights
     total = torch.where(counted, terms, 0).sum()  # not terms[counted]: its gradient takes longer than the whole loss
     return LossParts(box, total / (counted.sum() + others).clamp(min=1), classes)
+
+
+def set_quality(target: Tensor, assigned: LevelAssignment, iou: Tensor, vouched: Tensor | None) -> None:
+    """Write what objectness learns into ``target`` (B, A, H, W), in place; a labelled cell has the last word.
+
+    Args:
+        iou: (K,) of the predicted boxes with their cells.
+        vouched: as in :func:`level_losses`.
+    """
+    where = (assigned.image, assigned.anchor, assigned.row, assigned.column)
+    if vouched is None or assigned.labelled is None:
+        target[where] = iou
+        return
+    opinion = tuple(index[~assigned.labelled] for index in where)
+    target[opinion] = vouched[opinion].to(target.dtype)
+    target[tuple(index[assigned.labelled] for index in where)] = iou[assigned.labelled]
 
 
 def sum_levels(parts: Sequence[LossParts], balance: Sequence[float]) -> LossParts:

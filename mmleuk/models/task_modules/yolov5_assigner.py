@@ -26,12 +26,14 @@ class BatchCells:
         boxes: (T, 4) float, centre and size in pixels.
         exact: (T,) bool, the boxes good enough to learn from; None means all. Others teach only that a cell is there,
             and its class.
+        labelled: (T,) bool, the annotated ones; None means all. Others are somebody's opinion.
     """
 
     image: Tensor
     label: Tensor
     boxes: Tensor
     exact: Tensor | None = None
+    labelled: Tensor | None = None
 
     @property
     def boxes_xyxy(self) -> Tensor:
@@ -58,6 +60,7 @@ class LevelAssignment:
         boxes: (K, 4) float, in grid units: centre relative to the grid cell's corner, and size.
         anchor_size: (K, 2) float, width and height of the anchor in grid units.
         exact: (K,) bool, those that learn their box too; None means all.
+        labelled: (K,) bool, those that learn an annotated cell; None means all.
     """
 
     image: Tensor
@@ -68,6 +71,7 @@ class LevelAssignment:
     boxes: Tensor
     anchor_size: Tensor
     exact: Tensor | None = None
+    labelled: Tensor | None = None
 
     def keep(self, mask: Tensor) -> LevelAssignment:
         """The assignments at which ``mask`` (K,) holds."""
@@ -122,7 +126,8 @@ def assign_level(cells: BatchCells, anchors_px: Tensor, stride: int, grid_hw: Se
     relative = torch.cat([boxes[cell, :2] - torch.stack([column, row], 1), boxes[cell, 2:]], 1)
     return LevelAssignment(image=cells.image[cell], anchor=anchor, row=row, column=column, label=cells.label[cell],
                            boxes=relative, anchor_size=anchors[anchor],
-                           exact=None if cells.exact is None else cells.exact[cell])
+                           exact=None if cells.exact is None else cells.exact[cell],
+                           labelled=None if cells.labelled is None else cells.labelled[cell])
 
 
 def location_centres(grid_hw: Sequence[int], stride: int, device: torch.device) -> Tensor:
