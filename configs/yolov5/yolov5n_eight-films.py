@@ -11,5 +11,6 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(bbox_head=dict(num_classes=14, image_size=320, gain_class=3.0))  # fourteen classes, as in yolov5n_synthetic.py
+# The class gain is for fourteen classes, as in yolov5n_synthetic.py.
+model = dict(bbox_head=dict(num_classes=14, image_size=320, gain_class=3.0))
 train_cfg = dict(max_epochs=30, val_interval=30)

@@ -15,11 +15,13 @@ from mmleuk.benchmarks.document import plot_name
 from mmleuk.benchmarks.suite import Case, Suite
 from mmleuk.benchmarks.summary import Records, RowSummary, Spread, current, curve, summarise
 from mmleuk.report.files import write_atomic
+from mmleuk.report.text import plain_text
 
 _COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')
 _STYLES = ('-', '--', ':')
 
 
+@plain_text()
 def write_plots(suite: Suite, records: Records, folder: Path) -> list[Path]:
     """Learning curves and bars of the suite's first metric; nothing where nothing is measured."""
     rows = {name: row for name, row in summarise(suite, records).items() if row.done}

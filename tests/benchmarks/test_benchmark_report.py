@@ -152,6 +152,11 @@ def test_plots_are_pictures_and_repeatable(suite, records, tmp_path):
     assert all(cv2.imread(str(path)).std() > 5 for path in paths)
 
 
+def test_a_dollar_is_no_formula(make_suite, record, tmp_path):
+    suite = make_suite(title='a $ b $', rows=[dict(name='row', title=r'$\notatexcommand$', config='c.py', seeds=[0])])
+    assert len(write_plots(suite, {case.name: record(case, 0.5) for case in suite.cases()}, tmp_path)) == 2
+
+
 def test_a_record_of_a_config_that_changed_since_does_not_count(real_suite, record, tmp_path):
     case, other = real_suite.cases()[:2]
     now = config_hash(ROOT / case.row.config, case.cfg_options())
@@ -173,6 +178,7 @@ def test_the_command_writes_document_and_plots(real_suite, record, tmp_path, cap
     assert current_results(results, suite) == records
     out = tmp_path / 'docs' / 'benchmarks.md'
     arguments = ['--suites', str(tmp_path), '--results', str(results), '--out', str(out)]
+    capsys.readouterr()
     assert report_main(arguments) == 0
     assert len(capsys.readouterr().out.splitlines()) == 3
     assert out.read_text() == document([suite], results) and (out.parent / 'images/benchmark_small_bars.png').is_file()
