@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from numpy.typing import NDArray
@@ -22,10 +21,10 @@ from mmleuk.evaluation.attribute_f1 import (
     macro_f1,
     nearest_pairs,
 )
-from mmleuk.evaluation.matching import match_detections, pairwise_iou
+from mmleuk.evaluation.matching import pairwise_iou
+from mmleuk.evaluation.samples import as_array, field_rows, in_regions, match_sample, sample_name, sure_detections
 from mmleuk.registry import METRICS
 from mmleuk.schema import IGNORE, AttributeSchema, resolve_schema
-from mmleuk.structures.regions import points_in_regions
 
 Mode = Literal['detection', 'gt_boxes', 'paper']
 PREFIXES: Mapping[str, str] = dict(detection='attribute', gt_boxes='attribute_gt_boxes', paper='attribute_paper')
@@ -89,44 +88,34 @@ class AttributeF1Metric(BaseMetric):
             self.results.append(count_values(*pairs(sample), cardinalities))
 
     def _detection_pairs(self, sample: dict) -> tuple[NDArray, NDArray]:
-        cells, ignored_cells = self._field(sample, 'gt_instances'), sample.get('ignored_instances', {})
-        boxes, labels = _rows(cells, 'bboxes', 4), _rows(cells, 'labels')
-        extra = _rows(ignored_cells, 'bboxes', 4)
-        ignored = np.arange(len(boxes) + len(extra)) >= len(boxes)
+        self._field(sample, 'gt_instances')
         found = self._detections(sample)
-        iou = pairwise_iou(found['bboxes'], np.concatenate([boxes, extra]), ignored)
-        allowed = None
-        if self.class_aware:
-            allowed = found['labels'][:, None] == np.concatenate([labels, _rows(ignored_cells, 'labels')])
-        matches = match_detections(iou, min_iou=self.min_iou, ignored=ignored, allowed=allowed)
-        truth = np.concatenate([self._truth(sample), np.full((len(extra), len(self.schema)), IGNORE)])
-        return detection_pairs(matches, _in_regions(found['bboxes'], sample), truth, ignored, found['attributes'])
+        matches, ignored = match_sample(found, sample, self.min_iou, self.class_aware)
+        truth = np.concatenate([self._truth(sample), np.full((ignored.sum(), len(self.schema)), IGNORE)])
+        return detection_pairs(matches, in_regions(found['bboxes'], sample), truth, ignored, found['attributes'])
 
     def _gt_box_pairs(self, sample: dict) -> tuple[NDArray, NDArray]:
         if 'gt_attributes' not in sample:
-            raise UserError(f'{_name(sample)}: no attributes were predicted for ground-truth boxes; mode gt_boxes '
-                            'needs AttriDet(on_ground_truth=True)')
-        return self._truth(sample), _numpy(sample['gt_attributes']['attributes'])
+            raise UserError(f'{sample_name(sample)}: no attributes were predicted for ground-truth boxes; mode '
+                            'gt_boxes needs AttriDet(on_ground_truth=True)')
+        return self._truth(sample), as_array(sample['gt_attributes']['attributes'])
 
     def _paper_pairs(self, sample: dict) -> tuple[NDArray, NDArray]:
         found = self._detections(sample)
         described = (found['attributes'] != IGNORE).all(1)
-        iou = pairwise_iou(found['bboxes'][described], _rows(sample['gt_instances'], 'bboxes', 4))
+        iou = pairwise_iou(found['bboxes'][described], field_rows(sample['gt_instances'], 'bboxes', 4))
         return nearest_pairs(iou, self._truth(sample), found['attributes'][described])
 
     def _detections(self, sample: dict) -> dict[str, NDArray]:
         """Detections of at least ``min_score``, best first."""
-        found = self._field(sample, 'pred_instances')
-        arrays = {key: _numpy(found[key]) for key in ('bboxes', 'scores', 'labels', 'attributes')}
-        order = np.argsort(-arrays['scores'], kind='stable')
-        order = order[arrays['scores'][order] >= self.min_score]
-        return {key: array[order] for key, array in arrays.items()}
+        return sure_detections(self._field(sample, 'pred_instances'), ('bboxes', 'scores', 'labels', 'attributes'),
+                               self.min_score)
 
     def _truth(self, sample: dict) -> NDArray:
         """(G, A) int64."""
-        truth = _numpy(self._field(sample, 'gt_instances')['attributes'])
+        truth = as_array(self._field(sample, 'gt_instances')['attributes'])
         if truth.shape[1:] != (len(self.schema),):
-            raise UserError(f'{_name(sample)}: its cells have {truth.shape[-1]} attributes, the schema has '
+            raise UserError(f'{sample_name(sample)}: its cells have {truth.shape[-1]} attributes, the schema has '
                             f'{len(self.schema)}; give data set and metric the same schema')
         return truth
 
@@ -135,7 +124,7 @@ class AttributeF1Metric(BaseMetric):
         if 'attributes' not in sample.get(field, {}):
             cause = ('end the test pipeline with mmleuk.LoadCellAnnotations and mmleuk.PackCells'
                      if field == 'gt_instances' else 'take a model that predicts them, such as mmleuk.AttriDet')
-            raise UserError(f'{_name(sample)}: {field} carries no attributes; {cause}')
+            raise UserError(f'{sample_name(sample)}: {field} carries no attributes; {cause}')
         return sample[field]
 
     def compute_metrics(self, results: list[AttributeCounts]) -> dict[str, float]:
@@ -155,26 +144,3 @@ class AttributeF1Metric(BaseMetric):
         metrics = {short: float(score) for short, score in zip(shorts, scores)}
         metrics |= {f'{short}_known': int(number) for short, number in zip(shorts, known)}
         return metrics | dict(macro_f1=macro_f1(scores))
-
-
-def _numpy(value: Any) -> NDArray:
-    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
-
-
-def _rows(instances: Mapping[str, Any], key: str, width: int | None = None) -> NDArray:
-    """A field of instances, or no rows where it is missing."""
-    if key not in instances:
-        return np.zeros((0, width) if width else 0)
-    return _numpy(getattr(instances[key], 'tensor', instances[key]))
-
-
-def _name(sample: Mapping[str, Any]) -> str:
-    return str(sample.get('img_path', f'image {sample.get("img_id", "without a name")}'))
-
-
-def _in_regions(boxes_xyxy: NDArray, sample: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """(P,) whether the annotation is complete at each box's centre; a sample without regions is complete everywhere."""
-    if 'annotated_regions' not in sample:
-        return np.ones(len(boxes_xyxy), bool)
-    centres = torch.as_tensor((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2, dtype=torch.float32)
-    return points_in_regions(centres, torch.as_tensor(_numpy(sample['annotated_regions']))).numpy()

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.evaluator import BaseMetric
 from numpy.typing import NDArray
 
 from mmleuk.errors import UserError
-from mmleuk.evaluation.matching import UNMATCHED, match_detections, pairwise_iou
+from mmleuk.evaluation.matching import UNMATCHED
+from mmleuk.evaluation.samples import in_regions, match_sample, sample_name, sure_detections
 from mmleuk.registry import METRICS
-from mmleuk.structures.regions import points_in_regions
 
 FIELDS = ('bboxes', 'labels', 'scores', 'disagrees')
 
@@ -64,40 +63,18 @@ class DisagreementMetric(BaseMetric):
         """Count one batch; a sample needs ``gt_instances``, and ``pred_instances`` with ``disagrees``."""
         for sample in data_samples:
             if 'disagrees' not in sample['pred_instances']:
-                raise UserError(f'{sample.get("img_path", "an image")}: its detections carry no disagreement; take '
+                raise UserError(f'{sample_name(sample)}: its detections carry no disagreement; take '
                                 'mmleuk.PostHocCBM, or leave DisagreementMetric out')
             self.results.append(self._counts(sample))
 
     def _counts(self, sample: dict) -> NDArray[np.int64]:
-        boxes, labels, scores, flagged = (_numpy(sample['pred_instances'][key]) for key in FIELDS)
-        order = np.argsort(-scores, kind='stable')
-        order = order[scores[order] >= self.min_score]
-        truth = [sample['gt_instances'], sample.get('ignored_instances', {})]
-        cells = [part for part in truth if len(part.get('labels', ()))]
-        true_boxes = np.concatenate([np.zeros((0, 4)), *(_numpy(part['bboxes']) for part in cells)])
-        true_labels = np.concatenate([np.zeros(0, int), *(_numpy(part['labels']) for part in cells)])
-        ignored = np.arange(len(true_boxes)) >= len(truth[0].get('labels', ()))
-        matches = match_detections(
-            pairwise_iou(boxes[order], true_boxes, ignored), min_iou=self.min_iou, ignored=ignored,
-            allowed=labels[order][:, None] == true_labels)
-        return flag_counts(matches, _known(boxes[order], sample), flagged[order])
+        found = sure_detections(sample['pred_instances'], FIELDS, self.min_score)
+        matches, _ = match_sample(found, sample, self.min_iou, class_aware=True)
+        return flag_counts(matches, in_regions(found['bboxes'], sample), found['disagrees'])
 
     def compute_metrics(self, results: list[NDArray[np.int64]]) -> dict[str, float]:
         """Shares over the counts of all images."""
-        (right, right_flagged), (false, false_flagged) = sum(results).tolist()  # type: ignore[union-attr]
+        (right, right_flagged), (false, false_flagged) = np.sum(results, axis=0).tolist()
         flagged = right_flagged + false_flagged
         return dict(false_flagged=false_flagged / max(false, 1), right_flagged=right_flagged / max(right, 1),
                     flagged_false=false_flagged / max(flagged, 1), false=false, right=right, flagged=flagged)
-
-
-def _known(boxes_xyxy: NDArray, sample: dict) -> NDArray[np.bool_]:
-    """(P,) whether the annotation is complete at each box's centre; without regions it is so everywhere."""
-    if 'annotated_regions' not in sample:
-        return np.ones(len(boxes_xyxy), bool)
-    centres = torch.as_tensor((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2, dtype=torch.float32)
-    return points_in_regions(centres, torch.as_tensor(_numpy(sample['annotated_regions']))).numpy()
-
-
-def _numpy(value: Any) -> NDArray:
-    value = getattr(value, 'tensor', value)
-    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)

@@ -1,0 +1,72 @@
+"""A tested sample, as mmengine hands it to metrics, in arrays: its detections, its cells, and which belong together.
+
+Legend: P detections, G cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mmleuk.evaluation.matching import match_detections, pairwise_iou
+from mmleuk.structures.regions import points_in_regions
+
+
+def as_array(value: Any) -> NDArray:
+    """A tensor or list as an array."""
+    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+
+
+def field_rows(instances: Mapping[str, Any], key: str, width: int | None = None) -> NDArray:
+    """A field of instances, or no rows where it is missing."""
+    if key not in instances:
+        return np.zeros((0, width) if width else 0)
+    return as_array(getattr(instances[key], 'tensor', instances[key]))
+
+
+def sample_name(sample: Mapping[str, Any]) -> str:
+    """For messages."""
+    return str(sample.get('img_path', f'image {sample.get("img_id", "without a name")}'))
+
+
+def sure_detections(instances: Mapping[str, Any], keys: Sequence[str], min_score: float) -> dict[str, NDArray]:
+    """Fields of the detections of at least ``min_score``, best first; ``scores`` must be among the fields."""
+    arrays = {key: as_array(instances[key]) for key in keys}
+    order = np.argsort(-arrays['scores'], kind='stable')
+    order = order[arrays['scores'][order] >= min_score]
+    return {key: array[order] for key, array in arrays.items()}
+
+
+def match_sample(found: Mapping[str, NDArray], sample: Mapping[str, Any], min_iou: float,
+                 class_aware: bool) -> tuple[NDArray, NDArray[np.bool_]]:
+    """Which of a sample's cells each detection has found.
+
+    Args:
+        found: of :func:`sure_detections`, with ``bboxes`` and ``labels``.
+        sample: with ``gt_instances``, and ``ignored_instances`` where there are some.
+        min_iou: smallest IoU of a match.
+        class_aware: a match is of the cell's class.
+
+    Returns:
+        (P,) of :func:`match_detections`, and (G,) which of the cells are ignored: those after the true ones.
+    """
+    parts = [sample['gt_instances'], sample.get('ignored_instances', {})]
+    true, extra = (field_rows(part, 'bboxes', 4) for part in parts)
+    ignored = np.arange(len(true) + len(extra)) >= len(true)
+    allowed = None
+    if class_aware:
+        allowed = found['labels'][:, None] == np.concatenate([field_rows(part, 'labels') for part in parts])
+    iou = pairwise_iou(found['bboxes'], np.concatenate([true, extra]), ignored)
+    return match_detections(iou, min_iou=min_iou, ignored=ignored, allowed=allowed), ignored
+
+
+def in_regions(boxes_xyxy: NDArray, sample: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """(P,) whether the annotation is complete at each box's centre; a sample without regions is complete everywhere."""
+    if 'annotated_regions' not in sample:
+        return np.ones(len(boxes_xyxy), bool)
+    centres = torch.as_tensor((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2, dtype=torch.float32)
+    return points_in_regions(centres, torch.as_tensor(as_array(sample['annotated_regions']))).numpy()
