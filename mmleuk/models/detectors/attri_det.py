@@ -80,13 +80,7 @@ class AttriDet(BaseDetector):
         Raises:
             UserError: the samples carry no attributes, or not the schema's number of them.
         """
-        boxes, attributes = [], []
-        for sample in batch_data_samples:
-            if 'attributes' not in sample.gt_instances:
-                raise UserError(f'{sample.get("img_path", "a training image")}: its cells carry no attributes; end the '
-                                'training pipeline with mmleuk.PackCells and take a data set with attributes')
-            boxes.append(clip_boxes(get_box_tensor(sample.gt_instances.bboxes), batch_inputs))
-            attributes.append(sample.gt_instances.attributes)
+        boxes, attributes = zip(*[described_cells(sample, batch_inputs) for sample in batch_data_samples])
         with self.taps.open():
             losses = self.detector.loss(batch_inputs, batch_data_samples)
             features = self.taps.take()
@@ -106,9 +100,7 @@ class AttriDet(BaseDetector):
         with self.taps.open():
             samples = self.detector.predict(batch_inputs, batch_data_samples, rescale=rescale)
             features = self.taps.take()
-        kept = [sample.pred_instances.scores >= self.min_score for sample in samples]
-        boxes = [input_boxes(sample, sample.pred_instances.bboxes[keep], batch_inputs, rescale)
-                 for sample, keep in zip(samples, kept)]
+        kept, boxes = sure_boxes(samples, self.min_score, batch_inputs, rescale)
         for sample, keep, found in zip(samples, kept, self.attri_head.predict(features, boxes)):
             write_attributes(sample.pred_instances, keep, *found)
         if self.on_ground_truth:
@@ -137,6 +129,30 @@ def input_boxes(sample: DetDataSample, boxes_xyxy: Tensor, batch_inputs: Tensor,
     if original:
         boxes_xyxy = scale_boxes(boxes_xyxy, sample.scale_factor)
     return clip_boxes(boxes_xyxy, batch_inputs)
+
+
+def described_cells(sample: DetDataSample, batch_inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Boxes (N, 4) in input pixels and attributes (N, A) of a training image's cells.
+
+    Raises:
+        UserError: they carry no attributes.
+    """
+    cells = sample.gt_instances
+    if 'attributes' not in cells:
+        raise UserError(f'{sample.get("img_path", "a training image")}: its cells carry no attributes; end the '
+                        'training pipeline with mmleuk.PackCells and take a data set with attributes')
+    return clip_boxes(get_box_tensor(cells.bboxes), batch_inputs), cells.attributes
+
+
+def sure_boxes(samples: SampleList, min_score: float, batch_inputs: Tensor,
+               original: bool) -> tuple[list[Tensor], list[Tensor]]:
+    """Per sample which of N predictions have at least ``min_score``, (N,) bool, and their boxes (K, 4) in input pixels.
+
+    With ``original`` predictions come in pixels of the original image.
+    """
+    kept = [sample.pred_instances.scores >= min_score for sample in samples]
+    return kept, [input_boxes(sample, sample.pred_instances.bboxes[keep], batch_inputs, original)
+                  for sample, keep in zip(samples, kept)]
 
 
 def ground_truth_boxes(samples: SampleList, batch_inputs: Tensor) -> list[Tensor] | None:

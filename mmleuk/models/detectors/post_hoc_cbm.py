@@ -8,13 +8,12 @@ from pathlib import Path
 import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample, OptSampleList, SampleList
-from mmdet.structures.bbox import get_box_tensor
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmleuk.engine.checkpoint import load_weights
 from mmleuk.errors import UserError
-from mmleuk.models.detectors.attri_det import clip_boxes, ground_truth_boxes, input_boxes, write_attributes
+from mmleuk.models.detectors.attri_det import described_cells, ground_truth_boxes, sure_boxes, write_attributes
 from mmleuk.models.roi_heads.concept_bottleneck import ConceptReading
 from mmleuk.registry import MODELS
 from mmleuk.schema import IGNORE
@@ -103,13 +102,9 @@ class PostHocCBM(BaseDetector):
 
     def _choose(self, sample: DetDataSample, batch_inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Up to ``max_cells`` cells of a training image: jittered boxes (M, 4), attributes (M, A), labels (M,)."""
-        cells = sample.gt_instances
-        if 'attributes' not in cells:
-            raise UserError(f'{sample.get("img_path", "a training image")}: its cells carry no attributes; end the '
-                            'training pipeline with mmleuk.PackCells and take a data set with attributes')
-        chosen = choose_cells(cells.attributes, self.max_cells)
-        boxes = clip_boxes(get_box_tensor(cells.bboxes), batch_inputs)[chosen]
-        return jitter_boxes(boxes, self.jitter), cells.attributes[chosen], cells.labels[chosen]
+        boxes, attributes = described_cells(sample, batch_inputs)
+        chosen = choose_cells(attributes, self.max_cells)
+        return jitter_boxes(boxes[chosen], self.jitter), attributes[chosen], sample.gt_instances.labels[chosen]
 
     @torch.no_grad()
     def predict(self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True) -> SampleList:
@@ -121,9 +116,7 @@ class PostHocCBM(BaseDetector):
             rescale: give boxes in pixels of the original image instead of the input.
         """
         samples = self.detector.predict(batch_inputs, batch_data_samples, rescale=rescale)
-        kept = [sample.pred_instances.scores >= self.min_score for sample in samples]
-        boxes = [input_boxes(sample, sample.pred_instances.bboxes[keep], batch_inputs, rescale)
-                 for sample, keep in zip(samples, kept)]
+        kept, boxes = sure_boxes(samples, self.min_score, batch_inputs, rescale)
         for sample, keep, reading in zip(samples, kept, self.bottleneck.predict(batch_inputs, boxes)):
             _write_reading(sample.pred_instances, keep, reading)
         true_boxes = ground_truth_boxes(samples, batch_inputs) if self.on_ground_truth else None
