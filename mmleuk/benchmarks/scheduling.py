@@ -40,27 +40,15 @@ def run_cases(cases: Sequence[Case], settings: Settings, tell: Callable[[str], N
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         while waiting or running:
-            while len(running) < settings.jobs:
-                turn = next((pair for pair in waiting if not _open_members(pair[0], settings)), None)
-                if turn is None:
-                    break
-                waiting.remove(turn)
-                case, now = turn
-                if state_of(case, settings, now) == DONE:  # another command has been at it since this one began
-                    tell(f'{case.name}: done')
-                    continue
-                try:
-                    running.append((Ensembling if case.members else Training)(case, settings, now))
-                except UserError as error:  # another process is at it, or an ensemble lacks a checkpoint
-                    tell(f'{case.name}: left out, {error}')
-                    continue
-                tell(f'{case.name}: started; its output: {running[-1].log}')
+            _fill(running, waiting, settings, tell)
             if not running:
                 for case, _ in waiting:
                     tell(f'{case.name}: left out, it needs {", ".join(_open_members(case, settings))}')
                 break
-            time.sleep(_POLL_S)
-            for training in [training for training in running if training.process.poll() is not None]:
+            # Whose turn it is changes when one ends, and costs reading configs and annotations: not at every look.
+            while not (ended := [training for training in running if training.process.poll() is not None]):
+                time.sleep(_POLL_S)
+            for training in ended:
                 running.remove(training)
                 records.append(training.finish())
                 tell(f'{training.case.name}: {_in_words(records[-1], training)}')
@@ -69,6 +57,26 @@ def run_cases(cases: Sequence[Case], settings: Settings, tell: Callable[[str], N
             training.stop()
         signal.signal(signal.SIGTERM, previous)
     return records
+
+
+def _fill(running: list[Training], waiting: list[tuple[Case, dict]], settings: Settings,
+          tell: Callable[[str], None]) -> None:
+    """Start what can start now, moving it from one list to the other."""
+    while len(running) < settings.jobs:
+        turn = next((pair for pair in waiting if not _open_members(pair[0], settings)), None)
+        if turn is None:
+            return
+        waiting.remove(turn)
+        case, now = turn
+        if state_of(case, settings, now) == DONE:  # another command has been at it since this one began
+            tell(f'{case.name}: done')
+            continue
+        try:
+            running.append((Ensembling if case.members else Training)(case, settings, now))
+        except UserError as error:  # another process is at it, or an ensemble lacks a checkpoint
+            tell(f'{case.name}: left out, {error}')
+            continue
+        tell(f'{case.name}: started; its output: {running[-1].log}')
 
 
 def _open_members(case: Case, settings: Settings) -> list[str]:
