@@ -7,16 +7,15 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from mmdet.registry import MODELS
-from mmengine.analysis import FlopAnalyzer
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
+from torch.utils.flop_counter import FlopCounterMode
 
 from mmleuk.apis import inference_pipelines, load_weights
 from mmleuk.engine.checkpoint import load_checkpoint_safely
@@ -34,8 +33,9 @@ class Complexity:
         config, checkpoint: paths; without a checkpoint ('') the weights are random, which changes how many boxes the
             suppression of overlaps has to sort.
         parameters: number of weights.
-        multiply_adds: of one forward pass of ``input_hw``, one multiplication and addition counted as one (what most
-            papers call FLOPs); suppression of overlaps left out.
+        multiply_adds: of convolutions and matrix products in one prediction on an input of ``input_hw``, one
+            multiplication and addition counted as one (what most papers call FLOPs). Heads that work on detections
+            count as often as there were some.
         input_hw: what the network sees, padding included.
         images_per_second: transforms, network and suppression of overlaps, one image at a time, decoding left out.
         n_timed: passes whose median this is.
@@ -101,19 +101,15 @@ def _seconds(model: Any, pipeline: Any, picture: np.ndarray) -> float:
 
 @torch.no_grad()
 def _count(model: Any, batch: dict[str, list]) -> tuple[float, tuple[int, int]]:
-    """Multiply-adds of convolutions, products and normalisations in one forward pass, and the input's size."""
-    data = model.data_preprocessor(batch)
-    forward = model.forward
-    # The tracer hands over images only; detectors such as DINO need the samples' sizes beside them.
-    model.forward = partial(forward, data_samples=data['data_samples'])
-    try:
-        counter = FlopAnalyzer(model, data['inputs'])
-        # Activations and losses are not counted, which needs no warning per layer.
-        operations = counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total()
-    finally:
-        model.forward = forward
-    height, width = data['inputs'].shape[-2:]
-    return float(operations), (int(height), int(width))
+    """Multiply-adds of convolutions and matrix products in one prediction, and the input's size.
+
+    Counted while the model predicts, not in mmdet's ``tensor`` mode: that one leaves out what works on detections
+    (AttriHead), and Sparse R-CNN's fails.
+    """
+    height, width = model.data_preprocessor(batch)['inputs'].shape[-2:]
+    with FlopCounterMode(display=False) as counter:
+        model.test_step(batch)
+    return counter.get_total_flops() / 2, (int(height), int(width))
 
 
 def _device_name(device: str) -> str:

@@ -261,18 +261,3 @@ def test_the_worst_come_first(tmp_path, make_files):
     assert list(images.f1[order]) == sorted(images.f1[order])
     assert all(images.not_found[i] + images.false[i].sum() > 0 for i in order)
     assert all(math.isnan(images.f1[i]) or images.f1[i] == 1 for i in set(range(6)) - set(order.tolist()))
-
-
-def test_cost_of_a_model(tmp_path):
-    from pathlib import Path
-
-    from mmleuk.evaluation.complexity import measure_complexity
-    from mmleuk.testing.tiny_run import write_tiny_run
-    root = Path(__file__).resolve().parents[2]
-    config = write_tiny_run(tmp_path, [str(root / 'configs/_base_/default_runtime.py'),
-                                       str(root / 'configs/_base_/schedules/short.py')])
-    picture = np.full((64, 64, 3), 200, np.uint8)
-    cost = measure_complexity(config, None, 'cpu', [picture], 'one picture')
-    assert cost.input_hw == (64, 64) and cost.n_timed == 3 and cost.images_per_second > 0 and cost.checkpoint == ''
-    # The stem alone: 4 filters of 7 x 7 x 3 at 32 x 32 places, one multiply-add per weight and place.
-    assert cost.multiply_adds > 4 * 49 * 3 * 32 * 32 and cost.parameters > 4 * 49 * 3
