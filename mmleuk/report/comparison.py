@@ -48,7 +48,7 @@ STYLES: dict[Verdict, _Style] = {
 _COUNTED: tuple[Verdict, ...] = ('right', 'false', 'missed')
 _COLUMNS = 3
 _PANEL_INCHES = 4.6
-_TITLE_INCHES = 0.5  # two lines
+_TITLE_LETTERS = 52  # per line
 _DPI = 130
 
 
@@ -162,8 +162,11 @@ def draw_comparison(image: Image.Image, panels: Sequence[Panel], caption: str) -
         caption = f'Boxes without a name are {unnamed}. {caption}'
     columns = min(len(panels), _COLUMNS)
     words = textwrap.wrap(caption, 20 + 55 * columns)
-    figure, axes = _grid(len(panels), columns, image.height / image.width, 0.45 + 0.16 * len(words))
-    for axis, panel in zip(axes, panels):
+    titles = [_wrap(panel.title) for panel in panels]
+    head = 0.14 + 0.18 * max(title.count('\n') + 1 for title in titles)
+    figure, axes = _grid(len(panels), columns, image.height / image.width, head, 0.45 + 0.16 * len(words))
+    for axis, panel, title in zip(axes, panels, titles):
+        axis.set_title(title, fontsize=11)
         _draw_panel(axis, image, panel, unnamed)
     shown = {mark.verdict for panel in panels for mark in panel.marks}
     handles = [Line2D([], [], color=style.colour, linestyle=style.dash, linewidth=style.width, label=style.meaning)
@@ -175,10 +178,15 @@ def draw_comparison(image: Image.Image, panels: Sequence[Panel], caption: str) -
     return buffer.getvalue()
 
 
-def _grid(count: int, columns: int, shape: float, foot: float) -> tuple[Figure, list[Axes]]:
-    """A figure with axes of the image's shape (height by width) and ``foot`` inches free below them."""
+def _wrap(title: str) -> str:
+    """Lines that a panel is wide enough for; the title's own line breaks stay."""
+    return '\n'.join(short for line in title.split('\n') for short in textwrap.wrap(line, _TITLE_LETTERS) or [''])
+
+
+def _grid(count: int, columns: int, shape: float, head: float, foot: float) -> tuple[Figure, list[Axes]]:
+    """A figure with axes of the image's shape (height by width), ``head`` inches above each, ``foot`` below all."""
     rows = math.ceil(count / columns)
-    wide, high = _PANEL_INCHES * columns, (_PANEL_INCHES * shape + _TITLE_INCHES) * rows + foot
+    wide, high = _PANEL_INCHES * columns, (_PANEL_INCHES * shape + head) * rows + foot
     figure = Figure(figsize=(wide, high))
     axes = [figure.add_axes((place % columns / columns + 0.005,
                              1 - (place // columns + 1) * (high - foot) / rows / high,
@@ -188,7 +196,6 @@ def _grid(count: int, columns: int, shape: float, foot: float) -> tuple[Figure, 
 
 def _draw_panel(axes: Axes, image: Image.Image, panel: Panel, unnamed: str) -> None:
     axes.imshow(image)
-    axes.set_title(panel.title, fontsize=11)
     axes.set_xticks([])
     axes.set_yticks([])
     order: list[Verdict] = ['ignored', 'true', 'right', 'missed', 'false']

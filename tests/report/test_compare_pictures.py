@@ -179,3 +179,12 @@ def test_a_model_needs_title_config_and_checkpoint(tool, text, capsys):
 
 def test_model_titles_may_hold_a_colon(tool):
     assert tool.model_of('a: b=c.py:d.pth') == ('a: b', 'c.py', 'd.pth')
+
+
+def test_a_title_of_many_classes_stays_above_its_own_panel():
+    """Longer than a panel is wide, it takes further lines, and the picture grows by them."""
+    names = tuple(f'a cell of a long name {number}' for number in range(8))
+    image = Image.new('RGB', (100, 100))
+    few, many = (truth_panel(film(*((A, label) for label in range(n))), names) for n in (1, 8))
+    heights = [Image.open(io.BytesIO(draw_comparison(image, [panel, few], ''))).height for panel in (few, many)]
+    assert heights[1] > heights[0] + 50
