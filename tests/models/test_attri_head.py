@@ -159,6 +159,20 @@ def test_unknown_values_take_no_part():
     torch.testing.assert_close(alone['loss_attributes'], ignored['loss_attributes'])
 
 
+def test_cells_of_which_nothing_is_known_cost_nothing():
+    """The head sees the described cells only, each with its own attributes."""
+    head = make_head().eval()
+    features, boxes = make_inputs((3, 2, 1))
+    targets = [torch.full((len(b), 6), IGNORE) for b in boxes]
+    targets[0][1], targets[1][0, 2] = torch.tensor([0, 1, 0, 1, IGNORE, 1]), 1
+    seen = []
+    head.register_forward_pre_hook(lambda _, inputs: seen.append([b.tolist() for b in inputs[1]]))
+    loss = head.loss(features, boxes, targets)['loss_attributes']
+    assert seen == [[boxes[0][1:2].tolist(), boxes[1][:1].tolist(), []]]
+    every = head._losses(head(features, boxes), torch.cat(targets))
+    torch.testing.assert_close(loss, sum(total for total, _ in every) / 6)
+
+
 def test_chunks_and_images_change_nothing():
     head = make_head().eval()
     features, boxes = make_inputs((7, 0, 3))

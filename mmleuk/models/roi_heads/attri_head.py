@@ -17,7 +17,7 @@ from mmleuk.errors import UserError
 from mmleuk.models.losses.asymmetric_loss import known_cross_entropy
 from mmleuk.models.roi_heads.roi_align import roi_align
 from mmleuk.registry import MODELS
-from mmleuk.schema import AttributeSchema, resolve_schema
+from mmleuk.schema import IGNORE, AttributeSchema, resolve_schema
 
 POOLING = 2
 """Window and stride of the max pooling after each convolution."""
@@ -110,7 +110,10 @@ class AttriHead(BaseModule):
             UserError: rows or columns of the attributes don't fit the boxes or the schema.
         """
         targets = self._checked_targets(boxes_per_image, attributes_per_image)
-        total, known = zip(*self._losses(self(features, boxes_per_image), targets))
+        # Cells of which nothing is known, such as red ones, are most of a film and have no part in the loss.
+        described = [(attributes != IGNORE).any(1) for attributes in attributes_per_image]
+        boxes = [all_boxes[keep] for all_boxes, keep in zip(boxes_per_image, described)]
+        total, known = zip(*self._losses(self(features, boxes), targets[torch.cat(described)]))
         return dict(loss_attributes=sum(total) / sum(known).clamp(min=1))
 
     def _losses(self, logits: Tensor, targets: Tensor) -> list[tuple[Tensor, Tensor]]:
