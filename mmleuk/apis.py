@@ -27,6 +27,7 @@ from PIL import Image
 import mmleuk
 from mmleuk.engine.checkpoint import check_attributes, fit_checkpoint, load_checkpoint_safely, state_dict_of
 from mmleuk.errors import UserError
+from mmleuk.image_size import at_image_size, image_size_of, kind_of, usable_image_size
 from mmleuk.models.roi_heads.attri_head import AttriHead
 from mmleuk.report import files
 from mmleuk.report.drawing import draw_prediction, load_image
@@ -52,6 +53,8 @@ class Inferencer:
             all that the model's own suppression leaves.
         batch_size: images per forward pass. Images of one batch are padded to the largest, so numbers may
             differ in the last digits between batch sizes.
+        image_size: pixels of the longer side that the network sees, rounded up to a multiple of its stride; default:
+            the config's. The attribute of that name has what is used, None where it depends on the picture.
 
     Raises:
         UserError: a file is missing or broken, the checkpoint doesn't fit the model, the device isn't there.
@@ -64,7 +67,8 @@ class Inferencer:
     """
 
     def __init__(self, config: str | Path | Config, checkpoint: str | Path, device: str | None = None,
-                 min_score: float = 0.25, batch_size: int = 1, max_overlap: float = 0.5) -> None:
+                 min_score: float = 0.25, batch_size: int = 1, max_overlap: float = 0.5,
+                 image_size: int | None = None) -> None:
         for name, value in (('min_score', min_score), ('max_overlap', max_overlap)):
             if not 0 <= value <= 1:
                 raise UserError(f'{name} is {value}; it must lie between 0 and 1')
@@ -82,7 +86,9 @@ class Inferencer:
         load_weights(self.model, loaded, str(checkpoint))
         self.classes, self.schema = _names(loaded.get('meta') or {}, self.cfg, self.model)
         self.model.to(self.device).eval()
-        self._from_file, self._from_array = inference_pipelines(self.cfg)
+        own = image_size_of(get_test_pipeline_cfg(self.cfg))
+        self.image_size = own if image_size is None else usable_image_size(image_size, own, self.model)
+        self._from_file, self._from_array = inference_pipelines(self.cfg, self.image_size)
 
     def __call__(self, inputs: Source | Iterable[Source]) -> list[Prediction]:
         """Predict.
@@ -130,7 +136,7 @@ class Inferencer:
         return RunInfo(classes=self.classes, schema=self.schema, min_score=self.min_score,
                        model=str(self.cfg.model.type), config=str(self.cfg.filename or ''),
                        checkpoint=self._checkpoint, device=str(self.device), created=now,
-                       version=mmleuk.__version__)
+                       version=mmleuk.__version__, image_size=self.image_size)
 
     def to_json(self, predictions: Sequence[Prediction], path: str | Path) -> Path:
         """Write predictions as JSON; the file appears whole or not at all. Fields: docs/report.md."""
@@ -239,18 +245,19 @@ def _names(meta: dict[str, Any], cfg: Config, model: torch.nn.Module) -> tuple[t
     return tuple(metainfo['classes']), schemas[0] if schemas else trained
 
 
-def inference_pipelines(cfg: Config) -> tuple[Compose, Compose]:
-    """The config's test pipeline without annotations, for files and for arrays."""
+def inference_pipelines(cfg: Config, image_size: int | None = None) -> tuple[Compose, Compose]:
+    """The config's test pipeline without annotations, for files and for arrays; see :class:`Inferencer`."""
     steps = [step for step in get_test_pipeline_cfg(cfg) if not _loads(step, 'Annotations')]
     if not steps or not _loads(steps[0], 'Image'):
         raise UserError("the config's test pipeline doesn't start with an image loader such as mmleuk.LoadImage")
+    if image_size is not None:
+        steps = at_image_size(steps, image_size)
     return Compose(steps), Compose([dict(type='mmdet.LoadImageFromNDArray'), *steps[1:]])
 
 
 def _loads(step: dict[str, Any], what: str) -> bool:
     """Whether a transform is a loader of ``what``: LoadAnnotations, mmleuk.LoadCellAnnotations, LoadImageFromFile."""
-    kind = step['type'] if isinstance(step['type'], str) else step['type'].__name__
-    name = kind.rsplit('.', 1)[-1]
+    name = kind_of(step)
     return name.startswith('Load') and what in name
 
 

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from mmleuk.progress import progress
 from mmleuk.report.crops import make_crops
@@ -17,6 +18,9 @@ from mmleuk.report.page import TYPICAL_CELLS, render_page
 from mmleuk.report.predictions import FailedImage, Prediction, Run
 from mmleuk.report.sentence import describe
 from mmleuk.report.statistics import leukocyte_classes, typical_by_type
+
+if TYPE_CHECKING:
+    from mmleuk.apis import Inferencer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--max-overlap', type=float, default=0.5,
                         help='of cells that overlap by a larger IoU only the surest is kept (default: 0.5)')
     parser.add_argument('--batch-size', type=int, default=1, help='images per step (default: 1)')
+    parser.add_argument('--image-size', type=int, metavar='N',
+                        help="pixels of a picture's longer side when the network sees it (default: the config's)")
     parser.add_argument('--device', help='such as cpu or cuda:0 (default: a GPU if there is one)')
     parser.add_argument('--format', nargs='+', choices=('json', 'csv'), default=['json', 'csv'],
                         help='files with the predictions (default: both)')
@@ -52,10 +58,7 @@ def run(args: argparse.Namespace) -> int:
     """
     paths = list_images(args.inputs, skip=args.out_dir)
     check_images(paths)
-    # Late: --help and a wrong path must not wait for torch.
-    from mmleuk.apis import Inferencer
-    inferencer = Inferencer(args.config, args.checkpoint, args.device, args.min_score, args.batch_size,
-                            args.max_overlap)
+    inferencer = _inferencer(args)
     leukocytes = leukocyte_classes(inferencer.classes, args.leukocytes)
     out_dir = ensure_writable(args.out_dir)
     pictures = {} if args.no_pictures else picture_paths(name_images(paths))
@@ -74,6 +77,17 @@ def run(args: argparse.Namespace) -> int:
     written = write_run(found, out_dir, args.format, not args.no_report, pictures, leukocytes)
     _say(found, leukocytes, [*written, *([out_dir / 'pictures'] if pictures else [])])
     return 1 if failed else 0
+
+
+def _inferencer(args: argparse.Namespace) -> Inferencer:
+    # Late: --help and a wrong path must not wait for torch.
+    from mmleuk.apis import Inferencer
+    inferencer = Inferencer(args.config, args.checkpoint, args.device, args.min_score, args.batch_size,
+                            args.max_overlap, args.image_size)
+    if args.image_size not in (None, inferencer.image_size):
+        print(f"note: --image-size {args.image_size} is no multiple of the network's stride; it becomes "
+              f'{inferencer.image_size}')
+    return inferencer
 
 
 def write_run(run: Run, out_dir: Path, formats: Sequence[str], report: bool, pictures: Mapping[str, str],

@@ -167,7 +167,8 @@ def _failed(run: Run) -> str:
 
 def _provenance(run: Run, leukocytes: Sequence[str]) -> str:
     info = run.info
-    facts = {'Model': info.model, 'Config': info.config, 'Checkpoint': info.checkpoint, 'Device': info.device,
+    facts = {'Model': info.model, 'Config': info.config, 'Checkpoint': info.checkpoint,
+             'Image size': f'{info.image_size} px on the longer side' if info.image_size else '', 'Device': info.device,
              'Lowest score': f'{info.min_score:g}', 'Counted as leukocytes': ', '.join(leukocytes) or 'no class',
              'Images read': f'{len(run.predictions)} ({len(run.failed)} could not be read)',
              'Made': info.created, 'mmleuk': info.version}

@@ -82,6 +82,7 @@ class RunInfo:
         min_score: cells below it were left out.
         model: type of the model, such as 'mmleuk.SLADet'.
         config, checkpoint, device, created, version: as text; created is an ISO 8601 time.
+        image_size: pixels of the longer side of every picture that the model saw; None where it depends on the picture.
     """
 
     classes: tuple[str, ...]
@@ -93,6 +94,7 @@ class RunInfo:
     device: str = ''
     created: str = ''
     version: str = ''
+    image_size: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,90 @@
+"""The size at which a network sees pictures: read from a config's test pipeline, and changed there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from mmleuk.errors import UserError
+
+Step = Mapping[str, Any]
+
+
+def image_size_of(steps: Sequence[Step]) -> int | None:
+    """Pixels of the longer side of every picture after a test pipeline; None where that depends on the picture.
+
+    >>> image_size_of([dict(type='Resize', scale=(320, 320), keep_ratio=True)])
+    320
+    >>> image_size_of([dict(type='Resize', scale=(1333, 800), keep_ratio=True)]) is None
+    True
+    """
+    found = [step for step in steps if kind_of(step) == 'Resize' and step.get('scale')]
+    if len(found) != 1 or found[0].get('keep_ratio') and len(set(_scale(found[0]))) > 1:
+        return None
+    return max(_scale(found[0]))
+
+
+def at_image_size(steps: Sequence[Step], size: int) -> list[Step]:
+    """A test pipeline whose pictures have a longer side of ``size`` pixels: Resize and Pad are changed.
+
+    A Resize that keeps a picture's shape gives it this longer side, one that doesn't keeps the shape of its own scale;
+    the frame that Pad fills grows or shrinks with them.
+
+    Raises:
+        UserError: there is not exactly one Resize with a ``scale``.
+
+    >>> at_image_size([dict(type='Resize', scale=(320, 320), keep_ratio=True), dict(type='Pad', size=(320, 320))], 640)
+    [{'type': 'Resize', 'scale': (640, 640), 'keep_ratio': True}, {'type': 'Pad', 'size': (640, 640)}]
+    """
+    scales = [_scale(step) for step in steps if kind_of(step) == 'Resize' and step.get('scale')]
+    if len(scales) != 1:
+        raise UserError(f"the image size cannot be changed: the config's test pipeline has {len(scales)} Resize steps "
+                        "with a scale; give it one, such as dict(type='Resize', scale=(640, 640), keep_ratio=True)")
+    ratio = size / max(scales[0])
+    return [_changed(step, size, ratio) for step in steps]
+
+
+def usable_image_size(size: int, own: int | None, model: nn.Module) -> int:
+    """A size that was asked for, rounded up to a multiple of what the model pads its input to.
+
+    Args:
+        size: pixels.
+        own: the config's; it is taken as it is.
+        model: with MMDetection's ``data_preprocessor``, which may have that of one view inside.
+
+    Raises:
+        UserError: no whole number of pixels.
+    """
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise UserError(f'image_size is {size!r}; it is a whole number of pixels, at least 1')
+    preprocessor = getattr(model, 'data_preprocessor', None)
+    preprocessor = getattr(preprocessor, 'data_preprocessor', preprocessor)
+    stride = getattr(preprocessor, 'pad_size_divisor', 1)
+    return size if size == own else -(-size // stride) * stride
+
+
+def kind_of(step: Step) -> str:
+    """A transform's name without its scope: ``Pad`` of ``mmleuk.Pad``, and of the class itself."""
+    kind = step['type'] if isinstance(step['type'], str) else step['type'].__name__
+    return kind.rsplit('.', 1)[-1]
+
+
+def _scale(step: Step) -> tuple[int, int]:
+    """Width and height of a Resize, which takes one number for both."""
+    scale = step['scale']
+    return (scale, scale) if isinstance(scale, int) else (scale[0], scale[1])
+
+
+def _changed(step: Step, size: int, ratio: float) -> Step:
+    kind = kind_of(step)
+    if kind == 'Resize' and step.get('scale'):
+        return {**step, 'scale': (size, size) if step.get('keep_ratio') else _times(_scale(step), ratio)}
+    if kind == 'Pad' and step.get('size'):
+        return {**step, 'size': _times(step['size'], ratio)}
+    return step
+
+
+def _times(wh: Sequence[int], ratio: float) -> tuple[int, int]:
+    return max(round(wh[0] * ratio), 1), max(round(wh[1] * ratio), 1)
