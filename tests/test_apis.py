@@ -1,72 +1,20 @@
-"""Inferencer and the infer command with a small detector of random weights."""
-
-import argparse
-import json
-import os
-import subprocess
-import sys
+"""Inferencer with a small detector of random weights."""
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from mmdet.registry import MODELS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from small_attri_det import CLASSES, DETECTOR, SCHEMA, make_config, save, write_attri_det, write_films
 
 from mmleuk.apis import FailedImage, Inferencer, Prediction
 from mmleuk.errors import UserError
-from mmleuk.report import cli
 from mmleuk.report.files import from_csv, from_json
-
-CLASSES = ('None', 'Blast', 'Neutrophil')
-SCHEMA = dict(shape=['round', 'odd'], hue=['red', 'blue', 'grey'])
-DETECTOR = dict(
-    type='FCOS',
-    data_preprocessor=dict(type='DetDataPreprocessor', mean=[0., 0., 0.], std=[255., 255., 255.], pad_size_divisor=32),
-    backbone=dict(type='ResNet', depth=18, base_channels=8, out_indices=(1, 2, 3), norm_eval=False),
-    neck=dict(type='FPN', in_channels=[16, 32, 64], out_channels=16, num_outs=3),
-    bbox_head=dict(type='FCOSHead', num_classes=3, in_channels=16, feat_channels=16, stacked_convs=1,
-                   strides=[8, 16, 32], regress_ranges=((-1, 64), (64, 128), (128, 1e8)),
-                   norm_cfg=dict(type='GN', num_groups=4)),
-    test_cfg=dict(nms_pre=50, min_bbox_size=0, score_thr=0.001, nms=dict(type='nms', iou_threshold=0.5),
-                  max_per_img=8))
-ATTRI_DET = dict(
-    type='mmleuk.AttriDet', detector=DETECTOR, feature_layers=['backbone.layer1', 'backbone.layer2'],
-    attri_head=dict(type='mmleuk.AttriHead', attributes=SCHEMA, conv_channels=[8], fc_channels=[16]))
-PIPELINE = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(96, 96), keep_ratio=True),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))]
-
-
-def make_config(model, **dataset):
-    data = dict(type='CocoDataset', ann_file='none.json', pipeline=PIPELINE, **dataset)
-    return Config(dict(default_scope='mmdet', model=model, test_dataloader=dict(dataset=data)))
-
-
-def save(folder, model, meta):
-    torch.manual_seed(0)
-    init_default_scope('mmdet')
-    built = MODELS.build(model)
-    built.init_weights()
-    # Random weights all say 'unlikely': lift the bias so that cells are found.
-    head = getattr(built, 'detector', built).bbox_head
-    torch.nn.init.normal_(head.conv_cls.weight, std=0.5)
-    torch.nn.init.zeros_(head.conv_cls.bias)
-    torch.save(dict(state_dict=built.state_dict(), meta=meta), folder / 'last.pth')
-    return folder / 'last.pth'
 
 
 @pytest.fixture(scope='module')
 def attri(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('attri')
-    checkpoint = save(folder, ATTRI_DET, dict(dataset_meta=dict(CLASSES=CLASSES, attributes=SCHEMA)))
-    # Not Config.dump, which sorts the attributes.
-    data = dict(dataset=dict(type='CocoDataset', ann_file='none.json', pipeline=PIPELINE))
-    (folder / 'config.py').write_text(f"default_scope = 'mmdet'\nmodel = {ATTRI_DET}\ntest_dataloader = {data}\n")
-    return folder / 'config.py', checkpoint
+    return write_attri_det(tmp_path_factory.mktemp('attri'))
 
 
 @pytest.fixture(scope='module')
@@ -76,16 +24,7 @@ def inferencer(attri):
 
 @pytest.fixture
 def films(tmp_path):
-    folder = tmp_path / 'films'
-    rng = np.random.default_rng(1)
-    for number, name in enumerate(['b.png', 'a/c.jpg', 'a/notes.txt', '.hidden.png', 'a/x & <y>.bmp']):
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if name.endswith('.txt'):
-            path.write_text('no image')
-        else:
-            cv2.imwrite(str(path), rng.integers(0, 255, (40 + 10 * number, 64, 3), np.uint8))
-    return folder
+    return write_films(tmp_path / 'films')
 
 
 def test_a_folder_gives_cells_with_attributes(inferencer, films):
@@ -231,71 +170,3 @@ def test_too_few_class_names(tmp_path, films):
                        device='cpu', min_score=0, max_overlap=1)
     with pytest.raises(UserError, match='only 1 class names are known'):
         short(films)
-
-
-def arguments(*words):
-    parser = argparse.ArgumentParser()
-    cli.add_arguments(parser)
-    return parser.parse_args([str(word) for word in words])
-
-
-def test_the_command_writes_everything(attri, films, tmp_path, capsys):
-    out = films / 'outputs'
-    words = (films, *attri, '--out-dir', out, '--min-score', '0.05', '--device', 'cpu')
-    assert cli.run(arguments(*words)) == 0
-    written = sorted(str(path.relative_to(out)) for path in out.rglob('*') if path.is_file())
-    assert written == ['pictures/a/c.jpg', 'pictures/a/x & <y>.jpg', 'pictures/b.jpg', 'predictions.csv',
-                       'predictions.json', 'report.html']
-    printed = capsys.readouterr().out
-    assert 'leukocyte' in printed and str(out / 'report.html') in printed
-    assert len(json.loads((out / 'predictions.json').read_text())['images']) == 3
-    # Its own pictures lie inside the input now and must not be looked at.
-    table = (out / 'predictions.csv').read_bytes()
-    assert cli.run(arguments(*words)) == 0
-    assert (out / 'predictions.csv').read_bytes() == table
-
-
-def test_the_command_writes_only_what_is_wanted(attri, films, tmp_path):
-    out = tmp_path / 'out'
-    code = cli.run(arguments(films / 'b.png', films / 'a' / 'c.jpg', *attri, '--out-dir', out, '--format', 'csv',
-                             '--no-pictures', '--no-report', '--device', 'cpu'))
-    assert code == 0 and os.listdir(out) == ['predictions.csv']
-
-
-@pytest.mark.parametrize('fault', ['truncated', 'out', 'leukocytes'])
-def test_the_command_stops_before_it_writes(attri, films, tmp_path, fault):
-    out, extra = tmp_path / 'out', []
-    if fault == 'truncated':
-        (films / 'z.png').write_bytes((films / 'b.png').read_bytes()[:300])
-    if fault == 'out':
-        (tmp_path / 'file').write_text('')
-        out = tmp_path / 'file' / 'out'
-    if fault == 'leukocytes':
-        extra = ['--leukocytes', 'Blast', 'blast']
-    with pytest.raises(UserError, match={'truncated': 'z.png', 'out': 'cannot write here',
-                                         'leukocytes': "'blast': no class"}[fault]):
-        cli.run(arguments(films, *attri, '--out-dir', out, '--device', 'cpu', *extra))
-    assert not out.exists()
-
-
-def test_an_image_lost_on_the_way_is_reported_and_the_rest_written(attri, films, tmp_path, monkeypatch, capsys):
-    lost = films / 'b.png'
-
-    def check_then_lose(paths):
-        lost.unlink()
-
-    monkeypatch.setattr('mmleuk.report.cli.check_images', check_then_lose)
-    out = tmp_path / 'out'
-    assert cli.run(arguments(films, *attri, '--out-dir', out, '--min-score', '0.05', '--device', 'cpu')) == 1
-    assert 'error: b.png: could not be read' in capsys.readouterr().err
-    run = from_json(out / 'predictions.json')
-    assert [p.image for p in run.predictions] == ['a/c.jpg', 'a/x & <y>.bmp']
-    assert [f.image for f in run.failed] == ['b.png']
-    assert 'could not be read' in (out / 'report.html').read_text()
-
-
-def test_the_tool_says_a_users_error_in_one_line(tmp_path):
-    result = subprocess.run([sys.executable, 'tools/infer.py', str(tmp_path / 'none'), 'c.py', 'c.pth'],
-                            capture_output=True, text=True, env={**os.environ, 'PYTHONPATH': os.getcwd()}, check=False)
-    assert result.returncode == 2 and result.stderr.strip().endswith('none: no such file or folder')
-    assert 'Traceback' not in result.stderr

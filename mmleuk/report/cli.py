@@ -16,6 +16,7 @@ from mmleuk.report.files import ensure_writable, to_csv, to_json, write_atomic
 from mmleuk.report.inputs import check_images, list_images, name_images
 from mmleuk.report.page import TYPICAL_CELLS, render_page
 from mmleuk.report.predictions import FailedImage, Prediction, Run
+from mmleuk.report.run_files import PICTURES, begin_run, end_run
 from mmleuk.report.sentence import describe
 from mmleuk.report.statistics import leukocyte_classes, typical_by_type
 
@@ -48,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
     """Predict and write.
 
     All images are decoded once before the model runs: an unreadable one stops the run before anything is written.
-    One that becomes unreadable later is reported, everything else is still written.
+    One that becomes unreadable later is reported, everything else is still written. What an earlier run wrote into the
+    folder and this one doesn't, goes; other files stay.
 
     Returns:
         0, or 1 when an image could not be read during the run.
@@ -62,21 +64,13 @@ def run(args: argparse.Namespace) -> int:
     leukocytes = leukocyte_classes(inferencer.classes, args.leukocytes)
     out_dir = ensure_writable(args.out_dir)
     pictures = {} if args.no_pictures else picture_paths(name_images(paths))
-    predictions: list[Prediction] = []
-    failed: list[FailedImage] = []
-    for result in progress(inferencer.predict(paths), total=len(paths), desc='Looking at images'):
-        if isinstance(result, FailedImage):
-            failed.append(result)
-            continue
-        predictions.append(result)
-        if pictures:
-            picture = draw_prediction(load_image(str(result.path)), result, inferencer.classes, inferencer.schema,
-                                      leukocytes)
-            save_picture(picture, out_dir / pictures[result.image])
-    found = Run(inferencer.run_info(), tuple(predictions), tuple(failed))
+    begin_run(out_dir, pictures.values())
+    found = _look(inferencer, paths, {image: out_dir / name for image, name in pictures.items()}, leukocytes)
     written = write_run(found, out_dir, args.format, not args.no_report, pictures, leukocytes)
-    _say(found, leukocytes, [*written, *([out_dir / 'pictures'] if pictures else [])])
-    return 1 if failed else 0
+    drawn = [pictures[prediction.image] for prediction in found.predictions] if pictures else []
+    end_run(out_dir, [*(path.name for path in written), *drawn])
+    _say(found, leukocytes, [*written, *([out_dir / PICTURES] if drawn else [])])
+    return 1 if found.failed else 0
 
 
 def _inferencer(args: argparse.Namespace) -> Inferencer:
@@ -88,6 +82,23 @@ def _inferencer(args: argparse.Namespace) -> Inferencer:
         print(f"note: --image-size {args.image_size} is no multiple of the network's stride; it becomes "
               f'{inferencer.image_size}')
     return inferencer
+
+
+def _look(inferencer: Inferencer, paths: Sequence[Path], pictures: Mapping[str, Path],
+          leukocytes: Sequence[str]) -> Run:
+    """Predict, and draw each picture that has a place in ``pictures``."""
+    predictions: list[Prediction] = []
+    failed: list[FailedImage] = []
+    for result in progress(inferencer.predict(paths), total=len(paths), desc='Looking at images'):
+        if isinstance(result, FailedImage):
+            failed.append(result)
+            continue
+        predictions.append(result)
+        if result.image in pictures:
+            picture = draw_prediction(load_image(str(result.path)), result, inferencer.classes, inferencer.schema,
+                                      leukocytes)
+            save_picture(picture, pictures[result.image])
+    return Run(inferencer.run_info(), tuple(predictions), tuple(failed))
 
 
 def write_run(run: Run, out_dir: Path, formats: Sequence[str], report: bool, pictures: Mapping[str, str],
@@ -121,7 +132,7 @@ def picture_paths(images: Sequence[str]) -> dict[str, str]:
     {'a/film.png': 'pictures/a/film.jpg', 'b.png': 'pictures/b.png.jpg', 'b.tif': 'pictures/b.tif.jpg'}
     """
     stems = Counter(str(PurePosixPath(name).with_suffix('')) for name in images)
-    return {name: f'pictures/{stem if stems[stem] == 1 else name}.jpg'
+    return {name: f'{PICTURES}/{stem if stems[stem] == 1 else name}.jpg'
             for name in images for stem in [str(PurePosixPath(name).with_suffix(''))]}
 
 

@@ -1,0 +1,79 @@
+"""What runs of ``mmleuk infer`` wrote into a folder, so that the next one takes away its remains and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterable
+from pathlib import Path, PurePosixPath
+
+from mmleuk.errors import UserError
+from mmleuk.report.files import write_atomic
+
+RECORD = '.mmleuk_infer.json'
+PICTURES = 'pictures'
+_FILES = ('predictions.json', 'predictions.csv', 'report.html')
+_FORMAT = 'mmleuk.infer/1'
+
+
+def files_of_runs(folder: Path) -> list[str]:
+    """Names of files below the folder that its record says were written by us; none where it says nothing.
+
+    Only names that a run gives are believed, whoever wrote the record.
+    """
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding='utf-8'))
+    except (OSError, ValueError):  # none, or a broken one: whose the files are is then unknown, and they stay
+        return []
+    names = record.get('files') if isinstance(record, dict) and record.get('format') == _FORMAT else None
+    return [name for name in names if isinstance(name, str) and _is_ours(name)] if isinstance(names, list) else []
+
+
+def begin_run(folder: Path, names: Iterable[str]) -> None:
+    """Note the pictures that a run will draw beside what earlier ones wrote: killed, its files are known all the same.
+
+    A file that is there already and isn't an earlier run's becomes ours only when it has been written.
+
+    Raises:
+        UserError: the folder is not writable.
+    """
+    _record(folder, [*files_of_runs(folder), *(name for name in names if not os.path.lexists(folder / name))])
+
+
+def end_run(folder: Path, written: Collection[str]) -> None:
+    """Remove what earlier runs wrote and this one didn't, with folders that this empties: it would pass for this run's.
+
+    Args:
+        folder: of the run.
+        written: names of all that it wrote, below the folder and with '/'.
+
+    Raises:
+        UserError: a file can't be removed.
+    """
+    kept = set(written)
+    for name in files_of_runs(folder):
+        if name not in kept:
+            _remove(folder, name)
+    _record(folder, written)
+
+
+def _record(folder: Path, names: Iterable[str]) -> None:
+    # As ASCII: file names may hold bytes that are no UTF-8.
+    write_atomic(folder / RECORD, json.dumps(dict(format=_FORMAT, files=list(dict.fromkeys(names))), indent=1) + '\n')
+
+
+def _is_ours(name: str) -> bool:
+    path = PurePosixPath(name)
+    is_picture = path.parts[:1] == (PICTURES,) and len(path.parts) > 1 and path.suffix == '.jpg'
+    return name in _FILES or is_picture and '..' not in path.parts
+
+
+def _remove(folder: Path, name: str) -> None:
+    try:
+        (folder / name).unlink(missing_ok=True)
+        for above in PurePosixPath(name).parents[:-1]:
+            if (folder / above).is_dir() and not any((folder / above).iterdir()):
+                (folder / above).rmdir()
+    except OSError as error:
+        raise UserError(f'{folder / name}: of an earlier run, cannot be removed ({error.strerror or error}); remove '
+                        'it, or choose another folder') from error

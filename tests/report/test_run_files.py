@@ -1,0 +1,78 @@
+"""Remains of earlier runs, and files that are none."""
+
+import json
+import os
+
+import pytest
+
+from mmleuk.errors import UserError
+from mmleuk.report.run_files import RECORD, begin_run, end_run, files_of_runs
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b'')
+
+
+def files(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*') if path.name != RECORD)
+
+
+def run(folder, *names):
+    begin_run(folder, [name for name in names if name.startswith('pictures')])
+    touch(folder, *names)
+    end_run(folder, names)
+
+
+def test_what_the_next_run_does_not_write_goes(tmp_path):
+    run(tmp_path, 'report.html', 'predictions.csv', 'pictures/a/b/x.jpg', 'pictures/a/y.jpg', 'pictures/z.jpg')
+    touch(tmp_path, 'notes.txt', 'pictures/mine.jpg', 'pictures/a/b/mine.txt')
+    run(tmp_path, 'report.html', 'pictures/z.jpg')
+    assert files(tmp_path) == ['notes.txt', 'pictures', 'pictures/a', 'pictures/a/b', 'pictures/a/b/mine.txt',
+                               'pictures/mine.jpg', 'pictures/z.jpg', 'report.html']
+    (tmp_path / 'pictures/a/b/mine.txt').unlink()
+    run(tmp_path, 'pictures/a/b/x.jpg')
+    run(tmp_path, 'report.html')
+    assert files(tmp_path) == ['notes.txt', 'pictures', 'pictures/mine.jpg', 'report.html']
+    assert files_of_runs(tmp_path) == ['report.html']
+
+
+def test_a_killed_run_is_remembered_and_a_users_file_of_such_a_name_is_not_its(tmp_path):
+    run(tmp_path, 'pictures/first.jpg')
+    touch(tmp_path, 'pictures/mine.jpg')
+    begin_run(tmp_path, ['pictures/mine.jpg', 'pictures/second.jpg', 'pictures/never.jpg'])
+    touch(tmp_path, 'pictures/second.jpg')  # and killed
+    run(tmp_path, 'report.html')
+    assert files(tmp_path) == ['pictures', 'pictures/mine.jpg', 'report.html']
+
+
+@pytest.mark.parametrize('record', [
+    'no JSON', '[]', '{"format": "mmleuk.infer/1", "files": "report.html"}',
+    '{"format": "other", "files": ["report.html"]}',
+    json.dumps(dict(format='mmleuk.infer/1', files=[
+        '../kept.jpg', 'pictures/../../kept.jpg', '/pictures/kept.jpg', 'pictures', 'pictures.jpg', 'kept.jpg',
+        'pictures/../notes.jpg', 'pictures/table.csv', 7, None]))])
+def test_nothing_but_a_runs_own_names_is_believed(tmp_path, record):
+    folder = tmp_path / 'out'
+    touch(folder, 'report.html', 'kept.jpg', 'notes.jpg', 'pictures/table.csv', '../kept.jpg')
+    before = files(tmp_path)
+    (folder / RECORD).write_text(record)
+    end_run(folder, [])
+    assert files(tmp_path) == before
+
+
+def test_names_that_are_no_utf8(tmp_path):
+    name = os.fsdecode(b'pictures/\xff.jpg')
+    run(tmp_path, name)
+    assert files_of_runs(tmp_path) == [name]
+    end_run(tmp_path, [])
+    assert files(tmp_path) == []
+
+
+def test_what_cannot_be_removed_is_named(tmp_path):
+    run(tmp_path, 'report.html')
+    (tmp_path / 'report.html').unlink()
+    touch(tmp_path, 'report.html/inside')
+    with pytest.raises(UserError, match='report.html: of an earlier run, cannot be removed .*; remove it'):
+        end_run(tmp_path, [])
