@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 
 from mmleuk.datasets.annotations import AnnotationReader, Annotations, FilmImage
 from mmleuk.datasets.file_names import RELEASE_NAME_PATTERN
+from mmleuk.datasets.files import read_json
 from mmleuk.datasets.presets import make_metainfo
 from mmleuk.datasets.subsets import get_subset
 from mmleuk.errors import UserError
@@ -88,7 +89,11 @@ class LeukemiaAttriDataset(BaseDetDataset):
         reader = AnnotationReader(
             self._metainfo['classes'], self.schema, require_regions=self.annotation == 'sparse',
             max_overhang_px=self.max_overhang_px, name_pattern=self.name_pattern, backend_args=self.backend_args)
-        return reader.read(self.ann_file)
+        return reader.parse(self.read_coco(), self.ann_file)
+
+    def read_coco(self) -> object:
+        """The annotation file's parsed content; other forms of annotations override it."""
+        return read_json(self.ann_file, self.backend_args)
 
     def load_data_list(self) -> list[dict]:
         """Records of all images, in the file's order."""

@@ -218,7 +218,7 @@ def switch_to_tta(cfg: Config) -> None:
     while 'dataset' in dataset:
         dataset = dataset['dataset']
     if 'tta_pipeline' not in cfg:
-        flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
+        flips = [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)]  # metrics get the first's truth
         pack = dict(type='PackDetInputs', meta_keys=(
             'img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip', 'flip_direction'))
         cfg.tta_pipeline = [*deepcopy(dataset.pipeline[:-1]), dict(type='TestTimeAug', transforms=[flips, [pack]])]

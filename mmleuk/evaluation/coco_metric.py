@@ -14,6 +14,7 @@ from mmengine.logging import MMLogger
 
 from mmleuk.datasets.files import read_json, write_json
 from mmleuk.errors import UserError
+from mmleuk.evaluation.samples import field_rows, sample_name
 from mmleuk.registry import METRICS
 
 BOX_ITEMS = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
@@ -77,10 +78,32 @@ def name_classes(path: str | Path, classes: Sequence[str], file_ids: Mapping[str
     write_json(path, records)
 
 
+def sample_cells(sample: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A tested sample's cells as records: bbox (xyxy px), bbox_label, and ignore_flag 1 for ignored ones.
+
+    Raises:
+        UserError: the sample carries none, not even an empty list, or was flipped.
+    """
+    if 'gt_instances' not in sample:
+        raise UserError(f'{sample_name(sample)}: comes without its cells, so there is nothing to score against; give '
+                        'mmleuk.CocoMetric an ann_file, or put mmleuk.LoadCellAnnotations into the test pipeline')
+    if sample.get('flip'):
+        raise UserError(f'{sample_name(sample)}: its cells were flipped with the image, so they are no truth to score '
+                        'against; give mmleuk.CocoMetric an ann_file, or put the view without a flip first in '
+                        'tta_pipeline')
+    return [dict(bbox=box, bbox_label=label, ignore_flag=flag)
+            for flag, part in enumerate((sample['gt_instances'], sample.get('ignored_instances', {})))
+            for box, label in zip(field_rows(part, 'bboxes', 4).tolist(), field_rows(part, 'labels').tolist(),
+                                  strict=True)]
+
+
 @METRICS.register_module()
 class CocoMetric(MMDetCocoMetric):
-    """MMDetection's CocoMetric with three differences, and AP per class by default.
+    """MMDetection's CocoMetric with four differences, and AP per class by default.
 
+    - Without ``ann_file`` the truth is what the samples carry: cells in original pixels, as a test pipeline has them
+      that loads annotations after resizing. Ignored ones count as neither found nor missed, as crowds in a file.
+      ``outfile_prefix`` then saves them, too, as PREFIX.gt.json.
     - Classes are matched by name, whatever order the annotation file lists them in.
     - A model that detects nothing scores 0 on every metric rather than none, so ``save_best`` finds its key.
     - What ``outfile_prefix`` saves has the annotation file's category ids, and the class's name beside them.
@@ -94,12 +117,38 @@ class CocoMetric(MMDetCocoMetric):
 
     def __init__(self, *, classwise: bool = True, **kwargs: Any) -> None:
         super().__init__(classwise=classwise, **kwargs)
+        self._truth_of_file = self._coco_api is not None
         self._by_name = False
         self._file_ids: dict[str, int] = {}
 
+    def process(self, data_batch: dict, data_samples: Sequence[dict[str, Any]]) -> None:
+        """Take a batch's predictions and, without an annotation file, its cells.
+
+        Raises:
+            UserError: a sample carries no cells, and there is no annotation file.
+        """
+        if self._truth_of_file:
+            super().process(data_batch, data_samples)
+            return
+        self._coco_api = self.cat_ids = self.img_ids = None  # not those of an evaluation before
+        first = len(self.results)
+        super().process(data_batch, [sample if 'instances' in sample else {**sample, 'instances': sample_cells(sample)}
+                                     for sample in data_samples])
+        for (truth, _), sample in zip(self.results[first:], data_samples, strict=True):
+            truth['file_name'] = Path(sample.get('img_path', '')).name
+
+    def gt_to_coco_json(self, gt_dicts: Sequence[dict], outfile_prefix: str) -> str:
+        """Write the samples' truth as COCO JSON, with the images' names and a list of cells even if there is none."""
+        path = super().gt_to_coco_json(gt_dicts, outfile_prefix)
+        data: Any = read_json(path)
+        for image, truth in zip(data['images'], gt_dicts, strict=True):
+            image['file_name'] = truth['file_name']
+        write_json(path, {'annotations': [], **data})
+        return path
+
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Scores over all images; see MMDetection."""
-        if self._coco_api is not None and not self._by_name:
+        if self._truth_of_file and not self._by_name:
             self._file_ids = {category['name']: category['id'] for category in self._coco_api.dataset['categories']}
             self._coco_api = _index(relabel_categories(self._coco_api.dataset, self.dataset_meta['classes']))
             self._by_name = True

@@ -26,10 +26,10 @@ from mmleuk.errors import UserError
     ('<xmin>11</xmin>', '', r'object 1 \(WBC\): <xmin>|object 1: <xmin> is missing'),
     ('<xmin>11</xmin>', '<xmin>eleven</xmin>', r'object 1 \(WBC\): <xmin> is .eleven., no number'),
     ('<xmin>11</xmin>', '<xmin>nan</xmin>', 'no finite number'),
-    ('<xmin>11</xmin>', '<xmin>400</xmin>', r'a.xml: WBC 400 21 40 25: box .* has zero or negative'),
-    ('<xmax>40</xmax>', '<xmax>400</xmax>', r'a.xml: WBC 11 21 400 25: .* reaches 300 px out of the image'),
+    ('<xmin>11</xmin>', '<xmin>400</xmin>', r'a.xml: object 1: WBC 400 21 40 25: box .* has zero or negative'),
+    ('<xmax>40</xmax>', '<xmax>400</xmax>', r'a.xml: object 1: WBC 11 21 400 25: .* reaches 300 px out of the image'),
     ('<name>WBC</name>', '<name></name>', 'object 1: <name> is missing'),
-    ('<name>WBC</name>', '<name>Cat</name>', "a.xml: class 'Cat' is not in the list; known are WBC, RBC"),
+    ('<name>WBC</name>', '<name>Cat</name>', "a.xml: object 1: class 'Cat' is not in the list; known are WBC, RBC"),
     ('<difficult>0</difficult>', '<difficult>maybe</difficult>', '<difficult> is .maybe.')])
 def test_bad_voc(folders, before, after, message):
     edit(folders / 'voc/Annotations/val/a.xml', before, after)
@@ -56,7 +56,7 @@ def test_entities_do_not_grow(folders):
     ('0 0.5 x 0.1 0.1', "a.txt:1: 'x' is no number"),
     ('0 0.5 nan 0.1 0.1', 'no finite number'),
     ('0 0.5 0.5 0 0.1', 'is no normalised centre and size'),
-    ('0 0.9 0.5 0.5 0.1', r'a.txt: WBC 0.9 0.5 0.5 0.1: .* reaches 15 px out of the image')])
+    ('0 0.9 0.5 0.5 0.1', r'a.txt:1: WBC 0.9 0.5 0.5 0.1: .* reaches 15 px out of the image')])
 def test_bad_yolo(folders, text, message):
     (folders / 'yolo/labels/val/a.txt').write_text(text)
     with pytest.raises(UserError, match=message):

@@ -174,15 +174,15 @@ def test_plain_voc_with_a_split_and_unsorted_tags(tmp_path):
             f'<annotation><filename>{name}.jpg</filename><object><bndbox><ymax>9</ymax><xmin>1.5</xmin><ymin>3</ymin>'
             '<xmax>8</xmax></bndbox><name> Monocyte </name><truncated>1</truncated></object>'
             '<size><height>10</height><width>20</width></size></annotation>')
-    data, note = read_labels(tmp_path, 'voc', Reading(split='test'))
+    data, note = read_labels(tmp_path, 'voc', Reading(listing=tmp_path / 'ImageSets/Main/test.txt'))
     assert data == dict(
         images=[dict(id=1, file_name='2.jpg', width=20, height=10)], categories=[dict(id=1, name='Monocyte')],
         annotations=[dict(id=1, image_id=1, category_id=1, bbox=[0.5, 2, 7.5, 7], area=52.5, iscrowd=0, truncated=1)])
     with pytest.raises(UserError, match=r'train.txt: cannot be read'):
-        read_labels(tmp_path, 'voc', Reading(split='train'))
+        read_labels(tmp_path, 'voc', Reading(listing=tmp_path / 'ImageSets/Main/train.txt'))
     (tmp_path / 'ImageSets/Main/test.txt').write_text('2\n3\n')
     with pytest.raises(UserError, match=r"test.txt: entry 2, '3', has no 3.xml"):
-        read_labels(tmp_path, 'voc', Reading(split='test'))
+        read_labels(tmp_path, 'voc', Reading(listing=tmp_path / 'ImageSets/Main/test.txt'))
     assert read_labels(tmp_path, 'voc', Reading(corners='edges'))[0]['annotations'][0]['bbox'] == [1.5, 3, 6.5, 6]
 
 

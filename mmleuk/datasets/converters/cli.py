@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from mmleuk.datasets.converters.coco_files import SIDE_FILE, SIDE_KEY, check_coco, read_coco
+from mmleuk.datasets.converters.folders import split_listing
 from mmleuk.datasets.converters.formats import FORMATS, Reading, read_labels, write_labels
 from mmleuk.datasets.converters.voc import CORNERS
 from mmleuk.datasets.converters.yolo import convert_yolo
@@ -65,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
             raise UserError(f'{source}: is the side file of labels; convert these: --from '
                             f'{coco.data[SIDE_KEY]["format"]}')
     else:
-        reading = Reading(corners=args.voc_corners, images=args.images, classes=classes, split=args.split,
+        reading = Reading(corners=args.voc_corners, images=args.images, classes=classes,
+                          listing=split_listing(source, args.split) if args.split is not None else None,
                           side_file='' if args.no_side_file else args.side_file,
                           keep_changed=args.changed_labels == 'keep')
         data, note = read_labels(source, args.source_format, reading)

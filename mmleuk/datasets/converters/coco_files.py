@@ -7,7 +7,7 @@ schema, all digits), and whether it still belongs to the labels can be looked up
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,16 @@ def make_label_files(coco: CocoFile, label_format: LabelFormat) -> dict[str, Lab
                                     cell.annotation_id in truncated) for cell in image.cells)
         files[path] = LabelFile(path, image.file_name, size, labels)
     return files
+
+
+def keep_images(coco: CocoFile, paths: Container[str], label_format: LabelFormat) -> CocoFile:
+    """The part of a COCO JSON whose images have their labels at ``paths`` within the data set's folder."""
+    images = tuple(image for path, image in zip(make_label_files(coco, label_format), coco.images, strict=True)
+                   if path in paths)
+    kept = {image.image_id for image in images}
+    tables = dict(images=[image for image in coco.data['images'] if image['id'] in kept],
+                  annotations=[cell for cell in coco.data['annotations'] if cell['image_id'] in kept])
+    return CocoFile(coco.path, coco.data | tables, images, coco.class_names)
 
 
 def make_side_data(coco: CocoFile, label_format: LabelFormat, corners: str) -> dict[str, Any]:

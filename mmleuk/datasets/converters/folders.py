@@ -25,11 +25,16 @@ def _files(source: Path, folder: str, suffix: str) -> tuple[Path, list[Path]]:
     return root, paths
 
 
-def find_voc(source: Path, voc: VocFormat, split: str | None) -> dict[str, LabelFile]:
-    """VOC's label files by path within the data set's folder, all or those that a split names."""
+def split_listing(source: Path, split: str) -> Path:
+    """Where VOC lists the images of a split."""
+    return source / 'ImageSets' / 'Main' / f'{split}.txt'
+
+
+def find_voc(source: Path, voc: VocFormat, listing: Path | None) -> dict[str, LabelFile]:
+    """VOC's label files by path within the data set's folder, all or those that a split's list names, in its order."""
     root, paths = _files(source, voc.folder, voc.suffix)
-    if split is not None:
-        paths = _of_split(source / 'ImageSets' / 'Main' / f'{split}.txt', root, paths, voc.suffix)
+    if listing is not None:
+        paths = _of_split(listing, root, paths, voc.suffix)
     return {str(PurePosixPath(voc.folder) / path.relative_to(root).as_posix()): voc.read(path, root)
             for path in progress(paths, total=len(paths), desc='reading labels')}
 

@@ -11,6 +11,7 @@ from mmleuk.datasets.converters.coco_files import (
     SIDE_FILE,
     SIDE_KEY,
     CocoFile,
+    keep_images,
     make_label_files,
     make_side_data,
     read_coco,
@@ -36,17 +37,19 @@ class Reading:
         images: folder of the images; YOLO needs it where no side file says names and sizes.
         classes: class names in order; default: the side file's, YOLO's ``classes.txt``, else VOC's in alphabetical
             order.
-        split: only the images that ``ImageSets/Main/<split>.txt`` names (VOC).
+        listing: only the images that this file names, one per line (VOC).
         side_file: default ``mmleuk_side.json`` in the folder, where there is one; '' for none.
         keep_changed: take labels that were changed since the side file was written; see ``restore``.
+        max_overhang_px: by how much a box that no side file has may stick out of its image; it is cut at the border.
     """
 
     corners: str = 'pixels'
     images: Path | None = None
     classes: tuple[str, ...] = ()
-    split: str | None = None
+    listing: Path | None = None
     side_file: str | Path | None = None
     keep_changed: bool = False
+    max_overhang_px: float = 1.0
 
 
 def read_labels(source: Path, source_format: str, reading: Reading) -> tuple[dict[str, Any], str]:
@@ -57,27 +60,31 @@ def read_labels(source: Path, source_format: str, reading: Reading) -> tuple[dic
     """
     side = _side(source, source_format, reading)
     label_format: LabelFormat = VocFormat(reading.corners) if source_format == 'voc' else YoloFormat()
-    written = make_label_files(side, label_format) if side else {}
     classes = reading.classes
     if source_format == 'voc':
-        found = find_voc(source, VocFormat(reading.corners), reading.split)
+        found = find_voc(source, VocFormat(reading.corners), reading.listing)
     else:
         classes = classes or _yolo_classes(source, side)
         check_class_names(classes, str(source))
-        known = {path: labels.file_name for path, labels in written.items()}
+        known = {path: labels.file_name for path, labels in _written(side, label_format).items()}
         found = find_yolo(source, YoloFormat(), classes, known, reading.images)
     _check_names(found.values())
     if side is None:
-        return _plain(found, label_format, reading.images, classes), (
+        return _plain(found, label_format, reading, classes), (
             'no side file: ids are new, attributes, regions, domains and factors unknown, and boxes as exact as '
             f'{source_format.upper()} is')
-    if reading.split is not None:
-        raise UserError(f'{side.path}: goes with all labels, not with --split {reading.split}; give --no-side-file too')
+    if reading.listing is not None:
+        side = keep_images(side, found, label_format)
+    written = _written(side, label_format)
     sizes = {path: image_size(reading.images, labels) for path, labels in found.items()
              if path not in written and labels.size_wh is None}
     data, changes = restore(found, side, label_format, keep_changed=reading.keep_changed, sizes=sizes)
     return data, (f'labels were changed since the side file was written: {changes}; new and moved cells have no '
                   'attributes' if changes else '')
+
+
+def _written(side: CocoFile | None, label_format: LabelFormat) -> dict[str, LabelFile]:
+    return make_label_files(side, label_format) if side else {}
 
 
 def _side(source: Path, source_format: str, reading: Reading) -> CocoFile | None:
@@ -95,7 +102,8 @@ def _side(source: Path, source_format: str, reading: Reading) -> CocoFile | None
         raise UserError(f'{path}: has the classes {", ".join(side.class_names)}, not those of --classes; leave '
                         'that out, or give --no-side-file')
     if stated.get('corners', reading.corners) != reading.corners:
-        raise UserError(f'{path}: the labels were written with --voc-corners {stated["corners"]}; read them so')
+        raise UserError(f'{path}: the labels were written with --voc-corners {stated["corners"]} (corners in a '
+                        'config); read them so')
     return side
 
 
@@ -113,7 +121,7 @@ def _check_names(files: Iterable[LabelFile]) -> None:
         seen[labels.file_name] = labels.where
 
 
-def _plain(found: Mapping[str, LabelFile], label_format: LabelFormat, images_dir: Path | None,
+def _plain(found: Mapping[str, LabelFile], label_format: LabelFormat, reading: Reading,
            classes: Sequence[str]) -> dict[str, Any]:
     """COCO JSON of labels alone; ids count from 1."""
     names = list(classes) or sorted({label.class_name for labels in found.values() for label in labels.labels})
@@ -122,12 +130,10 @@ def _plain(found: Mapping[str, LabelFile], label_format: LabelFormat, images_dir
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for image_id, labels in enumerate(found.values(), 1):
-        size = labels.size_wh or image_size(images_dir, labels)
+        size = labels.size_wh or image_size(reading.images, labels)
         images.append(make_image(labels, image_id, size))
-        annotations += [make_annotation(label, labels.where, 0, image_id, size, categories, label_format)
-                        for label in labels.labels]
-    for annotation_id, annotation in enumerate(annotations, 1):
-        annotation['id'] = annotation_id
+        annotations += [make_annotation(label, len(annotations) + place, image_id, size, categories, label_format,
+                                        reading.max_overhang_px) for place, label in enumerate(labels.labels, 1)]
     return dict(images=images, annotations=annotations,
                 categories=[dict(id=identity, name=name) for name, identity in categories.items()])
 

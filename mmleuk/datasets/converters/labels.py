@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Protocol
 
@@ -22,12 +22,14 @@ class Label:
         numbers: the box as the format writes it (VOC: xmin, ymin, xmax, ymax; YOLO: centre and size as shares).
         ignored: takes no part in training or scores (VOC: difficult; YOLO cannot say it).
         truncated: VOC's remark that the border cuts the cell.
+        where: file and object or line, for messages; labels that say the same are equal wherever they stand.
     """
 
     class_name: str
     numbers: Box
     ignored: bool = False
     truncated: bool = False
+    where: str = field(default='', compare=False)
 
 
 @dataclass(frozen=True)

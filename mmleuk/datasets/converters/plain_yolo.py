@@ -96,7 +96,7 @@ def parse_line(text: str, where: str, class_names: Sequence[str]) -> Label:
     if not all(0 <= share <= 1 for share in shares) or min(width, height) <= 0:
         raise UserError(f'{where}: box {" ".join(fields[1:])} is no normalised centre and size: all lie in 0..1, width '
                         'and height above 0; correct or remove the line')
-    return Label(class_names[label], (x, y, width, height))
+    return Label(class_names[label], (x, y, width, height), where=where)
 
 
 def read_classes(path: Path) -> tuple[str, ...]:

@@ -116,7 +116,8 @@ def restore(found: Files, side: CocoFile, label_format: LabelFormat, *, keep_cha
     if not keep_changed:
         raise UserError(f'{side.path}: was written for other labels than those here ({changes}; first: '
                         f'{changes.first}). Give --changed-labels keep (unchanged cells keep their attributes, new '
-                        'ones have none), --no-side-file (labels alone), or restore the labels')
+                        'ones have none), --no-side-file (labels alone; in a config '
+                        'use_side_file=False), or restore the labels')
     return _merge(found, side, data, changes, label_format, sizes or {}), changes
 
 
@@ -136,8 +137,7 @@ def _merge(found: Files, side: CocoFile, data: dict[str, Any], changes: Changes,
             image_id, next_image = next_image, next_image + 1
             images.append(make_image(labels, image_id, size))
         for label in changes.new[path]:
-            annotations.append(make_annotation(label, labels.where, next_cell, image_id, size, categories,
-                                               label_format))
+            annotations.append(make_annotation(label, next_cell, image_id, size, categories, label_format))
             next_cell += 1
     return data | dict(images=images, annotations=annotations)
 
@@ -154,23 +154,25 @@ def make_image(labels: LabelFile, image_id: int, size_wh: SizeWH | None) -> dict
     return dict(id=image_id, file_name=labels.file_name, width=size_wh[0], height=size_wh[1])
 
 
-def make_annotation(label: Label, where: str, annotation_id: int, image_id: RecordId, size_wh: SizeWH | None,
-                    categories: Mapping[str, int | str], label_format: LabelFormat) -> dict[str, Any]:
+def make_annotation(label: Label, annotation_id: int, image_id: RecordId, size_wh: SizeWH | None,
+                    categories: Mapping[str, int | str], label_format: LabelFormat,
+                    max_overhang_px: float = 1.0) -> dict[str, Any]:
     """COCO's record of a cell that only its label speaks of; difficult cells become crowds, so that no score counts.
 
     Raises:
         UserError: the class isn't in the list, or the box isn't in the image.
     """
     if label.class_name not in categories:
-        raise UserError(f'{where}: class {label.class_name!r} is not in the list; known are {", ".join(categories)}')
+        raise UserError(f'{label.where}: class {label.class_name!r} is not in the list; known are '
+                        f'{", ".join(categories)}')
     if size_wh is None:
-        raise UserError(f'{where}: the size of its image is needed; give --images, the folder of the images')
+        raise UserError(f'{label.where}: the size of its image is needed; give --images, the folder of the images')
     raw = label_format.box_xywh(label, size_wh)
     try:
-        x1, y1, x2, y2 = parse_rectangle(raw, size_wh, max_overhang_px=1.0, noun='box [x, y, width, height]')
+        x1, y1, x2, y2 = parse_rectangle(raw, size_wh, max_overhang_px, noun='box [x, y, width, height]')
     except Defect as defect:
         stated = ' '.join(f'{number:g}' for number in label.numbers)
-        raise UserError(f'{where}: {label.class_name} {stated}: {defect.what}; {defect.mend}') from defect
+        raise UserError(f'{label.where}: {label.class_name} {stated}: {defect.what}; {defect.mend}') from defect
     box = raw if (x1, y1) == tuple(raw[:2]) and (x2, y2) == (raw[0] + raw[2], raw[1] + raw[3]) else [
         round(value, 6) for value in (x1, y1, x2 - x1, y2 - y1)]
     annotation = dict(id=annotation_id, image_id=image_id, category_id=categories[label.class_name], bbox=box,

@@ -123,7 +123,7 @@ def _read_object(element: Element, where: str) -> Label:
         raise UserError(f'{where} ({name}): has no <bndbox>; add it or remove the object')
     x1, y1, x2, y2 = (_number(_text(box, side, where), f'{where} ({name}): <{side}>') for side in SIDES)
     return Label(name, (x1, y1, x2, y2), ignored=_flag(element, 'difficult', where),
-                 truncated=_flag(element, 'truncated', where))
+                 truncated=_flag(element, 'truncated', where), where=where)
 
 
 def _text(element: Element, tag: str, where: str) -> str:

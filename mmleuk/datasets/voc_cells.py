@@ -1,0 +1,53 @@
+"""A Pascal VOC folder as a data set, without a conversion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from mmleuk.datasets.converters.coco_files import SIDE_FILE
+from mmleuk.datasets.converters.formats import Reading, read_labels
+from mmleuk.datasets.converters.voc import CORNERS
+from mmleuk.datasets.leukemia_attri import LeukemiaAttriDataset
+from mmleuk.errors import UserError
+from mmleuk.registry import DATASETS
+
+
+@DATASETS.register_module()
+class VOCCellsDataset(LeukemiaAttriDataset):
+    """Pascal VOC: ``Annotations/*.xml``, a folder of images, and a list of each split's images.
+
+    Records are those of the COCO JSON that ``mmleuk data convert --from voc --to coco --split ...`` writes: the same
+    code reads both. Difficult objects are ignored. A folder that ``mmleuk data convert --to voc`` wrote gives its
+    attributes, annotated regions and all digits of its boxes, too, from ``mmleuk_side.json``.
+
+    Args:
+        ann_file: list of the split's images, such as ``ImageSets/Main/train.txt``: names without suffix, one per line.
+        data_root: folder with ``Annotations/``, on a local disk.
+        data_prefix: ``dict(img=folder)`` of the images, default ``JPEGImages/``; an image is called there as its XML's
+            ``<filename>`` says.
+        corners: 'pixels' (VOC's own: counted from 1, the last one inside) or 'edges' (plain corners from 0).
+        use_side_file: False: the XML files alone, whatever ``mmleuk_side.json`` holds.
+        kwargs: as :class:`LeukemiaAttriDataset`'s, but for ``subset`` and ``split``.
+
+    Raises:
+        UserError: any defect of the files, naming file and object; a name in the list that stands twice or has no XML.
+    """
+
+    def __init__(self, *, ann_file: str, data_root: str, data_prefix: Mapping[str, str] | None = None,
+                 corners: str = 'pixels', use_side_file: bool = True, **kwargs: object) -> None:
+        if corners not in CORNERS:
+            raise UserError(f'corners={corners!r} is unknown; say {" or ".join(map(repr, CORNERS))}')
+        self.corners = corners
+        self.use_side_file = use_side_file
+        super().__init__(ann_file=ann_file, data_root=data_root,
+                         data_prefix=data_prefix or dict(img='JPEGImages/'), **kwargs)  # type: ignore[arg-type]
+
+    def read_coco(self) -> object:
+        """The XML files of the listed images as COCO JSON's content."""
+        folder = Path(self.data_root)
+        with_side = self.use_side_file and (folder / SIDE_FILE).exists()
+        data, _ = read_labels(folder, 'voc', Reading(
+            corners=self.corners, classes=() if with_side else tuple(self._metainfo['classes']),
+            listing=Path(self.ann_file), side_file=None if with_side else '', max_overhang_px=self.max_overhang_px))
+        return data
