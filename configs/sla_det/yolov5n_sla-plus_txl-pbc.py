@@ -1,19 +1,10 @@
-"""SLA-Det+. YOLOv5n, TXL-PBC: ten epochs on images made of annotated regions, then ten on whole ones, with
-pseudo-labels of the moving average, trusted as far as the annotated regions show.
+"""SLA-Det+: labelled-region loss, every other image made of annotated regions. YOLOv5n, TXL-PBC.
 
 MMLEUK_DATA=... python tools/train.py configs/sla_det/yolov5n_sla-plus_txl-pbc.py
 """
 
-_base_ = '../yolov5/yolov5n_txl-pbc.py'
+_base_ = './yolov5n_sla_txl-pbc_lr.py'
 
-model = dict(type='mmleuk.SLADetPlus', bbox_head=dict(truth='regions'))
-train_dataloader = dict(dataset=dict(
-    dataset=dict(ann_file='annotations/train_sparse.json', annotation='sparse'),
-    pipeline=[
-        dict(type='mmleuk.RegionMosaic', img_scale=(320, 320), prob=1.0),
-        *_base_.train_dataloader.dataset.pipeline,
-    ]))
-default_hooks = dict(
-    skip_transforms=dict(type='mmleuk.SkipTransformsHook', transforms=['mmleuk.RegionMosaic'], first_epoch=11),
-    pseudo_labels=dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(11, None)),
-    teacher=dict(type='mmleuk.EMATeacherHook'))
+train_dataloader = dict(dataset=dict(pipeline=[
+    dict(type='mmleuk.RegionMosaic', img_scale=(320, 320), prob=0.5),
+    *_base_.train_dataloader.dataset.pipeline]))
