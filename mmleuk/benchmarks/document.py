@@ -9,7 +9,7 @@ from typing import Any
 from mmleuk.benchmarks.checks import judge
 from mmleuk.benchmarks.results import FAILED, current_results, read_cost
 from mmleuk.benchmarks.suite import Case, Suite
-from mmleuk.benchmarks.summary import Records, RowSummary, current, gap_closed, keys_of, summarise
+from mmleuk.benchmarks.summary import Records, RowSummary, gap_closed, keys_of, summarise
 
 HEAD = """# Benchmarks
 
@@ -107,8 +107,8 @@ def open_rows(suite: Suite, rows: Mapping[str, RowSummary]) -> str:
 
 def failures(suite: Suite, records: Records) -> str:
     """What each failed training said last."""
-    lines = [f'- **{case.name} failed**: {record["error"]}; last line: `{_last_line(record)}`'
-             for case, record in _current(suite, records) if record['status'] == FAILED]
+    lines = [f'- **{name} failed**: {record["error"]}; last line: `{_last_line(record)}`'
+             for name, record in _by_row(suite, records) if record['status'] == FAILED]
     return '\n'.join(lines)
 
 
@@ -144,22 +144,19 @@ def cost_table(suite: Suite, cost: Mapping[str, Any] | None) -> str:
 
 def provenance(suite: Suite, records: Records) -> str:
     """Revision, config, data and command of every training."""
-    found = list(_current(suite, records))
-    lines = [[case.name, _revision(record['git']), f'`{record["config_hash"][:8]}`', f'`{record["data_hash"][:8]}`',
-              f'`{record["command"]}`'] for case, record in found]
+    found = _by_row(suite, records)
+    lines = [[name, _revision(record['git']), f'`{record["config_hash"][:8]}`', f'`{record["data_hash"][:8]}`',
+              f'`{record["command"]}`'] for name, record in found]
     machines = sorted({_machine(record) for _, record in found})
     table = markdown_table([['training', 'revision', 'config', 'data', 'command'], *lines])
     words = f'A `+` marks a revision with uncommitted changes; the JSON lists the files. {" ".join(machines)}'
     return f'<details><summary>Where the numbers come from</summary>\n\n{table}\n\n{words}\n\n</details>'
 
 
-def _current(suite: Suite, records: Records) -> list[tuple[Case, Mapping[str, Any]]]:
-    pairs = ((case, current(case, records.get(case.name))) for case in _by_row(suite))
-    return [(case, record) for case, record in pairs if record is not None]
-
-
-def _by_row(suite: Suite) -> list[Case]:
-    return [Case(suite.name, row, seed) for row in suite.rows for seed in row.seeds]
+def _by_row(suite: Suite, records: Records) -> list[tuple[str, Mapping[str, Any]]]:
+    """The trainings' names and records, all seeds of a row together."""
+    names = [Case(suite.name, row, seed).name for row in suite.rows for seed in row.seeds]
+    return [(name, records[name]) for name in names if name in records]
 
 
 def _machine(record: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mmleuk.benchmarks.document import plot_name
 from mmleuk.benchmarks.suite import Case, Suite
-from mmleuk.benchmarks.summary import Records, RowSummary, Spread, current, curve, summarise
+from mmleuk.benchmarks.summary import Records, RowSummary, Spread, curve, summarise
 from mmleuk.report.files import write_atomic
 from mmleuk.report.text import plain_text
 
@@ -45,8 +45,8 @@ def _curves(suite: Suite, records: Records, rows: Mapping[str, RowSummary], titl
             looks: Mapping[str, dict[str, Any]]) -> Figure:
     figure, axes = _empty(f'{suite.title}: {title}')
     for name, row in rows.items():
-        found = [current(case, records.get(case.name)) for case in (Case(suite.name, row.row, s) for s in row.done)]
-        _draw_curve(axes, curve([record for record in found if record], key), row.row.title, looks[name])
+        found = [records[Case(suite.name, row.row, seed).name] for seed in row.done]
+        _draw_curve(axes, curve(found, key), row.row.title, looks[name])
     axes.set_xlabel('epoch')
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(title)

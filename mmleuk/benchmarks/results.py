@@ -51,15 +51,16 @@ def read_results(results: Path, suite: Suite) -> dict[str, dict[str, Any]]:
 def current_results(results: Path, suite: Suite) -> dict[str, dict[str, Any]]:
     """The JSONs of a suite's trainings that the same commands would give today, by the trainings' names.
 
-    One whose config file, or anything that the file builds on, has changed since counts as not there. Annotations
-    aren't compared: a table is made without the data.
+    One of another config file counts as not there, and one whose settings (those of the file, of what it builds on, and
+    the row's options) have changed since. Annotations aren't compared: a table is made without the data.
 
     Raises:
         UserError: a JSON is broken.
     """
     cases = {case.name: case for case in suite.cases()}
     return {name: record for name, record in read_results(results, suite).items()
-            if has_config(cases[name]) and record['config_hash'] == case_hash(cases[name])}
+            if record['config'] == cases[name].row.config and has_config(cases[name])
+            and record['config_hash'] == case_hash(cases[name])}
 
 
 def has_config(case: Case) -> bool:

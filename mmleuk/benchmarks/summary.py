@@ -73,18 +73,13 @@ class RowSummary:
 
 
 def summarise(suite: Suite, records: Records) -> dict[str, RowSummary]:
-    """Rows by name, in the suite's order; ``records`` are by the trainings' names.
+    """Rows by name, in the suite's order.
 
-    A record of another config or other options than the suite's row has now counts as not there.
+    Args:
+        suite: the suite.
+        records: by the trainings' names, as :func:`mmleuk.benchmarks.results.current_results` gives them: all count.
     """
     return {row.name: _summary(suite, row, records) for row in suite.rows}
-
-
-def current(case: Case, record: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The record, unless it was measured with another config or other options than the suite says now."""
-    if record is None or record['config'] != case.row.config or record['cfg_options'] != case.cfg_options():
-        return None
-    return record
 
 
 def gap_closed(value: float, lower: float, upper: float) -> float | None:
@@ -102,8 +97,7 @@ def keys_of(suite: Suite) -> dict[str, str]:
 
 
 def _summary(suite: Suite, row: Row, records: Records) -> RowSummary:
-    found = {seed: current(case, records.get(case.name)) for seed in row.seeds
-             for case in [Case(suite.name, row, seed)]}
+    found = {seed: records.get(Case(suite.name, row, seed).name) for seed in row.seeds}
     done = {seed: record for seed, record in found.items() if record and record['status'] == DONE}
     failed = tuple(seed for seed, record in found.items() if record and record['status'] == FAILED)
     measured = list(done.values())

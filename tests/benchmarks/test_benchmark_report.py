@@ -91,11 +91,6 @@ def test_nothing_measured_yet(suite, tmp_path):
     assert '![' not in text and write_plots(suite, {}, tmp_path) == []
 
 
-def test_a_record_of_other_settings_does_not_count(suite, records):
-    records['lower_seed0']['cfg_options'] = ['train_cfg.max_epochs=1', 'randomness.seed=0']
-    assert summarise(suite, records)['lower'].waiting == (0,)
-
-
 def check(kind, claim='c', **what):
     return {'claim': claim, kind: what}
 
@@ -164,9 +159,24 @@ def test_a_record_of_a_config_that_changed_since_does_not_count(real_suite, reco
     write_result(result_path(tmp_path, other), record(other, 0.5, config_hash='of before'))
     assert list(read_results(tmp_path, real_suite)) == [case.name, other.name]
     assert list(current_results(tmp_path, real_suite)) == [case.name]
-    gone = json.loads(result_path(tmp_path, other).read_text()) | dict(config='configs/gone.py')
-    write_result(result_path(tmp_path, other), gone)
-    assert list(current_results(tmp_path, real_suite)) == [case.name]
+
+
+@pytest.mark.parametrize('options, counts', [
+    (['randomness.seed=0'], True), (['randomness.seed=0', 'log_level=ERROR'], True), (['randomness.seed=1'], False),
+    (['randomness.seed=0', 'train_cfg.max_epochs=1'], False)])
+def test_a_record_of_other_options_counts_where_they_change_no_result(real_suite, record, tmp_path, options, counts):
+    case = real_suite.cases()[0]
+    measured = record(case, 0.5, cfg_options=options, config_hash=config_hash(ROOT / case.row.config, options))
+    write_result(result_path(tmp_path, case), measured)
+    assert list(current_results(tmp_path, real_suite)) == [case.name] * counts
+
+
+def test_a_record_of_another_config_file_does_not_count(real_suite, record, tmp_path):
+    """Its command is no longer the row's, even where the settings are the same."""
+    case = real_suite.cases()[0]
+    now = config_hash(ROOT / case.row.config, case.cfg_options())
+    write_result(result_path(tmp_path, case), record(case, 0.5, config='configs/gone.py', config_hash=now))
+    assert current_results(tmp_path, real_suite) == {}
 
 
 def test_the_command_writes_document_and_plots(real_suite, record, tmp_path, capsys):
