@@ -15,7 +15,7 @@ from mmleuk.benchmarks.document import document
 from mmleuk.benchmarks.identity import identity
 from mmleuk.benchmarks.machine import ROOT
 from mmleuk.benchmarks.plots import write_plots
-from mmleuk.benchmarks.results import DONE, current_results, has_config, result_path
+from mmleuk.benchmarks.results import DONE, current_results, missing_configs, result_path
 from mmleuk.benchmarks.running import Settings, state_of
 from mmleuk.benchmarks.scheduling import run_cases
 from mmleuk.benchmarks.suite import Case, Suite, read_suite
@@ -71,12 +71,12 @@ def benchmark_main(argv: Sequence[str] | None = None) -> int:
         if args.list:
             _print_states(cases, settings)
             return 0
-        missing = [case for case in cases if not has_config(case)]
+        missing = [case for case in cases if missing_configs(case)]
         if missing and args.rows is not None:
-            raise UserError(f'{_config_of(missing[0])}: no such config; row {missing[0].row.name!r} of {args.suite} '
-                            'needs it')
+            raise UserError(f'{", ".join(missing_configs(missing[0]))}: no such config; row {missing[0].row.name!r} of '
+                            f'{args.suite} needs it')
         for case in missing:
-            _tell(f'{case.name}: left out, {_config_of(case)} does not exist')
+            _tell(f'{case.name}: left out, {", ".join(missing_configs(case))} does not exist')
         there = [case for case in cases if case not in missing]
         run_cases(there, settings, _tell)
     except UserError as error:
@@ -108,8 +108,9 @@ def _print_states(cases: Sequence[Case], settings: Settings) -> None:
 
 
 def _state(case: Case, settings: Settings) -> str:
-    if not has_config(case):
-        return f'to run: {_config_of(case)} does not exist yet'
+    missing = missing_configs(case)
+    if missing:
+        return f'to run: {", ".join(missing)} does not exist yet'
     try:
         now = identity(case)
     except UserError as error:
@@ -117,11 +118,6 @@ def _state(case: Case, settings: Settings) -> str:
             return f'has a result, which cannot be compared: {error}'
         return f'to run: {error}'
     return state_of(case, settings, now)
-
-
-def _config_of(case: Case) -> str:
-    """Of a training; of an ensemble those of its members."""
-    return ', '.join(map(_config_of, case.members)) or case.row.config
 
 
 def _tell(text: str) -> None:

@@ -68,20 +68,23 @@ def identity(case: Case) -> dict[str, Any]:
 
 
 def case_hash(case: Case) -> str:
-    """:func:`config_hash` of a training; of an ensemble that of its members' together.
+    """:func:`config_hash` of a training, with those of the trainings it reads; of an ensemble its members' together.
 
     Raises:
         UserError: as :func:`settle`.
     """
-    if case.members:
-        return hashlib.sha256(' '.join(map(case_hash, case.members)).encode()).hexdigest()
-    return config_hash(ROOT / case.row.config, case.cfg_options())
+    own = [] if case.members else [config_hash(ROOT / case.row.config, case.cfg_options())]
+    return _together([*own, *map(case_hash, [*case.members, *case.sources])])
 
 
 def _case_data(case: Case) -> str:
-    if case.members:
-        return hashlib.sha256(' '.join(map(_case_data, case.members)).encode()).hexdigest()
-    return data_hash(settle(ROOT / case.row.config, case.cfg_options()))
+    own = [] if case.members else [data_hash(settle(ROOT / case.row.config, case.cfg_options()))]
+    return _together([*own, *map(_case_data, [*case.members, *case.sources])])
+
+
+def _together(hashes: Sequence[str]) -> str:
+    """One hash of several; one alone stays as it is."""
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256(' '.join(hashes).encode()).hexdigest()
 
 
 def data_hash(cfg: Config) -> str:

@@ -59,13 +59,14 @@ def current_results(results: Path, suite: Suite) -> dict[str, dict[str, Any]]:
     """
     cases = {case.name: case for case in suite.cases()}
     return {name: record for name, record in read_results(results, suite).items()
-            if record['config'] == cases[name].row.config and has_config(cases[name])
+            if record['config'] == cases[name].row.config and not missing_configs(cases[name])
             and record['config_hash'] == case_hash(cases[name])}
 
 
-def has_config(case: Case) -> bool:
-    """Whether the config of a training, or of every member of an ensemble, is there."""
-    return all(map(has_config, case.members)) if case.members else (ROOT / case.row.config).is_file()
+def missing_configs(case: Case) -> list[str]:
+    """Config files that aren't there, of a training and of those it reads, or of an ensemble's members."""
+    own = [] if case.members or (ROOT / case.row.config).is_file() else [case.row.config]
+    return [*own, *(config for other in [*case.members, *case.sources] for config in missing_configs(other))]
 
 
 def cost_path(results: Path, suite: Suite) -> Path:

@@ -1,4 +1,4 @@
-"""Runs the trainings of a suite, some at a time; ensembles when their members are done."""
+"""Runs the trainings of a suite, some at a time; what needs others when those are done."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run_cases(cases: Sequence[Case], settings: Settings, tell: Callable[[str], N
 
     Returns:
         The records of the trainings that ended now. One that another process is at when its turn comes is left to it,
-        an ensemble whose members aren't done is left out.
+        one that needs others (an ensemble, a row that reads their checkpoints) is left out when they aren't done.
 
     Raises:
         UserError: before anything starts: a config or the data cannot be read, or a training was begun or done with
@@ -43,7 +43,7 @@ def run_cases(cases: Sequence[Case], settings: Settings, tell: Callable[[str], N
             _fill(running, waiting, settings, tell)
             if not running:
                 for case, _ in waiting:
-                    tell(f'{case.name}: left out, it needs {", ".join(_open_members(case, settings))}')
+                    tell(f'{case.name}: left out, it needs {", ".join(_open_needs(case, settings))}')
                 break
             # Whose turn it is changes when one ends, and costs reading configs and annotations: not at every look.
             while not (ended := [training for training in running if training.process.poll() is not None]):
@@ -63,7 +63,7 @@ def _fill(running: list[Training], waiting: list[tuple[Case, dict]], settings: S
           tell: Callable[[str], None]) -> None:
     """Start what can start now, moving it from one list to the other."""
     while len(running) < settings.jobs:
-        turn = next((pair for pair in waiting if not _open_members(pair[0], settings)), None)
+        turn = next((pair for pair in waiting if not _open_needs(pair[0], settings)), None)
         if turn is None:
             return
         waiting.remove(turn)
@@ -79,9 +79,10 @@ def _fill(running: list[Training], waiting: list[tuple[Case, dict]], settings: S
         tell(f'{case.name}: started; its output: {running[-1].log}')
 
 
-def _open_members(case: Case, settings: Settings) -> list[str]:
-    """The trainings that an ensemble waits for."""
-    return [member.name for member in case.members if state_of(member, settings, identity(member)) != DONE]
+def _open_needs(case: Case, settings: Settings) -> list[str]:
+    """The trainings that an ensemble, or one that reads others' files, waits for."""
+    return [other.name for other in [*case.members, *case.sources]
+            if state_of(other, settings, identity(other)) != DONE]
 
 
 def _to_run(cases: Sequence[Case], settings: Settings, tell: Callable[[str], None]) -> list[tuple[Case, dict]]:

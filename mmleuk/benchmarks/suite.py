@@ -19,6 +19,8 @@ ROLES = frozenset({'upper', 'lower', 'baseline'})
 METRICS: Mapping[str, str] = {
     'mAP@50-95': 'coco/bbox_mAP', 'mAP@50': 'coco/bbox_mAP_50', 'recall (AR@100)': 'coco/bbox_AR@100'}
 _NAME = re.compile(r'[a-z0-9][a-z0-9_-]*')
+_OF_A_TRAINING = re.compile(r'(?:^|/)work_dirs/benchmarks/([^/]+/[^/]+_seed\d+)/')
+"""A file in a training's work dir, and which training's."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Row:
         options: what ``--cfg-options`` gets, the suite's and the row's together.
         group: rows of one group stand together in the table.
         members: of an ensemble.
+        sources: rows above, each with a seed, whose work dirs' files (checkpoints) the options name.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Row:
     options: Mapping[str, Any] = field(default_factory=dict)
     group: str = ''
     members: tuple[Row, ...] = ()
+    sources: tuple[tuple[Row, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,11 @@ class Case:
     def members(self) -> tuple[Case, ...]:
         """The trainings of an ensemble."""
         return tuple(Case(self.suite, row, self.seed) for row in self.row.members)
+
+    @property
+    def sources(self) -> tuple[Case, ...]:
+        """The trainings whose files this one reads."""
+        return tuple(Case(self.suite, row, seed) for row, seed in self.row.sources)
 
     def cfg_options(self) -> list[str]:
         """``KEY=VALUE`` for ``tools/train.py --cfg-options``, the seed among them."""
@@ -146,7 +155,7 @@ def read_suite(path: str | Path) -> Suite:
         raise UserError(f'{path}: rows is empty; a suite has at least one row')
     read: list[Row] = []
     for number, row in enumerate(rows, start=1):
-        read.append(_row(row, shared, f'{path}: row {number}', read))
+        read.append(_row(row, shared, f'{path}: row {number}', read, path.stem))
     suite = Suite(
         name=path.stem, title=_text(data, 'title', str(path)), intro=_text(data, 'intro', str(path)),
         caption=_text(data, 'caption', str(path)),
@@ -159,8 +168,8 @@ def read_suite(path: str | Path) -> Suite:
     return suite
 
 
-def _row(data: Any, shared: Mapping[str, Any], where: str, before: Sequence[Row]) -> Row:
-    """One row; ``before`` are those above it."""
+def _row(data: Any, shared: Mapping[str, Any], where: str, before: Sequence[Row], suite: str) -> Row:
+    """One row of a suite; ``before`` are those above it."""
     fused = isinstance(data, dict) and 'ensemble' in data
     _check_keys(data, ROW_KEYS - ({'config', 'cfg-options'} if fused else set()),
                 {'name', 'ensemble' if fused else 'config', 'seeds'}, where)
@@ -170,9 +179,11 @@ def _row(data: Any, shared: Mapping[str, Any], where: str, before: Sequence[Row]
     seeds = _typed(data, 'seeds', list, where)
     if not seeds or any(type(seed) is not int or seed < 0 for seed in seeds) or len(set(seeds)) < len(seeds):
         raise UserError(f'{where}: seeds are different integers from 0 on, got {seeds}')
+    options = {} if fused else {**shared, **_options(data, where)}
     return Row(name=name, title=_text(data, 'title', where) or name, config=_text(data, 'config', where),
-               seeds=tuple(seeds), options={} if fused else {**shared, **_options(data, where)},
-               group=_text(data, 'group', where), members=_members(data, seeds, before, where) if fused else ())
+               seeds=tuple(seeds), options=options, group=_text(data, 'group', where),
+               members=_members(data, seeds, before, where) if fused else (),
+               sources=_sources(options, before, suite, where))
 
 
 def _members(data: Mapping[str, Any], seeds: Sequence[int], before: Sequence[Row], where: str) -> tuple[Row, ...]:
@@ -183,6 +194,22 @@ def _members(data: Mapping[str, Any], seeds: Sequence[int], before: Sequence[Row
         raise UserError(f'{where}: ensemble lists two rows or more that stand above it and have its seeds, each once: '
                         f'some of {", ".join(rows) or "none"}; got {names}')
     return tuple(rows[name] for name in names)
+
+
+def _sources(options: Mapping[str, Any], before: Sequence[Row], suite: str, where: str) -> tuple[tuple[Row, int], ...]:
+    """Rows above whose trainings' files the options name: renewed, they renew what reads them."""
+    trainings = {f'{suite}/{row.name}_seed{seed}': (row, seed)
+                 for row in before if not row.members for seed in row.seeds}
+    found = []
+    for key, value in options.items():
+        for text in map(str, value if isinstance(value, list) else [value]):
+            named = _OF_A_TRAINING.search(text)
+            if named and named[1] not in trainings:
+                raise UserError(f'{where}: cfg-options: {key}: {text} is of no training above it in this suite; there '
+                                f'are {", ".join(trainings) or "none"}')
+            if named:
+                found.append(trainings[named[1]])
+    return tuple(found)
 
 
 def _options(data: Mapping[str, Any], where: str) -> dict[str, Any]:

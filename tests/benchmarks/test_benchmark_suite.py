@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmleuk.benchmarks.checks import judge
 from mmleuk.benchmarks.cli import read_suites
 from mmleuk.benchmarks.identity import annotation_files, case_hash, config_hash, data_hash, settle
-from mmleuk.benchmarks.results import has_config
+from mmleuk.benchmarks.results import missing_configs
 from mmleuk.benchmarks.suite import read_suite
 from mmleuk.benchmarks.summary import summarise
 from mmleuk.errors import UserError
@@ -53,9 +53,44 @@ def test_an_ensemble_is_its_members(make_suite):
     assert fused.name == 'f_seed0' and [member.name for member in fused.members] == ['a_seed0', 'b_seed0']
     rows[1]['cfg-options'] = {'train_cfg.max_epochs': 3}
     other = make_suite(rows=[*rows, FUSED | dict(ensemble=['a', 'b'])]).cases()[2]
-    assert case_hash(fused) != case_hash(other) and has_config(fused)
+    assert case_hash(fused) != case_hash(other) and not missing_configs(fused)
     rows[1]['config'] = 'configs/gone.py'
-    assert not has_config(make_suite(rows=[*rows, FUSED | dict(ensemble=['a', 'b'])]).cases()[2])
+    gone = make_suite(rows=[*rows, FUSED | dict(ensemble=['a', 'b'])]).cases()[2]
+    assert missing_configs(gone) == ['configs/gone.py']
+
+
+READS = {'model.detector_checkpoint': 'work_dirs/benchmarks/small/a_seed1/epoch_20.pth'}
+
+
+def reader(make_suite, **of_its_source):
+    """The training of a row that reads a checkpoint of the row above it."""
+    config = 'configs/yolov5/yolov5n_txl-pbc.py'
+    return make_suite(rows=[dict(name='a', config=config, seeds=[0, 1]) | of_its_source,
+                            dict(name='b', config='configs/cbm/yolov5n_cbm_wbcatt.py', seeds=[0]) | {
+                                'cfg-options': READS}]).choose('b')[0]
+
+
+def test_a_row_that_reads_anothers_checkpoint_changes_with_it(make_suite, monkeypatch):
+    """Without the checkpoint being there. Its own settings are the same; a row that reads none keeps its hash."""
+    monkeypatch.chdir(ROOT)
+    case, other = reader(make_suite), reader(make_suite, **{'cfg-options': {'train_cfg.max_epochs': 3}})
+    own = [config_hash(ROOT / of.row.config, of.cfg_options()) for of in (case, other)]
+    assert own[0] == own[1] and case_hash(case) == case_hash(reader(make_suite)) != case_hash(other)
+    assert own[0] not in (case_hash(case), case_hash(other))
+    source, = case.sources
+    assert source.name == 'a_seed1' and source.sources == ()
+    assert case_hash(source) == config_hash(ROOT / source.row.config, source.cfg_options())
+    assert missing_configs(reader(make_suite, config='configs/gone.py')) == ['configs/gone.py']
+
+
+@pytest.mark.parametrize('path', [
+    'work_dirs/benchmarks/small/a_seed2/epoch_20.pth', 'work_dirs/benchmarks/small/b_seed0/epoch_20.pth',
+    'work_dirs/benchmarks/large/a_seed0/epoch_20.pth', '../x/work_dirs/benchmarks/small/c_seed0/epoch_20.pth'])
+def test_a_checkpoint_of_no_row_above_is_refused(make_suite, path):
+    rows = [ROW | dict(seeds=[0, 1]), dict(name='b', config='configs/b.py', seeds=[0]) | {'cfg-options': {
+        'load_from': path}}]
+    with pytest.raises(UserError, match=r'row 2 \(b\): cfg-options: load_from: .*are small/a_seed0, small/a_seed1'):
+        make_suite(rows=rows)
 
 
 def test_a_file_that_is_none(tmp_path):
