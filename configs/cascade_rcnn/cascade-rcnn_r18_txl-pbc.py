@@ -10,5 +10,6 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(roi_head=dict(bbox_head=[dict(head, num_classes=3) for head in _base_.model.roi_head.bbox_head]))
+model = dict(roi_head=dict(
+    bbox_head=[dict(head, num_classes=_base_.num_classes) for head in _base_.model.roi_head.bbox_head]))
 train_cfg = dict(max_epochs=20, val_interval=5)

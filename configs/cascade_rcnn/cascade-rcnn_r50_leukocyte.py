@@ -12,4 +12,4 @@ _base_ = [
 
 model = dict(
     backbone=dict(frozen_stages=-1, norm_eval=False, init_cfg=None),
-    roi_head=dict(bbox_head=[dict(head, num_classes=5) for head in _base_.model.roi_head.bbox_head]))
+    roi_head=dict(bbox_head=[dict(head, num_classes=_base_.num_classes) for head in _base_.model.roi_head.bbox_head]))

@@ -11,7 +11,7 @@ model = dict(
     type='mmleuk.PostHocCBM',
     detector={{_base_.model}},
     detector_checkpoint='work_dirs/yolov5n_synthetic/epoch_10.pth',
-    bottleneck=dict(type='mmleuk.ConceptBottleneck', attributes='leukemia', num_classes=14),
+    bottleneck=dict(type='mmleuk.ConceptBottleneck', attributes='leukemia', num_classes=_base_.num_classes),
     min_score=0.05,
     on_ground_truth=True)
 

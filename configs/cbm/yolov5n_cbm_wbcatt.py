@@ -11,7 +11,7 @@ model = dict(
     type='mmleuk.PostHocCBM',
     detector={{_base_.model}},
     detector_checkpoint='work_dirs/yolov5n_wbcatt/epoch_40.pth',
-    bottleneck=dict(type='mmleuk.ConceptBottleneck', attributes='wbcatt', num_classes=7),
+    bottleneck=dict(type='mmleuk.ConceptBottleneck', attributes='wbcatt', num_classes=_base_.num_classes),
     min_score=0.05,
     on_ground_truth=True)
 

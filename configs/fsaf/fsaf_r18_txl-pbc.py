@@ -10,5 +10,5 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(bbox_head=dict(num_classes=3))
+model = dict(bbox_head=dict(num_classes=_base_.num_classes))
 train_cfg = dict(max_epochs=20, val_interval=5)

@@ -12,4 +12,4 @@ _base_ = [
 
 model = dict(
     backbone=dict(frozen_stages=-1, norm_eval=False, init_cfg=None),
-    bbox_head=dict(num_classes=5))
+    bbox_head=dict(num_classes=_base_.num_classes))

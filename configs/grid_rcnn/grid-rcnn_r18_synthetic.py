@@ -10,5 +10,5 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(roi_head=dict(bbox_head=dict(num_classes=14)))
+model = dict(roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))
 train_cfg = dict(max_epochs=10, val_interval=10)

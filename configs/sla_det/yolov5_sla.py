@@ -15,7 +15,7 @@ _base_ = [
 
 model = dict(
     type='mmleuk.SLADet',
-    bbox_head=dict(num_classes=14, truth='regions'),
+    bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size, truth='regions'),
     selector=dict(type='mmleuk.PseudoLabelSelector', min_confidence=0.70, sure_confidence=0.95, max_entropy=0.26),
     pseudo_weight=0.1,
     loss_triplet=dict(type='mmleuk.TripletLoss', margin=0.05, reading='text', loss_weight=0.1))

@@ -7,6 +7,6 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(bbox_head=dict(num_classes=14))
+model = dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size))
 train_dataloader = dict(dataset=dict(dataset=dict(annotation='complete')))
 train_cfg = dict(max_epochs=50, val_interval=5)

@@ -10,4 +10,4 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(bbox_head=dict(num_classes=14))
+model = dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size))

@@ -12,5 +12,5 @@ _base_ = [
 ]
 
 # The class gain is for fourteen classes, as in yolov5n_synthetic.py.
-model = dict(bbox_head=dict(num_classes=14, image_size=320, gain_class=3.0))
+model = dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size, gain_class=3.0))
 train_cfg = dict(max_epochs=30, val_interval=30)

@@ -10,6 +10,6 @@ _base_ = [
 # Fourteen classes have to be told apart within some hundred iterations: their gain is six times YOLOv5's.
 # Faint guesses are dropped early in testing: a little trained model has thousands of them.
 model = dict(
-    bbox_head=dict(num_classes=14, image_size=320, gain_class=3.0),
+    bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size, gain_class=3.0),
     test_cfg=dict(score_thr=0.01, nms_pre=2000))
 train_cfg = dict(max_epochs=10, val_interval=10)

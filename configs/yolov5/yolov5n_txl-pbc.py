@@ -10,5 +10,5 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(bbox_head=dict(num_classes=3, image_size=320))
+model = dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size))
 train_cfg = dict(val_interval=5)

@@ -11,7 +11,7 @@ _base_ = [
 ]
 
 # Five leukocyte types have to be told apart from 70 cells each: the classes' gain is six times YOLOv5's.
-model = dict(bbox_head=dict(num_classes=7, image_size=320, gain_class=3.0))
+model = dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size, gain_class=3.0))
 train_cfg = dict(max_epochs=40, val_interval=10)
 
 # The attributes' reference: every cell has the training data's most frequent values. mmleuk.AttributeF1Metric scores

@@ -22,7 +22,7 @@ from mmleuk.errors import UserError
 DATA_VARIABLE = 'MMLEUK_DATA'
 _NO_RESULT = ('test_dataloader', 'test_evaluator', 'test_cfg', 'tta_model', 'tta_pipeline', 'visualizer',
               'vis_backends', 'log_processor', 'log_level', 'env_cfg', 'work_dir', 'launcher', 'resume',
-              'auto_scale_lr', 'find_unused_parameters')
+              'auto_scale_lr', 'find_unused_parameters', 'num_classes', 'image_size')
 _NO_RESULT_HOOKS = ('timer', 'logger', 'checkpoint', 'visualization')
 _NO_RESULT_KEYS = frozenset({'num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory'})
 

@@ -4,6 +4,7 @@ No mosaic: these data sets are for short training on a CPU, where four decoded i
 bring; ``leukemia_attri_640.py`` has it.
 """
 
+image_size = 320
 train_dataloader = dict(
     batch_size=16,
     num_workers=2,

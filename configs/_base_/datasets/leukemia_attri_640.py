@@ -1,5 +1,7 @@
-"""LeukemiaAttri at 640 px, subset HCM_100x_C2, the one annotated by hand; another subset is another name."""
+"""LeukemiaAttri at 640 px, subset HCM_100x_C2, the one annotated by hand; the others are deltas of it."""
 
+num_classes = 14
+image_size = 640
 train_dataloader = dict(
     batch_size=4,
     num_workers=2,

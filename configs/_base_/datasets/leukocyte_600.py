@@ -4,6 +4,8 @@ The release has no public home: put its files under $MMLEUK_DATA/leukocyte as an
 The classes are basophilic, eosinophilic and neutrophilic granulocytes, monocytes and lymphocytes.
 """
 
+num_classes = 5
+image_size = 600
 train_dataloader = dict(
     batch_size=4,
     num_workers=2,

@@ -2,6 +2,7 @@
 
 _base_ = './cells_320.py'
 
+num_classes = 14
 train_dataloader = dict(dataset=dict(
     dataset=dict(
         data_root='{{$MMLEUK_DATA:data}}/synthetic/',
