@@ -79,7 +79,8 @@ def differences(now: dict[str, Any], before: dict[str, Any]) -> str:
 def resume_point(folder: Path, max_epochs: int, val_interval: int) -> Path | None:
     """The checkpoint that a training goes on from, None to begin with.
 
-    The last one; the one before where the last one's validation was cut short, since it would not be repeated.
+    The last one; the one before where the last one's validation was cut short, since it would not be repeated. With
+    ``max_keep_ckpts=1`` that one is gone, and the training begins anew.
     """
     pointer = folder / 'last_checkpoint'
     if not pointer.is_file():

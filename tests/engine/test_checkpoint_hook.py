@@ -12,6 +12,7 @@ from mmengine.model import BaseModel
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mmleuk.benchmarks.running import resume_point
 from mmleuk.engine import CheckpointHook, Runner
 from mmleuk.engine.checkpoint import load_checkpoint_safely
 from mmleuk.errors import UserError
@@ -73,6 +74,51 @@ def test_the_best_one_is_kept_and_its_record_resumed(tmp_path):
     assert last['message_hub']['runtime_info']['best_score'] == 0.3
     with pytest.raises(UserError, match="save_best names 'score'.*'other'"):
         hook.after_val_epoch(runner, {'other': 1.0})
+
+
+class Killed(BaseException):
+    """Nobody handles it, so that the disk stays as a kill would leave it."""
+
+
+def kill_at(patch, folder, moment):
+    """Die at a moment of writing the second epoch's checkpoint."""
+    save, rename, remove = Runner.save_checkpoint, os.replace, Path.unlink
+
+    def save_half(runner, out_dir, filename, *args, **kwargs):
+        if moment == 'half written' and filename.startswith('epoch_2'):
+            Path(out_dir, filename).write_bytes(b'half')
+            raise Killed
+        save(runner, out_dir, filename, *args, **kwargs)
+
+    def replace(source, target):
+        name = os.path.basename(target)
+        if (moment, name) == ('before its name', 'epoch_2.pth') or (
+                (moment, name) == ('before the pointer', 'last_checkpoint') and (folder / 'epoch_2.pth').exists()):
+            raise Killed
+        rename(source, target)
+
+    def unlink(path, missing_ok=False):
+        if moment == 'before the old one goes' and path.name == 'epoch_1.pth':
+            raise Killed
+        remove(path, missing_ok=missing_ok)
+    patch.setattr(Runner, 'save_checkpoint', save_half)
+    patch.setattr(os, 'replace', replace)
+    patch.setattr(Path, 'unlink', unlink)
+
+
+@pytest.mark.parametrize(('moment', 'epoch'), [
+    ('half written', 1), ('before its name', 1), ('before the pointer', 1), ('before the old one goes', 2)])
+def test_killed_while_the_only_one_kept_is_replaced(tmp_path, monkeypatch, moment, epoch):
+    with monkeypatch.context() as patch:
+        kill_at(patch, tmp_path, moment)
+        with pytest.raises(Killed):
+            toy_runner(tmp_path, interval=1, max_keep_ckpts=1, name=moment).train()
+    point = resume_point(tmp_path, max_epochs=3, val_interval=3)
+    assert point == tmp_path / f'epoch_{epoch}.pth' and load_checkpoint_safely(point)['meta']['epoch'] == epoch
+    resumed = toy_runner(tmp_path, interval=1, max_keep_ckpts=1, name=f'{moment}, again')
+    resumed._resume = True
+    resumed.train()
+    assert files(tmp_path) == ['epoch_3.pth', 'last_checkpoint']
 
 
 def fail_in_the_last_epoch(work_dir, make_it_fail):
