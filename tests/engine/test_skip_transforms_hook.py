@@ -52,6 +52,23 @@ def test_a_resumed_training_begins_without_them(make_runner):
     assert sides(runner) == {64}
 
 
+def test_a_share_is_kept(make_runner):
+    """Half of half of the images are turned over, and the second call changes nothing."""
+    flips = [dict(type='RandomFlip', prob=0.5), dict(type='PackDetInputs')]
+    hook, runner = SkipTransformsHook(transforms=['RandomFlip'], first_epoch=2, keep=0.5), make_runner(pipeline=flips)
+    hook.before_train(runner)
+    seen = []
+    for runner.epoch in range(3):
+        hook.before_train_epoch(runner)
+        seen.append(runner.train_dataloader.dataset.pipeline[0].prob)
+    assert seen == [0.5, 0.25, 0.25]
+
+
+def test_a_share_of_what_always_happens(make_runner):
+    with pytest.raises(UserError, match='Resize has no prob'):
+        SkipTransformsHook(transforms=['Resize'], first_epoch=2, keep=0.5).before_train(make_runner())
+
+
 @pytest.mark.slow
 def test_persistent_workers_follow(make_runner):
     hook, runner = SkipTransformsHook(transforms=['Resize'], first_epoch=2), make_runner(workers=1)
@@ -62,10 +79,11 @@ def test_persistent_workers_follow(make_runner):
     assert seen == [{128}, {64}, {64}]
 
 
-@pytest.mark.parametrize('transforms, epoch', [('Resize', 1), ([], 1), (['Resize'], 0)])
-def test_wrong_settings(transforms, epoch):
-    with pytest.raises(UserError, match='needs a list of transforms and a first_epoch from 1 on'):
-        SkipTransformsHook(transforms=transforms, first_epoch=epoch)
+@pytest.mark.parametrize('transforms, epoch, keep', [
+    ('Resize', 1, 0), ([], 1, 0), (['Resize'], 0, 0), (['Resize'], 1, 1)])
+def test_wrong_settings(transforms, epoch, keep):
+    with pytest.raises(UserError, match='needs a list of transforms, a first_epoch from 1 on'):
+        SkipTransformsHook(transforms=transforms, first_epoch=epoch, keep=keep)
 
 
 def test_what_is_not_there_is_named_before_training(make_runner):
