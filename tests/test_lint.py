@@ -40,3 +40,10 @@ def test_ruff_passes_a_clean_file():
     clean = '"""A module."""\n\n\ndef half(value: float) -> float:\n    """Half of it."""\n    return value / 2\n'
     done = subprocess.run(command, input=clean, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_files_are_short_enough_to_read():
+    """CONTRIBUTING's limit, which ruff doesn't know."""
+    lines = {path: len(path.read_text().splitlines()) for folder in ('mmleuk', 'tools')
+             for path in sorted((ROOT / folder).rglob('*.py'))}
+    assert len(lines) > 100 and {str(path.relative_to(ROOT)): n for path, n in lines.items() if n > 300} == {}

@@ -44,9 +44,6 @@ class BootstrapError(RuntimeError):
     """A step failed; the message says which, where its log lies and what to do."""
 
 
-# --- looking -----------------------------------------------------------------------------------------------------
-
-
 def missing_python_parts() -> list[Missing]:
     """The interpreter's version, and the parts that Debian packs separately."""
     version = '%d.%d' % sys.version_info[:2]  # noqa: UP031 -- must parse on any Python 3
@@ -95,9 +92,6 @@ def explain(missing: list[Missing]) -> str:
     if packages:
         lines += ['On Debian or Ubuntu (as root or with sudo):', f'    apt-get install -y {" ".join(packages)}']
     return '\n'.join(lines)
-
-
-# --- installing --------------------------------------------------------------------------------------------------
 
 
 def is_complete(venv: Path) -> bool:
