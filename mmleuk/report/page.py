@@ -81,7 +81,9 @@ def _type_card(run: Run, count: TypeCount, style: ClassStyle, typical: Sequence[
     share = (f'{count.n_cells} of {plural_n(n_leukocytes, "leukocyte")}' if n_leukocytes is not None
              else f'{plural_n(count.n_cells, "cell")}, not counted as leukocytes')
     where = f'in {count.n_images} of {plural_n(len(run.predictions), "image")}'
-    cells = [e.cell for e in morphology_bank(run.predictions, [count.class_name])]
+    # Attributes are leukocytes'; what a model says of a red cell's nucleus nobody taught it.
+    described = [] if n_leukocytes is None else [count.class_name]
+    cells = [entry.cell for entry in morphology_bank(run.predictions, described)]
     usual = '; '.join(_usual(d) for d in attribute_distributions(cells, run.info.schema) if d.n)
     figures = ''.join(_figure(entry, crops[crop_key(entry)]) for entry in typical if crop_key(entry) in crops)
     dashed = ' dashed' if style.dashed else ''

@@ -106,6 +106,15 @@ def test_a_plain_detector_and_other_leukocytes(cell):
     assert 'RBC 2 of 3 leukocytes' in Checker(page_of(run, leukocytes=['WBC', 'RBC'])).text
 
 
+def test_only_leukocytes_are_described(cell):
+    """A model writes attributes beside every box, red cells' too, which nobody taught it."""
+    cells = tuple(cell(name, classes=WBCATT_CLASSES, schema=WBCATT_ATTRIBUTES, cell_size=1)
+                  for name in ('Basophil', 'RBC'))
+    run = Run(RunInfo(WBCATT_CLASSES, WBCATT_ATTRIBUTES), (Prediction('a.png', (5, 5), cells),))
+    assert Checker(page_of(run)).text.count('Usually:') == 1
+    assert Checker(page_of(run, leukocytes=['Basophil', 'RBC'])).text.count('Usually:') == 2
+
+
 def test_eleven_attributes_of_many_values(cell):
     found = cell('Basophil', classes=WBCATT_CLASSES, schema=WBCATT_ATTRIBUTES, nucleus_shape=5, granule_type=2)
     run = Run(RunInfo(WBCATT_CLASSES, WBCATT_ATTRIBUTES), (Prediction('a.png', (5, 5), (found,)),))
