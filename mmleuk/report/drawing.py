@@ -51,7 +51,7 @@ def save_picture(picture: Image.Image, path: str | Path) -> Path:
 
 def draw_prediction(image: Image.Image, prediction: Prediction, classes: Sequence[str],
                     schema: AttributeSchema, leukocytes: Sequence[str] | None = None) -> Image.Image:
-    """Boxes with class and score, a card of attributes beside each cell that has them, and a legend.
+    """Boxes with class and score, a card of attributes beside each leukocyte that has them, a legend.
 
     Cards that find no free place beside their cell move to a panel on the right and share a number with the box.
     Images below 1200 px are enlarged by a whole factor.
@@ -61,7 +61,8 @@ def draw_prediction(image: Image.Image, prediction: Prediction, classes: Sequenc
         prediction: its cells.
         classes: class names by label.
         schema: names of the attributes.
-        leukocytes: names whose cells must stay visible; default: all but artifacts, red cells and platelets.
+        leukocytes: names whose cells are described and must stay visible; default: all but artifacts, red cells
+            and platelets.
 
     Returns:
         A new RGB image; ``image`` stays as it was.

@@ -51,17 +51,17 @@ def make_plan(cells: Sequence[Cell], factor: int, image_wh: tuple[int, int], sch
     """Place labels, then cards beside their cells, then what found no room in a panel on the right.
 
     Args:
-        cells: in original pixels, highest score first: the first 60 with attributes get a card.
+        cells: in original pixels, highest score first: the first 60 leukocytes with attributes get a card.
         factor: how much the image is enlarged.
         image_wh: width and height of the enlarged image.
         schema: names of the attributes.
-        leukocytes: classes that must stay visible.
+        leukocytes: classes whose cells are described and must stay visible.
     """
     boxes = [_on_canvas(cell.box, factor, image_wh) for cell in cells]
-    with_card = [i for i, cell in enumerate(cells) if cell.attributes][:CARDS_UP_TO]
+    with_card = [i for i, cell in enumerate(cells) if cell.attributes and cell.class_name in leukocytes][:CARDS_UP_TO]
     rows = {i: card_rows(cells[i], schema) for i in with_card}
     plan = Plan(cells, boxes, rows, image_wh)
-    important = {i for i, cell in enumerate(cells) if cell.class_name in leukocytes or i in rows}
+    important = {i for i, cell in enumerate(cells) if cell.class_name in leukocytes}
     soft = [box for i, box in enumerate(boxes) if i not in important]
     tagged = sorted(range(len(cells)) if len(cells) <= _TAG_ALL_UP_TO else important)
     for i in tagged:

@@ -12,7 +12,7 @@ from mmleuk.report.layout import best_spot, card_spots, inside, overlap
 from mmleuk.report.plan import make_plan
 from mmleuk.report.predictions import Prediction
 from mmleuk.report.statistics import morphology_bank
-from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES, TXL_PBC_CLASSES
+from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES, TXL_PBC_CLASSES, WBCATT_ATTRIBUTES, WBCATT_CLASSES
 
 coordinates = st.floats(-100, 700)
 rects = st.tuples(coordinates, coordinates, coordinates, coordinates).map(
@@ -67,6 +67,12 @@ def test_many_red_cells_carry_no_labels_but_the_leukocyte_does(cell):
     cells = [cell('RBC', classes=TXL_PBC_CLASSES) for _ in range(40)] + [cell('WBC', classes=TXL_PBC_CLASSES)]
     plan = make_plan(cells, 1, (640, 640), LEUKEMIA_ATTRIBUTES, ['WBC'])
     assert set(plan.tags) == {40} and plan.texts[40] == 'WBC 0.90'
+
+
+def test_cards_are_for_leukocytes(cell):
+    cells = [cell(name, classes=WBCATT_CLASSES, schema=WBCATT_ATTRIBUTES, cell_size=1) for name in ('RBC', 'Basophil')]
+    assert set(make_plan(cells, 1, (640, 640), WBCATT_ATTRIBUTES, ['Basophil']).cards) == {1}
+    assert set(make_plan(cells, 1, (640, 640), WBCATT_ATTRIBUTES, WBCATT_CLASSES).cards) == {0, 1}
 
 
 def test_a_picture_shows_the_cells_and_leaves_the_image_alone(film, tmp_path):
