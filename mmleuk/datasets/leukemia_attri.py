@@ -56,6 +56,8 @@ class LeukemiaAttriDataset(BaseDetDataset):
     """
 
     METAINFO = make_metainfo()
+    IMAGE_NAMES = 'data_root and data_prefix'
+    """What decides where an image is looked for, for messages."""
 
     def __init__(self, *, ann_file: str = '', data_prefix: Mapping[str, str] | None = None, data_root: str = '',
                  metainfo: Mapping | None = None, annotation: str | None = None, subset: str | None = None,
@@ -154,8 +156,8 @@ class LeukemiaAttriDataset(BaseDetDataset):
         missing = [record['img_path'] for record in records if not backend.isfile(record['img_path'])]
         if missing:
             more = f' (and {len(missing) - 1} more)' if len(missing) > 1 else ''
-            raise UserError(f'{missing[0]}: image of {self.ann_file} is missing{more}; check data_root and '
-                            'data_prefix, or restore it')
+            raise UserError(f'{missing[0]}: image of {self.ann_file} is missing{more}; check {self.IMAGE_NAMES}, '
+                            'or restore it')
         if isinstance(backend, LocalBackend):
             for record in records:
                 check_image_file(record['img_path'])

@@ -34,6 +34,8 @@ class VOCCellsDataset(LeukemiaAttriDataset):
         UserError: any defect of the files, naming file and object; a name in the list that stands twice or has no XML.
     """
 
+    IMAGE_NAMES = 'data_root, data_prefix and the <filename> in its XML'
+
     def __init__(self, *, ann_file: str, data_root: str, data_prefix: Mapping[str, str] | None = None,
                  corners: str = 'pixels', use_side_file: bool = True, **kwargs: object) -> None:
         if corners not in CORNERS:
