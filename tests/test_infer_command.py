@@ -63,6 +63,17 @@ def test_an_earlier_runs_remains_go_and_a_users_own_files_stay(attri, films, tmp
         '.mmleuk_infer.json', 'pictures', 'pictures/b.jpg', 'pictures/mine.jpg', 'predictions.csv']
 
 
+def test_images_in_a_folder_called_pictures_are_not_drawn_over(attri, films, tmp_path):
+    """As after ``cd films; mmleuk infer pictures/*.jpg ... --out-dir .``."""
+    image = tmp_path / 'pictures' / 'film.jpg'
+    image.parent.mkdir()
+    image.write_bytes((films / 'b.png').read_bytes())
+    before = image.read_bytes()
+    with pytest.raises(UserError, match='film.jpg: is an input'):
+        cli.run(arguments(image, *attri, '--out-dir', tmp_path, '--device', 'cpu'))
+    assert image.read_bytes() == before and not (tmp_path / '.mmleuk_infer.json').exists()
+
+
 @pytest.mark.parametrize('fault', ['truncated', 'out', 'leukocytes'])
 def test_the_command_stops_before_it_writes(attri, films, tmp_path, fault):
     out, extra = tmp_path / 'out', []

@@ -16,7 +16,7 @@ from mmleuk.report.files import ensure_writable, to_csv, to_json, write_atomic
 from mmleuk.report.inputs import check_images, list_images, name_images
 from mmleuk.report.page import TYPICAL_CELLS, render_page
 from mmleuk.report.predictions import FailedImage, Prediction, Run
-from mmleuk.report.run_files import PICTURES, begin_run, end_run
+from mmleuk.report.run_files import PICTURES, begin_run, check_inputs_stay, end_run
 from mmleuk.report.sentence import describe
 from mmleuk.report.statistics import leukocyte_classes, typical_by_type
 
@@ -62,8 +62,9 @@ def run(args: argparse.Namespace) -> int:
     check_images(paths)
     inferencer = _inferencer(args)
     leukocytes = leukocyte_classes(inferencer.classes, args.leukocytes)
-    out_dir = ensure_writable(args.out_dir)
     pictures = {} if args.no_pictures else picture_paths(name_images(paths))
+    check_inputs_stay(Path(args.out_dir), pictures.values(), paths)
+    out_dir = ensure_writable(args.out_dir)
     begin_run(out_dir, pictures.values())
     found = _look(inferencer, paths, {image: out_dir / name for image, name in pictures.items()}, leukocytes)
     written = write_run(found, out_dir, args.format, not args.no_report, pictures, leukocytes)

@@ -29,6 +29,19 @@ def files_of_runs(folder: Path) -> list[str]:
     return [name for name in names if isinstance(name, str) and _is_ours(name)] if isinstance(names, list) else []
 
 
+def check_inputs_stay(folder: Path, names: Iterable[str], inputs: Iterable[Path]) -> None:
+    """Refuse pictures that would take the place of the images they are drawn from.
+
+    Raises:
+        UserError: an image lies where the run would draw one.
+    """
+    images = {path.resolve() for path in inputs}
+    for name in names:
+        if (folder / name).resolve() in images:
+            raise UserError(f'{folder / name}: is an input, and its picture would take its place; choose another '
+                            'folder with --out-dir, or give --no-pictures')
+
+
 def begin_run(folder: Path, names: Iterable[str]) -> None:
     """Note the pictures that a run will draw beside what earlier ones wrote: killed, its files are known all the same.
 
@@ -72,8 +85,9 @@ def _remove(folder: Path, name: str) -> None:
     try:
         (folder / name).unlink(missing_ok=True)
         for above in PurePosixPath(name).parents[:-1]:
-            if (folder / above).is_dir() and not any((folder / above).iterdir()):
-                (folder / above).rmdir()
+            place = folder / above
+            if place.is_dir() and not place.is_symlink() and not any(place.iterdir()):
+                place.rmdir()
     except OSError as error:
         raise UserError(f'{folder / name}: of an earlier run, cannot be removed ({error.strerror or error}); remove '
                         'it, or choose another folder') from error

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from mmleuk.errors import UserError
-from mmleuk.report.run_files import RECORD, begin_run, end_run, files_of_runs
+from mmleuk.report.run_files import RECORD, begin_run, check_inputs_stay, end_run, files_of_runs
 
 
 def touch(folder, *names):
@@ -76,3 +76,20 @@ def test_what_cannot_be_removed_is_named(tmp_path):
     touch(tmp_path, 'report.html/inside')
     with pytest.raises(UserError, match='report.html: of an earlier run, cannot be removed .*; remove it'):
         end_run(tmp_path, [])
+
+
+def test_a_folder_of_pictures_elsewhere_stays_linked(tmp_path):
+    out, elsewhere = tmp_path / 'out', tmp_path / 'elsewhere'
+    out.mkdir()
+    elsewhere.mkdir()
+    (out / 'pictures').symlink_to(elsewhere)
+    run(out, 'pictures/a/x.jpg')
+    run(out, 'report.html')
+    assert (out / 'pictures').is_symlink() and not list(elsewhere.iterdir())
+
+
+def test_no_picture_takes_its_images_place(tmp_path):
+    touch(tmp_path, 'pictures/x.jpg', 'pictures/y.jpg')
+    check_inputs_stay(tmp_path, ['pictures/x.jpg'], [tmp_path / 'pictures/y.jpg', tmp_path / 'x.jpg'])
+    with pytest.raises(UserError, match='x.jpg: is an input, and its picture would take its place'):
+        check_inputs_stay(tmp_path, ['pictures/x.jpg'], [tmp_path / 'pictures/../pictures/x.jpg'])
