@@ -73,6 +73,7 @@ def test_roi_align_on_gpu_equals_cpu():
     feature, rois = torch.randn(1, 3, 16, 16), torch.tensor([[0, 3.0, 5.0, 40.0, 61.0]])
     on_gpu = roi_align(feature.cuda(), rois.cuda(), (4, 5), 4).cpu()
     torch.testing.assert_close(on_gpu, roi_align(feature, rois, (4, 5), 4), rtol=1e-4, atol=1e-4)
+    assert roi_align(feature.cuda(), rois[:0].cuda(), (4, 5), 4).shape == (0, 3, 4, 5)
 
 
 def test_sizes_of_the_paper():

@@ -36,10 +36,10 @@ def roi_align(feature: Tensor, rois: Tensor, output_hw: tuple[int, int], stride:
     """
     with torch.autocast(feature.device.type, enabled=False):
         feature, rois = feature.float(), rois.detach().float()
+        if not len(rois):  # mmcv's CUDA kernel can't be started for no box
+            return feature.new_zeros(0, feature.shape[1], *output_hw)
         if feature.device.type != 'cpu':
             return mmcv_roi_align(feature, rois, tuple(output_hw), 1 / stride, sampling_ratio, 'avg', True)
-        if not len(rois):
-            return feature.new_zeros(0, feature.shape[1], *output_hw)
         return torch.stack([_align_one(feature[int(image)], box, output_hw, sampling_ratio)
                             for image, box in zip(rois[:, 0].tolist(), (rois[:, 1:] / stride - 0.5).numpy())])
 
