@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from mmleuk.errors import UserError
@@ -15,18 +15,17 @@ PICTURES = 'pictures'
 _FILES = ('predictions.json', 'predictions.csv', 'report.html')
 _FORMAT = 'mmleuk.infer/1'
 
+Stamp = list[int]
+"""A file's size in bytes and time of change in ns; a record has None for one that its run had yet to write."""
+
 
 def files_of_runs(folder: Path) -> list[str]:
     """Names of files below the folder that its record says were written by us; none where it says nothing.
 
-    Only names that a run gives are believed, whoever wrote the record.
+    Only names that a run gives are believed, whoever wrote the record. A file that was changed or replaced since it was
+    written is no longer ours.
     """
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding='utf-8'))
-    except (OSError, ValueError):  # none, or a broken one: whose the files are is then unknown, and they stay
-        return []
-    names = record.get('files') if isinstance(record, dict) and record.get('format') == _FORMAT else None
-    return [name for name in names if isinstance(name, str) and _is_ours(name)] if isinstance(names, list) else []
+    return list(_ours(folder))
 
 
 def check_inputs_stay(folder: Path, names: Iterable[str], inputs: Iterable[Path]) -> None:
@@ -50,7 +49,9 @@ def begin_run(folder: Path, names: Iterable[str]) -> None:
     Raises:
         UserError: the folder is not writable.
     """
-    _record(folder, [*files_of_runs(folder), *(name for name in names if not os.path.lexists(folder / name))])
+    ours = _ours(folder)
+    drawn = (name for name in names if name in ours or not os.path.lexists(folder / name))
+    _record(folder, {**ours, **dict.fromkeys(drawn)})
 
 
 def end_run(folder: Path, written: Collection[str]) -> None:
@@ -67,12 +68,31 @@ def end_run(folder: Path, written: Collection[str]) -> None:
     for name in files_of_runs(folder):
         if name not in kept:
             _remove(folder, name)
-    _record(folder, written)
+    _record(folder, {name: _stamp(folder / name) for name in written})
 
 
-def _record(folder: Path, names: Iterable[str]) -> None:
+def _ours(folder: Path) -> dict[str, Stamp | None]:
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding='utf-8'))
+    except (OSError, ValueError):  # none, or a broken one: whose the files are is then unknown, and they stay
+        return {}
+    files = record.get('files') if isinstance(record, dict) and record.get('format') == _FORMAT else None
+    return {name: stamp for name, stamp in files.items() if _is_ours(name) and (
+        stamp is None or stamp == _stamp(folder / name))} if isinstance(files, dict) else {}
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """What changes with a file's content; None where there is none."""
+    try:
+        stat = path.lstat()
+    except OSError:
+        return None
+    return [stat.st_size, stat.st_mtime_ns]
+
+
+def _record(folder: Path, stamps: Mapping[str, Stamp | None]) -> None:
     # As ASCII: file names may hold bytes that are no UTF-8.
-    write_atomic(folder / RECORD, json.dumps(dict(format=_FORMAT, files=list(dict.fromkeys(names))), indent=1) + '\n')
+    write_atomic(folder / RECORD, json.dumps(dict(format=_FORMAT, files=stamps)) + '\n')
 
 
 def _is_ours(name: str) -> bool:

@@ -49,10 +49,10 @@ def test_a_killed_run_is_remembered_and_a_users_file_of_such_a_name_is_not_its(t
 
 @pytest.mark.parametrize('record', [
     'no JSON', '[]', '{"format": "mmleuk.infer/1", "files": "report.html"}',
-    '{"format": "other", "files": ["report.html"]}',
-    json.dumps(dict(format='mmleuk.infer/1', files=[
+    '{"format": "other", "files": {"report.html": null}}',
+    json.dumps(dict(format='mmleuk.infer/1', files=dict.fromkeys([
         '../kept.jpg', 'pictures/../../kept.jpg', '/pictures/kept.jpg', 'pictures', 'pictures.jpg', 'kept.jpg',
-        'pictures/../notes.jpg', 'pictures/table.csv', 7, None]))])
+        'pictures/../notes.jpg', 'pictures/table.csv', 7])))])
 def test_nothing_but_a_runs_own_names_is_believed(tmp_path, record):
     folder = tmp_path / 'out'
     touch(folder, 'report.html', 'kept.jpg', 'notes.jpg', 'pictures/table.csv', '../kept.jpg')
@@ -71,11 +71,20 @@ def test_names_that_are_no_utf8(tmp_path):
 
 
 def test_what_cannot_be_removed_is_named(tmp_path):
-    run(tmp_path, 'report.html')
-    (tmp_path / 'report.html').unlink()
-    touch(tmp_path, 'report.html/inside')
-    with pytest.raises(UserError, match='report.html: of an earlier run, cannot be removed .*; remove it'):
+    begin_run(tmp_path, ['pictures/x.jpg'])  # and killed
+    touch(tmp_path, 'pictures/x.jpg/inside')
+    with pytest.raises(UserError, match='x.jpg: of an earlier run, cannot be removed .*; remove it'):
         end_run(tmp_path, [])
+
+
+def test_what_a_user_changed_since_is_the_users(tmp_path):
+    run(tmp_path, 'predictions.csv', 'pictures/x.jpg', 'pictures/y.jpg')
+    (tmp_path / 'predictions.csv').write_text('corrected by hand')
+    (tmp_path / 'pictures/x.jpg').write_bytes(b'another picture')
+    begin_run(tmp_path, ['pictures/x.jpg', 'pictures/y.jpg'])
+    (tmp_path / 'pictures/y.jpg').write_bytes(b'drawn anew')  # and killed
+    run(tmp_path, 'report.html')
+    assert files(tmp_path) == ['pictures', 'pictures/x.jpg', 'predictions.csv', 'report.html']
 
 
 def test_a_folder_of_pictures_elsewhere_stays_linked(tmp_path):
