@@ -1,4 +1,4 @@
-"""DINO learns eight rendered films by heart: 300 iterations on a CPU.
+"""DINO learns eight rendered films by heart: 150 iterations on a CPU.
 
 mmleuk data synthesize data/eight/synthetic --train 8 --test 1
 MMLEUK_DATA=data/eight python tools/train.py configs/dino/dino_r18_eight-films.py
@@ -12,5 +12,5 @@ _base_ = [
 ]
 
 model = dict(bbox_head=dict(num_classes=_base_.num_classes))
-train_cfg = dict(max_epochs=30, val_interval=30)
+train_cfg = dict(max_epochs=15, val_interval=15)
 optim_wrapper = dict(optimizer=dict(lr=0.0005), clip_grad=dict(max_norm=1.0))
