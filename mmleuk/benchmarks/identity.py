@@ -15,6 +15,8 @@ from mmengine.config import Config
 
 from mmleuk.benchmarks.machine import ROOT
 from mmleuk.benchmarks.suite import Case
+from mmleuk.datasets.converters.coco_files import SIDE_FILE
+from mmleuk.datasets.converters.voc import VocFormat
 from mmleuk.datasets.subsets import get_subset
 from mmleuk.engine.launch import read_config, train_parser
 from mmleuk.errors import UserError
@@ -120,6 +122,9 @@ def annotation_files(cfg: Config) -> list[Path]:
 
 def _annotation_files(part: Any) -> Iterator[Path]:
     if isinstance(part, Mapping):
+        if part.get('type') == 'mmleuk.VOCCellsDataset':  # its ann_file is a list of names
+            folder = Path(part['data_root'])
+            yield from sorted([*(folder / VocFormat.folder).rglob('*.xml'), *folder.glob(SIDE_FILE)])
         if part.get('ann_file'):
             yield Path(os.path.normpath(Path(part.get('data_root') or '') / part['ann_file']))
         elif part.get('subset'):

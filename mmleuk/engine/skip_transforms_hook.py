@@ -44,10 +44,11 @@ class SkipTransformsHook(Hook):
         if missing or not hasattr(dataset, 'update_skip_type_keys'):
             raise UserError(f'SkipTransformsHook: {missing or self.transforms} must stand in the pipeline of a '
                             f'MultiImageMixDataset; the training set is a {type(dataset).__name__} with {known}')
-        fixed = [name for name, transform in self._named(dataset) if not hasattr(transform, 'prob')]
+        fixed = [name for name, transform in self._named(dataset)
+                 if not isinstance(getattr(transform, 'prob', None), (int, float))]
         if self.keep and fixed:
-            raise UserError(f'SkipTransformsHook: {", ".join(fixed)} has no prob, so none of it can be kept; leave '
-                            'keep out')
+            raise UserError(f'SkipTransformsHook: {", ".join(fixed)} has no prob, or several, so no share of it can be '
+                            'kept; leave keep out')
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Leave them out when their time is over, in loaders' processes as well; also after resuming."""

@@ -35,7 +35,7 @@ class Complexity:
         parameters: number of weights.
         multiply_adds: of convolutions and matrix products in one prediction on an input of ``input_hw``, one
             multiplication and addition counted as one (what most papers call FLOPs). Heads that work on detections
-            count as often as there were some.
+            count as often as there were some. RoIAlign counts on a CPU, where it is a matrix product here.
         input_hw: what the network sees, padding included.
         images_per_second: transforms, network and suppression of overlaps, one image at a time, decoding left out.
         n_timed: passes whose median this is.

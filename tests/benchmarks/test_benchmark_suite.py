@@ -148,6 +148,22 @@ def test_data_are_the_annotations_of_training_and_validation(monkeypatch, tmp_pa
     assert data_hash(cfg) != before == data_hash_after(cfg, folder / 'val.json', '{}')
 
 
+def test_boxes_of_a_voc_folder_are_its_annotations(tmp_path):
+    """Its ann_file only lists names: a moved box must change the data's identity, too."""
+    (tmp_path / 'Annotations').mkdir()
+    (tmp_path / 'list.txt').write_text('a\n')
+    for name in ('b', 'a'):
+        (tmp_path / f'Annotations/{name}.xml').write_text('<annotation/>')
+    dataset = dict(type='mmleuk.VOCCellsDataset', data_root=str(tmp_path), ann_file='list.txt')
+    cfg = Config(dict(train_dataloader=dict(dataset=dataset)))
+    found = [tmp_path / name for name in ('Annotations/a.xml', 'Annotations/b.xml', 'list.txt')]
+    assert annotation_files(cfg) == found
+    before = data_hash(cfg)
+    assert data_hash_after(cfg, found[0], '<annotation> </annotation>') != before
+    (tmp_path / 'mmleuk_side.json').write_text('{}')
+    assert len(annotation_files(cfg)) == 4
+
+
 def data_hash_after(cfg: Config, path: Path, text: str) -> str:
     path.write_text(text)
     return data_hash(cfg)

@@ -64,9 +64,13 @@ def test_a_share_is_kept(make_runner):
     assert seen == [0.5, 0.25, 0.25]
 
 
-def test_a_share_of_what_always_happens(make_runner):
-    with pytest.raises(UserError, match='Resize has no prob'):
-        SkipTransformsHook(transforms=['Resize'], first_epoch=2, keep=0.5).before_train(make_runner())
+@pytest.mark.parametrize('transform', [
+    dict(type='Resize', scale=(128, 128)),
+    dict(type='RandomFlip', prob=[0.25, 0.25], direction=['horizontal', 'vertical'])])
+def test_a_share_of_what_always_happens_or_has_several(make_runner, transform):
+    hook = SkipTransformsHook(transforms=[transform['type']], first_epoch=2, keep=0.5)
+    with pytest.raises(UserError, match=f'{transform["type"]} has no prob, or several'):
+        hook.before_train(make_runner(pipeline=[transform, dict(type='PackDetInputs')]))
 
 
 @pytest.mark.slow
