@@ -14,7 +14,7 @@ from PIL.Image import Image
 
 from mmleuk.errors import UserError
 from mmleuk.evaluation.complexity import Complexity, measure_complexity
-from mmleuk.evaluation.earlier_run import PICTURES, files_of_run, remove_files
+from mmleuk.evaluation.earlier_run import PICTURES, files_of_run
 from mmleuk.evaluation.evaluate import Evaluation, Settings, evaluate_files
 from mmleuk.evaluation.tables import CSV_FILES, class_rows, error_rows, group_rows, notes, to_csv_text, to_dict
 from mmleuk.report.crops import data_uri
@@ -22,7 +22,7 @@ from mmleuk.report.drawing import load_image, save_picture
 from mmleuk.report.evaluation_page import GalleryEntry, number, render_evaluation, sentence
 from mmleuk.report.evaluation_pictures import draw_marks, find_pictures, marks_of
 from mmleuk.report.evaluation_plots import draw_plots
-from mmleuk.report.files import ensure_writable, write_atomic
+from mmleuk.report.files import ensure_writable, remove_files, write_atomic
 from mmleuk.report.sentence import plural_n
 
 TIMED_IMAGES = 5

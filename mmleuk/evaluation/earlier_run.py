@@ -1,9 +1,8 @@
-"""What an earlier run of ``mmleuk evaluate`` left in its folder, and taking that away without touching other files."""
+"""What an earlier run of ``mmleuk evaluate`` left in its folder."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 from mmleuk.datasets.files import read_json
@@ -28,21 +27,3 @@ def files_of_run(folder: Path) -> list[str]:
     names = record.get('files') if isinstance(record, dict) and record.get('format') == FORMAT else None
     return [name for name in names if isinstance(name, str) and (name in _FILES or _PICTURE.fullmatch(name))
             ] if isinstance(names, list) else []
-
-
-def remove_files(folder: Path, names: Iterable[str]) -> None:
-    """Remove files, and the folder of pictures if nothing is left in it.
-
-    Raises:
-        UserError: a file can't be removed.
-    """
-    names = list(names)
-    for name in names:
-        try:
-            (folder / name).unlink(missing_ok=True)
-        except OSError as error:
-            raise UserError(f'{folder / name}: of an earlier evaluation, cannot be removed ({error.strerror}); remove '
-                            'it, or choose another folder with --out') from error
-    pictures = folder / PICTURES
-    if any(name.startswith(f'{PICTURES}/') for name in names) and pictures.is_dir() and not any(pictures.iterdir()):
-        pictures.rmdir()

@@ -8,8 +8,8 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 from mmleuk.errors import UserError
 from mmleuk.report.predictions import AttributeReading, Cell, Prediction, Run, run_from_dict, run_to_dict
@@ -70,6 +70,28 @@ def write_atomic(path: str | Path, content: str | bytes) -> Path:
         raise UserError(f'{path}: cannot be written ({error.strerror or error}); '
                         'make room or choose another folder') from error
     return path
+
+
+def remove_files(folder: Path, names: Iterable[str]) -> None:
+    """Remove what an earlier run wrote into a folder, with folders below it that this empties.
+
+    Args:
+        folder: of the run; it stays itself.
+        names: of the files, below the folder and with '/'; what is gone already is fine.
+
+    Raises:
+        UserError: a file can't be removed.
+    """
+    for name in names:
+        try:
+            (folder / name).unlink(missing_ok=True)
+            for above in PurePosixPath(name).parents[:-1]:
+                place = folder / above
+                if place.is_dir() and not place.is_symlink() and not any(place.iterdir()):
+                    place.rmdir()
+        except OSError as error:
+            raise UserError(f'{folder / name}: of an earlier run, cannot be removed ({error.strerror or error}); '
+                            'remove it, or choose another folder') from error
 
 
 def to_json(run: Run, path: str | Path) -> Path:

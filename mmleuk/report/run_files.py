@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from mmleuk.errors import UserError
-from mmleuk.report.files import write_atomic
+from mmleuk.report.files import remove_files, write_atomic
 
 RECORD = '.mmleuk_infer.json'
 PICTURES = 'pictures'
@@ -65,9 +65,7 @@ def end_run(folder: Path, written: Collection[str]) -> None:
         UserError: a file can't be removed.
     """
     kept = set(written)
-    for name in files_of_runs(folder):
-        if name not in kept:
-            _remove(folder, name)
+    remove_files(folder, [name for name in files_of_runs(folder) if name not in kept])
     _record(folder, {name: _stamp(folder / name) for name in written})
 
 
@@ -99,15 +97,3 @@ def _is_ours(name: str) -> bool:
     path = PurePosixPath(name)
     is_picture = path.parts[:1] == (PICTURES,) and len(path.parts) > 1 and path.suffix == '.jpg'
     return name in _FILES or is_picture and '..' not in path.parts
-
-
-def _remove(folder: Path, name: str) -> None:
-    try:
-        (folder / name).unlink(missing_ok=True)
-        for above in PurePosixPath(name).parents[:-1]:
-            place = folder / above
-            if place.is_dir() and not place.is_symlink() and not any(place.iterdir()):
-                place.rmdir()
-    except OSError as error:
-        raise UserError(f'{folder / name}: of an earlier run, cannot be removed ({error.strerror or error}); remove '
-                        'it, or choose another folder') from error
