@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mmleuk.datasets.converters.coco_files import SIDE_FILE
 from mmleuk.datasets.converters.formats import Reading, read_labels
@@ -37,13 +38,13 @@ class VOCCellsDataset(LeukemiaAttriDataset):
     IMAGE_NAMES = 'data_root, data_prefix and the <filename> in its XML'
 
     def __init__(self, *, ann_file: str, data_root: str, data_prefix: Mapping[str, str] | None = None,
-                 corners: str = 'pixels', use_side_file: bool = True, **kwargs: object) -> None:
+                 corners: str = 'pixels', use_side_file: bool = True, **kwargs: Any) -> None:
         if corners not in CORNERS:
             raise UserError(f'corners={corners!r} is unknown; say {" or ".join(map(repr, CORNERS))}')
         self.corners = corners
         self.use_side_file = use_side_file
         super().__init__(ann_file=ann_file, data_root=data_root,
-                         data_prefix=data_prefix or dict(img='JPEGImages/'), **kwargs)  # type: ignore[arg-type]
+                         data_prefix=data_prefix or dict(img='JPEGImages/'), **kwargs)
 
     def read_coco(self) -> object:
         """The XML files of the listed images as COCO JSON's content."""
