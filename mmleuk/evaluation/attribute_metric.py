@@ -22,7 +22,15 @@ from mmleuk.evaluation.attribute_f1 import (
     nearest_pairs,
 )
 from mmleuk.evaluation.matching import pairwise_iou
-from mmleuk.evaluation.samples import as_array, field_rows, in_regions, match_sample, sample_name, sure_detections
+from mmleuk.evaluation.samples import (
+    as_array,
+    field_rows,
+    in_regions,
+    match_sample,
+    refuse_moved_cells,
+    sample_name,
+    sure_detections,
+)
 from mmleuk.registry import METRICS
 from mmleuk.schema import IGNORE, AttributeSchema, resolve_schema
 
@@ -113,6 +121,7 @@ class AttributeF1Metric(BaseMetric):
 
     def _truth(self, sample: dict) -> NDArray:
         """(G, A) int64."""
+        refuse_moved_cells(sample)
         truth = as_array(self._field(sample, 'gt_instances')['attributes'])
         if truth.shape[1:] != (len(self.schema),):
             raise UserError(f'{sample_name(sample)}: its cells have {truth.shape[-1]} attributes, the schema has '

@@ -14,7 +14,7 @@ from mmengine.logging import MMLogger
 
 from mmleuk.datasets.files import read_json, write_json
 from mmleuk.errors import UserError
-from mmleuk.evaluation.samples import field_rows, sample_name
+from mmleuk.evaluation.samples import field_rows, refuse_moved_cells, sample_name
 from mmleuk.registry import METRICS
 
 BOX_ITEMS = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
@@ -82,15 +82,12 @@ def sample_cells(sample: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A tested sample's cells as records: bbox (xyxy px), bbox_label, and ignore_flag 1 for ignored ones.
 
     Raises:
-        UserError: the sample carries none, not even an empty list, or was flipped.
+        UserError: the sample carries none, not even an empty list, or they were scaled or flipped with the image.
     """
     if 'gt_instances' not in sample:
         raise UserError(f'{sample_name(sample)}: comes without its cells, so there is nothing to score against; give '
                         'mmleuk.CocoMetric an ann_file, or put mmleuk.LoadCellAnnotations into the test pipeline')
-    if sample.get('flip'):
-        raise UserError(f'{sample_name(sample)}: its cells were flipped with the image, so they are no truth to score '
-                        'against; give mmleuk.CocoMetric an ann_file, or put the view without a flip first in '
-                        'tta_pipeline')
+    refuse_moved_cells(sample)
     return [dict(bbox=box, bbox_label=label, ignore_flag=flag)
             for flag, part in enumerate((sample['gt_instances'], sample.get('ignored_instances', {})))
             for box, label in zip(field_rows(part, 'bboxes', 4).tolist(), field_rows(part, 'labels').tolist(),

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mmleuk.errors import UserError
 from mmleuk.evaluation.matching import match_detections, pairwise_iou
 from mmleuk.structures.regions import points_in_regions
 
@@ -31,6 +32,19 @@ def field_rows(instances: Mapping[str, Any], key: str, width: int | None = None)
 def sample_name(sample: Mapping[str, Any]) -> str:
     """For messages."""
     return str(sample.get('img_path', f'image {sample.get("img_id", "without a name")}'))
+
+
+def refuse_moved_cells(sample: Mapping[str, Any]) -> None:
+    """Stop where a sample's cells aren't in the original image's pixels, as its detections are.
+
+    Raises:
+        UserError: they were scaled or flipped with the image.
+    """
+    if sample.get('cells_moved', sample.get('flip')):
+        raise UserError(f'{sample_name(sample)}: its cells were scaled or flipped with the image, so they are no truth '
+                        "to score against: detections come in the original image's pixels. Load the cells after Resize "
+                        'and RandomFlip: end the test pipeline, and that of tta_pipeline, with '
+                        'mmleuk.LoadCellAnnotations and mmleuk.PackCells')
 
 
 def sure_detections(instances: Mapping[str, Any], keys: Sequence[str], min_score: float) -> dict[str, NDArray]:
@@ -53,7 +67,11 @@ def match_sample(found: Mapping[str, NDArray], sample: Mapping[str, Any], min_io
 
     Returns:
         (P,) of :func:`match_detections`, and (G,) which of the cells are ignored: those after the true ones.
+
+    Raises:
+        UserError: as :func:`refuse_moved_cells`.
     """
+    refuse_moved_cells(sample)
     parts = [sample['gt_instances'], sample.get('ignored_instances', {})]
     true, extra = (field_rows(part, 'bboxes', 4) for part in parts)
     ignored = np.arange(len(true) + len(extra)) >= len(true)

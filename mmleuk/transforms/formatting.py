@@ -10,6 +10,7 @@ from mmdet.datasets.transforms import PackDetInputs
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
 from mmleuk.structures import CellBoxes
+from mmleuk.transforms.loading import cells_moved
 
 META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip', 'flip_direction', 'pad_param',
              'domain', 'factors', 'patient', 'diagnosis')
@@ -25,6 +26,7 @@ class PackCells(PackDetInputs):
         (R, 4) float32 xyxy in the pixels of the boxes: input pixels in training, where annotations are loaded first;
         original pixels in testing, where they are loaded after resizing. Metainfo stays where it is when
         a sample goes to a GPU.
+        ``cells_moved`` in the data sample's metainfo: the cells aren't in original pixels, as metrics need them.
 
     Args:
         meta_keys: keys of the results to put into the metainfo, where they exist.
@@ -51,5 +53,5 @@ class PackCells(PackDetInputs):
             if 'bboxes' in instances:
                 instances.attributes = instances.bboxes.attributes
             instances.set_metainfo(known)
-        sample.set_metainfo(known)
+        sample.set_metainfo({**known, 'cells_moved': cells_moved(results)})
         return packed

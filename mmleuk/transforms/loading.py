@@ -38,16 +38,33 @@ class LoadCellAnnotations(LoadAnnotations):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Results with ``gt_bboxes``, ``gt_bboxes_labels`` and ``gt_ignore_flags``, without what they were read from.
 
+        ``cells_view`` is the image's scale and flip at this moment, for :func:`cells_moved`.
+
         The lists do not follow the image, and ``MultiImageMixDataset`` copies results before each
         transform: half of its time went into copying ``instances``.
         """
         loaded = super().transform(results)
-        return {key: value for key, value in loaded.items() if key not in ('instances', 'annotated_regions')}
+        kept = {key: value for key, value in loaded.items() if key not in ('instances', 'annotated_regions')}
+        return {**kept, 'cells_view': _view(results)}
 
     def _load_bboxes(self, results: dict[str, Any]) -> None:
         super()._load_bboxes(results)
         results['gt_bboxes'] = CellBoxes(results['gt_bboxes'].tensor, clone=False, attributes=_attributes(results),
                                          regions=_regions(results))
+
+
+def _view(results: dict[str, Any]) -> tuple[tuple[float, float], bool]:
+    """Scale (x, y) and flip that the image has had so far."""
+    return tuple(results.get('scale_factor', (1., 1.))), bool(results.get('flip'))
+
+
+def cells_moved(results: dict[str, Any]) -> bool:
+    """Whether the image was scaled or flipped after its cells were loaded, and the cells with it.
+
+    >>> cells_moved(dict(cells_view=((1.0, 1.0), False), scale_factor=(0.5, 0.5)))
+    True
+    """
+    return 'cells_view' in results and results['cells_view'] != _view(results)
 
 
 def _name(results: dict[str, Any]) -> str:

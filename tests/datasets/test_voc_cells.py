@@ -13,6 +13,7 @@ from mmengine.dataset import pseudo_collate
 
 from mmleuk.datasets.check import examine_config
 from mmleuk.errors import UserError
+from mmleuk.evaluation.samples import match_sample
 from mmleuk.evaluation.truth import read_truth
 from mmleuk.registry import DATASETS, METRICS
 
@@ -155,11 +156,37 @@ def test_no_truth_at_all(voc):
         del sample['ignored_instances']
     assert score(data, samples)[0]['coco/bbox_mAP'] == -1
     assert score(data, detected_samples(data, found=False))[0]['coco/bbox_mAP'] == 0
-    samples[0]['flip'] = True
-    with pytest.raises(UserError, match=r'film2.jpg: its cells were flipped with the image'):
-        score(data, samples)
     del samples[0]['gt_instances']
     with pytest.raises(UserError, match=r'film2.jpg: comes without its cells.*ann_file, or put mmleuk.LoadCell'):
+        score(data, samples)
+
+
+@pytest.mark.parametrize(('order', 'moved'), [
+    ('resize flip load', False), ('load', False), ('load same', False),
+    ('load resize', True), ('resize load flip', True), ('load resize flip', True)])
+def test_cells_in_the_pixels_of_the_input_are_no_truth(voc, order, moved):
+    """Loaded before the image was scaled or flipped they would be compared with detections in original pixels."""
+    image, resize, load, pack = TEST_PIPELINE
+    steps = dict(load=load, resize=resize, same=resize | dict(scale=(40, 30)), flip=dict(type='RandomFlip', prob=1.0))
+    pipeline = [image, *(steps[name] for name in order.split()), pack]
+    data = DATASETS.build(voc_config(voc, 'test', pipeline=pipeline, test_mode=True))
+    samples = detected_samples(data)
+    assert [sample['cells_moved'] for sample in samples] == [moved] * 3
+    if not moved:
+        assert score(data, samples)[0]['coco/bbox_mAP_50'] > 0.2
+        return
+    refused = pytest.raises(UserError, match=r'film2.jpg: its cells were scaled or flipped.*after Resize')
+    with refused:
+        score(data, samples)
+    with refused:
+        match_sample(samples[0]['pred_instances'], samples[0], .5, True)
+
+
+def test_a_flipped_sample_of_mmdetections_own_packing_is_no_truth(voc):
+    data = DATASETS.build(voc_config(voc, 'test', pipeline=TEST_PIPELINE, test_mode=True))
+    samples = [{key: value for key, value in sample.items() if key != 'cells_moved'} | dict(flip=True)
+               for sample in detected_samples(data)]
+    with pytest.raises(UserError, match='were scaled or flipped'):
         score(data, samples)
 
 
