@@ -5,12 +5,16 @@ import ast
 import importlib.util
 import re
 import shlex
+from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from mmleuk import cli
+from mmleuk.testing.samples import draw_image, random_record
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob('*.md'), *(ROOT / 'docs').rglob('*.md'), *(ROOT / 'configs').rglob('*.md')])
@@ -64,6 +68,7 @@ def test_types_in_configs_are_registered(text):
 def test_readmes_attribute_config_works_on_somebodys_detector(tmp_path):
     """As a reader would: paste it beside a config of MMDetection's, here a Faster R-CNN."""
     from mmengine.config import Config
+    from mmengine.dataset import Compose
     from mmengine.registry import init_default_scope
 
     from mmleuk.engine.strict_config import check_config_keys
@@ -79,8 +84,13 @@ def test_readmes_attribute_config_works_on_somebodys_detector(tmp_path):
     model = MODELS.build(config.model)
     assert model.detector.roi_head.bbox_head.num_classes == 14
     assert model.attri_head.in_channels == (256, 512)  # the first two stages of a ResNet-50
-    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
+    record = random_record(np.random.default_rng(0), annotation='complete') | dict(img_path=str(tmp_path / 'film.png'))
+    cv2.imwrite(record['img_path'], draw_image(record))
+    for loader, moved in ((config.train_dataloader, True), (config.val_dataloader, False),
+                          (config.test_dataloader, False)):
         assert loader.dataset.type == 'mmleuk.LeukemiaAttriDataset'
+        packed = Compose(loader.dataset.pipeline)(deepcopy(record))
+        assert packed['data_samples'].cells_moved == moved  # metrics need the truth in the picture's own pixels
 
 
 @pytest.mark.parametrize('words', commands())

@@ -298,5 +298,5 @@ def test_readme_config_builds(tmp_path):
     cfg.model.detector.backbone.init_cfg = None
     model = MODELS.build(cfg.model)
     assert model.attri_head.in_channels == (256, 512) and model.attri_head.schema.keys == ('size', 'hue')
-    for transform in cfg.train_pipeline:
+    for transform in [*cfg.train_pipeline, *cfg.test_dataloader.dataset.pipeline]:
         TRANSFORMS.build(transform)
