@@ -35,9 +35,15 @@ def section(suite: Suite, records: Records, cost: Mapping[str, Any] | None = Non
     parts = [f'## {suite.title}', suite.intro, results_table(suite, rows), suite.caption,
              open_rows(suite, rows), failures(suite, records), verdicts(suite, rows), cost_table(suite, cost)]
     if any(row.done for row in rows.values()):
-        parts += [f'![Learning curves](images/{plot_name(suite, "curves")})',
-                  f'![Final scores](images/{plot_name(suite, "bars")})', provenance(suite, records)]
+        if has_curves(suite, records):
+            parts.append(f'![Learning curves](images/{plot_name(suite, "curves")})')
+        parts += [f'![Final scores](images/{plot_name(suite, "bars")})', provenance(suite, records)]
     return '\n\n'.join(part for part in parts if part) + '\n'
+
+
+def has_curves(suite: Suite, records: Records) -> bool:
+    """Whether some training was evaluated more than once: a point is no curve."""
+    return any(len(records.get(case.name, {}).get('evaluations', ())) > 1 for case in suite.cases())
 
 
 def plot_name(suite: Suite, kind: str) -> str:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mmleuk.benchmarks.document import plot_name
+from mmleuk.benchmarks.document import has_curves, plot_name
 from mmleuk.benchmarks.suite import Case, Suite
 from mmleuk.benchmarks.summary import Records, RowSummary, Spread, curve, summarise
 from mmleuk.report.files import write_atomic
@@ -23,15 +23,16 @@ _STYLES = ('-', '--', ':')
 
 @plain_text()
 def write_plots(suite: Suite, records: Records, folder: Path) -> list[Path]:
-    """Learning curves and bars of the suite's first metric; nothing where nothing is measured."""
+    """Bars of the suite's first metric, and learning curves where there are some; nothing where nothing is measured."""
     rows = {name: row for name, row in summarise(suite, records).items() if row.done}
     if not rows:
         return []
     title, key = next(iter(suite.metrics.items()))
     looks = _looks(suite)
-    return [
-        _save(_curves(suite, records, rows, title, key, looks), folder / plot_name(suite, 'curves')),
-        _save(_bars(rows, title, looks), folder / plot_name(suite, 'bars'))]
+    plots = dict(bars=_bars(rows, title, looks))
+    if has_curves(suite, records):
+        plots['curves'] = _curves(suite, records, rows, title, key, looks)
+    return [_save(figure, folder / plot_name(suite, kind)) for kind, figure in plots.items()]
 
 
 def _looks(suite: Suite) -> dict[str, dict[str, Any]]:

@@ -15,6 +15,7 @@ from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner as MMEngineRunner
 
 from mmleuk.engine.checkpoint import use_safe_loading
+from mmleuk.engine.memory import keep_freed_memory
 from mmleuk.engine.strict_config import check_config_keys
 from mmleuk.errors import UserError
 
@@ -41,8 +42,9 @@ test_main.__test__ = False  # type: ignore[attr-defined]  # not for pytest
 
 
 def _guarded(run: Callable[[argparse.Namespace], object], args: argparse.Namespace) -> int:
-    """Print a user's error as one line instead of a traceback."""
+    """Set the process up and run; a user's error is printed as one line instead of a traceback."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    keep_freed_memory()
     try:
         run(args)
     except UserError as error:

@@ -142,9 +142,17 @@ def test_curves_have_a_spread_where_there_are_seeds(suite, records):
 def test_plots_are_pictures_and_repeatable(suite, records, tmp_path):
     first = [path.read_bytes() for path in write_plots(suite, records, tmp_path)]
     paths = write_plots(suite, records, tmp_path)
-    assert [path.name for path in paths] == ['benchmark_small_curves.png', 'benchmark_small_bars.png']
+    assert [path.name for path in paths] == ['benchmark_small_bars.png', 'benchmark_small_curves.png']
     assert [path.read_bytes() for path in paths] == first
     assert all(cv2.imread(str(path)).std() > 5 for path in paths)
+
+
+def test_one_evaluation_is_no_curve(suite, records, tmp_path):
+    assert 'Learning curves' in section(suite, records)
+    for record in records.values():
+        record['evaluations'] = dict([record['evaluations'].popitem()])
+    assert [path.name for path in write_plots(suite, records, tmp_path)] == ['benchmark_small_bars.png']
+    assert 'Learning curves' not in section(suite, records) and 'Final scores' in section(suite, records)
 
 
 def test_a_dollar_is_no_formula(make_suite, record, tmp_path):
