@@ -4,7 +4,8 @@
     python tools/factor_table.py CONFIG:CHECKPOINT [CONFIG:CHECKPOINT ...] --annotations data/test.json \
         --images data/images --copies work_dirs/factors --out work_dirs/factor_table
 
-A row per detector and factor; every figure stands beside the same detector's on the same images without the factor.
+First a row per detector with its mAP@50 per factor, then a row per detector and factor; every figure stands beside the
+same detector's on the same images without the factor.
 """
 
 from __future__ import annotations
@@ -81,16 +82,35 @@ def evaluate(config: str, checkpoint: str, args: argparse.Namespace) -> list[dic
     return rows
 
 
+def summary(rows: list[dict[str, Any]]) -> str:
+    """mAP@50 per detector (down) and factor (across), with its change by the factor, as Markdown."""
+    factors = list(dict.fromkeys(row['factor'] for row in rows))
+    detectors: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    for row in rows:
+        detectors.setdefault((row['config'], row['checkpoint']), {})[row['factor']] = row
+    lines: list[tuple[str, ...]] = [('detector', *factors)]
+    for (config, _), of in detectors.items():
+        pairs = [(of[factor]['scores']['map50'], of[factor]['without']['map50']) for factor in factors]
+        lines.append((Path(config).stem, *('–' if None in pair else f'{pair[0]:.3f} ({pair[0] - pair[1]:+.3f})'
+                                           for pair in pairs)))
+    return _markdown(lines)
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     """The rows as Markdown."""
-    lines = [HEAD, ('---',) * len(HEAD)]
+    lines: list[tuple[str, ...]] = [HEAD]
     for row in rows:
         scores, before = FactorScores(**row['scores']), FactorScores(**row['without'])
         lines.append((Path(row['config']).stem, row['factor'], str(scores.images), str(scores.cells),
                       _figure(scores.map), _figure(before.map), _figure(scores.map50), _figure(before.map50),
                       str(scores.affected), _figure(scores.affected_found), str(scores.impurities),
                       _figure(scores.impurities_taken)))
-    return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
+    return _markdown(lines)
+
+
+def _markdown(lines: list[tuple[str, ...]]) -> str:
+    """A table; the first line is its head."""
+    return ''.join(f'| {" | ".join(line)} |\n' for line in (lines[0], ('---',) * len(lines[0]), *lines[1:]))
 
 
 def _figure(value: float | None) -> str:
@@ -131,11 +151,12 @@ def main(argv: list[str] | None = None) -> int:
             check_target(args.out / name)
         rows = [row for config, _, checkpoint in pairs for row in evaluate(config, checkpoint, args)]
         write_json(args.out / 'factor_table.json', rows)
-        write_atomic(args.out / 'factor_table.md', table(rows))
+        text = f'mAP@50 (its change by the factor):\n\n{summary(rows)}\n{table(rows)}'
+        write_atomic(args.out / 'factor_table.md', text)
     except UserError as error:
         print(f'factor_table: {error}', file=sys.stderr)
         return 2
-    print(table(rows))
+    print(text)
     return 0
 
 

@@ -52,7 +52,18 @@ def test_a_row_per_factor(tool, words, tmp_path, capsys):
         assert row['scores']['impurities'] == sum(len(image.get('impurities', [])) for image in copy['images'])
         assert row['interference']['factor'] == row['factor'] and 0 <= row['scores']['map'] <= 1
     table = (tmp_path / 'out' / 'factor_table.md').read_text()
-    assert table.count('\n') == 4 and table in capsys.readouterr().out
+    assert table.count('\n') == 2 + 3 + 1 + 4 and table in capsys.readouterr().out
+
+
+def test_the_summary_is_a_row_per_detector(tool):
+    """By hand: two detectors, two factors; None is a copy without cells."""
+    def row(config, factor, with_it, without):
+        return dict(config=f'configs/{config}.py', checkpoint='last.pth', factor=factor, scores=dict(map50=with_it),
+                    without=dict(map50=without))
+    assert tool.summary([row('a', 'defocus', 0.5, 0.75), row('a', 'impurities', 0.625, 0.5),
+                         row('b', 'defocus', None, None), row('b', 'impurities', 0.25, 0.25)]) == (
+        '| detector | defocus | impurities |\n| --- | --- | --- |\n'
+        '| a | 0.500 (-0.250) | 0.625 (+0.125) |\n| b | – | 0.250 (+0.000) |\n')
 
 
 def test_errors_are_one_line(tool, words, tmp_path, capsys):
