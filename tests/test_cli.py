@@ -1,5 +1,6 @@
 """The console script: exit codes, one-line errors, commands imported only when called."""
 
+import json
 import subprocess
 import sys
 import types
@@ -88,3 +89,29 @@ def test_help_imports_no_torch():
             "finally: sys.stderr.write(str('torch' in sys.modules or 'mmdet' in sys.modules))")
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stderr == 'False'
+
+
+def test_evaluate_waits_for_no_torch(tmp_path):
+    """Scores from saved predictions need numbers only: a second of imports, not eight."""
+    (tmp_path / 'truth.json').write_text(json.dumps(dict(
+        images=[dict(id=1, file_name='film.png', width=64, height=64)], categories=[dict(id=1, name='WBC')],
+        annotations=[dict(id=1, image_id=1, category_id=1, bbox=[4, 4, 20, 20], area=400, iscrowd=0)])))
+    (tmp_path / 'found.json').write_text(json.dumps(
+        [dict(image_id=1, category_id=1, bbox=[4, 4, 20, 20], score=0.9)]))
+    code = ("import sys; from mmleuk import cli\n"
+            "code = cli.main(['evaluate', 'truth.json', 'found.json', '--no-plots', '--out', 'out'])\n"
+            "print(code, 'torch' in sys.modules or 'mmdet' in sys.modules)")
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.stdout.startswith('mAP 1.000') and done.stdout.endswith('0 False\n'), done.stderr
+
+
+def test_names_of_a_package_come_on_first_use():
+    """From a fresh interpreter: neither package imports MMDetection, and both still hold what they name."""
+    code = ("import sys, mmleuk.datasets, mmleuk.evaluation\n"
+            "before = 'mmdet' in sys.modules\n"
+            "for package in (mmleuk.datasets, mmleuk.evaluation):\n"
+            "    assert all(getattr(package, name).__name__ == name for name in package.__all__ if name != 'SUBSETS')\n"
+            "    assert not hasattr(package, 'Nonsense')\n"
+            "print(before)")
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stdout.endswith('False\n'), done.stderr

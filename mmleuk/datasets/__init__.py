@@ -1,7 +1,14 @@
-"""Annotation files -> records."""
+"""Annotation files -> records; the datasets themselves, which need MMDetection, are imported on first use."""
 
-from mmleuk.datasets.leukemia_attri import LeukemiaAttriDataset
+from typing import TYPE_CHECKING
+
 from mmleuk.datasets.subsets import SUBSETS, Subset, get_subset
-from mmleuk.datasets.voc_cells import VOCCellsDataset
+from mmleuk.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from mmleuk.datasets.leukemia_attri import LeukemiaAttriDataset
+    from mmleuk.datasets.voc_cells import VOCCellsDataset
 
 __all__ = ['SUBSETS', 'LeukemiaAttriDataset', 'Subset', 'VOCCellsDataset', 'get_subset']
+
+__getattr__ = lazy_names(__name__, {'LeukemiaAttriDataset': 'leukemia_attri', 'VOCCellsDataset': 'voc_cells'})

@@ -1,8 +1,17 @@
-"""Predictions -> numbers: pure functions, and thin metrics over them."""
+"""Predictions -> numbers: pure functions, and thin metrics over them, which are imported on first use."""
 
-from mmleuk.evaluation.attribute_metric import AttributeF1Metric
-from mmleuk.evaluation.coco_metric import CocoMetric
-from mmleuk.evaluation.disagreement import DisagreementMetric
-from mmleuk.evaluation.majority import MajorityF1Metric
+from typing import TYPE_CHECKING
+
+from mmleuk.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from mmleuk.evaluation.attribute_metric import AttributeF1Metric
+    from mmleuk.evaluation.coco_metric import CocoMetric
+    from mmleuk.evaluation.disagreement import DisagreementMetric
+    from mmleuk.evaluation.majority import MajorityF1Metric
 
 __all__ = ['AttributeF1Metric', 'CocoMetric', 'DisagreementMetric', 'MajorityF1Metric']
+
+__getattr__ = lazy_names(__name__, {
+    'AttributeF1Metric': 'attribute_metric', 'CocoMetric': 'coco_metric', 'DisagreementMetric': 'disagreement',
+    'MajorityF1Metric': 'majority'})

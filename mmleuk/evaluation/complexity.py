@@ -2,27 +2,7 @@
 
 from __future__ import annotations
 
-import platform
-import statistics
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-import torch
-from mmdet.registry import MODELS
-from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import init_default_scope
-from torch.utils.flop_counter import FlopCounterMode
-
-from mmleuk.apis import inference_pipelines, load_weights
-from mmleuk.engine.checkpoint import load_checkpoint_safely
-from mmleuk.engine.launch import read_config
-from mmleuk.errors import UserError
-
-ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -52,68 +32,3 @@ class Complexity:
     n_timed: int
     device: str
     pictures: str
-
-
-def measure_complexity(config: str | Path, checkpoint: str | Path | None, device: str, pictures: Sequence[np.ndarray],
-                       described: str) -> Complexity:
-    """Build the model, count and time it.
-
-    Args:
-        config: config file.
-        checkpoint: its weights; None leaves them random.
-        device: such as 'cpu' or 'cuda:0'.
-        pictures: (H, W, 3) uint8 BGR, at least one; the first is counted with, all are timed.
-        described: what ``pictures`` are, in words.
-
-    Raises:
-        UserError: config, checkpoint or device can't be used.
-    """
-    cfg = read_config(str(config))
-    init_default_scope(cfg.get('default_scope') or 'mmdet')
-    model = MODELS.build(cfg.model)
-    if checkpoint is not None:
-        load_weights(model, load_checkpoint_safely(checkpoint, map_location='cpu'), str(checkpoint))
-    try:
-        model = revert_sync_batchnorm(model).to(device).eval()
-    except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without CUDA
-        raise UserError(f'device {device!r} cannot be used ({str(error).splitlines()[0]}); try --device cpu') from error
-    pipeline = inference_pipelines(cfg)[1]
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    seconds = [_seconds(model, pipeline, picture) for _ in range(1 + ROUNDS) for picture in pictures][len(pictures):]
-    operations, input_hw = _count(model, _batch(pipeline, pictures[0]))
-    return Complexity(str(config), '' if checkpoint is None else str(checkpoint), parameters, operations, input_hw,
-                      1 / statistics.median(seconds), len(seconds), _device_name(device), described)
-
-
-def _batch(pipeline: Any, picture: np.ndarray) -> dict[str, list]:
-    data = pipeline(dict(img=picture.copy(), img_id=0))
-    return dict(inputs=[data['inputs']], data_samples=[data['data_samples']])
-
-
-@torch.no_grad()
-def _seconds(model: Any, pipeline: Any, picture: np.ndarray) -> float:
-    start = time.perf_counter()
-    model.test_step(_batch(pipeline, picture))
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
-@torch.no_grad()
-def _count(model: Any, batch: dict[str, list]) -> tuple[float, tuple[int, int]]:
-    """Multiply-adds of convolutions and matrix products in one prediction, and the input's size.
-
-    Counted while the model predicts, not in mmdet's ``tensor`` mode: that one leaves out what works on detections
-    (AttriHead), and Sparse R-CNN's fails.
-    """
-    height, width = model.data_preprocessor(batch)['inputs'].shape[-2:]
-    with FlopCounterMode(display=False) as counter:
-        model.test_step(batch)
-    return counter.get_total_flops() / 2, (int(height), int(width))
-
-
-def _device_name(device: str) -> str:
-    if torch.device(device).type == 'cuda':
-        return torch.cuda.get_device_name(device)
-    threads = torch.get_num_threads()
-    return f'CPU ({platform.machine()}), {threads} thread{"s" if threads > 1 else ""}'
