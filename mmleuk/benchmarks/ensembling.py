@@ -12,11 +12,10 @@ from mmengine.config import Config
 from mmleuk.benchmarks.identity import settle
 from mmleuk.benchmarks.machine import ROOT
 from mmleuk.benchmarks.parameters import count_parameters
-from mmleuk.benchmarks.running import Settings, Training
+from mmleuk.benchmarks.running import Settings, Training, check_checkpoints
 from mmleuk.benchmarks.suite import Case
 from mmleuk.ensemble.files import ENSEMBLE
 from mmleuk.ensemble.table import logged_metrics
-from mmleuk.errors import UserError
 
 ONE_VOTE = 0.55
 """Of a model's own detections that overlap by more only one takes part: it votes once per cell, as the rule assumes."""
@@ -26,15 +25,11 @@ class Ensembling(Training):
     """Weighted Boxes Fusion of the last checkpoints of an ensemble's members, on their validation images.
 
     Raises:
-        UserError: another process is at it, or a member's checkpoint isn't in the work dir (its record may come from
-            another machine).
+        UserError: another process is at it, or a member's checkpoint isn't in the work dir.
     """
 
     def __init__(self, case: Case, settings: Settings, now: dict[str, Any]) -> None:
-        missing = [path for path in (_checkpoint(member, settings.folder(member)) for member in case.members)
-                   if not path.is_file()]
-        if missing:
-            raise UserError(f'{missing[0]}: no such checkpoint; train its row here')
+        check_checkpoints([_checkpoint(member, settings.folder(member)) for member in case.members], settings)
         self._began = time.monotonic()
         super().__init__(case, settings, now)
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -70,6 +71,14 @@ def started_with(folder: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.is_file() else None
 
 
+def check_checkpoints(paths: Sequence[Path], settings: Settings) -> None:
+    """Raise a UserError when one isn't there: the record of the training that wrote it may come from elsewhere."""
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        raise UserError(f'{missing[0]}: no such checkpoint; to train its row here, take its record out of '
+                        f'{settings.results}')
+
+
 def differences(now: dict[str, Any], before: dict[str, Any]) -> str:
     """In words, what of an identity is another."""
     words = dict(config='the config file', config_hash='a setting of the config', data_hash='an annotation file')
@@ -100,10 +109,11 @@ class Training:
     folder, whoever started them and whatever became of the starter.
 
     Raises:
-        UserError: another process trains it right now.
+        UserError: another process trains it right now, or a checkpoint that it reads isn't there.
     """
 
     def __init__(self, case: Case, settings: Settings, now: dict[str, Any]) -> None:
+        check_checkpoints([ROOT / path for path in case.files_read], settings)
         self.case, self.settings, self.identity = case, settings, now
         self.folder = settings.folder(case)
         self.log = self.folder / 'output.txt'

@@ -71,6 +71,11 @@ class Case:
         """The trainings whose files this one reads."""
         return tuple(Case(self.suite, row, seed) for row, seed in self.row.sources)
 
+    @property
+    def files_read(self) -> tuple[str, ...]:
+        """Those files, such as ``work_dirs/benchmarks/SUITE/ROW_seed0/epoch_20.pth``."""
+        return tuple(path for _, path, _ in _files_of_trainings(self.row.options))
+
     def cfg_options(self) -> list[str]:
         """``KEY=VALUE`` for ``tools/train.py --cfg-options``, the seed among them."""
         return [f'{key}={_as_text(value)}' for key, value in {**self.row.options, 'randomness.seed': self.seed}.items()]
@@ -201,15 +206,19 @@ def _sources(options: Mapping[str, Any], before: Sequence[Row], suite: str, wher
     trainings = {f'{suite}/{row.name}_seed{seed}': (row, seed)
                  for row in before if not row.members for seed in row.seeds}
     found = []
-    for key, value in options.items():
-        for text in map(str, value if isinstance(value, list) else [value]):
-            named = _OF_A_TRAINING.search(text)
-            if named and named[1] not in trainings:
-                raise UserError(f'{where}: cfg-options: {key}: {text} is of no training above it in this suite; there '
-                                f'are {", ".join(trainings) or "none"}')
-            if named:
-                found.append(trainings[named[1]])
+    for key, path, training in _files_of_trainings(options):
+        if training not in trainings:
+            raise UserError(f'{where}: cfg-options: {key}: {path} is of no training above it in this suite; there '
+                            f'are {", ".join(trainings) or "none"}')
+        found.append(trainings[training])
     return tuple(found)
+
+
+def _files_of_trainings(options: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Options that name a file in a training's work dir: key, path, and the training as SUITE/ROW_seedK."""
+    texts = [(key, str(text)) for key, value in options.items()
+             for text in (value if isinstance(value, list) else [value])]
+    return [(key, text, named[1]) for key, text in texts if (named := _OF_A_TRAINING.search(text))]
 
 
 def _options(data: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -145,26 +145,6 @@ def test_what_another_command_has_done_meanwhile_is_left_alone(make_suite, tiny_
     assert told[-1] == 'b_seed0: done'
 
 
-def test_a_row_that_reads_anothers_checkpoint_waits_for_it(make_suite, tiny_config, tmp_path, record, monkeypatch):
-    """Also for one that is to be trained anew: its old checkpoint would pass for the new one's."""
-    rows = [dict(name='a', config=str(tiny_config), seeds=[0]), dict(name='b', config=str(tiny_config), seeds=[0]) | {
-        'cfg-options': {'load_from': 'work_dirs/benchmarks/small/a_seed0/epoch_2.pth'}}]
-    first, second = make_suite(rows=rows).cases()
-    settings, told = Settings(work_dir=tmp_path / 'work', results=tmp_path / 'results'), []
-    assert run_cases([second], settings, told.append) == []
-    write_result(result_path(settings.results, first), record(first, 0.5, **identity(first) | dict(config_hash='old')))
-    assert run_cases([second], settings, told.append) == []
-    assert told == ['b_seed0: left out, it needs a_seed0'] * 2
-    write_result(result_path(settings.results, first), record(first, 0.5, **identity(first)))
-    monkeypatch.setattr('mmleuk.benchmarks.scheduling.Training', refuse)
-    run_cases([second], settings, told.append)
-    assert told[2] == 'b_seed0: left out, its turn'
-
-
-def refuse(case, settings, now):
-    raise UserError('its turn')
-
-
 def test_bad_input_is_one_line(make_suite, tmp_path, capsys):
     make_suite(rows=[dict(name='a', config='configs/none.py', seeds=[0, 1])])
     suite = str(tmp_path / 'small.yaml')

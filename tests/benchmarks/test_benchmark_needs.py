@@ -1,0 +1,48 @@
+"""Rows that read what other rows' trainings wrote."""
+
+from mmleuk.benchmarks.identity import identity
+from mmleuk.benchmarks.results import result_path, write_result
+from mmleuk.benchmarks.running import Settings
+from mmleuk.benchmarks.scheduling import run_cases
+from mmleuk.errors import UserError
+
+
+def test_a_row_that_reads_anothers_checkpoint_waits_for_it(make_suite, tiny_config, tmp_path, record, monkeypatch):
+    """Also for one that is to be trained anew: its old checkpoint would pass for the new one's."""
+    rows = [dict(name='a', config=str(tiny_config), seeds=[0]), dict(name='b', config=str(tiny_config), seeds=[0]) | {
+        'cfg-options': {'load_from': 'work_dirs/benchmarks/small/a_seed0/epoch_2.pth'}}]
+    first, second = make_suite(rows=rows).cases()
+    settings, told = Settings(work_dir=tmp_path / 'work', results=tmp_path / 'results'), []
+    assert run_cases([second], settings, told.append) == []
+    write_result(result_path(settings.results, first), record(first, 0.5, **identity(first) | dict(config_hash='old')))
+    assert run_cases([second], settings, told.append) == []
+    assert told == ['b_seed0: left out, it needs a_seed0'] * 2
+    write_result(result_path(settings.results, first), record(first, 0.5, **identity(first)))
+    monkeypatch.setattr('mmleuk.benchmarks.scheduling.Training', refuse)
+    run_cases([second], settings, told.append)
+    assert told[2] == 'b_seed0: left out, its turn'
+
+
+def refuse(case, settings, now):
+    raise UserError('its turn')
+
+
+def test_a_record_without_the_checkpoint_is_not_enough(make_suite, tiny_config, tmp_path, record):
+    """As in a fresh clone, which has the committed records and no work dirs."""
+    rows = [dict(name='nowhere', config=str(tiny_config), seeds=[0]),
+            dict(name='b', config=str(tiny_config), seeds=[0]) | {
+        'cfg-options': {'load_from': 'work_dirs/benchmarks/small/nowhere_seed0/epoch_2.pth'}},
+        dict(name='both', ensemble=['nowhere', 'b'], seeds=[0])]
+    first, second, both = make_suite(rows=rows).cases()
+    settings, told = Settings(work_dir=tmp_path / 'work', results=tmp_path / 'results'), []
+    for case in (first, second):
+        write_result(result_path(settings.results, case), record(case, 0.5, **identity(case)))
+    assert run_cases([first, both], settings, told.append) == []
+    result_path(settings.results, second).unlink()
+    assert run_cases([second], settings, told.append) == []
+    assert told[0] == 'nowhere_seed0: done' and len(told) == 3
+    for line, name in zip(told[1:], ('both', 'b')):
+        assert line.startswith(f'{name}_seed0: left out, ') and line.endswith(
+            'nowhere_seed0/epoch_2.pth: no such checkpoint; to train its row here, take its record out of '
+            f'{settings.results}')
+    assert not settings.work_dir.exists()
