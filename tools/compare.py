@@ -16,6 +16,7 @@ from runs import COCO_SCORES, Workplace, number, table
 
 from mmleuk.errors import UserError
 from mmleuk.report.files import write_atomic
+from mmleuk.report.markdown import markdown_table
 
 TRAININGS = (
     ('sparse labels, SLA-Det', 'sla', 'configs/sla_det/yolov5n_sla_synthetic.py'),
@@ -39,9 +40,8 @@ def write(rows: list[list[str]], out: Path) -> list[Path]:
     """The rows as JSON and as a Markdown table."""
     head, *body = rows
     data = {row[0]: {name: float(value) for name, value in zip(head[1:], row[1:], strict=True)} for row in body}
-    lines = [head, ['---'] * len(head), *body]
     return [write_atomic(out / 'compare.json', json.dumps(data, indent=2) + '\n'),
-            write_atomic(out / 'compare.md', ''.join(f'| {" | ".join(line)} |\n' for line in lines))]
+            write_atomic(out / 'compare.md', markdown_table(rows) + '\n')]
 
 
 def main() -> int:

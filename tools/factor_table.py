@@ -29,6 +29,7 @@ from mmleuk.errors import UserError
 from mmleuk.evaluation.factor_scores import FactorScores, Found, score_factor
 from mmleuk.progress import progress
 from mmleuk.report.files import check_target, write_atomic
+from mmleuk.report.markdown import markdown_table
 from mmleuk.report.predictions import Prediction
 
 HEAD = ('detector', 'factor', 'images', 'cells', 'mAP', 'without', 'mAP@50', 'without', 'affected cells', 'found',
@@ -93,7 +94,7 @@ def summary(rows: list[dict[str, Any]]) -> str:
         pairs = [(of[factor]['scores']['map50'], of[factor]['without']['map50']) for factor in factors]
         lines.append((Path(config).stem, *('–' if None in pair else f'{pair[0]:.3f} ({pair[0] - pair[1]:+.3f})'
                                            for pair in pairs)))
-    return _markdown(lines)
+    return markdown_table(lines) + '\n'
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -105,12 +106,7 @@ def table(rows: list[dict[str, Any]]) -> str:
                       _figure(scores.map), _figure(before.map), _figure(scores.map50), _figure(before.map50),
                       str(scores.affected), _figure(scores.affected_found), str(scores.impurities),
                       _figure(scores.impurities_taken)))
-    return _markdown(lines)
-
-
-def _markdown(lines: list[tuple[str, ...]]) -> str:
-    """A table; the first line is its head."""
-    return ''.join(f'| {" | ".join(line)} |\n' for line in (lines[0], ('---',) * len(lines[0]), *lines[1:]))
+    return markdown_table(lines) + '\n'
 
 
 def _figure(value: float | None) -> str:

@@ -10,6 +10,7 @@ from mmleuk.benchmarks.checks import judge
 from mmleuk.benchmarks.results import FAILED, current_results, read_cost
 from mmleuk.benchmarks.suite import Case, Suite
 from mmleuk.benchmarks.summary import Records, RowSummary, gap_closed, keys_of, summarise
+from mmleuk.report.markdown import markdown_table
 
 HEAD = """# Benchmarks
 
@@ -175,15 +176,3 @@ def _revision(git: Mapping[str, Any]) -> str:
     if git['revision'] is None:
         return 'unknown'
     return f'`{git["revision"][:7]}{"+" if git["dirty"] else ""}`'
-
-
-def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as a Markdown table; the first is the head.
-
-    >>> print(markdown_table([['a', 'b'], ['1', 'x|y']]))
-    | a | b |
-    | --- | --- |
-    | 1 | x\\|y |
-    """
-    head, *body = [[cell.replace('|', '\\|') for cell in row] for row in rows]
-    return '\n'.join(f'| {" | ".join(line)} |' for line in [head, ['---'] * len(head), *body])
