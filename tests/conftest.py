@@ -1,6 +1,10 @@
 """Settings that every test shares: one thread, no screen, no hurry for property tests."""
 
+import importlib.util
 import os
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 # Before numpy, torch and OpenCV start their thread pools: small tensors are faster on one thread, sums are the same
 # on every machine, and test processes don't fight for cores.
@@ -38,3 +42,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def fixed_seed() -> None:
     """Random weights and inputs are the same in every run and in every order of tests."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session')
+def load_tool() -> Callable[[str], ModuleType]:
+    """Load ``tools/<name>.py``, which is no module of the package, as a module of its own."""
+    def load(name: str) -> ModuleType:
+        path = Path(__file__).resolve().parents[1] / 'tools' / f'{name}.py'
+        spec = importlib.util.spec_from_file_location(f'tool_{name}', path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    return load

@@ -2,7 +2,6 @@
 
 import argparse
 import ast
-import importlib.util
 import re
 import shlex
 from copy import deepcopy
@@ -123,7 +122,7 @@ def test_flags_of_our_commands_exist(words):
     assert {word.split('=')[0] for word in words if word.startswith('--')} <= known
 
 
-def parse(tool: str, words: list[str]) -> None:
+def parse(tool: str, words: list[str], load_tool) -> None:
     """Let the parser of tools/<tool>.py read a command's words; SystemExit where it wouldn't take them."""
     from mmleuk.benchmarks import cli as benchmarks
     from mmleuk.engine import launch
@@ -137,10 +136,7 @@ def parse(tool: str, words: list[str]) -> None:
         import_module(commands[tool]).add_arguments(parser)
         parser.parse_args(words)
     else:
-        spec = importlib.util.spec_from_file_location(tool, ROOT / 'tools' / f'{tool}.py')
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        module.build_parser().parse_args(words)
+        load_tool(tool).build_parser().parse_args(words)
 
 
 UNPARSED = ('bootstrap', 'compare', 'convert_yolov5', 'demo', 'profile_attri_head', 'profile_sla', 'runs')
@@ -150,17 +146,17 @@ TOOL_COMMANDS = [param for param in commands() for script in param.values[0][1:2
 
 
 @pytest.mark.parametrize('words', TOOL_COMMANDS)
-def test_tools_take_the_commands(words):
+def test_tools_take_the_commands(words, load_tool):
     """Brackets in a usage line stand around what may be left out."""
-    parse(Path(words[1]).stem, [word.strip('[]') for word in words[2:]])
+    parse(Path(words[1]).stem, [word.strip('[]') for word in words[2:]], load_tool)
 
 
 @pytest.mark.parametrize(('tool', 'words'), [
     ('benchmark', ['a']), ('benchmark_cost', ['a']), ('benchmark_report', []), ('analyse_pseudo_labels', ['a', 'b'])])
-def test_an_unknown_flag_is_seen(tool, words, capsys):
-    parse(tool, words)
+def test_an_unknown_flag_is_seen(tool, words, capsys, load_tool):
+    parse(tool, words, load_tool)
     with pytest.raises(SystemExit):
-        parse(tool, [*words, '--no-such-flag'])
+        parse(tool, [*words, '--no-such-flag'], load_tool)
     assert 'unrecognized arguments: --no-such-flag' in capsys.readouterr().err
 
 

@@ -10,6 +10,7 @@ from mmleuk.ensemble.files import ENSEMBLE, Comparison
 from mmleuk.evaluation.evaluate import Evaluation
 from mmleuk.evaluation.tables import Row, group_rows, notes, to_csv_text
 from mmleuk.report.files import write_atomic
+from mmleuk.report.markdown import markdown_table
 from mmleuk.report.sentence import plural_n
 
 MEANS = ('mAP', 'mAP_50', 'mAP_75', 'mAR')
@@ -56,8 +57,7 @@ def to_markdown(comparison: Comparison) -> str:
             f'{settings.iou_thr:g}{weights}{skipped}; a cell\'s confidence is the sum over its boxes divided by the '
             f'{"number" if settings.weights is None else "weights"} of all models.']
     table = rows(comparison)
-    lines = [list(table[0]), ['---'] * len(table[0]), *([_text(value) for value in row.values()] for row in table)]
-    drawn = '\n'.join(f'| {" | ".join(cell.replace("|", "&#124;") for cell in line)} |' for line in lines)
+    drawn = markdown_table([list(table[0]), *([_text(value) for value in row.values()] for row in table)])
     remarks = [f'- {name}: {note}' for name, evaluation in comparison.evaluations.items() for note in notes(evaluation)]
     return '\n'.join([*said, '', drawn, *(['', *remarks] if remarks else [])]) + '\n'
 

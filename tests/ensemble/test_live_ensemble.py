@@ -1,7 +1,6 @@
 """Two very small detectors with random weights, one with attributes, on drawn images: live and from saved files."""
 
 import csv
-import importlib.util
 import json
 from pathlib import Path
 
@@ -28,11 +27,8 @@ SCHEMA = dict(shape=['round', 'odd'])
 
 
 @pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('ensemble_tool', ROOT / 'tools' / 'ensemble.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool):
+    return load_tool('ensemble')
 
 
 @pytest.fixture(scope='module')

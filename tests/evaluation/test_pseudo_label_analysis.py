@@ -1,7 +1,6 @@
 """Pseudo-labels of checkpoints against the truth that training did not see: the tool, and how it finds who chooses."""
 
 import csv
-import importlib.util
 import json
 from pathlib import Path
 
@@ -85,11 +84,8 @@ def trained(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('analyse_pseudo_labels', ROOT / 'tools' / 'analyse_pseudo_labels.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool):
+    return load_tool('analyse_pseudo_labels')
 
 
 TAKE_EVERYTHING = {'model.selector.nms_iou': 0.3, 'model.selector.max_per_image': 2000}

@@ -1,6 +1,5 @@
 """Truth and detections side by side: verdicts by hand, the picture's colours, the tool from end to end."""
 
-import importlib.util
 import io
 import json
 from pathlib import Path
@@ -134,11 +133,8 @@ def test_colours_stay_apart_without_colour():
 
 
 @pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('compare_pictures', ROOT / 'tools' / 'compare_pictures.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool):
+    return load_tool('compare_pictures')
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The factor table from the command line: a very small detector with random weights on copies of drawn images."""
 
-import importlib.util
 import json
 import os
 from pathlib import Path
@@ -19,11 +18,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('factor_table', ROOT / 'tools' / 'factor_table.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool):
+    return load_tool('factor_table')
 
 
 @pytest.fixture
