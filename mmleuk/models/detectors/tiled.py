@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from mmcv.ops import batched_nms
 from mmdet.models.detectors import SingleStageDetector
 from mmdet.structures import SampleList
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from mmleuk.errors import UserError
 from mmleuk.registry import MODELS
+
+_TOUCH = 4.0  # px of a tile's border within which a box may belong to a cell that the border cuts
 
 
 def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
@@ -27,6 +30,38 @@ def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
     return [*range(0, length - tile, tile - overlap), length - tile]
 
 
+def cut_by_border(boxes: Tensor, tile: int, inner: tuple[bool, bool, bool, bool], overlap: int) -> Tensor:
+    """Which boxes end at a border that a neighbouring tile reaches across, and lie in that neighbour as a whole.
+
+    The neighbour sees at least as much of such a cell, mostly all of it: the part that ends at the border would stay
+    beside the whole cell, since it overlaps it too little for non-maximum suppression.
+
+    Args:
+        boxes: (N, 4) xyxy in the tile's pixels.
+        tile: its side, pixels.
+        inner: whether another tile lies beyond the left, top, right, bottom border.
+        overlap: pixels that neighbours share at least.
+
+    Returns:
+        (N,) bool.
+
+    >>> import torch
+    >>> boxes = torch.tensor([[0., 20., 30., 50.], [0., 20., 60., 50.], [20., 20., 50., 50.], [60., 20., 96., 50.]])
+    >>> cut_by_border(boxes, 96, (True, False, False, False), overlap=32).tolist()
+    [True, False, False, False]
+    >>> cut_by_border(boxes, 96, (False, False, True, False), overlap=40).tolist()
+    [False, False, False, True]
+    """
+    left, top, right, bottom = boxes.unbind(1)
+    distance = (left, top, tile - right, tile - bottom)  # from the border that may cut
+    reach = (right, bottom, tile - left, tile - top)  # from the same border to the box's far side
+    cut = boxes.new_zeros(len(boxes), dtype=torch.bool)
+    for is_inner, near, far in zip(inner, distance, reach):
+        if is_inner:
+            cut |= (near < _TOUCH) & (far <= overlap)
+    return cut
+
+
 @MODELS.register_module()
 class TiledDetector(SingleStageDetector):
     """Single-stage detector that is trained on patches and tested on overlapping tiles of the whole image.
@@ -36,7 +71,10 @@ class TiledDetector(SingleStageDetector):
         overlap: pixels that neighbouring tiles share at least; cells should fit in.
         others: as of mmdet's SingleStageDetector. ``test_cfg.nms`` joins the tiles' detections, too.
 
-    Source: LLD 5.2, the baseline 'trained on cropped, annotated patches'; tile size and overlap aren't said there.
+    A box that a tile's border cuts is left to the neighbour that sees more of the cell (:func:`cut_by_border`).
+
+    Source: LLD 5.2, the baseline 'trained on cropped, annotated patches'; tile size, overlap and how tiles are joined
+    aren't said there.
     """
 
     def __init__(self, *, tile_size: int, overlap: int, **kwargs: Any) -> None:
@@ -62,9 +100,12 @@ class TiledDetector(SingleStageDetector):
         metas = [dict(img_shape=tuple(tile.shape[2:]))] * len(tile)
         outputs = self.bbox_head(self.extract_feat(tile))
         detections = self.bbox_head.predict_by_feat(*outputs, batch_img_metas=metas, rescale=False)
-        for result in detections:
+        height, width = batch_inputs.shape[2:]
+        inner = (left > 0, top > 0, left + self.tile_size < width, top + self.tile_size < height)
+        kept = [result[~cut_by_border(result.bboxes, self.tile_size, inner, self.overlap)] for result in detections]
+        for result in kept:
             result.bboxes = result.bboxes + result.bboxes.new_tensor([left, top, left, top])
-        return detections
+        return kept
 
     def _join(self, results: InstanceData, meta: dict, rescale: bool) -> InstanceData:
         height, width = meta['img_shape'][:2]  # tiles reach into the padding, the picture may not
