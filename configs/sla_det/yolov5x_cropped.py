@@ -1,6 +1,7 @@
 """Plain baseline (a) of LLD 5.2: trained on the cropped patches, tested on overlapping tiles (mAP@50 37.7).
 
-A patch of a fifth of a 640 px image has sides of about 286 px; tiles are as large, and seen at the same 320 px.
+A patch of a fifth of a 640 px image has sides of about 286 px; the training canvas and the
+tiles have 288 px.
 """
 
 _base_ = './yolov5x_sparse-as-complete.py'

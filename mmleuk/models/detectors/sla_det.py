@@ -41,7 +41,8 @@ class SLADet(SingleStageDetector):
         pseudo_weight: gain of L_PL, 0.1 in the paper (5.2); 0 switches it off.
         pseudo_mean: what L_PL's objectness is divided by. 'own': its predictions alone, so that all pseudo-labels
             together weigh the same, be they one or a thousand. 'shared': also the places that L_LR's mean counts, so
-            that a prediction of a pseudo-label weighs ``pseudo_weight`` times one of a labelled cell.
+            that a pseudo-label's objectness weighs ``pseudo_weight`` times a labelled cell's. Box and class losses are
+            means over the pseudo-labels either way.
         loss_triplet: config of a :class:`mmleuk.TripletLoss`; None switches L_Tri off.
         roi_features: arguments of :class:`RoIFeatures`.
         others: as of mmdet's SingleStageDetector; ``bbox_head`` is a :class:`mmleuk.YOLOv5Head`.

@@ -1,0 +1,12 @@
+"""YOLOv5n on TXL-PBC, completely annotated, with SLA-Det+'s images made of windows: what the augmentation alone does.
+
+MMLEUK_DATA=... python tools/train.py configs/yolov5/yolov5n_txl-pbc_mosaic.py
+"""
+
+_base_ = './yolov5n_txl-pbc.py'
+
+train_dataloader = dict(dataset=dict(pipeline=[
+    dict(type='mmleuk.RegionMosaic', img_scale=(320, 320), prob=1.0),
+    *_base_.train_dataloader.dataset.pipeline]))
+default_hooks = dict(skip_transforms=dict(
+    type='mmleuk.SkipTransformsHook', transforms=['mmleuk.RegionMosaic'], first_epoch=11, keep=0.5))
