@@ -17,9 +17,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from mmleuk.benchmarks.identity import case_hash, identity
 from mmleuk.benchmarks.machine import ROOT, describe_machine, git_state
-from mmleuk.benchmarks.results import cost_path, write_result
-from mmleuk.benchmarks.running import Settings
+from mmleuk.benchmarks.results import DONE, cost_path, write_result
+from mmleuk.benchmarks.running import Settings, state_of
 from mmleuk.benchmarks.suite import Case, Suite
 from mmleuk.errors import UserError
 
@@ -36,17 +37,22 @@ def measure(suite: Suite, settings: Settings, iterations: int, tell: Callable[[s
         tell: gets a line per row.
 
     Raises:
-        UserError: ``cost`` is malformed, a row has not been trained, or a training fails.
+        UserError: ``cost`` is malformed, a row has not been trained as it is now, or a training fails.
     """
     reference, names, epoch = _parsed(suite)
+    cases = {name: Case(suite.name, suite.row(name), suite.row(name).seeds[0]) for name in (reference, *names)}
+    for case in cases.values():
+        if (state := state_of(case, settings, identity(case))) != DONE:
+            raise UserError(f'{case.name}: {state}; run this row with tools/benchmark.py first, costs are measured '
+                            'from its trained weights')
     rows: dict[str, Any] = {}
     for name in names:
-        base, own = _pair(suite, (reference, name), settings, epoch, iterations)
-        rows[name] = _compare(base, own)
+        base, own = _pair((cases[reference], cases[name]), settings, epoch, iterations)
+        rows[name] = _compare(base, own) | dict(config_hash=case_hash(cases[name]))
         tell(f'{name}: {rows[name]["cpu_s"]:.3f} s of CPU time, {rows[name]["cpu_ratio"]:.2f} x {reference}; '
              f'{rows[name]["peak_mib"]:.0f} MiB, {rows[name]["memory_ratio"]:.2f} x')
-    cost = dict(reference=reference, epoch=epoch, iterations=iterations, rows=rows, threads=settings.threads,
-                machine=describe_machine(), git=git_state())
+    cost = dict(reference=reference, config_hash=case_hash(cases[reference]), epoch=epoch, iterations=iterations,
+                rows=rows, threads=settings.threads, machine=describe_machine(), git=git_state())
     write_result(cost_path(settings.results, suite), cost)
     return cost
 
@@ -62,13 +68,12 @@ def _parsed(suite: Suite) -> tuple[str, list[str], int]:
     return reference, rows, epoch
 
 
-def _pair(suite: Suite, names: tuple[str, str], settings: Settings, epoch: int,
-          iterations: int) -> list[dict[str, Any]]:
+def _pair(cases: tuple[Case, Case], settings: Settings, epoch: int, iterations: int) -> list[dict[str, Any]]:
     """The reference's and a row's seconds and memory, one iteration of each in turns."""
     turns = []
     try:
-        for name in names:
-            turns.append(Turns(Case(suite.name, suite.row(name), suite.row(name).seeds[0]), settings, epoch))
+        for case in cases:
+            turns.append(Turns(case, settings, epoch))
         for _ in range(iterations + 2):
             for one in turns:
                 one.step()

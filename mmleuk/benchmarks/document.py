@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmleuk.benchmarks.checks import judge
-from mmleuk.benchmarks.results import FAILED, current_results, read_cost
+from mmleuk.benchmarks.results import FAILED, current_cost, current_results
 from mmleuk.benchmarks.suite import Case, Suite
 from mmleuk.benchmarks.summary import Records, RowSummary, gap_closed, keys_of, summarise
 from mmleuk.report.markdown import markdown_table
@@ -26,7 +26,7 @@ def document(suites: Sequence[Suite], results: Path) -> str:
     Raises:
         UserError: a result or a suite's check is broken.
     """
-    return '\n'.join([HEAD, *(section(suite, current_results(results, suite), read_cost(results, suite))
+    return '\n'.join([HEAD, *(section(suite, current_results(results, suite), current_cost(results, suite))
                               for suite in suites)])
 
 
@@ -137,6 +137,9 @@ def cost_table(suite: Suite, cost: Mapping[str, Any] | None) -> str:
     """Time and memory of an iteration, as ratios to the reference."""
     if cost is None:
         return ''
+    stale = f'Not shown, since their configs are others now: {", ".join(cost["stale"])}.' if cost['stale'] else ''
+    if not cost['rows']:
+        return f'Cost of a training iteration: measured, but with other configs. {stale}'
     reference = cost['reference']
     lines = [[suite.row(name).title, f'{row["cpu_s"]:.3f} s', f'{row["cpu_ratio"]:.2f}', f'{row["wall_ratio"]:.2f}',
               f'{row["peak_mib"]:.0f} MiB', f'{row["memory_ratio"]:.2f}', f'{row["process_ratio"]:.2f}']
@@ -146,7 +149,7 @@ def cost_table(suite: Suite, cost: Mapping[str, Any] | None) -> str:
              f'"{suite.row(reference).title}", in turns with it: medians of {cost["iterations"]} iterations in epoch '
              f'{cost["epoch"]} of the schedule, from the weights that the row ended with. Memory: the most that '
              f'was taken on top of what the process held before. {_machine(cost)}')
-    return f'{words}\n\n{markdown_table([head, *lines])}'
+    return '\n\n'.join(part for part in (words, markdown_table([head, *lines]), stale) if part)
 
 
 def provenance(suite: Suite, records: Records) -> str:
@@ -156,7 +159,8 @@ def provenance(suite: Suite, records: Records) -> str:
               f'`{record["command"]}`'] for name, record in found]
     machines = sorted({_machine(record) for _, record in found})
     table = markdown_table([['training', 'revision', 'config', 'data', 'command'], *lines])
-    words = f'A `+` marks a revision with uncommitted changes; the JSON lists the files. {" ".join(machines)}'
+    words = ('Several revisions: a training that was stopped and went on with a later one. A `+` marks uncommitted '
+             f'changes; the JSON lists the files. {" ".join(machines)}')
     return f'<details><summary>Where the numbers come from</summary>\n\n{table}\n\n{words}\n\n</details>'
 
 
@@ -173,6 +177,6 @@ def _machine(record: Mapping[str, Any]) -> str:
 
 
 def _revision(git: Mapping[str, Any]) -> str:
-    if git['revision'] is None:
-        return 'unknown'
-    return f'`{git["revision"][:7]}{"+" if git["dirty"] else ""}`'
+    """All states of the code that a training ran with, in their order."""
+    return ', '.join('unknown' if state['revision'] is None else
+                     f'`{state["revision"][:7]}`{"+" if state["dirty"] else ""}' for state in [*git['earlier'], git])

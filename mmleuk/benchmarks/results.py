@@ -74,8 +74,10 @@ def cost_path(results: Path, suite: Suite) -> Path:
     return results / suite.name / 'cost.json'
 
 
-def read_cost(results: Path, suite: Suite) -> dict[str, Any] | None:
-    """A suite's costs; None when they are not measured.
+def current_cost(results: Path, suite: Suite) -> dict[str, Any] | None:
+    """A suite's costs, as far as the suite and its configs are still those that were measured; None without any.
+
+    ``stale`` names the rows that are left out: all of them where the reference has changed.
 
     Raises:
         UserError: the file is broken.
@@ -84,9 +86,14 @@ def read_cost(results: Path, suite: Suite) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        return json.loads(path.read_text(encoding='utf-8'))
+        cost = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
         raise UserError(f'{path}: not JSON ({error}); remove it and measure again') from error
+    now = {row.name: case_hash(case) for row in suite.rows
+           if not missing_configs(case := Case(suite.name, row, row.seeds[0]))}
+    same = now.get(cost['reference']) == cost['config_hash']
+    rows = {name: row for name, row in cost['rows'].items() if same and now.get(name) == row['config_hash']}
+    return cost | dict(rows=rows, stale=[name for name in cost['rows'] if name not in rows])
 
 
 def write_result(path: Path, record: dict[str, Any]) -> None:

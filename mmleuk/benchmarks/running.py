@@ -137,13 +137,13 @@ class Training:
         return lock
 
     def _note_revision(self) -> dict[str, Any]:
-        """The code's revision; a training that went on with another one has both in its record."""
+        """The code's state; a training that went on with another one has both in its record."""
         path, now = self.folder / 'revisions.json', git_state()
         seen = json.loads(path.read_text()) if path.is_file() else []
         if now not in seen:
             seen.append(now)
             write_atomic(path, json.dumps(seen, indent=1) + '\n')
-        return dict(now, earlier=[state['revision'] for state in seen if state['revision'] != now['revision']])
+        return dict(now, earlier=[state for state in seen if state != now])
 
     def _arguments(self) -> list[str]:
         """What the process gets after ``python``."""

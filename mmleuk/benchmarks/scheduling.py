@@ -42,7 +42,7 @@ def run_cases(cases: Sequence[Case], settings: Settings, tell: Callable[[str], N
         while waiting or running:
             _fill(running, waiting, settings, tell)
             if not running:
-                for case, _ in waiting:
+                for case in waiting:
                     tell(f'{case.name}: left out, it needs {", ".join(_open_needs(case, settings))}')
                 break
             # Whose turn it is changes when one ends, and costs reading configs and annotations: not at every look.
@@ -59,21 +59,20 @@ def run_cases(cases: Sequence[Case], settings: Settings, tell: Callable[[str], N
     return records
 
 
-def _fill(running: list[Training], waiting: list[tuple[Case, dict]], settings: Settings,
-          tell: Callable[[str], None]) -> None:
+def _fill(running: list[Training], waiting: list[Case], settings: Settings, tell: Callable[[str], None]) -> None:
     """Start what can start now, moving it from one list to the other."""
     while len(running) < settings.jobs:
-        turn = next((pair for pair in waiting if not _open_needs(pair[0], settings)), None)
-        if turn is None:
+        case = next((case for case in waiting if not _open_needs(case, settings)), None)
+        if case is None:
             return
-        waiting.remove(turn)
-        case, now = turn
-        if state_of(case, settings, now) == DONE:  # another command has been at it since this one began
-            tell(f'{case.name}: done')
-            continue
+        waiting.remove(case)
         try:
+            now = _unfinished(case, settings)  # hours may have passed: as config and data are when it starts
+            if now is None:  # another command has been at it since this one began
+                tell(f'{case.name}: done')
+                continue
             running.append((Ensembling if case.members else Training)(case, settings, now))
-        except UserError as error:  # another process is at it, or an ensemble lacks a checkpoint
+        except UserError as error:  # config or data changed, another process is at it, an ensemble lacks a checkpoint
             tell(f'{case.name}: left out, {error}')
             continue
         tell(f'{case.name}: started; its output: {running[-1].log}')
@@ -85,20 +84,29 @@ def _open_needs(case: Case, settings: Settings) -> list[str]:
             if state_of(other, settings, identity(other)) != DONE]
 
 
-def _to_run(cases: Sequence[Case], settings: Settings, tell: Callable[[str], None]) -> list[tuple[Case, dict]]:
+def _to_run(cases: Sequence[Case], settings: Settings, tell: Callable[[str], None]) -> list[Case]:
     waiting = []
     for case in cases:
-        now = identity(case)
-        state = state_of(case, settings, now)
-        if state == 'changed' and not settings.renew:
-            before = read_result(result_path(settings.results, case)) or started_with(settings.folder(case)) or {}
-            raise UserError(f'{case.name}: {differences(now, before)} has changed since it was trained; put it back, '
-                            'or train anew with --renew')
-        if state == DONE:
+        if _unfinished(case, settings) is None:
             tell(f'{case.name}: done')
         else:
-            waiting.append((case, now))
+            waiting.append(case)
     return waiting
+
+
+def _unfinished(case: Case, settings: Settings) -> dict[str, Any] | None:
+    """What a training would be if it started now; None if it is done.
+
+    Raises:
+        UserError: it was begun or done with another config or other data, and may not be renewed.
+    """
+    now = identity(case)
+    state = state_of(case, settings, now)
+    if state == 'changed' and not settings.renew:
+        before = read_result(result_path(settings.results, case)) or started_with(settings.folder(case)) or {}
+        raise UserError(f'{case.name}: {differences(now, before)} has changed since it was trained; put it back, '
+                        'or train anew with --renew')
+    return None if state == DONE else now
 
 
 def _in_words(record: dict[str, Any], training: Training) -> str:

@@ -7,6 +7,8 @@ import pytest
 
 from mmleuk.benchmarks.cli import benchmark_main, cost_main
 from mmleuk.benchmarks.cost import measure
+from mmleuk.benchmarks.document import section
+from mmleuk.benchmarks.results import current_cost
 from mmleuk.benchmarks.running import Settings
 from mmleuk.benchmarks.turns import held_mib, peak_mib
 from mmleuk.errors import UserError
@@ -15,10 +17,10 @@ from mmleuk.errors import UserError
 @pytest.mark.parametrize('cost, message', [
     ({}, 'needs epoch, reference, rows'),
     (dict(reference='a', rows=['b'], epoch=1), "'b' is none of the rows"),
-    (dict(reference='a', rows=['a'], epoch=1), 'a_seed0: no checkpoint.*run this row with tools/benchmark.py'),
+    (dict(reference='a', rows=['a'], epoch=1), 'a_seed0: to run; run this row with tools/benchmark.py'),
 ])
-def test_mistakes_are_named(make_suite, tmp_path, cost, message):
-    suite = make_suite(cost=cost)
+def test_mistakes_are_named(make_suite, tiny_config, tmp_path, cost, message):
+    suite = make_suite(cost=cost, rows=[dict(name='a', config=str(tiny_config), seeds=[0])])
     with pytest.raises(UserError, match=message):
         measure(suite, Settings(work_dir=tmp_path, results=tmp_path), 1, print)
 
@@ -35,8 +37,8 @@ def test_the_peak_is_what_was_held_once():
 def test_a_row_costs_what_its_twin_costs(make_suite, tiny_config, tmp_path, capsys):
     """The same config twice: the ratio of CPU time is about 1, and the epoch is the one that was asked for."""
     rows = [dict(name=name, config=str(tiny_config), seeds=[0]) for name in ('one', 'twin')]
-    make_suite(rows=rows, cost=dict(reference='one', rows=['twin'], epoch=2),
-               **{'cfg-options': {'train_cfg.max_epochs': 8, 'train_cfg.val_interval': 8}})
+    suite = make_suite(rows=rows, cost=dict(reference='one', rows=['twin'], epoch=2),
+                       **{'cfg-options': {'train_cfg.max_epochs': 8, 'train_cfg.val_interval': 8}})
     arguments = [str(tmp_path / 'small.yaml'), '--work-dir', str(tmp_path / 'w'), '--results', str(tmp_path / 'r')]
     assert benchmark_main(arguments) == 0
     assert cost_main([*arguments, '--iterations', '8']) == 0
@@ -45,5 +47,7 @@ def test_a_row_costs_what_its_twin_costs(make_suite, tiny_config, tmp_path, caps
     assert cost['rows']['twin']['peak_mib'] > 0 and cost['reference'] == 'one'
     log = (tmp_path / 'w' / 'small' / 'twin_seed0_cost.txt').read_text()
     assert 'Epoch(train) [2]' in log and 'Epoch(train) [1]' not in log
+    text = section(suite, {}, current_cost(tmp_path / 'r', suite))
+    assert 'Cost of a training iteration (' in text and '| twin | ' in text
     assert cost_main([*arguments, '--iterations', '40']) == 2, 'six epochs have twelve iterations'
     assert 'the training ended early' in capsys.readouterr().err

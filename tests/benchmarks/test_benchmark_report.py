@@ -11,7 +11,15 @@ from mmleuk.benchmarks.cli import read_suites, report_main
 from mmleuk.benchmarks.document import document, section
 from mmleuk.benchmarks.identity import config_hash
 from mmleuk.benchmarks.plots import write_plots
-from mmleuk.benchmarks.results import current_results, read_result, read_results, result_path, write_result
+from mmleuk.benchmarks.results import (
+    cost_path,
+    current_cost,
+    current_results,
+    read_result,
+    read_results,
+    result_path,
+    write_result,
+)
 from mmleuk.benchmarks.summary import curve, gap_closed, summarise
 from mmleuk.errors import UserError
 
@@ -99,7 +107,11 @@ def check(kind, claim='c', **what):
     ('worst_above_best', dict(row='ours', of=['lower']), 'met', 'mAP@50-95: worst 0.600; best of lower 0.500'),
     ('worst_above_best', dict(row='ours', of=['lower', 'upper']), 'not met', 'upper 0.800'),
     ('worst_above_best', dict(row='upper', of=['ours']), 'not met', 'worst 0.600; best of ours 0.640'),
-    ('mean_above', dict(row='upper', of=['ours']), 'met', 'mean 0.700; ours 0.620'),
+    ('mean_above', dict(row='upper', of=['ours']), 'undecided',
+     'mean 0.700 (0.600..0.800) of 2 seeds; ours 0.620 (0.600..0.640) of 2 seeds'),
+    ('mean_above', dict(row='ours', of=['lower']), 'met', 'of 2 seeds; lower 0.500 of 1 seed'),
+    ('mean_above', dict(row='lower', of=['upper', 'ours']), 'not met', 'mean 0.500 of 1 seed; upper'),
+    ('mean_above', dict(row='ours', of=['lower', 'upper']), 'undecided', 'lower 0.500'),
     ('gap_closed', dict(row='ours', share=0.5), 'met', 'worst 0.600, 50% of the way from 0.500 to 0.700; wanted 50%'),
     ('gap_closed', dict(row='ours', share=0.51), 'not met', '50% of the way'),
     ('at_least', dict(row='ours', value=3.6, metric='labels'), 'not met', 'labels: 3.5; wanted 3.6'),
@@ -216,10 +228,31 @@ def test_a_broken_record_is_named(suite, tmp_path):
 
 def test_costs_are_shown_as_ratios(suite, records):
     row = dict(cpu_s=0.5, cpu_ratio=1.25, wall_ratio=1.3, peak_mib=700.0, memory_ratio=1.1, process_ratio=1.05)
-    cost = dict(reference='upper', rows=dict(ours=row), iterations=20, epoch=10, threads=1,
+    cost = dict(reference='upper', rows=dict(ours=row), iterations=20, epoch=10, threads=1, stale=['lower'],
                 machine=records['ours_seed0']['machine'])
     text = section(suite, records, cost)
     assert '| Ours | 0.500 s | 1.25 | 1.30 | 700 MiB | 1.10 | 1.05 |' in text
+    assert 'Not shown, since their configs are others now: lower.' in text
+    assert 'with other configs. Not shown' in section(suite, records, cost | dict(rows={}, stale=['ours']))
+
+
+def test_costs_of_other_configs_do_not_count(real_suite, make_suite, tmp_path):
+    now = config_hash(ROOT / 'configs/yolov5/yolov5n_txl-pbc.py', real_suite.cases()[0].cfg_options())
+    rows = dict(upper=dict(config_hash=now), gone=dict(config_hash=now))
+
+    def current(**changes):
+        write_result(cost_path(tmp_path, real_suite), dict(reference='upper', config_hash=now, rows=rows) | changes)
+        cost = current_cost(tmp_path, real_suite)
+        return list(cost['rows']), cost['stale']
+    assert current_cost(tmp_path, real_suite) is None
+    assert current() == (['upper'], ['gone'])
+    assert current(rows=dict(upper=dict(config_hash='of before'))) == ([], ['upper'])
+    assert current(config_hash='of before') == ([], ['upper', 'gone']), 'what it was compared with has changed'
+
+
+def test_every_state_of_the_code_is_shown(suite, records):
+    records['ours_seed0']['git']['earlier'] = [dict(revision='abcdefabcdef', dirty=True, changed=['a.py'])]
+    assert '| ours_seed0 | `abcdefa`+, `0123456` |' in section(suite, records)
 
 
 def test_the_committed_document_is_what_the_committed_records_give():
