@@ -69,10 +69,13 @@ def run(args: argparse.Namespace) -> None:
     scores = args.min_score * len(args.model) if len(args.min_score) == 1 else args.min_score
     if len(scores) != len(args.model):
         raise UserError(f'--min-score has {len(scores)} values for {len(args.model)} models; give one, or one for each')
-    inferencers = [Inferencer(model.config, model.checkpoint, args.device, score)
+    inferencers = [Inferencer(model.config, model.checkpoint, args.device, score, max_overlap=1)  # nothing hidden
                    for model, score in zip(args.model, scores)]
     classes = inferencers[0].classes
     record = find_image(read_annotations(args.truth, classes, AttributeSchema()), args.image)
+    if not record.is_known_everywhere:
+        raise UserError(f'{args.truth}: image {record.file_name}: only a region of it is annotated, so what is right '
+                        'elsewhere would count as false; give a complete annotation with --truth')
     root = args.image_root or args.truth.parent.parent / 'images'
     path = root / record.file_name if args.image.isdecimal() else Path(args.image)
     panels = [truth_panel(record, classes)]

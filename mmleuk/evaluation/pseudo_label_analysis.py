@@ -59,7 +59,8 @@ def load_epoch(model: nn.Module, path: Path, weights: Weights, classes: Sequence
     """Load a checkpoint's student or its moving average.
 
     A checkpoint that was saved with a moving average holds the average as ``state_dict``, for testing, and the student
-    as ``ema_state_dict``: mmengine's hook swaps them. Without one ``state_dict`` is the student.
+    as ``ema_state_dict``: mmengine's hook swaps them. Without one ``state_dict`` is the student. What SLADetPlus has
+    counted to set its thresholds is the student's in training, and here with either weights: an average of counts lags.
 
     Raises:
         UserError: the checkpoint has no moving average, or doesn't fit model and classes.
@@ -68,9 +69,12 @@ def load_epoch(model: nn.Module, path: Path, weights: Weights, classes: Sequence
     swapped = checkpoint.get('ema_state_dict')
     if weights == 'average' and swapped is None:
         raise UserError(f'{path}: was saved without a moving average; use --weights student')
+    student = {key.removeprefix('module.'): value for key, value in (swapped or {}).items()
+               if key.startswith('module.')}
     if weights == 'student' and swapped is not None:
-        checkpoint['state_dict'] = {key.removeprefix('module.'): value for key, value in swapped.items()
-                                    if key.startswith('module.')}
+        checkpoint['state_dict'] = student
+    elif weights == 'average':
+        checkpoint['state_dict'] |= {key: value for key, value in student.items() if 'calibration' in key.split('.')}
     fit_checkpoint(model, checkpoint, path, exact=True)
     check_attributes(model, checkpoint, path)
     check_classes(classes, checkpoint, path)

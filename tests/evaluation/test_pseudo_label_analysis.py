@@ -18,6 +18,7 @@ from mmleuk.evaluation.pseudo_label_analysis import (
     default_weights,
     find_checkpoints,
     groups_of,
+    load_epoch,
     selecting_detector,
 )
 from mmleuk.models.detectors.sla_det import SLADet
@@ -125,6 +126,19 @@ def test_the_average_may_choose_too(trained):
     (trained / 'epoch_10.pth').unlink()
     kept = kept_of(CONFIG, trained, weights='average')['kept']
     assert (kept['right'], kept['wrong_class'], kept['per_class']['RBC']['recall']) == (1, 2, 1)
+
+
+def test_thresholds_are_those_that_the_student_counted(tmp_path):
+    init_default_scope('mmdet')
+    model = MODELS.build(Config.fromfile(ROOT / 'configs' / 'sla_det' / 'yolov5n_sla-plus-teacher_txl-pbc.py').model)
+    student = {key: torch.full_like(value, 2) for key, value in model.state_dict().items()}
+    average = {key: torch.ones_like(value) for key, value in student.items()}
+    torch.save(dict(state_dict=average, ema_state_dict={f'module.{key}': value for key, value in student.items()}),
+               tmp_path / 'epoch_1.pth')
+    load_epoch(model, tmp_path / 'epoch_1.pth', 'average', ('WBC', 'RBC', 'Platelets'))
+    counted = {key for key, value in model.state_dict().items() if value.flatten()[0] == 2}
+    assert counted and all(key.startswith('calibration.') for key in counted)
+    assert counted == {key for key in student if key.startswith('calibration.')}
 
 
 def test_thresholds_of_the_options_decide(trained):

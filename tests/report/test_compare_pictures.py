@@ -166,6 +166,16 @@ def test_tool_from_end_to_end(tool, tiny, tmp_path, capsys):
     assert '3 values for 2 models' in capsys.readouterr().err
 
 
+def test_a_sparse_truth_is_refused(tool, tiny, tmp_path, capsys):
+    config, checkpoint, truth = tiny
+    content = json.loads(truth.read_text())
+    content['images'][0]['annotated_region'] = [0, 0, 20, 20]
+    truth.write_text(json.dumps(content))
+    assert tool.main(['0', '--truth', str(truth), '--image-root', str(tmp_path / 'images'), '--out',
+                      str(tmp_path / 'figure.png'), '--model', f'first={config}:{checkpoint}']) == 2
+    assert 'only a region of it is annotated' in capsys.readouterr().err and not (tmp_path / 'figure.png').exists()
+
+
 @pytest.mark.parametrize('text', ['title', 'title=config', '=config:checkpoint', 'title=:checkpoint', 'title=config:'])
 def test_a_model_needs_title_config_and_checkpoint(tool, text, capsys):
     with pytest.raises(SystemExit):
