@@ -16,7 +16,7 @@ model = dict(
     on_ground_truth=True)
 
 # With attributes the paper runs the similarity loss for 10 of 30 epochs, for detection alone 40 of 50 (LLD 5.2).
-default_hooks = dict(pseudo_labels=dict(triplet_epochs=(4, 6)))
+default_hooks = dict(pseudo_labels=dict(triplet_epochs=(6, 7)))
 
 val_evaluator = _base_.val_evaluator + [
     dict(type='mmleuk.AttributeF1Metric'),
