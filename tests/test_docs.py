@@ -70,16 +70,25 @@ def test_readmes_attribute_config_works_on_somebodys_detector(tmp_path):
     from mmengine.dataset import Compose
     from mmengine.registry import init_default_scope
 
+    from mmleuk.datasets.presets import make_metainfo
     from mmleuk.engine.strict_config import check_config_keys
     from mmleuk.registry import MODELS
+    from mmleuk.schema import AttributeSchema
     text = next(text for language, text in BLOCK.findall((ROOT / 'README.md').read_text()) if 'AttriHead' in text)
     base = re.search(r"^_base_ = '\./(\w+\.py)'", text, re.MULTILINE).group(1)
     (tmp_path / base).write_text("_base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'\n"
-                                 'model = dict(roi_head=dict(bbox_head=dict(num_classes=14)))\n')
+                                 'model = dict(roi_head=dict(bbox_head=dict(num_classes=14)))\n'
+                                 'val_evaluator = dict(ann_file="val.json")\n'
+                                 'test_evaluator = dict(ann_file="test.json")\n')
     (tmp_path / 'mine.py').write_text(text)
     config = Config.fromfile(str(tmp_path / 'mine.py'))
     init_default_scope('mmdet')
     check_config_keys(config)
+    for evaluator, file in ((config.val_evaluator, 'val.json'), (config.test_evaluator, 'test.json')):
+        assert (evaluator[0].type, evaluator[0].ann_file) == ('mmleuk.CocoMetric', file)  # classes by name, own split
+    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
+        known = make_metainfo(loader.dataset.metainfo)['attributes']
+        assert known == AttributeSchema.from_dict(config.model.attri_head.attributes).to_dict()
     model = MODELS.build(config.model)
     assert model.detector.roi_head.bbox_head.num_classes == 14
     assert model.attri_head.in_channels == (256, 512)  # the first two stages of a ResNet-50
