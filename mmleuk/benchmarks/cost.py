@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from mmleuk.benchmarks.identity import case_hash, identity
+from mmleuk.benchmarks.identity import identity
 from mmleuk.benchmarks.machine import ROOT, describe_machine, git_state
 from mmleuk.benchmarks.results import DONE, cost_path, write_result
 from mmleuk.benchmarks.running import Settings, state_of
@@ -41,18 +41,19 @@ def measure(suite: Suite, settings: Settings, iterations: int, tell: Callable[[s
     """
     reference, names, epoch = _parsed(suite)
     cases = {name: Case(suite.name, suite.row(name), suite.row(name).seeds[0]) for name in (reference, *names)}
-    for case in cases.values():
-        if (state := state_of(case, settings, identity(case))) != DONE:
+    identities = {name: identity(case) for name, case in cases.items()}
+    for name, case in cases.items():
+        if (state := state_of(case, settings, identities[name])) != DONE:
             raise UserError(f'{case.name}: {state}; run this row with tools/benchmark.py first, costs are measured '
                             'from its trained weights')
     rows: dict[str, Any] = {}
     for name in names:
         base, own = _pair((cases[reference], cases[name]), settings, epoch, iterations)
-        rows[name] = _compare(base, own) | dict(config_hash=case_hash(cases[name]))
+        rows[name] = _compare(base, own) | dict(config_hash=identities[name]['config_hash'])
         tell(f'{name}: {rows[name]["cpu_s"]:.3f} s of CPU time, {rows[name]["cpu_ratio"]:.2f} x {reference}; '
              f'{rows[name]["peak_mib"]:.0f} MiB, {rows[name]["memory_ratio"]:.2f} x')
-    cost = dict(reference=reference, config_hash=case_hash(cases[reference]), epoch=epoch, iterations=iterations,
-                rows=rows, threads=settings.threads, machine=describe_machine(), git=git_state())
+    cost = dict(reference=reference, config_hash=identities[reference]['config_hash'], epoch=epoch,
+                iterations=iterations, rows=rows, threads=settings.threads, machine=describe_machine(), git=git_state())
     write_result(cost_path(settings.results, suite), cost)
     return cost
 

@@ -161,21 +161,21 @@ def provenance(suite: Suite, records: Records) -> str:
     table = markdown_table([['training', 'revision', 'config', 'data', 'command'], *lines])
     words = ('Several revisions: a training that was stopped and went on with a later one. A `+` marks uncommitted '
              f'changes; the JSON lists the files. {" ".join(machines)}')
-    return f'<details><summary>Where the numbers come from</summary>\n\n{table}\n\n{words}{notes(found)}\n\n</details>'
+    parts = ('<details><summary>Where the numbers come from</summary>', table, words, notes(found), '</details>')
+    return '\n\n'.join(part for part in parts if part)
 
 
 def notes(found: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
-    """What was written by hand beside records, each text once; empty, or with an empty line before it.
+    """What was written by hand beside records, each text once.
 
-    >>> print(notes([('a', {'note': 'x'}), ('b', {}), ('c', {'note': 'x'})]).strip())
-    - a, c: x
+    >>> notes([('a', {'note': 'x'}), ('b', {}), ('c', {'note': 'x'})])
+    '- a, c: x'
     """
     names: dict[str, list[str]] = {}
     for name, record in found:
         if 'note' in record:
             names.setdefault(record['note'], []).append(name)
-    return ''.join(f'\n{"" if index else chr(10)}- {", ".join(having)}: {note}'
-                   for index, (note, having) in enumerate(names.items()))
+    return '\n'.join(f'- {", ".join(having)}: {note}' for note, having in names.items())
 
 
 def _by_row(suite: Suite, records: Records) -> list[tuple[str, Mapping[str, Any]]]:
