@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmleuk.errors import UserError
 from mmleuk.models.detectors.attri_det import AttriDet
 from mmleuk.models.detectors.feature_taps import FeatureTaps
-from mmleuk.registry import MODELS, TRANSFORMS
+from mmleuk.registry import MODELS
 from mmleuk.schema import IGNORE
 
 MMDET_CONFIGS = Path(mmdet.__file__).parent / '.mim' / 'configs'
@@ -287,16 +287,3 @@ def test_data_preprocessor_is_the_detectors(fcos):
     assert isinstance(fcos, AttriDet) and isinstance(fcos.taps, FeatureTaps)
     assert set(plain.state_dict()) == {key.removeprefix('detector.') for key in fcos.state_dict()
                                        if key.startswith('detector.')}
-
-
-def test_readme_config_builds(tmp_path):
-    """The lines for somebody's own config, as the README prints them."""
-    register_all_modules(init_default_scope=True)
-    readme = (Path(__file__).parents[2] / 'configs' / 'attri_det' / 'README.md').read_text()
-    (tmp_path / 'own.py').write_text(readme.split('```python\n')[1].split('```')[0])
-    cfg = Config.fromfile(tmp_path / 'own.py')
-    cfg.model.detector.backbone.init_cfg = None
-    model = MODELS.build(cfg.model)
-    assert model.attri_head.in_channels == (256, 512) and model.attri_head.schema.keys == ('size', 'hue')
-    for transform in [*cfg.train_pipeline, *cfg.test_dataloader.dataset.pipeline]:
-        TRANSFORMS.build(transform)
