@@ -28,7 +28,7 @@ COST_KEYS = frozenset({'reference', 'rows', 'epoch'})
 
 
 def measure(suite: Suite, settings: Settings, iterations: int, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Measure every row of ``suite.cost`` and write ``cost.json``.
+    """Measure the rows of ``suite.cost`` that are trained, and write ``cost.json``; its ``missing`` are the others.
 
     Args:
         suite: with ``cost: {reference: row, rows: [row, ...], epoch: counted from 1}``.
@@ -37,25 +37,36 @@ def measure(suite: Suite, settings: Settings, iterations: int, tell: Callable[[s
         tell: gets a line per row.
 
     Raises:
-        UserError: ``cost`` is malformed, a row has not been trained as it is now, or a training fails.
+        UserError: ``cost`` is malformed, the reference has not been trained as it is now, or a training fails.
     """
     reference, names, epoch = _parsed(suite)
     cases = {name: Case(suite.name, suite.row(name), suite.row(name).seeds[0]) for name in (reference, *names)}
     identities = {name: identity(case) for name, case in cases.items()}
-    for name, case in cases.items():
-        if (state := state_of(case, settings, identities[name])) != DONE:
-            raise UserError(f'{case.name}: {state}; run this row with tools/benchmark.py first, costs are measured '
-                            'from its trained weights')
+    missing = _untrained(cases, reference, identities, settings, tell)
     rows: dict[str, Any] = {}
-    for name in names:
+    for name in [name for name in names if name not in missing]:
         base, own = _pair((cases[reference], cases[name]), settings, epoch, iterations)
         rows[name] = _compare(base, own) | dict(config_hash=identities[name]['config_hash'])
         tell(f'{name}: {rows[name]["cpu_s"]:.3f} s of CPU time, {rows[name]["cpu_ratio"]:.2f} x {reference}; '
              f'{rows[name]["peak_mib"]:.0f} MiB, {rows[name]["memory_ratio"]:.2f} x')
     cost = dict(reference=reference, config_hash=identities[reference]['config_hash'], epoch=epoch,
-                iterations=iterations, rows=rows, threads=settings.threads, machine=describe_machine(), git=git_state())
+                iterations=iterations, rows=rows, missing=missing, threads=settings.threads,
+                machine=describe_machine(), git=git_state())
     write_result(cost_path(settings.results, suite), cost)
     return cost
+
+
+def _untrained(cases: Mapping[str, Case], reference: str, identities: Mapping[str, dict[str, Any]],
+               settings: Settings, tell: Callable[[str], None]) -> list[str]:
+    """Rows without trained weights of today's config and data, a line about each; the reference must have some."""
+    states = {name: state_of(case, settings, identities[name]) for name, case in cases.items()}
+    if states[reference] != DONE:
+        raise UserError(f'{cases[reference].name}: {states[reference]}; run this row with tools/benchmark.py first, '
+                        'costs are measured from trained weights, beside its')
+    missing = [name for name, state in states.items() if state != DONE]
+    for name in missing:
+        tell(f'{name}: left out, {states[name]}; costs are measured from trained weights')
+    return missing
 
 
 def _parsed(suite: Suite) -> tuple[str, list[str], int]:

@@ -137,9 +137,11 @@ def cost_table(suite: Suite, cost: Mapping[str, Any] | None) -> str:
     """Time and memory of an iteration, as ratios to the reference."""
     if cost is None:
         return ''
-    stale = f'Not shown, since their configs are others now: {", ".join(cost["stale"])}.' if cost['stale'] else ''
+    others = [f'{words}: {", ".join(cost[key])}.' for key, words in (
+        ('missing', 'Not measured, as they were not trained'),
+        ('stale', 'Not shown, since their configs are others now')) if cost[key]]
     if not cost['rows']:
-        return f'Cost of a training iteration: measured, but with other configs. {stale}'
+        return ' '.join(['Cost of a training iteration: none to show.', *others])
     reference = cost['reference']
     lines = [[suite.row(name).title, f'{row["cpu_s"]:.3f} s', f'{row["cpu_ratio"]:.2f}', f'{row["wall_ratio"]:.2f}',
               f'{row["peak_mib"]:.0f} MiB', f'{row["memory_ratio"]:.2f}', f'{row["process_ratio"]:.2f}']
@@ -149,7 +151,7 @@ def cost_table(suite: Suite, cost: Mapping[str, Any] | None) -> str:
              f'"{suite.row(reference).title}", in turns with it: medians of {cost["iterations"]} iterations in epoch '
              f'{cost["epoch"]} of the schedule, from the weights that the row ended with. Memory: the most that '
              f'was taken on top of what the process held before. {_machine(cost)}')
-    return '\n\n'.join(part for part in (words, markdown_table([head, *lines]), stale) if part)
+    return '\n\n'.join(part for part in (words, markdown_table([head, *lines]), ' '.join(others)) if part)
 
 
 def provenance(suite: Suite, records: Records) -> str:

@@ -259,7 +259,8 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> None:
         metainfo = getattr(dataset, 'metainfo', {})
         if metainfo.get('classes'):
             check_num_classes(cfg, metainfo['classes'])
-        check_head_attributes(cfg, AttributeSchema.from_dict(metainfo.get('attributes') or {}))
+        check_head_attributes(cfg, AttributeSchema.from_dict(metainfo.get('attributes') or {}),
+                              training=loader == 'train_dataloader')
 
 
 def _print_summary(runner: MMEngineRunner) -> None:

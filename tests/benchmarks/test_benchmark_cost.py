@@ -36,14 +36,15 @@ def test_the_peak_is_what_was_held_once():
 @pytest.mark.slow
 def test_a_row_costs_what_its_twin_costs(make_suite, tiny_config, tmp_path, capsys):
     """The same config twice: the ratio of CPU time is about 1, and the epoch is the one that was asked for."""
-    rows = [dict(name=name, config=str(tiny_config), seeds=[0]) for name in ('one', 'twin')]
-    suite = make_suite(rows=rows, cost=dict(reference='one', rows=['twin'], epoch=2),
+    rows = [dict(name=name, config=str(tiny_config), seeds=[0]) for name in ('one', 'twin', 'later')]
+    suite = make_suite(rows=rows, cost=dict(reference='one', rows=['later', 'twin'], epoch=2),
                        **{'cfg-options': {'train_cfg.max_epochs': 8, 'train_cfg.val_interval': 8}})
     arguments = [str(tmp_path / 'small.yaml'), '--work-dir', str(tmp_path / 'w'), '--results', str(tmp_path / 'r')]
-    assert benchmark_main(arguments) == 0
+    assert benchmark_main([*arguments, '--rows', 'one,twin']) == 0
     assert cost_main([*arguments, '--iterations', '8']) == 0
     cost = json.loads((tmp_path / 'r' / 'small' / 'cost.json').read_text())
     assert 0.5 < cost['rows']['twin']['cpu_ratio'] < 2 and 0.8 < cost['rows']['twin']['process_ratio'] < 1.25
+    assert list(cost['rows']) == ['twin'] and cost['missing'] == ['later'], 'what is not trained is named'
     assert cost['rows']['twin']['peak_mib'] > 0 and cost['reference'] == 'one'
     log = (tmp_path / 'w' / 'small' / 'twin_seed0_cost.txt').read_text()
     assert 'Epoch(train) [2]' in log and 'Epoch(train) [1]' not in log

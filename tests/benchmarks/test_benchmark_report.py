@@ -228,12 +228,13 @@ def test_a_broken_record_is_named(suite, tmp_path):
 
 def test_costs_are_shown_as_ratios(suite, records):
     row = dict(cpu_s=0.5, cpu_ratio=1.25, wall_ratio=1.3, peak_mib=700.0, memory_ratio=1.1, process_ratio=1.05)
-    cost = dict(reference='upper', rows=dict(ours=row), iterations=20, epoch=10, threads=1, stale=['lower'],
-                machine=records['ours_seed0']['machine'])
+    cost = dict(reference='upper', rows=dict(ours=row), iterations=20, epoch=10, threads=1, missing=['other'],
+                stale=['lower'], machine=records['ours_seed0']['machine'])
     text = section(suite, records, cost)
     assert '| Ours | 0.500 s | 1.25 | 1.30 | 700 MiB | 1.10 | 1.05 |' in text
-    assert 'Not shown, since their configs are others now: lower.' in text
-    assert 'with other configs. Not shown' in section(suite, records, cost | dict(rows={}, stale=['ours']))
+    assert 'Not measured, as they were not trained: other. Not shown, since their configs are others now: low' in text
+    cost |= dict(rows={}, missing=[], stale=['ours'])
+    assert 'none to show. Not shown, since' in section(suite, records, cost)
 
 
 def test_costs_of_other_configs_do_not_count(real_suite, make_suite, tmp_path):

@@ -8,9 +8,17 @@ import shutil
 import pytest
 from mmengine.config import Config
 
-from mmleuk.datasets.check import add_arguments, check_config, check_num_classes, examine_config, run
+from mmleuk.datasets.check import (
+    add_arguments,
+    check_config,
+    check_head_attributes,
+    check_num_classes,
+    examine_config,
+    run,
+)
 from mmleuk.datasets.check.num_classes import find_num_classes
 from mmleuk.errors import UserError
+from mmleuk.schema import AttributeSchema
 
 LOAD = [dict(type='mmleuk.LoadImage'), dict(type='mmleuk.LoadCellAnnotations')]
 
@@ -197,6 +205,19 @@ def test_attributes_of_the_head(splits):
     for finding in problems(splits):
         assert "model.attri_head.attributes predicts (('hue'" in finding.message and finding.kind == 'attributes'
     assert len(problems(splits)) == 2
+
+
+def test_a_head_has_nothing_to_learn_from_data_without_attributes(splits):
+    model = dict(attri_head=dict(type='mmleuk.AttriHead', attributes=splits.config()['metainfo']['attributes']))
+    none = AttributeSchema.from_dict({})
+    check_head_attributes(dict(model=model), none)  # boxes can be tested
+    with pytest.raises(UserError, match='the training data have no attributes; give head and data set'):
+        check_head_attributes(dict(model=model), none, training=True)
+    check_head_attributes(dict(model=dict(type='FCOS')), none, training=True)
+    splits.cfg['model'] = model
+    splits.cfg['train_dataloader']['dataset'] = splits.config(
+        metainfo=dict(classes=splits.config()['metainfo']['classes']))
+    assert any('the training data have no attributes' in finding.message for finding in problems(splits))
 
 
 def test_unusable_configs(splits, tmp_path):

@@ -85,7 +85,7 @@ def _find_in_model(cfg: Mapping, sources: list[Source]) -> list[Finding]:
             found.append(Finding(PROBLEM, '', 'number of classes', str(error)))
     for source in sources:
         try:
-            check_head_attributes(cfg, source.schema)
+            check_head_attributes(cfg, source.schema, training='train' in source.splits)
         except UserError as error:
             found.append(Finding(PROBLEM, source.name, 'attributes', str(error)))
     return found

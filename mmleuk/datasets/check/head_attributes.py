@@ -11,12 +11,17 @@ HEADS = ('AttriHead', 'ConceptBottleneck')
 """Ends of the types of heads with ``attributes`` in their config."""
 
 
-def check_head_attributes(cfg: Mapping, schema: AttributeSchema) -> None:
+def check_head_attributes(cfg: Mapping, schema: AttributeSchema, *, training: bool = False) -> None:
     """Compare the schema of every head that tells attributes in ``cfg.model`` with the data's.
 
-    Data without attributes fit any.
+    Data without attributes fit any head in testing, where boxes can be judged without them, and none in training.
 
     With as many attributes in another order, training would run and learn each under another one's name.
+
+    Args:
+        cfg: the config.
+        schema: of the data.
+        training: whether the data are to be learnt from.
 
     Raises:
         UserError: they differ; the message names the head's place in the config.
@@ -25,12 +30,13 @@ def check_head_attributes(cfg: Mapping, schema: AttributeSchema) -> None:
         >>> head = dict(type='mmleuk.AttriHead', attributes={'size': ['small', 'big']})
         >>> check_head_attributes(dict(model=dict(attri_head=head)), AttributeSchema.from_dict(head['attributes']))
     """
-    if not len(schema):
+    if not len(schema) and not training:
         return
     for place, head in _find_heads(cfg.get('model') or {}, 'model'):
         predicted = resolve_schema(head['attributes']).values_by_key
         if predicted != schema.values_by_key:
-            raise UserError(f'config: {place} predicts {predicted}, but the data have {schema.values_by_key}; give '
+            raise UserError(f'config: {place} predicts {predicted}, but the {"training " * training}data have '
+                            f'{schema.values_by_key or "no attributes"}; give '
                             "head and data set's metainfo the same attributes in the same order")
 
 
