@@ -26,6 +26,7 @@ COMMANDS = (
     Command(('data', 'synthesize'), 'mmleuk.datasets.synthetic.cli', 'render blood films with exact annotations'),
     Command(('data', 'check'), 'mmleuk.datasets.check', "examine a config's data before training on it"),
     Command(('data', 'convert'), 'mmleuk.datasets.converters', 'annotations from format to format: COCO, VOC, YOLO'),
+    Command(('data', 'sparsify'), 'mmleuk.datasets.sparsify', 'complete annotations -> those of a patch per image'),
     Command(('data', 'interfere'), 'mmleuk.datasets.interference', 'a copy of a test set per interference factor'),
     Command(('infer',), 'mmleuk.report.cli', 'cells, attributes, pictures and a report from images'),
     Command(('evaluate',), 'mmleuk.evaluation.cli', 'scores, plots and a page from saved predictions'),
@@ -46,7 +47,7 @@ def build_parser(wanted: Command | None = None) -> argparse.ArgumentParser:
     for command in COMMANDS:
         group, name = command.words[:-1], command.words[-1]
         if group not in groups:
-            branch = top.add_parser(group[0], help='films and annotations: synthesize, check, convert, interfere')
+            branch = top.add_parser(group[0], help='films and annotations: render, check, convert, sparsify, interfere')
             groups[group] = branch.add_subparsers(title='commands', metavar='COMMAND', required=True)
         leaf = groups[group].add_parser(name, help=command.help, description=command.help)
         if command == wanted:

@@ -13,10 +13,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from mmleuk.datasets.sampled_regions import inside, sample_region
 from mmleuk.datasets.synthetic import cli
 from mmleuk.datasets.synthetic.film import render_film
 from mmleuk.datasets.synthetic.records import Settings, make_film
-from mmleuk.datasets.synthetic.regions import inside, sample_region
 from mmleuk.datasets.synthetic.writer import synthesize
 from mmleuk.errors import UserError
 from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES, AttributeSchema
@@ -110,7 +110,7 @@ def test_region_area_and_centre(fraction, size):
     for seed in range(6):
         rng = np.random.default_rng(seed)
         box = [size - 9, size - 11, 9, 11]
-        x, y, w, h = region = sample_region([box], size, fraction, rng)
+        x, y, w, h = region = sample_region([box], (size, size), fraction, rng)
         assert 0 <= x and x + w <= size and 0 <= y and y + h <= size
         assert w * h / size ** 2 == pytest.approx(fraction, abs=0.01)
         assert inside(np.array([[size - 4.5, size - 5.5]]), region).all()

@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mmleuk.datasets.sampled_regions import inside, sample_region
 from mmleuk.datasets.synthetic.classes import CLASS_BALANCES
 from mmleuk.datasets.synthetic.film import Film, render_film
-from mmleuk.datasets.synthetic.regions import inside, sample_region
 from mmleuk.schema import IGNORE, LEUKEMIA_ATTRIBUTES
 
 SPLITS = ('train', 'test')
@@ -71,7 +71,7 @@ def make_film(settings: Settings, split: str, index: int) -> tuple[Film, FilmRec
     labels = rng.choice(len(chances), count, p=chances).tolist()
     film = render_film(rng, [] if rng.uniform() < settings.empty_share else labels, settings.size)
     boxes = [cell.box_xywh for cell in film.cells]
-    region = sample_region(boxes, settings.size, settings.region_fraction, rng)
+    region = sample_region(boxes, (settings.size, settings.size), settings.region_fraction, rng)
     centres = np.array([[x + w / 2, y + h / 2] for x, y, w, h in boxes]).reshape(-1, 2)
     annotations = [_annotation(cell.look.label, cell.look.attributes, cell.box_xywh, settings.unknown_share, rng)
                    for cell in film.cells]
