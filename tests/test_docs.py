@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import json
 import re
 import shlex
 from copy import deepcopy
@@ -99,6 +100,31 @@ def test_readmes_attribute_config_works_on_somebodys_detector(tmp_path):
         assert loader.dataset.type == 'mmleuk.LeukemiaAttriDataset'
         packed = Compose(loader.dataset.pipeline)(deepcopy(record))
         assert packed['data_samples'].cells_moved == moved  # metrics need the truth in the picture's own pixels
+
+
+def test_readmes_sparse_config_reads_somebodys_films(tmp_path):
+    """As a reader would: in a clone, with films of two classes beside it."""
+    from mmengine.config import Config
+
+    from mmleuk.datasets.check import check_config
+    from mmleuk.registry import MODELS
+    text = next(text for language, text in BLOCK.findall((ROOT / 'README.md').read_text()) if 'my_films/' in text)
+    (tmp_path / 'configs').symlink_to(ROOT / 'configs')
+    (tmp_path / 'mine.py').write_text(text.replace("'my_films/'", repr(f'{tmp_path / "my_films"}/')))
+    (tmp_path / 'my_films' / 'images').mkdir(parents=True)
+    for seed, name in enumerate(('train_sparse.json', 'val.json')):
+        pixels = np.random.default_rng(seed).integers(0, 255, (64, 64, 3))
+        cv2.imwrite(str(tmp_path / f'my_films/images/{name}.png'), pixels)
+        image = dict(id=1, file_name=f'{name}.png', width=64, height=64)
+        cell = dict(id=1, image_id=1, category_id=1, bbox=[10, 10, 9, 9], area=81, iscrowd=0)
+        (tmp_path / 'my_films' / name).write_text(json.dumps(dict(
+            images=[image | dict(annotated_region=[5, 5, 30, 30]) if 'sparse' in name else image], annotations=[cell],
+            categories=[dict(id=1, name='Blast'), dict(id=2, name='Lymphocyte')])))
+    config = Config.fromfile(str(tmp_path / 'mine.py'))
+    assert [found for found in check_config(config) if found.severity == 'problem'] == []
+    model = MODELS.build(config.model)
+    assert model.bbox_head.num_classes == 2 and model.bbox_head.truth == 'regions'
+    assert config.train_dataloader.dataset.dataset.annotation == 'sparse'
 
 
 @pytest.mark.parametrize('words', commands())
