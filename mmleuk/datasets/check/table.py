@@ -67,4 +67,4 @@ def _findings(report: Report) -> str:
     lines += [f'... and {count - MAX_SHOWN} more: {kind} [{split}]' for (split, kind), count in shown.items()
               if count > MAX_SHOWN]
     notes = len(report.findings) - len(report.problems)
-    return '\n'.join([*lines, f'{len(report.problems)} problems, {notes} notes'])
+    return '\n'.join([*lines, f'problems: {len(report.problems)}, notes: {notes}'])
