@@ -11,7 +11,6 @@ from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.models.utils import filter_scores_and_topk
 from mmdet.utils import InstanceList
 from mmengine.config import ConfigDict
-from mmengine.dist import get_world_size
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
@@ -52,7 +51,8 @@ class YOLOv5Head(BaseDenseHead):
         max_ratio: anchor ratio threshold.
         test_cfg: score_thr, nms_pre, nms, max_per_img, multi_label.
 
-    Losses are multiplied by the total batch size, as YOLOv5 does (its learning rate is meant for that).
+    Losses are multiplied by the batch size of a process, as YOLOv5 does (its learning rate is meant for that);
+    ``YOLOv5OptimWrapper`` multiplies by the number of processes, which undoes DistributedDataParallel's mean.
     Source: the published architecture and hyper-parameters of YOLOv5, release 6.
     """
 
@@ -142,11 +142,10 @@ class YOLOv5Head(BaseDenseHead):
         return sum_levels(parts, self.objectness_balance)
 
     def weigh(self, parts: LossParts, batch_size: int) -> dict[str, Tensor]:
-        """Gains times total batch size, under the names that the logs show."""
-        total = batch_size * get_world_size()
-        return dict(loss_bbox=parts.box * self.gain_box * total,
-                    loss_obj=parts.objectness * self.gain_objectness * total,
-                    loss_cls=parts.classes * self.gain_class * total)
+        """Gains times this process's batch size, under the names that the logs show."""
+        return dict(loss_bbox=parts.box * self.gain_box * batch_size,
+                    loss_obj=parts.objectness * self.gain_objectness * batch_size,
+                    loss_cls=parts.classes * self.gain_class * batch_size)
 
     def known_background(self, logits: Sequence[Tensor], batch_img_metas: list[dict],
                          ignored: InstanceList | None) -> list[Tensor | None]:
