@@ -27,6 +27,17 @@ def test_readings_by_hand(reading, label, expected):
     assert loss.item() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_autocast_changes_nothing(dtype):
+    """Of long vectors the undivided products exceed float16's range."""
+    long = torch.linspace(1, 4, 24000).repeat(2, 1)
+    with torch.autocast('cpu', dtype=dtype):
+        assert cosine_similarity(long, long).tolist() == [[pytest.approx(1), pytest.approx(1)]] * 2
+        assert cosine_similarity(long.to(dtype), long.to(dtype)).dtype == torch.float32
+        low, high, _ = similarity_extremes(UNSURE, torch.tensor([0]), CELLS, LABELS)
+    assert (low.tolist(), high.tolist()) == ([pytest.approx(0.6)], [0.])
+
+
 def test_mean_runs_over_what_can_be_compared():
     labels = torch.tensor([1, 0, 7])  # class 7 has no labelled cell: left out, not counted as 0
     loss = TripletLoss(loss_weight=0.1)(UNSURE.repeat(3, 1), labels, CELLS, LABELS)

@@ -71,15 +71,16 @@ class CoStudent(CoMining):
 
     def view_loss(self, outputs: tuple, rows: Sequence[int], labels: InstanceList, metas: list[dict],
                   ignored: list) -> dict[str, Any]:
-        """The detector's losses on those rows that have labels; 0, with a gradient path, when none has."""
+        """The detector's losses on those rows that have labels; 0, with a gradient path, when none has.
+
+        They are computed even then: heads such as FCOS's average over processes in their loss, and would wait for one
+        that has nothing to learn.
+        """
         labelled = [row for row in rows if len(labels[row])]
-        if not labelled:
-            return dict(loss_none=sum(part[:0].sum() for part in tensors_of(outputs)))
-        return super().view_loss(outputs, labelled, labels, metas, ignored)
+        losses = super().view_loss(outputs, labelled or rows[:1], labels, metas, ignored)
+        return losses if labelled else {name: nothing_of(value) for name, value in losses.items()}
 
 
-def tensors_of(outputs: Any) -> list[Tensor]:
-    """The tensors in nested lists and tuples."""
-    if isinstance(outputs, Tensor):
-        return [outputs]
-    return [tensor for part in outputs for tensor in tensors_of(part)]
+def nothing_of(value: Tensor | Sequence[Tensor]) -> Tensor | list[Tensor]:
+    """0 with the gradient path of a loss, or of each of several."""
+    return value * 0 if isinstance(value, Tensor) else [part * 0 for part in value]

@@ -46,7 +46,7 @@ class SLADetPlus(SLADet):
         max_labelled_iou: a candidate that overlaps a labelled cell by more is that cell.
         learn_background: also learn 'no cell here' outside the regions where the teacher sees none.
         soft_objectness: at a pseudo-label's places learn the teacher's objectness, not the IoU with its box.
-        others: as of :class:`SLADet`, without ``selector``, ``pseudo_weight`` and ``loss_triplet``.
+        others: as of :class:`SLADet`, without what belongs to its thresholds and terms.
 
     :class:`mmleuk.PseudoLabelHook` says from which epoch on it teaches, :class:`mmleuk.EMATeacherHook` gives the
     teacher. Ours, not the papers'; measured in docs/benchmarks.md.
@@ -55,7 +55,7 @@ class SLADetPlus(SLADet):
     def __init__(self, *, calibration: dict | None = None, candidate_confidence: float = 0.1, nms_iou: float = 0.5,
                  max_per_image: int = 300, max_labelled_iou: float = 0.5, learn_background: bool = True,
                  soft_objectness: bool = True, **kwargs: Any) -> None:
-        wrong = {'selector', 'pseudo_weight', 'loss_triplet'} & set(kwargs)
+        wrong = {'selector', 'pseudo_weight', 'pseudo_mean', 'loss_triplet', 'roi_features'} & set(kwargs)
         if wrong:
             raise UserError(f'SLADetPlus takes no {", ".join(sorted(wrong))}; its pseudo-labels are calibrated')
         super().__init__(**kwargs)

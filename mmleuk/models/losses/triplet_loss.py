@@ -14,12 +14,15 @@ Reading = Literal['text', 'printed']
 
 
 def cosine_similarity(first: Tensor, second: Tensor, eps: float = 1e-12) -> Tensor:
-    """Of every row with every row, (M, D) and (N, D) -> (M, N); 0 for a row of zeros.
+    """Of every row with every row, (M, D) and (N, D) -> (M, N) float32; 0 for a row of zeros.
 
-    Dividing the few products instead of the many features saves most of the time, gradients included.
+    Dividing the few products instead of the many features saves most of the time, gradients included. In float16 the
+    undivided products of some ten thousand features can exceed its range, so autocast ends here.
     """
-    lengths = torch.linalg.vector_norm(first, dim=1)[:, None] * torch.linalg.vector_norm(second, dim=1)
-    return first @ second.T / lengths.clamp(min=eps)
+    with torch.autocast(first.device.type, enabled=False):
+        first, second = first.float(), second.float()
+        lengths = torch.linalg.vector_norm(first, dim=1)[:, None] * torch.linalg.vector_norm(second, dim=1)
+        return first @ second.T / lengths.clamp(min=eps)
 
 
 def similarity_extremes(features: Tensor, labels: Tensor, cell_features: Tensor,
