@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmleuk.datasets.check import check_num_classes
+from mmleuk.datasets.check.sparse import heeds_regions
 from mmleuk.datasets.presets import make_metainfo
 from mmleuk.datasets.subsets import get_subset
 from mmleuk.engine import check_config_keys
@@ -25,14 +26,6 @@ def innermost(dataset):
     while 'dataset' in dataset:
         dataset = dataset.dataset
     return dataset
-
-
-def looks_at_regions(part):
-    """Whether a part of a model's config has ``truth='regions'`` or a component for sparse regions."""
-    if isinstance(part, dict):
-        named = part.get('truth') == 'regions' or str(part.get('type')).startswith('mmleuk.SparseRegion')
-        return named or any(looks_at_regions(value) for value in part.values())
-    return isinstance(part, (list, tuple)) and any(looks_at_regions(value) for value in part)
 
 
 @pytest.fixture(autouse=True)
@@ -63,9 +56,7 @@ def test_sparse_data_goes_with_regions(path):
     cfg = Config.fromfile(str(path))
     detector = cfg.model.get('detector', cfg.model)
     dataset = innermost(cfg.train_dataloader.dataset)
-    heeds = looks_at_regions(cfg.model) or any(
-        step.type in ('mmleuk.BlankOutsideRegions', 'mmleuk.CropToRegion') for step in dataset.pipeline)
-    assert heeds == (dataset.get('annotation') == 'sparse')
+    assert heeds_regions(cfg) == (dataset.get('annotation') == 'sparse')
     hooks = [hook['type'] for hook in [*cfg.custom_hooks, *cfg.default_hooks.values()]]
     assert hooks.count('mmleuk.EpochSeedHook') == 1
     assert ('mmleuk.PseudoLabelHook' in hooks) == (detector.type in ('mmleuk.SLADet', 'mmleuk.SLADetPlus'))

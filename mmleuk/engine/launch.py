@@ -241,11 +241,12 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> None:
     """Build each data set once, so that broken data shows before anything is written; compare it with the model.
 
     Raises:
-        UserError: see the data set; or the model has another number of classes, or other attributes, than the data.
+        UserError: see the data set; a transform leaves regions behind; or the model has another number of classes, or
+            other attributes, than the data.
     """
     from mmdet.registry import DATASETS
 
-    from mmleuk.datasets.check import check_head_attributes, check_num_classes
+    from mmleuk.datasets.check import check_head_attributes, check_num_classes, check_sparse
     from mmleuk.schema import AttributeSchema
     for loader in loaders:
         dataset_cfg = (cfg.get(loader) or {}).get('dataset')
@@ -261,6 +262,7 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> None:
             check_num_classes(cfg, metainfo['classes'])
         check_head_attributes(cfg, AttributeSchema.from_dict(metainfo.get('attributes') or {}),
                               training=loader == 'train_dataloader')
+        check_sparse(cfg, dataset, training=loader == 'train_dataloader')
 
 
 def _print_summary(runner: MMEngineRunner) -> None:

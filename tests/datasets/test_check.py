@@ -17,6 +17,7 @@ from mmleuk.datasets.check import (
     run,
 )
 from mmleuk.datasets.check.num_classes import find_num_classes
+from mmleuk.engine.launch import check_data
 from mmleuk.errors import UserError
 from mmleuk.schema import AttributeSchema
 
@@ -39,7 +40,7 @@ def splits(film):
     film.save()
     val = dict(dataset=film.config(ann_file='val.json', annotation='complete', test_mode=True))
     film.cfg = dict(
-        default_scope='mmdet', model=dict(bbox_head=dict(type='YOLOXHead', num_classes=3)),
+        default_scope='mmdet', model=dict(bbox_head=dict(type='mmleuk.YOLOv5Head', num_classes=3, truth='regions')),
         train_dataloader=dict(dataset=dict(
             type='RepeatDataset', times=2, dataset=dict(
                 type='MultiImageMixDataset', dataset=film.config(pipeline=LOAD),
@@ -205,6 +206,40 @@ def test_attributes_of_the_head(splits):
     for finding in problems(splits):
         assert "model.attri_head.attributes predicts (('hue'" in finding.message and finding.kind == 'attributes'
     assert len(problems(splits)) == 2
+
+
+def test_a_model_that_does_not_look_at_regions_is_noted(splits):
+    assert [found for found in check_config(splits.cfg) if found.kind == 'regions'] == []
+    splits.cfg['model']['bbox_head'] = dict(type='YOLOXHead', num_classes=3)
+    found, = [found for found in check_config(splits.cfg) if found.kind == 'regions']
+    assert found.severity == 'note' and found.split == 'train' and "truth='regions'" in found.message
+    mixed = splits.cfg['train_dataloader']['dataset']['dataset']
+    mixed['pipeline'].insert(0, dict(type='mmleuk.BlankOutsideRegions'))
+    assert [found for found in check_config(splits.cfg) if found.kind == 'regions'] == []
+
+
+@pytest.mark.parametrize('wrong, remedy', [('RandomAffine', 'mmleuk.RandomAffine'), ('MixUp', 'mmleuk.MixUp'),
+                                           ('PackDetInputs', 'mmleuk.PackCells')])
+def test_wrappers_transforms_are_looked_at_before_training(splits, wrong, remedy):
+    """A MultiImageMixDataset has its own pipeline, beside that of the data set within."""
+    cfg = Config(dict(model=splits.cfg['model'], train_dataloader=splits.cfg['train_dataloader']))
+    check_data(cfg, ['train_dataloader'])
+    cfg.train_dataloader.dataset.dataset.pipeline.insert(0, dict(type=wrong))
+    with pytest.raises(UserError, match=f'{wrong}.*use {remedy}'):
+        check_data(cfg, ['train_dataloader'])
+    cfg.train_dataloader.dataset.dataset.dataset.annotation = 'complete'
+    check_data(cfg, ['train_dataloader'])
+
+
+def test_training_on_regions_that_nobody_heeds_is_warned_of(splits, monkeypatch):
+    said = []
+    monkeypatch.setattr('mmleuk.datasets.check.sparse.print_log', lambda text, **_: said.append(text))
+    cfg = Config(dict(model=splits.cfg['model'], train_dataloader=splits.cfg['train_dataloader']))
+    check_data(cfg, ['train_dataloader'])
+    assert said == []
+    cfg.model.bbox_head.truth = 'everywhere'
+    check_data(cfg, ['train_dataloader'])
+    assert len(said) == 1 and said[0].startswith('train_dataloader: the annotation is sparse, but')
 
 
 def test_a_head_has_nothing_to_learn_from_data_without_attributes(splits):
