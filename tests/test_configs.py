@@ -62,6 +62,12 @@ def test_sparse_data_goes_with_regions(path):
     assert ('mmleuk.PseudoLabelHook' in hooks) == (detector.type in ('mmleuk.SLADet', 'mmleuk.SLADetPlus'))
 
 
+def test_no_two_configs_share_a_work_dir():
+    """It is called after the file: a second training would write over the first one's checkpoints."""
+    stems = [path.stem for path in CONFIGS]
+    assert sorted(set(stems)) == sorted(stems)
+
+
 def test_a_misspelt_key_is_an_error():
     cfg = Config.fromfile(str(SMALL))
     cfg.model.detector.bbox_head['truht'] = 'regions'

@@ -1,6 +1,6 @@
 """What AttriHead adds to a detector's inference: alternating repeats in one process, medians.
 
-python tools/profile_attri_head.py configs/attri_det/yolov5x_leukemia-attri.py --cells 20
+python tools/profile_attri_head.py configs/attri_det/yolov5x_attri_leukemia-attri.py --cells 20
 """
 
 import argparse

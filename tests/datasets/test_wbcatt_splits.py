@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get('MMLEUK_DATA', 'data'))
-CONFIGS = ['yolov5/yolov5n_wbcatt.py', 'attri_det/yolov5n_wbcatt.py', 'cbm/yolov5n_cbm_wbcatt.py']
+CONFIGS = ['yolov5/yolov5n_wbcatt.py', 'attri_det/yolov5n_attri_wbcatt.py', 'cbm/yolov5n_cbm_wbcatt.py']
 
 
 def names_in(path):

@@ -1,6 +1,6 @@
 """AttriDet: YOLOv5x on LeukemiaAttri, HCM_100x_C2 (LLD 5.1, Table 5: mAP@50-95 28.2; YOLOv5x alone 26.3).
 
-MMLEUK_DATA=... python tools/train.py configs/attri_det/yolov5x_leukemia-attri.py
+MMLEUK_DATA=... python tools/train.py configs/attri_det/yolov5x_attri_leukemia-attri.py
 """
 
 _base_ = '../yolov5/yolov5x_leukemia-attri.py'

@@ -1,6 +1,6 @@
 """AttriDet: YOLOv5n on TXL-PBC's PBC images with WBCAtt's 11 attributes, 320 px, 40 epochs on a CPU.
 
-MMLEUK_DATA=... python tools/train.py configs/attri_det/yolov5n_wbcatt.py
+MMLEUK_DATA=... python tools/train.py configs/attri_det/yolov5n_attri_wbcatt.py
 """
 
 _base_ = '../yolov5/yolov5n_wbcatt.py'
