@@ -2,8 +2,8 @@
 
 MMLEUK_DATA=... python tools/train.py configs/sla_det/yolov5_sla.py
 
-The authors start from a detector trained for 100 epochs on LeukemiaAttri: add
-``--cfg-options load_from=work_dirs/yolov5x_leukemia-attri/epoch_100.pth``.
+The authors start from an AttriDet trained for 100 epochs on LeukemiaAttri (its detector is taken): add
+``--cfg-options load_from=work_dirs/yolov5x_attri_leukemia-attri/epoch_100.pth``.
 """
 
 _base_ = [

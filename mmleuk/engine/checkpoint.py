@@ -98,7 +98,8 @@ def state_dict_of(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
 def fit_checkpoint(model: nn.Module, checkpoint: dict[str, Any], path: str | Path, exact: bool = False) -> None:
     """Rename a checkpoint's keys to the model's, in place, and refuse one of another architecture.
 
-    A plain detector's ``backbone.*`` becomes ``detector.backbone.*`` when the model wraps a detector (AttriDet).
+    A plain detector's ``backbone.*`` becomes ``detector.backbone.*`` when the model wraps a detector (AttriDet). The
+    other way round, for fine-tuning only, a plain detector takes the wrapped one's weights, without the wrapper's own.
 
     Args:
         model: The model that is to take the weights, not wrapped for distribution.
@@ -114,6 +115,9 @@ def fit_checkpoint(model: nn.Module, checkpoint: dict[str, Any], path: str | Pat
     _strip_prefix(loaded, 'module.')
     if hasattr(model, 'detector') and not any(key.startswith(_WRAPPED_DETECTOR) for key in loaded):
         _add_prefix(loaded, _WRAPPED_DETECTOR, wanted)
+    elif not hasattr(model, 'detector') and not exact:
+        for key in [key for key in loaded if key.startswith(_WRAPPED_DETECTOR)]:
+            loaded[key.removeprefix(_WRAPPED_DETECTOR)] = loaded.pop(key)
     misshapen = [key for key, value in wanted.items() if key in loaded and _shape(loaded[key]) != _shape(value)]
     matched = sum(key in loaded for key in wanted) - len(misshapen)
     if 2 * matched < len(wanted) or not wanted:

@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmleuk.engine.epochs import warn_if_never
 from mmleuk.errors import UserError
 from mmleuk.models.detectors.co_mining import NOTHING_MINED, CoMining, MinedCounts
 from mmleuk.models.detectors.teacher import require_teacher
@@ -36,6 +37,10 @@ class CoMiningHook(Hook):
             raise UserError(f'CoMiningHook.start_epoch counts from 1, got {start_epoch}')
         self.start_epoch = start_epoch
         self._seen = NOTHING_MINED
+
+    def before_train(self, runner: Runner) -> None:
+        """Warn of mining that never starts."""
+        warn_if_never(runner, 'CoMiningHook: start_epoch', self.start_epoch)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Switch mining for this epoch."""

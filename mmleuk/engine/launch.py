@@ -16,6 +16,7 @@ from mmengine.runner import Runner as MMEngineRunner
 
 from mmleuk.engine.checkpoint import use_safe_loading
 from mmleuk.engine.memory import keep_freed_memory
+from mmleuk.engine.pseudo_label_hook import require_pseudo_label_hook
 from mmleuk.engine.strict_config import check_config_keys
 from mmleuk.errors import UserError
 
@@ -114,6 +115,7 @@ def train(args: argparse.Namespace) -> MMEngineRunner:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
     runner = build_runner(cfg, ('train_dataloader', 'val_dataloader'))
+    require_pseudo_label_hook(runner)
     runner.train()
     _print_summary(runner)
     return runner

@@ -11,6 +11,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
+from mmleuk.engine.epochs import warn_if_never
 from mmleuk.errors import UserError
 from mmleuk.models.detectors.sla_det import SLADet
 from mmleuk.models.detectors.teacher import require_teacher
@@ -27,6 +28,19 @@ def find_sla_det(model: nn.Module) -> SLADet:
         raise UserError(f'PseudoLabelHook needs a mmleuk.SLADet, the model is a {type(found).__name__}; '
                         'take the hook out of custom_hooks or change model.type')
     return found
+
+
+def require_pseudo_label_hook(runner: Runner) -> None:
+    """Refuse to train SLA-Det's terms without the hook that wakes them.
+
+    Raises:
+        UserError: L_LR alone would be learnt.
+    """
+    models = [module for module in runner.model.modules() if isinstance(module, SLADet)]
+    if any(model.terms for model in models) and not any(isinstance(hook, PseudoLabelHook) for hook in runner.hooks):
+        raise UserError('model: pseudo-label and similarity losses rest until PseudoLabelHook wakes them; add '
+                        "default_hooks=dict(pseudo_labels=dict(type='mmleuk.PseudoLabelHook')), or for L_LR alone set "
+                        'pseudo_weight=0 and loss_triplet=None')
 
 
 def smallest_cell_area(dataset: Any, image_size: int) -> float:
@@ -81,8 +95,10 @@ class PseudoLabelHook(Hook):
         self._sums: defaultdict[str, float] = defaultdict(float)
 
     def before_train(self, runner: Runner) -> None:
-        """Measure the smallest labelled cell."""
+        """Measure the smallest labelled cell; warn of a term that never starts."""
         model = find_sla_det(runner.model)
+        for term in model.terms:
+            warn_if_never(runner, f'PseudoLabelHook: {term}_epochs', getattr(self, f'{term}_epochs')[0])
         model.min_cell_area = smallest_cell_area(runner.train_dataloader.dataset, model.bbox_head.image_size)
         runner.logger.info(f'smallest labelled cell: {model.min_cell_area:.1f} square pixels at training size')
 

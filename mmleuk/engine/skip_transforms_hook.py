@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmleuk.engine.epochs import warn_if_never
 from mmleuk.errors import UserError
 from mmleuk.registry import HOOKS
 
@@ -37,7 +38,8 @@ class SkipTransformsHook(Hook):
         self._skipping = False
 
     def before_train(self, runner: Runner) -> None:
-        """See that they are there."""
+        """See that they are there; warn when they never stop."""
+        warn_if_never(runner, 'SkipTransformsHook: first_epoch', self.first_epoch)
         dataset = runner.train_dataloader.dataset
         known = list(getattr(dataset, 'pipeline_types', []))
         missing = [name for name in self.transforms if name not in known]

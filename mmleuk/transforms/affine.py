@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from mmcv.transforms.utils import cache_randomness
 from mmdet.datasets.transforms import RandomAffine as MMDetRandomAffine
 from torch import Tensor
@@ -76,7 +77,10 @@ class RandomAffine(MMDetRandomAffine):
         boxes.project_(matrix)
         boxes.clip_((height, width))
         results['gt_bboxes'] = boxes
-        select_cells(results, self._worth_keeping(boxes.widths, boxes.heights, scaled_areas))
+        keep = self._worth_keeping(boxes.widths, boxes.heights, scaled_areas)
+        if 'gt_ignore_flags' in results:  # however little shows of an ignored box, it is no background
+            keep |= torch.from_numpy(results['gt_ignore_flags']) & (boxes.widths > 0) & (boxes.heights > 0)
+        select_cells(results, keep)
         return results
 
     def _worth_keeping(self, widths: Tensor, heights: Tensor, scaled_areas: Tensor) -> Tensor:

@@ -13,9 +13,9 @@ from mmcv.transforms.utils import cache_randomness
 
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
-from mmleuk.structures import clip_regions, points_in_regions
+from mmleuk.structures import clip_regions
 from mmleuk.transforms.fitting import fit_picture
-from mmleuk.transforms.selection import CELL_KEYS, select_cells
+from mmleuk.transforms.selection import CELL_KEYS, cells_in_sight, select_cells
 
 
 @TRANSFORMS.register_module()
@@ -26,8 +26,9 @@ class RegionMosaic(BaseTransform):
     neighbourhood of an annotated region, at the size that the image has in ``img_scale``: with four tiles, four times
     as many labelled cells in the same number of pixels. What lies around a region in its tile stays unknown.
 
-    A cell whose centre lies in its window is kept and clipped there; regions are cut to the window. Where a region is
-    smaller than the window, the window lies at random around it; where it is larger, at random within it.
+    A cell whose centre lies in its window is kept and clipped there, an ignored box where it reaches in; regions are
+    cut to the window. Where a region is smaller than the window, the window lies at random around it; where it is
+    larger, at random within it.
 
     Args:
         img_scale: (width, height) of the canvas, and of the whole image that a window is cut from.
@@ -91,7 +92,7 @@ class RegionMosaic(BaseTransform):
         boxes.translate_((-left, -top))
         rows, columns = image.shape[:2]
         regions = clip_regions(boxes.regions, (rows, columns))
-        inside = points_in_regions(boxes.centers, boxes.regions.new_tensor([[0, 0, columns, rows]]))
+        inside = cells_in_sight(results, boxes, boxes.regions.new_tensor([[0, 0, columns, rows]]))
         boxes.clip_((rows, columns))
         boxes.regions = regions
         tile = {key: results[key] for key in CELL_KEYS} | dict(img=image, gt_bboxes=boxes)

@@ -14,8 +14,7 @@ from mmcv.transforms.utils import cache_randomness
 from torch import Tensor
 
 from mmleuk.registry import TRANSFORMS
-from mmleuk.structures import points_in_regions
-from mmleuk.transforms.selection import select_cells
+from mmleuk.transforms.selection import cells_in_sight, select_cells
 
 
 def pixel_window(region_xyxy: Tensor, image_hw: tuple[int, int]) -> tuple[slice, slice]:
@@ -34,6 +33,8 @@ def pixel_window(region_xyxy: Tensor, image_hw: tuple[int, int]) -> tuple[slice,
 class BlankOutsideRegions(BaseTransform):
     """Paint everything outside the annotated regions, and drop cells whose centre lies there.
 
+    Ignored boxes stay as long as they reach into a region.
+
     Nothing unlabelled is left to see, so afterwards the whole image counts as known.
 
     Args:
@@ -48,7 +49,7 @@ class BlankOutsideRegions(BaseTransform):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Replace ``img`` and the boxes."""
         image, boxes = results['img'], results['gt_bboxes'].clone()
-        inside = points_in_regions(boxes.centers, boxes.regions)
+        inside = cells_in_sight(results, boxes, boxes.regions)
         blanked = np.full_like(image, self.pad_val)
         for region in boxes.regions:
             window = pixel_window(region, image.shape[:2])
@@ -67,7 +68,8 @@ class BlankOutsideRegions(BaseTransform):
 class CropToRegion(BaseTransform):
     """Cut the image down to one annotated region, drawn at random where there are several.
 
-    Cells whose centre lies in it are kept and clipped. An image without regions gives None: the data set draws another.
+    Cells whose centre lies in it are kept and clipped, ignored boxes where they reach into it. An image without regions
+    gives None: the data set draws another.
 
     Source: LLD, section 5.2, baseline (a).
     """
@@ -86,7 +88,7 @@ class CropToRegion(BaseTransform):
             return None
         chosen = usable[self._draw(len(usable))]
         rows, columns = windows[chosen]
-        inside = points_in_regions(boxes.centers, boxes.regions[[chosen]])
+        inside = cells_in_sight(results, boxes, boxes.regions[[chosen]])
         image = np.ascontiguousarray(results['img'][rows, columns])
         boxes.translate_((-columns.start, -rows.start))
         boxes.clip_(image.shape[:2])

@@ -141,6 +141,17 @@ def test_a_detectors_weights_fit_into_its_wrapper(tmp_path, prefix):
     assert torch.equal(target.detector.head.bias, source.head.bias)
 
 
+def test_a_detector_starts_from_one_in_a_wrapper(tmp_path):
+    """As SLA-Det from an AttriDet; testing it with the plain config would leave the attributes out without a word."""
+    source, target = Wrapper(), Detector()
+    path = saved(tmp_path / 'w.pth', {'state_dict': source.state_dict()})
+    load_weights(target, path, exact=False)
+    assert torch.equal(target.backbone[0].weight, source.detector.backbone[0].weight)
+    assert torch.equal(target.head.bias, source.detector.head.bias)
+    with pytest.raises(UserError, match='another architecture'):
+        load_weights(Detector(), path)
+
+
 def test_a_wrappers_own_weights_stay(tmp_path):
     source, target = Wrapper(), Wrapper()
     load_weights(target, saved(tmp_path / 'w.pth', {'state_dict': source.state_dict()}))

@@ -5,7 +5,13 @@ import torch
 from mmengine.logging import MessageHub, MMLogger
 from torch import nn
 
-from mmleuk.engine.pseudo_label_hook import PseudoLabelHook, find_sla_det, selection_means, smallest_cell_area
+from mmleuk.engine.pseudo_label_hook import (
+    PseudoLabelHook,
+    find_sla_det,
+    require_pseudo_label_hook,
+    selection_means,
+    smallest_cell_area,
+)
 from mmleuk.errors import UserError
 from mmleuk.models.dense_heads.yolov5_head import YOLOv5Head
 from mmleuk.models.detectors.sla_det import Activity, SLADet
@@ -33,14 +39,48 @@ def sla_det():
     model = SLADet.__new__(SLADet)
     nn.Module.__init__(model)
     model.activity, model.last_selection, model.min_cell_area = Activity(), None, 0.
+    model.pseudo_weight, model.loss_triplet = 0.1, None
     model.bbox_head = YOLOv5Head(num_classes=2, in_channels=(2, 2, 2), image_size=320)
     return model
 
 
 def runner(model, dataset=None, epoch=0):
-    return SimpleNamespace(model=model, epoch=epoch, train_dataloader=SimpleNamespace(dataset=dataset),
+    return SimpleNamespace(model=model, epoch=epoch, max_epochs=10, hooks=[],
+                           train_dataloader=SimpleNamespace(dataset=dataset),
                            message_hub=MessageHub.get_instance('test_pseudo_label_hook'),
                            logger=MMLogger.get_instance('test_pseudo_label_hook'))
+
+
+def warnings_of(hook, model):
+    said = []
+    trained = runner(model, RECORDS)
+    trained.logger = SimpleNamespace(info=lambda text: None, warning=said.append)
+    hook.before_train(trained)
+    return said
+
+
+def test_a_term_that_starts_after_the_last_epoch_is_warned_of():
+    late = PseudoLabelHook(pseudo_epochs=(11, None), triplet_epochs=(12, 20))
+    model = sla_det()
+    said, = warnings_of(late, model)
+    assert said.startswith('PseudoLabelHook: pseudo_epochs starts at epoch 11, after the last (10)')
+    model.loss_triplet = nn.Identity()
+    assert len(warnings_of(late, model)) == 2
+    assert warnings_of(PseudoLabelHook(pseudo_epochs=(10, None), triplet_epochs=(1, 3)), model) == []
+    model.pseudo_weight, model.loss_triplet = 0., None
+    assert warnings_of(late, model) == []
+
+
+def test_terms_that_nobody_would_wake_are_refused():
+    model = nn.Sequential(sla_det())
+    with pytest.raises(UserError, match="add default_hooks=dict\\(pseudo_labels=dict\\(type='mmleuk.PseudoLabelHook'"):
+        require_pseudo_label_hook(runner(model))
+    woken = runner(model)
+    woken.hooks.append(PseudoLabelHook())
+    require_pseudo_label_hook(woken)
+    model[0].pseudo_weight = 0.
+    require_pseudo_label_hook(runner(model))
+    require_pseudo_label_hook(runner(nn.Identity()))
 
 
 def selection(kept_confidence, bits, **counts):

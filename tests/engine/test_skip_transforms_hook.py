@@ -26,7 +26,7 @@ def make_runner(tiny_config):
         settings = dict(dataset=dict(type='MultiImageMixDataset', dataset=inner, pipeline=pipeline) | dataset,
                         batch_size=3, num_workers=workers, persistent_workers=workers > 0,
                         sampler=dict(type='DefaultSampler', shuffle=False))
-        return SimpleNamespace(epoch=epoch, train_dataloader=Runner.build_dataloader(settings, seed=0),
+        return SimpleNamespace(epoch=epoch, max_epochs=10, train_dataloader=Runner.build_dataloader(settings, seed=0),
                                logger=MMLogger.get_instance('test_skip_transforms_hook'))
     return make
 

@@ -115,6 +115,18 @@ def test_shared_mean_divides_by_what_the_labels_divide_by():
         build(pseudo_mean='both')
 
 
+def test_what_an_ignored_box_shows_is_no_pseudo_label():
+    model = build(**FULL)
+    confident(model, SURE, UNSURE)
+    crowded = batch()
+    for each in crowded:
+        each.ignored_instances = InstanceData(bboxes=torch.tensor([[64., 64., 128., 128.]]), labels=torch.tensor([0]))
+    model.loss(images(), batch())
+    assert len(model.last_selection.kept.image) == 1
+    model.loss(images(), crowded)
+    assert len(model.last_selection.kept.image) == 0
+
+
 def test_fate_of_planted_predictions():
     model = build(**FULL)
     confident(model, SURE, UNSURE, INSIDE)

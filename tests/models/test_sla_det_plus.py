@@ -139,6 +139,8 @@ def test_no_labels_anywhere_and_calling_twice():
 def test_wrong_settings_are_named():
     with pytest.raises(UserError, match='takes no selector'):
         build(type='mmleuk.SLADetPlus', selector=dict(type='mmleuk.PseudoLabelSelector'))
+    with pytest.raises(UserError, match='takes no pseudo_mean, roi_features'):
+        build(type='mmleuk.SLADetPlus', roi_features=dict(), pseudo_mean='shared')
     for truth in ('everywhere', 'regions_strict'):
         with pytest.raises(UserError, match="truth must be 'regions'"):
             build(type='mmleuk.SLADetPlus', bbox_head=dict(truth=truth))

@@ -42,6 +42,16 @@ def test_four_windows_worked_by_hand():
     assert parts[0]['gt_bboxes'].tensor[0].tolist() == [12, 12, 16, 16]              # parts are only read
 
 
+def test_an_ignored_box_stays_where_it_reaches_into_the_window():
+    """Its centre may lie outside; without it, what shows of it would be background."""
+    part = sample(1, [[10, 0, 40, 20], [22, 0, 40, 20]], [[0., 0, 20, 20]])
+    part['gt_ignore_flags'] = np.array([True, True])
+    out = tiled([part, *[sample(2, [], [])] * 3], [0] * 12)
+    assert out['gt_bboxes'].tensor.tolist() == [[10, 0, 20, 20]] and out['gt_ignore_flags'].tolist() == [True]
+    part['gt_ignore_flags'] = np.array([False, True])
+    assert len(tiled([part, *[sample(2, [], [])] * 3], [0] * 12)['gt_bboxes']) == 0
+
+
 def test_an_image_smaller_than_its_window_is_padded():
     out = tiled([sample(1, [[0, 0, 8, 4]], [[0., 0, 80, 10]], size=(10, 80))] * 4, [0] * 12, pad_val=9)
     assert (out['img'][:5, :20] == 1).all() and (out['img'][5:20, :20] == 9).all()   # halved: 40 x 5 pixels

@@ -56,6 +56,27 @@ def test_cropping_moves_and_clips(results):
     assert results['gt_bboxes'].regions[0].tolist() == pytest.approx([4, 3, 16, 10.4])
 
 
+@pytest.mark.parametrize('transform, expected', [
+    (BlankOutsideRegions(), [14, 4, 20, 8]), (CropToRegion(), [10, 1, 12, 5])])
+def test_ignored_boxes_stay_where_they_reach_into_the_region(results, transform, expected):
+    """The centre of the third lies outside; without it, what shows of it would be background."""
+    results['gt_ignore_flags'] = np.array([False, False, True])
+    out = transform(results)
+    assert out['gt_bboxes_labels'].tolist() == [0, 2] and out['gt_ignore_flags'].tolist() == [False, True]
+    assert out['gt_bboxes'].tensor[1].tolist() == expected
+
+
+def test_an_ignored_box_that_hardly_shows_stays(results):
+    """RandomAffine drops cells of which less than a tenth shows; the rest of a crowd is no background for that."""
+    shift = RandomAffine(max_rotate_degree=0, max_translate_ratio=0, scaling_ratio_range=(1, 1), max_shear_degree=0)
+    shift._get_random_homography_matrix = lambda height, width: np.array([[1, 0, -8.8], [0, 1, 0], [0, 0, 1.]])
+    results['gt_bboxes'].tensor[1] = torch.tensor([0., 0., 9.1, 20.])
+    results['gt_ignore_flags'] = np.array([False, True, False])
+    assert shift(dict(results))['gt_bboxes_labels'].tolist() == [1, 2]
+    results['gt_ignore_flags'][1] = False
+    assert shift(dict(results))['gt_bboxes_labels'].tolist() == [2]
+
+
 def test_cropping_draws_one_of_several_regions(results):
     results['gt_bboxes'].regions = torch.tensor([[0., 0., 5., 5.], [10., 10., 20., 18.], [7., 7., 7.3, 9.]])
     shapes = set()

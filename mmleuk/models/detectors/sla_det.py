@@ -69,6 +69,11 @@ class SLADet(SingleStageDetector):
         # The smallest cell of the training set, in square input pixels; the hook measures it at the start.
         self.min_cell_area = 0.0
 
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names in :class:`Activity` of the terms that it has and somebody must wake."""
+        return ('pseudo',) * (self.pseudo_weight > 0) + ('triplet',) * (self.loss_triplet is not None)
+
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
         """Losses of a batch of images (B, 3, H, W): the head's own, then those of the active terms."""
         feats = self.extract_feat(batch_inputs)
@@ -76,12 +81,15 @@ class SLADet(SingleStageDetector):
         instances, ignored, metas = unpack_gt_instances(batch_data_samples)
         losses = self.bbox_head.loss_by_feat(outputs, instances, metas, ignored)
         self.last_selection = None
-        wants_pseudo = self.activity.pseudo and self.pseudo_weight > 0
-        wants_triplet = self.activity.triplet and self.loss_triplet is not None
+        wants_pseudo = self.activity.pseudo and 'pseudo' in self.terms
+        wants_triplet = self.activity.triplet and 'triplet' in self.terms
         if wants_pseudo or wants_triplet:
             logits = self.bbox_head.per_anchor(outputs)
             cells = BatchCells.from_instances(instances)
-            selection = self.select(logits, cells, regions_of(metas, logits[0]))
+            # What an ignored box shows is no news either: it is left out like what is annotated.
+            settled = [torch.cat([regions, boxes.bboxes]) for regions, boxes in
+                       zip(regions_of(metas, logits[0]), ignored)]
+            selection = self.select(logits, cells, settled)
             if wants_pseudo:
                 known = self.bbox_head.known_background(logits, metas, ignored)
                 losses.update(self.pseudo_losses(logits, selection.kept, known))

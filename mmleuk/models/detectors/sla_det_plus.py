@@ -72,6 +72,11 @@ class SLADetPlus(SLADet):
         self.soft_objectness = soft_objectness
         self.teacher = Teacher()
 
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """It has pseudo-labels, and no similarity loss."""
+        return ('pseudo',)
+
     def set_teacher(self, module: nn.Module) -> None:
         """Take the moving average of this model as teacher."""
         self.teacher = Teacher(module)
