@@ -3,6 +3,8 @@
 Each is a dict with ``claim`` (words) and one of
 
 - ``worst_above_best: {row: A, of: [B, ...], metric: TITLE}``: A's worst seed beats the best seed of each B;
+- ``above_seed_by_seed: {row: A, of: [B, ...], metric: TITLE}``: A beats each B in every seed that both have. A seed
+  gives rows of the same network the same initial weights and the same order of images, so its luck cancels out;
 - ``mean_above: {row: A, of: [B, ...], metric: TITLE}``: A's mean is above each B's, by more than seeds differ: *met* or
   *not met* only where all seeds of A lie on one side of all of B's, and where either has one seed by 0.02 at least;
   else *undecided*;
@@ -25,8 +27,8 @@ from mmleuk.errors import UserError
 from mmleuk.report.sentence import plural_n
 
 KINDS: Mapping[str, frozenset[str]] = {
-    'worst_above_best': frozenset({'row', 'of'}), 'mean_above': frozenset({'row', 'of'}),
-    'gap_closed': frozenset({'row', 'share'}), 'at_least': frozenset({'row', 'value'})}
+    'worst_above_best': frozenset({'row', 'of'}), 'above_seed_by_seed': frozenset({'row', 'of'}),
+    'mean_above': frozenset({'row', 'of'}), 'gap_closed': frozenset({'row', 'share'}), 'at_least': frozenset({'row', 'value'})}
 
 
 ONE_SEED_MARGIN = 0.02
@@ -60,7 +62,8 @@ def _verdict(suite: Suite, rows: Mapping[str, RowSummary], check: Any, where: st
     if missing:
         return Verdict(check['claim'], 'open', f'waits for {", ".join(missing)}')
     compare: Callable[..., tuple[bool | None, str]] = dict(
-        worst_above_best=_worst_above_best, mean_above=_mean_above, gap_closed=_gap_closed, at_least=_at_least)[kind]
+        worst_above_best=_worst_above_best, above_seed_by_seed=_above_seed_by_seed, mean_above=_mean_above,
+        gap_closed=_gap_closed, at_least=_at_least)[kind]
     met, numbers = compare(suite, rows, what, metric)
     state = 'undecided' if met is None else 'met' if met else 'not met'
     return Verdict(check['claim'], state, f'{metric}: {numbers}')
@@ -91,6 +94,16 @@ def _worst_above_best(suite: Suite, rows: Mapping[str, RowSummary], what: dict, 
     worst = rows[what['row']].metrics[metric].low
     best = {name: rows[name].metrics[metric].high for name in what['of']}
     return worst > max(best.values()), f'worst {worst:.3f}; best of {_listed(best)}'
+
+
+def _above_seed_by_seed(suite: Suite, rows: Mapping[str, RowSummary], what: dict, metric: str) -> tuple[bool, str]:
+    of_seeds = {name: rows[name].by_seed(metric) for name in [what['row'], *what['of']]}
+    own = of_seeds.pop(what['row'])
+    pairs = [(seed, value, {name: others[seed] for name, others in of_seeds.items() if seed in others})
+             for seed, value in own.items()]
+    pairs = [(seed, value, others) for seed, value, others in pairs if others]
+    met = bool(pairs) and all(value > max(others.values()) for _, value, others in pairs)
+    return met, '; '.join(f'seed {seed} {value:.3f}, {_listed(others)}' for seed, value, others in pairs) or 'no seed twice'
 
 
 def _mean_above(suite: Suite, rows: Mapping[str, RowSummary], what: dict, metric: str) -> tuple[bool | None, str]:

@@ -71,6 +71,10 @@ class RowSummary:
         """Whether all seeds are done."""
         return not self.failed and not self.waiting
 
+    def by_seed(self, title: str) -> dict[int, float]:
+        """A column's value for each seed that is done."""
+        return dict(zip(self.done, self.metrics[title].values, strict=True))
+
 
 def summarise(suite: Suite, records: Records) -> dict[str, RowSummary]:
     """Rows by name, in the suite's order.
