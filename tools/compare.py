@@ -20,7 +20,8 @@ from mmleuk.report.markdown import markdown_table
 
 TRAININGS = (
     ('sparse labels, SLA-Det', 'sla', 'configs/sla_det/yolov5n_sla_synthetic.py'),
-    ('sparse labels as if complete', 'sparse_as_complete', 'configs/attri_det/yolov5n_attri_synthetic_sparse-as-complete.py'),
+    ('sparse labels as if complete', 'sparse_as_complete',
+     'configs/attri_det/yolov5n_attri_synthetic_sparse-as-complete.py'),
     ('complete labels', 'complete', 'configs/attri_det/yolov5n_attri_synthetic.py'),
 )
 

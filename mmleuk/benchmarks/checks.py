@@ -28,7 +28,8 @@ from mmleuk.report.sentence import plural_n
 
 KINDS: Mapping[str, frozenset[str]] = {
     'worst_above_best': frozenset({'row', 'of'}), 'above_seed_by_seed': frozenset({'row', 'of'}),
-    'mean_above': frozenset({'row', 'of'}), 'gap_closed': frozenset({'row', 'share'}), 'at_least': frozenset({'row', 'value'})}
+    'mean_above': frozenset({'row', 'of'}), 'gap_closed': frozenset({'row', 'share'}),
+    'at_least': frozenset({'row', 'value'})}
 
 
 ONE_SEED_MARGIN = 0.02
@@ -103,7 +104,8 @@ def _above_seed_by_seed(suite: Suite, rows: Mapping[str, RowSummary], what: dict
              for seed, value in own.items()]
     pairs = [(seed, value, others) for seed, value, others in pairs if others]
     met = bool(pairs) and all(value > max(others.values()) for _, value, others in pairs)
-    return met, '; '.join(f'seed {seed} {value:.3f}, {_listed(others)}' for seed, value, others in pairs) or 'no seed twice'
+    numbers = '; '.join(f'seed {seed} {value:.3f}, {_listed(others)}' for seed, value, others in pairs)
+    return met, numbers or 'no seed is in both'
 
 
 def _mean_above(suite: Suite, rows: Mapping[str, RowSummary], what: dict, metric: str) -> tuple[bool | None, str]:
