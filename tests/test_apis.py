@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmdet.apis import inference_detector, init_detector
 from mmengine.config import Config
 from small_attri_det import CLASSES, DETECTOR, SCHEMA, make_config, save, write_attri_det, write_films
 
@@ -41,6 +42,18 @@ def test_a_folder_gives_cells_with_attributes(inferencer, films):
     for p in predictions:
         assert [c.score for c in p.cells] == sorted((c.score for c in p.cells), reverse=True)
     assert inferencer(films) == predictions, 'a second call says the same'
+
+
+def test_mmdetections_own_inference_says_the_same(attri, inferencer, films):
+    """Its pipeline gets a picture without annotations. AttriDet has no backbone of its own: ``cfg_options={}``."""
+    model = init_detector(*map(str, attri), device='cpu', cfg_options={})
+    path = films / 'b.png'
+    expected, = inferencer(path)
+    for picture in (str(path), cv2.imread(str(path))):
+        found = inference_detector(model, picture).pred_instances
+        found = found[found.scores >= 0.05]
+        assert len(expected.cells) == len(found) > 0
+        assert found.scores.tolist() == pytest.approx([cell.score for cell in expected.cells], abs=1e-5)
 
 
 def test_numbers_are_the_models_own(inferencer, films):

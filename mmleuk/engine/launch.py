@@ -234,13 +234,19 @@ def build_runner(cfg: Config, loaders: Sequence[str]) -> MMEngineRunner:
     """Check the data behind the named loaders, then build the runner (``runner_type``, or ours)."""
     use_safe_loading()
     init_default_scope(cfg.get('default_scope') or 'mmdet')
-    check_data(cfg, loaders)
+    warnings = check_data(cfg, loaders)
     cfg.setdefault('runner_type', 'mmleuk.Runner')
-    return RUNNERS.build(cfg)
+    runner = RUNNERS.build(cfg)
+    for text in warnings:
+        runner.logger.warning(text)  # now, and not when it was found: the work dir's log starts with the runner
+    return runner
 
 
-def check_data(cfg: Config, loaders: Sequence[str]) -> None:
+def check_data(cfg: Config, loaders: Sequence[str]) -> list[str]:
     """Build each data set once, so that broken data shows before anything is written; compare it with the model.
+
+    Returns:
+        Warnings.
 
     Raises:
         UserError: see the data set; a transform leaves regions behind; or the model has another number of classes, or
@@ -250,6 +256,7 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> None:
 
     from mmleuk.datasets.check import check_head_attributes, check_num_classes, check_sparse
     from mmleuk.schema import AttributeSchema
+    warnings = []
     for loader in loaders:
         dataset_cfg = (cfg.get(loader) or {}).get('dataset')
         if not isinstance(dataset_cfg, dict):
@@ -264,7 +271,9 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> None:
             check_num_classes(cfg, metainfo['classes'])
         check_head_attributes(cfg, AttributeSchema.from_dict(metainfo.get('attributes') or {}),
                               training=loader == 'train_dataloader')
-        check_sparse(cfg, dataset, training=loader == 'train_dataloader')
+        found = check_sparse(cfg, dataset, training=loader == 'train_dataloader')
+        warnings += [f'{loader}: {text}' for text in found]
+    return warnings
 
 
 def _print_summary(runner: MMEngineRunner) -> None:

@@ -48,6 +48,7 @@ STYLES: dict[Verdict, _Style] = {
 _COUNTED: tuple[Verdict, ...] = ('right', 'false', 'missed')
 _COLUMNS = 3
 _PANEL_INCHES = 4.6
+_LABEL_SHARE = 0.05  # of a picture's height that a label needs above a box; half of the width that it needs beside
 _TITLE_LETTERS = 52  # per line
 _DPI = 130
 
@@ -210,5 +211,7 @@ def _draw_panel(axes: Axes, image: Image.Image, panel: Panel, unnamed: str) -> N
         if mark.verdict == 'false' and mark.score is not None:
             words.append(f'{mark.score:.2f}')
         if words:
-            axes.text(x1, y1 - 1, ' '.join(words), fontsize=7, va='bottom', color='black', clip_on=True,
+            at_top, at_right = y1 < _LABEL_SHARE * image.height, x1 > (1 - 2 * _LABEL_SHARE) * image.width
+            axes.text(x2 if at_right else x1, y1 + 1 if at_top else y1 - 1, ' '.join(words), fontsize=7,
+                      va='top' if at_top else 'bottom', ha='right' if at_right else 'left', color='black', clip_on=True,
                       path_effects=[patheffects.withStroke(linewidth=2, foreground='white')])

@@ -38,7 +38,8 @@ def describe(predictions: Sequence[Prediction], classes: Sequence[str], schema: 
 
     The type is the most frequent leukocyte's; each attribute's value is the most frequent among ALL leukocytes,
     as in the paper, whatever their type: the evidence says so. Ties are named. A share of one half or less is
-    'Most often', more is 'Mostly', all is 'Only'. Unknown values don't count.
+    'Most often', more is 'Mostly', all is 'Only'; a model with one leukocyte class can't but find that one, so its
+    cells are counted instead. Unknown values don't count.
 
     Args:
         predictions: the images' predictions.
@@ -51,7 +52,8 @@ def describe(predictions: Sequence[Prediction], classes: Sequence[str], schema: 
 
     Source: LLD 4.2, Fig. 4 b; wording after the description in the project's docs/report.md.
     """
-    bank = morphology_bank(predictions, leukocyte_classes(classes, leukocytes))
+    known = leukocyte_classes(classes, leukocytes)
+    bank = morphology_bank(predictions, known)
     images = plural_n(len(predictions), 'image')
     if not bank:
         return Description(_NOTHING, f'0 leukocytes in {images}.', (), 0, len(predictions))
@@ -59,7 +61,8 @@ def describe(predictions: Sequence[Prediction], classes: Sequence[str], schema: 
     best = max(counts.values())
     types = tuple(name for name in classes if counts[name] == best)
     distributions = {d.attribute.key: d for d in attribute_distributions([e.cell for e in bank], schema) if d.n}
-    text = _opening(types, best, len(bank)) + _morphology(distributions) + '.'
+    opening = _opening(types, best, len(bank)) if len(known) > 1 else _counted(len(bank), types[0])
+    text = opening + _morphology(distributions) + '.'
     return Description(text, _evidence(types, best, len(bank), images, distributions), types,
                        len(bank), len(predictions))
 
@@ -70,6 +73,10 @@ def _opening(types: Sequence[str], best: int, total: int) -> str:
         return f'Equally many {names}'
     share = 'Only' if best == total else 'Mostly' if 2 * best > total else 'Most often'
     return f'{share} {names}'
+
+
+def _counted(n: int, name: str) -> str:
+    return f'{n} {plural(name)}' if n > 1 else f'1 {in_a_sentence(name)}'
 
 
 def _morphology(known: dict[str, Distribution]) -> str:
@@ -90,7 +97,7 @@ def _morphology(known: dict[str, Distribution]) -> str:
     elif basophilia:
         clauses.append(f'the cytoplasmic basophilia is {basophilia}')
     parts = [', '.join(clauses)] * bool(clauses) + [f'vacuoles are {vacuoles}'] * bool(vacuoles)
-    generic = ', '.join(f'{d.attribute.name.lower()} is {listed(d.most_frequent, "or")}' for d in rest.values())
+    generic = ', '.join(f'{d.attribute.name.lower()}: {listed(d.most_frequent, "or")}' for d in rest.values())
     parts += [generic] * bool(generic)
     opening = f' with {" and ".join(nucleus)}' if nucleus else ''
     return opening + ''.join(f'; {part}' for part in parts)
@@ -110,8 +117,17 @@ def plural(name: str) -> str:
     >>> plural('Atypical lymphocyte'), plural('WBC'), plural('basophils')
     ('atypical lymphocytes', 'WBCs', 'basophils')
     """
-    word = name[:1].lower() + name[1:] if name[1:] == name[1:].lower() else name
+    word = in_a_sentence(name)
     return word if word.lower().endswith('s') else word + 's'
+
+
+def in_a_sentence(name: str) -> str:
+    """A name without its capital, unless it is an abbreviation.
+
+    >>> in_a_sentence('Atypical lymphocyte'), in_a_sentence('WBC')
+    ('atypical lymphocyte', 'WBC')
+    """
+    return name[:1].lower() + name[1:] if name[1:] == name[1:].lower() else name
 
 
 def plural_n(n: int, word: str) -> str:

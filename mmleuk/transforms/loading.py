@@ -42,7 +42,11 @@ class LoadCellAnnotations(LoadAnnotations):
 
         The lists do not follow the image, and ``MultiImageMixDataset`` copies results before each
         transform: half of its time went into copying ``instances``.
+
+        Results without ``instances``, plain pictures of MMDetection's ``inference_detector``, stay as they are.
         """
+        if 'instances' not in results:
+            return results
         loaded = super().transform(results)
         kept = {key: value for key, value in loaded.items() if key not in ('instances', 'annotated_regions')}
         return {**kept, 'cells_view': _view(results)}

@@ -132,7 +132,7 @@ def test_image_in_two_splits_is_found_by_content(splits):
 
 def test_same_file_for_train_and_val(splits):
     splits.cfg['val_dataloader']['dataset']['ann_file'] = 'train.json'
-    assert ['image in two splits', 'evaluator'] == [finding.kind for finding in problems(splits)]
+    assert {'image in two splits', 'evaluator', 'sparse truth'} == {finding.kind for finding in problems(splits)}
 
 
 def test_image_twice_in_a_split_is_noted(splits):
@@ -184,7 +184,7 @@ def test_splits_with_different_classes(splits):
 def test_number_of_classes(splits):
     splits.cfg['model'] = dict(
         type='mmleuk.AttriDet', backbone=dict(num_classes=80),
-        detector=dict(rpn_head=dict(num_classes=1),
+        detector=dict(rpn_head=dict(num_classes=1, truth='regions'),
                       roi_head=dict(bbox_head=[dict(num_classes=3), dict(num_classes=4)])))
     found = only_problem(splits)
     assert found.kind == 'number of classes'
@@ -200,7 +200,7 @@ def test_number_of_classes(splits):
 def test_attributes_of_the_head(splits):
     schema = splits.config()['metainfo']['attributes']
     head = dict(type='mmleuk.AttriHead', attributes=dict(schema))
-    splits.cfg['model'] = dict(attri_head=head)
+    splits.cfg['model'] = dict(attri_head=head, detector=dict(truth='regions'))
     assert problems(splits) == []
     head['attributes'] = dict(reversed(schema.items()))
     for finding in problems(splits):
@@ -212,7 +212,7 @@ def test_a_model_that_does_not_look_at_regions_is_noted(splits):
     assert [found for found in check_config(splits.cfg) if found.kind == 'regions'] == []
     splits.cfg['model']['bbox_head'] = dict(type='YOLOXHead', num_classes=3)
     found, = [found for found in check_config(splits.cfg) if found.kind == 'regions']
-    assert found.severity == 'note' and found.split == 'train' and "truth='regions'" in found.message
+    assert found.severity == 'problem' and found.split == 'train' and "truth='regions'" in found.message
     mixed = splits.cfg['train_dataloader']['dataset']['dataset']
     mixed['pipeline'].insert(0, dict(type='mmleuk.BlankOutsideRegions'))
     assert [found for found in check_config(splits.cfg) if found.kind == 'regions'] == []
@@ -231,15 +231,35 @@ def test_wrappers_transforms_are_looked_at_before_training(splits, wrong, remedy
     check_data(cfg, ['train_dataloader'])
 
 
-def test_training_on_regions_that_nobody_heeds_is_warned_of(splits, monkeypatch):
-    said = []
-    monkeypatch.setattr('mmleuk.datasets.check.sparse.print_log', lambda text, **_: said.append(text))
-    cfg = Config(dict(model=splits.cfg['model'], train_dataloader=splits.cfg['train_dataloader']))
-    check_data(cfg, ['train_dataloader'])
-    assert said == []
+def test_training_on_regions_that_nobody_heeds_and_testing_on_them_is_warned_of(splits):
+    cfg = Config(splits.cfg)
+    assert check_data(cfg, ['train_dataloader', 'val_dataloader']) == []
     cfg.model.bbox_head.truth = 'everywhere'
-    check_data(cfg, ['train_dataloader'])
-    assert len(said) == 1 and said[0].startswith('train_dataloader: the annotation is sparse, but')
+    cfg.val_dataloader.dataset.update(ann_file='train.json', annotation='sparse')
+    learnt, tested = check_data(cfg, ['train_dataloader', 'val_dataloader'])
+    assert learnt.startswith('train_dataloader: the annotation is sparse, but no part of the model')
+    assert tested.startswith('val_dataloader: only regions of the images are annotated')
+
+
+def test_regions_that_the_config_speaks_against_or_tests_on(splits):
+    def kinds():
+        return [(found.split, found.severity, found.kind) for found in check_config(splits.cfg)
+                if found.kind in ('annotation kind', 'sparse truth')]
+    assert kinds() == []
+    splits.cfg['train_dataloader']['dataset']['dataset']['dataset']['annotation'] = 'complete'
+    assert kinds() == [('train', 'note', 'annotation kind')]
+    splits.cfg['test_dataloader']['dataset']['ann_file'] = 'train.json'
+    assert ('test', 'problem', 'sparse truth') in kinds()
+
+
+def test_a_misspelt_key_is_found_here_too(splits, tmp_path):
+    config = tmp_path / 'spelt.py'
+    splits.cfg['model'] = dict(type='FCOS', bbox_head=dict(type='FCOSHead', num_class=3))
+    Config(splits.cfg).dump(config)
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    with pytest.raises(UserError, match='num_class'):
+        run(parser.parse_args([str(config)]))
 
 
 def test_a_head_has_nothing_to_learn_from_data_without_attributes(splits):

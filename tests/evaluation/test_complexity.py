@@ -38,14 +38,14 @@ def test_a_convolution_counts_one_per_weight_and_place(tmp_path):
 def test_heads_on_proposals_and_detections_count(tmp_path):
     """Sparse R-CNN can't be traced in mmdet's ``tensor`` mode, and AttriHead has no part in it."""
     assert cost_of(ROOT / 'configs/sparse_rcnn/sparse-rcnn_r18_txl-pbc.py').multiply_adds > 1e9
-    plain = few_detections(tmp_path, 'yolov5', 'test_cfg={}')
-    attributes = few_detections(tmp_path, 'attri_det', 'detector=dict(test_cfg={})')
+    plain = few_detections(tmp_path, 'yolov5/yolov5n_wbcatt.py', 'test_cfg={}')
+    attributes = few_detections(tmp_path, 'attri_det/yolov5n_attri_wbcatt.py', 'detector=dict(test_cfg={})')
     assert attributes.multiply_adds > plain.multiply_adds
 
 
-def few_detections(tmp_path, folder, where):
+def few_detections(tmp_path, base, where):
     """Cost with random weights and five detections instead of hundreds."""
-    config = tmp_path / f'{folder}.py'
+    config = tmp_path / f'few_{Path(base).name}'
     few = where.replace('{}', 'dict(nms_pre=20, max_per_img=5)')
-    config.write_text(f"_base_ = '{ROOT}/configs/{folder}/yolov5n_wbcatt.py'\nmodel = dict({few})\n")
+    config.write_text(f"_base_ = '{ROOT}/configs/{base}'\nmodel = dict({few})\n")
     return cost_of(config)

@@ -71,7 +71,7 @@ def test_bad_annotations(tmp_path, table, place, values, message):
 @pytest.mark.parametrize('values, message', [
     (dict(image_id=8), 'image_id 8 is no image of the annotation file'),
     (dict(category_id=0), r'category_id 0 is no category of the annotation file, which has 3 \(RBC\), 5 \(WBC\)'),
-    (dict(category_name='RBC', category_id=5), "category_name 'RBC' and category_id 5 disagree"),
+    (dict(category_name='Blast', category_id=5), "category_name 'Blast' and category_id 5 disagree"),
     (dict(bbox=[1, float('nan'), 3, 4]), 'bbox .* not four finite numbers'),
     (dict(bbox=[1, 2, -3, 4]), 'bbox .* has a negative size'),
     (dict(bbox=[1, 2, 3]), 'not four finite numbers'),
@@ -123,6 +123,17 @@ def test_files_of_another_kind(tmp_path):
 def test_bad_settings(options):
     with pytest.raises(UserError, match='--m'):
         Settings(**options)
+
+
+def test_a_class_name_counts_and_not_its_number(tmp_path):
+    """A test without an annotation file numbers classes by their place, here 0 and 1 for 3 and 5."""
+    names = {3: 'RBC', 5: 'WBC'}
+    places = [dict(result, category_name=names[result['category_id']], category_id=int(result['category_id'] == 3))
+              for result in RESULTS]
+    by_name, by_number = (evaluate_files(*write(tmp_path, results=results)) for results in (places, RESULTS))
+    assert by_name.scores.ap() == by_number.scores.ap()
+    assert (by_name.confusion.counts == by_number.confusion.counts).all()
+    assert {result['category_id'] for result in places} == {0, 1}
 
 
 def test_a_class_that_only_the_predictions_have(tmp_path):

@@ -52,7 +52,9 @@ def test_no_leukocyte(cell, names):
 
 def test_red_cells_and_platelets_are_no_leukocytes(cell):
     cells = [cell(name, classes=TXL_PBC_CLASSES) for name in ('RBC', 'RBC', 'Platelets', 'WBC')]
-    assert say(cells, TXL_PBC_CLASSES, NO_ATTRIBUTES).text == 'Only WBCs.'
+    assert say(cells, TXL_PBC_CLASSES, NO_ATTRIBUTES).text == '1 WBC.'
+    twice = say([*cells, cell('WBC', classes=TXL_PBC_CLASSES)], TXL_PBC_CLASSES, NO_ATTRIBUTES)
+    assert twice.text == '2 WBCs.', 'all of one class by necessity'
     assert say(cells, TXL_PBC_CLASSES, NO_ATTRIBUTES, leukocytes=['RBC', 'WBC']).text == 'Mostly RBCs.'
     with pytest.raises(UserError, match="'wbc': no class of this model; it knows WBC, RBC, Platelets"):
         say(cells, TXL_PBC_CLASSES, NO_ATTRIBUTES, leukocytes=['wbc'])
@@ -79,4 +81,4 @@ def test_another_schema_gets_a_plain_clause_per_attribute(cell):
     values = dict(cell_size=1, nucleus_shape=3, granularity=0)
     text = say([cell('Eosinophil', classes=WBCATT_CLASSES, schema=WBCATT_ATTRIBUTES, **values)],
                WBCATT_CLASSES, WBCATT_ATTRIBUTES).text
-    assert text == 'Only eosinophils; cell size is big, nucleus shape is segmented-bilobed, granularity is no.'
+    assert text == 'Only eosinophils; cell size: big, nucleus shape: segmented-bilobed, granularity: no.'

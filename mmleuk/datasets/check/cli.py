@@ -6,10 +6,12 @@ import argparse
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
+from mmengine.registry import init_default_scope
 
 from mmleuk.datasets.check.examine import examine_config
 from mmleuk.datasets.check.table import to_dict, to_text
 from mmleuk.datasets.files import write_json
+from mmleuk.engine.strict_config import check_config_keys
 from mmleuk.errors import UserError
 
 
@@ -28,11 +30,14 @@ def run(args: argparse.Namespace) -> int:
         0 without problems, 1 with.
 
     Raises:
-        UserError: the config cannot be read or has no data.
+        UserError: the config cannot be read, has a misspelt key or no data.
     """
     if args.workers < 1:
         raise UserError(f'--workers {args.workers}: at least one is needed')
-    report = examine_config(load_config(args.config, args.cfg_options), args.workers)
+    cfg = load_config(args.config, args.cfg_options)
+    init_default_scope(cfg.get('default_scope') or 'mmdet')
+    check_config_keys(cfg)
+    report = examine_config(cfg, args.workers)
     print(to_text(report))
     if args.json:
         write_json(args.json, to_dict(report))

@@ -90,7 +90,7 @@ def _find_in_model(cfg: Mapping, sources: list[Source]) -> list[Finding]:
         except UserError as error:
             found.append(Finding(PROBLEM, source.name, 'attributes', str(error)))
         if 'train' in source.splits and source.annotation == 'sparse' and not heeds_regions(cfg):
-            found.append(Finding(NOTE, source.name, 'regions', UNHEEDED))
+            found.append(Finding(PROBLEM, source.name, 'regions', UNHEEDED))
     return found
 
 

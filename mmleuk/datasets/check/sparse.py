@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
-
-from mmengine.logging import print_log
 
 from mmleuk.transforms.checks import check_pipeline_moves_regions
 
@@ -15,9 +12,11 @@ EVERYWHERE_KNOWN = ('BlankOutsideRegions', 'CropToRegion')
 UNHEEDED = ("the annotation is sparse, but no part of the model looks at regions: cells outside them will be learnt as "
             "background. Set truth='regions' (YOLOv5Head) or use mmleuk.SparseRegionSampler, as the *_sparse-regions_* "
             "configs do; annotation='complete' says that it is meant")
+SPARSE_TRUTH = ('only regions of the images are annotated: cells found outside them count as false, so that mAP comes '
+                'out too low; test on completely annotated images')
 
 
-def check_sparse(cfg: Mapping, dataset: Any, *, training: bool) -> None:
+def check_sparse(cfg: Mapping, dataset: Any, *, training: bool) -> list[str]:
     """Check a built data set and all that wraps it; one that isn't sparse passes.
 
     A model that takes unlabelled cells for background is warned of, not refused: it may know its own way.
@@ -25,16 +24,20 @@ def check_sparse(cfg: Mapping, dataset: Any, *, training: bool) -> None:
     Args:
         cfg: the config, for its model.
         dataset: a data set, or a wrapper such as ``MultiImageMixDataset`` around one.
-        training: whether the model learns from it.
+        training: whether the model learns from it; else it is tested on it.
+
+    Returns:
+        Warnings.
 
     Raises:
         UserError: a transform would leave the regions behind; the message says which and what to use.
     """
-    for pipelines in _sparse_pipelines(dataset, ()):
-        for pipeline in pipelines:
-            check_pipeline_moves_regions(pipeline)
-        if training and not heeds_regions(cfg):
-            print_log(f'train_dataloader: {UNHEEDED}', logger='current', level=logging.WARNING)
+    found = list(_sparse_pipelines(dataset, ()))
+    for pipeline in [pipeline for pipelines in found for pipeline in pipelines]:
+        check_pipeline_moves_regions(pipeline)
+    if not found or (training and heeds_regions(cfg)):
+        return []
+    return [UNHEEDED if training else SPARSE_TRUTH]
 
 
 def heeds_regions(cfg: Mapping) -> bool:

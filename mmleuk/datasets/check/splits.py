@@ -10,6 +10,7 @@ import torch
 from mmleuk.datasets.annotations import Annotations, Cell, FilmImage
 from mmleuk.datasets.check.findings import NOTE, PROBLEM, Finding, and_more
 from mmleuk.datasets.check.sources import Source
+from mmleuk.datasets.check.sparse import SPARSE_TRUTH
 from mmleuk.schema import AttributeSchema
 from mmleuk.structures.regions import points_in_regions
 
@@ -60,9 +61,23 @@ def find_in_annotations(source: Source, annotations: Annotations, summary: Summa
                              f'{", ".join(source.classes)}; check ann_file and the classes'))
     if source.annotation == 'sparse':
         found += _find_cells_outside(split, annotations)
-    elif source.annotation is None and not all(image.is_known_everywhere for image in annotations.images):
-        found.append(Finding(PROBLEM, split, 'annotation kind', f"{annotations.path}: only regions are annotated; say "
+    return found + _find_kind(source, annotations)
+
+
+def _find_kind(source: Source, annotations: Annotations) -> list[Finding]:
+    """What comes of regions that the config doesn't speak of, or speaks against, or that are tested on."""
+    if all(image.is_known_everywhere for image in annotations.images):
+        return []
+    split, path, found = source.name, annotations.path, []
+    if source.annotation is None:
+        found.append(Finding(PROBLEM, split, 'annotation kind', f"{path}: only regions are annotated; say "
                              "annotation='sparse' or 'complete' in the config"))
+    if source.annotation == 'complete' and 'train' in source.splits:
+        found.append(Finding(NOTE, split, 'annotation kind', f"{path}: only regions are annotated, and "
+                             "annotation='complete' takes every cell outside them for background; if that is not what "
+                             "you want to measure, say annotation='sparse' and choose a model that looks at regions"))
+    if set(source.splits) - {'train'}:
+        found.append(Finding(PROBLEM, split, 'sparse truth', f'{path}: {SPARSE_TRUTH}'))
     return found
 
 
