@@ -13,6 +13,7 @@ from label_folders import SCHEMA, convert, edit
 
 from mmleuk.datasets.converters.coco_files import SIDE_FILE, check_coco
 from mmleuk.datasets.converters.formats import Reading, read_labels, write_labels
+from mmleuk.datasets.converters.yolo_classes import find_classes
 from mmleuk.errors import UserError
 
 
@@ -163,6 +164,27 @@ def test_another_tools_yolo_texts_come_back_as_they_were(folders):
     convert(folders / 'c.json', '--from', 'coco', '--to', 'yolo', '--out', folders / 'again')
     again = (folders / 'again/labels/val/a.txt').read_text().split()
     assert list(map(float, again)) == list(map(float, text.split()))
+
+
+@pytest.mark.parametrize('text', ['names: [WBC, RBC]\n', 'path: .\ntrain: images\nnames:\n  0: WBC\n  1: RBC\n'])
+def test_ultralytics_names_are_read(tmp_path, text):
+    (tmp_path / 'data.yaml').write_text(text)
+    assert find_classes(tmp_path) == ('WBC', 'RBC')
+    (tmp_path / 'classes.txt').write_text('A\nB\n')
+    assert find_classes(tmp_path) == ('A', 'B'), 'the texts\' own list comes first'
+
+
+@pytest.mark.parametrize('text', ['names: [1, 2]', 'names: {1: WBC}', 'nc: 2', 'names: []', 'names: [', '- WBC'])
+def test_a_data_yaml_without_names_is_refused(tmp_path, text):
+    (tmp_path / 'data.yaml').write_text(text)
+    with pytest.raises(UserError, match='data.yaml: .*give --classes'):
+        find_classes(tmp_path)
+
+
+def test_the_folder_is_named_and_not_its_yaml(tmp_path):
+    (tmp_path / 'data.yaml').write_text('names: [WBC]')
+    with pytest.raises(UserError, match='is a file; name the folder'):
+        read_labels(tmp_path / 'data.yaml', 'yolo', Reading())
 
 
 def test_plain_voc_with_a_split_and_unsorted_tags(tmp_path):

@@ -18,9 +18,10 @@ from mmleuk.datasets.converters.coco_files import (
 )
 from mmleuk.datasets.converters.folders import find_voc, find_yolo, image_size
 from mmleuk.datasets.converters.labels import LabelFile, LabelFormat, check_class_names
-from mmleuk.datasets.converters.plain_yolo import CLASSES_FILE, YoloFormat, read_classes
+from mmleuk.datasets.converters.plain_yolo import CLASSES_FILE, YoloFormat
 from mmleuk.datasets.converters.restore import make_annotation, make_image, restore
 from mmleuk.datasets.converters.voc import VocFormat
+from mmleuk.datasets.converters.yolo_classes import find_classes
 from mmleuk.datasets.files import write_json
 from mmleuk.datasets.new_folder import new_folder, write_text
 from mmleuk.errors import UserError
@@ -35,8 +36,8 @@ class Reading:
     Args:
         corners: VOC's corners, 'pixels' or 'edges'.
         images: folder of the images; YOLO needs it where no side file says names and sizes.
-        classes: class names in order; default: the side file's, YOLO's ``classes.txt``, else VOC's in alphabetical
-            order.
+        classes: class names in order; default: the side file's, YOLO's ``classes.txt`` or ``data.yaml``, else VOC's in
+            alphabetical order.
         listing: only the images that this file names, one per line (VOC).
         side_file: default ``mmleuk_side.json`` in the folder, where there is one; '' for none.
         keep_changed: take labels that were changed since the side file was written; see ``restore``.
@@ -58,6 +59,8 @@ def read_labels(source: Path, source_format: str, reading: Reading) -> tuple[dic
     Raises:
         UserError: any defect, naming file and record.
     """
+    if source.is_file():
+        raise UserError(f'{source}: is a file; name the folder that the labels lie in')
     side = _side(source, source_format, reading)
     label_format: LabelFormat = VocFormat(reading.corners) if source_format == 'voc' else YoloFormat()
     classes = reading.classes
@@ -108,8 +111,7 @@ def _side(source: Path, source_format: str, reading: Reading) -> CocoFile | None
 
 
 def _yolo_classes(source: Path, side: CocoFile | None) -> tuple[str, ...]:
-    path = source / CLASSES_FILE
-    return side.class_names if side and not path.exists() else read_classes(path)
+    return side.class_names if side and not (source / CLASSES_FILE).exists() else find_classes(source)
 
 
 def _check_names(files: Iterable[LabelFile]) -> None:

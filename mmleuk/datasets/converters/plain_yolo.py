@@ -109,7 +109,7 @@ def read_classes(path: Path) -> tuple[str, ...]:
         lines = path.read_text(encoding='utf-8').splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f'{path}: cannot be read ({error}); YOLO texts only number their classes: put the names there, '
-                        'one per line, or give --classes') from error
+                        'one per line, or into data.yaml, or give --classes') from error
     names = [line.strip() for line in lines]
     while names and not names[-1]:
         names.pop()
