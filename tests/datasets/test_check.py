@@ -266,13 +266,13 @@ def test_a_head_has_nothing_to_learn_from_data_without_attributes(splits):
     model = dict(attri_head=dict(type='mmleuk.AttriHead', attributes=splits.config()['metainfo']['attributes']))
     none = AttributeSchema.from_dict({})
     check_head_attributes(dict(model=model), none)  # boxes can be tested
-    with pytest.raises(UserError, match='the training data have no attributes; give head and data set'):
+    with pytest.raises(UserError, match='the data have no attributes; give head and data set'):
         check_head_attributes(dict(model=model), none, training=True)
     check_head_attributes(dict(model=dict(type='FCOS')), none, training=True)
     splits.cfg['model'] = model
     splits.cfg['train_dataloader']['dataset'] = splits.config(
         metainfo=dict(classes=splits.config()['metainfo']['classes']))
-    assert any('the training data have no attributes' in finding.message for finding in problems(splits))
+    assert any('the data have no attributes' in finding.message for finding in problems(splits))
 
 
 def test_unusable_configs(splits, tmp_path):

@@ -35,7 +35,7 @@ def check_head_attributes(cfg: Mapping, schema: AttributeSchema, *, training: bo
     for place, head in _find_heads(cfg.get('model') or {}, 'model'):
         predicted = resolve_schema(head['attributes']).values_by_key
         if predicted != schema.values_by_key:
-            raise UserError(f'config: {place} predicts {predicted}, but the {"training " * training}data have '
+            raise UserError(f'config: {place} predicts {predicted}, but the data have '
                             f'{schema.values_by_key or "no attributes"}; give '
                             "head and data set's metainfo the same attributes in the same order")
 
