@@ -113,7 +113,7 @@ class AnnotationReader:
     backend_args: dict | None = None
     _defects: list[str] = field(default_factory=list, init=False)
     _left_out: dict[str, int] = field(default_factory=dict, init=False)
-    _broken_images: list[object] = field(default_factory=list, init=False)
+    _broken_images: set[RecordId] = field(default_factory=set, init=False)
 
     def read(self, path: str | Path) -> Annotations:
         """Read one file and collect its defects; a file without the needed tables raises UserError at once."""
@@ -121,7 +121,7 @@ class AnnotationReader:
 
     def parse(self, content: object, path: str | Path) -> Annotations:
         """As :meth:`read`, for a file's parsed content; ``path`` is for messages."""
-        self._path, self._defects, self._left_out, self._broken_images = str(path), [], {}, []
+        self._path, self._defects, self._left_out, self._broken_images = str(path), [], {}, set()
         self._pattern: re.Pattern[str] = compile_name_pattern(self.name_pattern)
         self._spellings = schema_spellings(self.schema)
         data = self._tables(content)
@@ -192,8 +192,9 @@ class AnnotationReader:
                 images[identity] = self._image(image, identity), []
             except Defect as defect:
                 self._add_defect(record, defect.what, defect.mend)
-                if isinstance(image, Mapping) and image.get('id') not in images:
-                    self._broken_images.append(image.get('id'))
+                identity = image.get('id') if isinstance(image, Mapping) else None
+                if isinstance(identity, (int, str)) and identity not in images:
+                    self._broken_images.add(identity)
         return images
 
     def _image(self, raw: Mapping, identity: RecordId) -> dict:
@@ -224,9 +225,10 @@ class AnnotationReader:
                 if identity in seen:
                     raise Defect('its id stands twice', 'give every annotation its own id')
                 seen.add(identity)
-                if _needed(annotation, 'image_id') in self._broken_images:
+                image_id = _needed(annotation, 'image_id')
+                if image_id in self._broken_images:
                     continue  # what is wrong with the image was said; nothing can be told of its cells
-                image, cells = _look_up(images, annotation)
+                image, cells = _look_up(images, image_id)
                 record += f' of image {image["file_name"]}'
                 name = _class_name(annotation, names)
                 used.add(name)
@@ -264,8 +266,7 @@ def _size(image: Mapping, key: str) -> int:
     return int(value)
 
 
-def _look_up(images: Mapping[RecordId, tuple[dict, list[Cell]]], annotation: Mapping) -> tuple[dict, list[Cell]]:
-    image_id = _needed(annotation, 'image_id')
+def _look_up(images: Mapping[RecordId, tuple[dict, list[Cell]]], image_id: RecordId) -> tuple[dict, list[Cell]]:
     if image_id not in images:
         raise Defect(f'image_id {image_id} is no image of the file', 'correct it, or add the image')
     return images[image_id]

@@ -266,13 +266,11 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> list[str]:
             dataset.full_init()
         if len(dataset) == 0:
             raise UserError(f'{loader}: the data set is empty after filtering; look at ann_file and filter_cfg')
-        metainfo = getattr(dataset, 'metainfo', {})
+        training, metainfo = loader == 'train_dataloader', getattr(dataset, 'metainfo', {})
         if metainfo.get('classes'):
             check_num_classes(cfg, metainfo['classes'])
-        check_head_attributes(cfg, AttributeSchema.from_dict(metainfo.get('attributes') or {}),
-                              training=loader == 'train_dataloader')
-        found = check_sparse(cfg, dataset, training=loader == 'train_dataloader')
-        warnings += [f'{loader}: {text}' for text in found]
+        check_head_attributes(cfg, AttributeSchema.from_dict(metainfo.get('attributes') or {}), training=training)
+        warnings += [f'{loader}: {text}' for text in check_sparse(cfg, dataset, training=training)]
     return warnings
 
 

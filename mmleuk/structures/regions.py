@@ -35,6 +35,32 @@ def points_in_regions(points_xy: Tensor, regions_xyxy: Tensor) -> Tensor:
     return (above & below).all(-1).any(-1)
 
 
+def boxes_in_sight(boxes_xyxy: Tensor, ignored: Tensor, windows_xyxy: Tensor) -> Tensor:
+    """Tell which boxes stay when only some windows of an image are seen.
+
+    Those whose centre lies in a window, and ignored ones (crowds, VOC's difficult objects) as soon as they reach into
+    one: without them their part in the window would be taken for background.
+
+    Args:
+        boxes_xyxy: (N, 4), not clipped to the windows yet.
+        ignored: (N,) bool.
+        windows_xyxy: (W, 4) in the boxes' pixels.
+
+    Returns:
+        (N,) bool.
+
+    Example:
+        >>> boxes = torch.tensor([[0., 0., 8., 8.], [3., 0., 9., 4.], [3., 0., 9., 4.]])
+        >>> boxes_in_sight(boxes, torch.tensor([False, False, True]), torch.tensor([[0., 0., 4., 4.]])).tolist()
+        [True, False, True]
+    """
+    windows = windows_xyxy.to(boxes_xyxy)
+    low = torch.maximum(boxes_xyxy[:, None, :2], windows[:, :2])
+    high = torch.minimum(boxes_xyxy[:, None, 2:], windows[:, 2:])
+    centres = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
+    return points_in_regions(centres, windows) | (ignored & (high > low).all(-1).any(-1))
+
+
 def clip_regions(regions_xyxy: Tensor, image_hw: tuple[int, int]) -> Tensor:
     """Cut regions at the image's border and drop those with nothing left; (R, 4) -> (R', 4)."""
     height, width = image_hw

@@ -11,11 +11,13 @@ import zlib
 from typing import Any
 
 import numpy as np
+import torch
 
 from mmleuk.datasets.annotations import FilmImage, RecordId
 from mmleuk.datasets.converters.coco_files import CocoFile
-from mmleuk.datasets.sampled_regions import inside, sample_region
+from mmleuk.datasets.sampled_regions import sample_region
 from mmleuk.errors import UserError
+from mmleuk.structures.regions import boxes_in_sight
 
 
 def sparsify(coco: CocoFile, fraction: float = 0.2, seed: int = 0) -> dict[str, Any]:
@@ -61,6 +63,6 @@ def _sample(image: FilmImage, fraction: float, seed: int) -> tuple[list[int], se
     single = boxes[~crowd]
     x, y, w, h = region = sample_region(np.hstack([single[:, :2], single[:, 2:] - single[:, :2]]).tolist(),
                                         (image.width, image.height), fraction, rng)
-    touching = (boxes[:, :2] < (x + w, y + h)).all(1) & (boxes[:, 2:] > (x, y)).all(1)
-    stays = np.where(crowd, touching, inside((boxes[:, :2] + boxes[:, 2:]) / 2, region))
+    window = torch.tensor([[x, y, x + w, y + h]])
+    stays = boxes_in_sight(torch.from_numpy(boxes), torch.from_numpy(crowd), window).tolist()
     return region, {cell.annotation_id for cell, kept in zip(image.cells, stays, strict=True) if kept}
