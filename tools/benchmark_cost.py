@@ -1,6 +1,6 @@
-"""Measure what a training iteration of each row costs: ``python tools/benchmark_cost.py benchmarks/SUITE.yaml``.
+"""Measure what a training iteration of each row costs: ``python tools/benchmark_cost.py SUITE --weights CHECKPOINT``.
 
-The rows must have been trained (tools/benchmark.py); docs/benchmarking.md tells more.
+docs/benchmarking.md tells more.
 """
 
 import sys

@@ -46,6 +46,8 @@ def cost_parser() -> argparse.ArgumentParser:
     """The flags of ``tools/benchmark_cost.py``."""
     parser = argparse.ArgumentParser(description='Time and memory of a training iteration of each row, as ratios.')
     parser.add_argument('suite', help='YAML file with the key cost, see benchmarks/')
+    parser.add_argument('--weights', type=Path, required=True, metavar='CHECKPOINT',
+                        help='of a trained detector like the reference; every row starts from it')
     parser.add_argument('--iterations', type=_count, default=20, help='of each row (default 20)')
     parser.add_argument('--threads', type=_count, default=1, help='of each training (default 1)')
     _add_folders(parser)
@@ -94,7 +96,7 @@ def cost_main(argv: Sequence[str] | None = None) -> int:
     args = cost_parser().parse_args(argv)
     settings = Settings(work_dir=args.work_dir.absolute(), results=args.results.absolute(), threads=args.threads)
     try:
-        measure(read_suite(args.suite), settings, args.iterations, _tell)
+        measure(read_suite(args.suite), settings, args.weights, args.iterations, _tell)
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2

@@ -1,9 +1,9 @@
 """What a training iteration costs beside a plain one: time in turns, memory in a process of its own.
 
 Each row of a suite's ``cost.rows`` trains on its own data in a process of its own (:mod:`mmleuk.benchmarks.turns`),
-with all its hooks, from the weights that the row's benchmark ended with and in an epoch in which the schedule has every
-term on; from random weights there would be no pseudo-labels to pay for. The process makes one iteration at a time, in
-turns with one that trains the reference, so that a busy machine slows both.
+with all its hooks and in an epoch in which the schedule has every term on. All of them, the reference included, start
+from the same trained weights: from random ones there would be no pseudo-labels to pay for. The process makes one
+iteration at a time, in turns with one that trains the reference, so that a busy machine slows both.
 """
 
 from __future__ import annotations
@@ -19,54 +19,44 @@ from typing import Any
 
 from mmleuk.benchmarks.identity import identity
 from mmleuk.benchmarks.machine import ROOT, describe_machine, git_state
-from mmleuk.benchmarks.results import DONE, cost_path, write_result
-from mmleuk.benchmarks.running import Settings, state_of
+from mmleuk.benchmarks.results import cost_path, write_result
+from mmleuk.benchmarks.running import Settings
 from mmleuk.benchmarks.suite import Case, Suite
 from mmleuk.errors import UserError
 
 COST_KEYS = frozenset({'reference', 'rows', 'epoch'})
 
 
-def measure(suite: Suite, settings: Settings, iterations: int, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Measure the rows of ``suite.cost`` that are trained, and write ``cost.json``; its ``missing`` are the others.
+def measure(suite: Suite, settings: Settings, weights: Path, iterations: int,
+            tell: Callable[[str], None]) -> dict[str, Any]:
+    """Measure the rows of ``suite.cost``, and write ``cost.json``.
 
     Args:
         suite: with ``cost: {reference: row, rows: [row, ...], epoch: counted from 1}``.
-        settings: where the trained rows lie, where the result goes, how many threads.
+        settings: where logs and the result go, how many threads.
+        weights: checkpoint of a trained detector of the reference's architecture, from which every row starts.
         iterations: per row, after two that are not counted.
         tell: gets a line per row.
 
     Raises:
-        UserError: ``cost`` is malformed, the reference has not been trained as it is now, or a training fails.
+        UserError: ``cost`` is malformed, there is no such checkpoint, or a training fails.
     """
     reference, names, epoch = _parsed(suite)
+    if not weights.is_file():
+        raise UserError(f'{weights}: no such checkpoint; train a row with tools/benchmark.py and name its last one')
     cases = {name: Case(suite.name, suite.row(name), suite.row(name).seeds[0]) for name in (reference, *names)}
     identities = {name: identity(case) for name, case in cases.items()}
-    missing = _untrained(cases, reference, identities, settings, tell)
     rows: dict[str, Any] = {}
-    for name in [name for name in names if name not in missing]:
-        base, own = _pair((cases[reference], cases[name]), settings, epoch, iterations)
+    for name in names:
+        base, own = _pair((cases[reference], cases[name]), settings, weights, epoch, iterations)
         rows[name] = _compare(base, own) | dict(config_hash=identities[name]['config_hash'])
         tell(f'{name}: {rows[name]["cpu_s"]:.3f} s of CPU time, {rows[name]["cpu_ratio"]:.2f} x {reference}; '
              f'{rows[name]["peak_mib"]:.0f} MiB, {rows[name]["memory_ratio"]:.2f} x')
     cost = dict(reference=reference, config_hash=identities[reference]['config_hash'], epoch=epoch,
-                iterations=iterations, rows=rows, missing=missing, threads=settings.threads,
-                machine=describe_machine(), git=git_state())
+                weights='/'.join(weights.absolute().parts[-2:]), iterations=iterations, rows=rows,
+                threads=settings.threads, machine=describe_machine(), git=git_state())
     write_result(cost_path(settings.results, suite), cost)
     return cost
-
-
-def _untrained(cases: Mapping[str, Case], reference: str, identities: Mapping[str, dict[str, Any]],
-               settings: Settings, tell: Callable[[str], None]) -> list[str]:
-    """Rows without trained weights of today's config and data, a line about each; the reference must have some."""
-    states = {name: state_of(case, settings, identities[name]) for name, case in cases.items()}
-    if states[reference] != DONE:
-        raise UserError(f'{cases[reference].name}: {states[reference]}; run this row with tools/benchmark.py first, '
-                        'costs are measured from trained weights, beside its')
-    missing = [name for name, state in states.items() if state != DONE]
-    for name in missing:
-        tell(f'{name}: left out, {states[name]}; costs are measured from trained weights')
-    return missing
 
 
 def _parsed(suite: Suite) -> tuple[str, list[str], int]:
@@ -80,12 +70,13 @@ def _parsed(suite: Suite) -> tuple[str, list[str], int]:
     return reference, rows, epoch
 
 
-def _pair(cases: tuple[Case, Case], settings: Settings, epoch: int, iterations: int) -> list[dict[str, Any]]:
+def _pair(cases: tuple[Case, Case], settings: Settings, weights: Path, epoch: int,
+          iterations: int) -> list[dict[str, Any]]:
     """The reference's and a row's seconds and memory, one iteration of each in turns."""
     turns = []
     try:
         for case in cases:
-            turns.append(Turns(case, settings, epoch))
+            turns.append(Turns(case, settings, weights, epoch))
         for _ in range(iterations + 2):
             for one in turns:
                 one.step()
@@ -107,23 +98,19 @@ class Turns:
     """A training in a process of its own that makes an iteration when told to.
 
     Raises:
-        UserError: the row has no checkpoint, or the process ended early; its last lines say why.
+        UserError: the process ended early (in :meth:`step`); its last lines say why.
     """
 
-    def __init__(self, case: Case, settings: Settings, epoch: int) -> None:
-        pointer = settings.folder(case) / 'last_checkpoint'
-        if not pointer.is_file():
-            raise UserError(f'{case.name}: no checkpoint in {pointer.parent}; run this row with tools/benchmark.py '
-                            'first, costs are measured from trained weights')
-        checkpoint = pointer.parent / Path(pointer.read_text().strip()).name
+    def __init__(self, case: Case, settings: Settings, weights: Path, epoch: int) -> None:
         threads = str(settings.threads)
         env = {**os.environ, 'OMP_NUM_THREADS': threads, 'MKL_NUM_THREADS': threads}
         self.name, self.log = case.name, settings.work_dir / case.suite / f'{case.name}_cost.txt'
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         self._steps: list[dict[str, float]] = []
         answers, answer = os.pipe()  # what the training prints goes to the log and must not come between
         with open(self.log, 'wb') as log:
             self._process = subprocess.Popen(
-                [sys.executable, '-m', 'mmleuk.benchmarks.turns', str(answer), case.row.config, str(checkpoint),
+                [sys.executable, '-m', 'mmleuk.benchmarks.turns', str(answer), case.row.config, str(weights.absolute()),
                  str(epoch), str(self.log.with_suffix('')), *case.cfg_options()],
                 cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True, pass_fds=[answer])
         os.close(answer)

@@ -137,11 +137,9 @@ def cost_table(suite: Suite, cost: Mapping[str, Any] | None) -> str:
     """Time and memory of an iteration, as ratios to the reference."""
     if cost is None:
         return ''
-    others = [f'{words}: {", ".join(cost[key])}.' for key, words in (
-        ('missing', 'Not measured, as they were not trained'),
-        ('stale', 'Not shown, since their configs are others now')) if cost[key]]
+    stale = f'Not shown, since their configs are others now: {", ".join(cost["stale"])}.' if cost['stale'] else ''
     if not cost['rows']:
-        return ' '.join(['Cost of a training iteration: none to show.', *others])
+        return f'Cost of a training iteration: none to show. {stale}'.rstrip()
     reference = cost['reference']
     lines = [[suite.row(name).title, f'{row["cpu_s"]:.3f} s', f'{row["cpu_ratio"]:.2f}', f'{row["wall_ratio"]:.2f}',
               f'{row["peak_mib"]:.0f} MiB', f'{row["memory_ratio"]:.2f}', f'{row["process_ratio"]:.2f}']
@@ -149,9 +147,9 @@ def cost_table(suite: Suite, cost: Mapping[str, Any] | None) -> str:
     head = ['', 'CPU time', 'ratio', 'wall time, ratio', 'memory', 'ratio', 'whole process, ratio']
     words = (f'Cost of a training iteration (forward, backward, update and hooks; loading left out) beside '
              f'"{suite.row(reference).title}", in turns with it: medians of {cost["iterations"]} iterations in epoch '
-             f'{cost["epoch"]} of the schedule, from the weights that the row ended with. Memory: the most that '
+             f'{cost["epoch"]} of the schedule, all from the same weights (`{cost["weights"]}`). Memory: the most that '
              f'was taken on top of what the process held before. {_machine(cost)}')
-    return '\n\n'.join(part for part in (words, markdown_table([head, *lines]), ' '.join(others)) if part)
+    return '\n\n'.join(part for part in (words, markdown_table([head, *lines]), stale) if part)
 
 
 def provenance(suite: Suite, records: Records) -> str:

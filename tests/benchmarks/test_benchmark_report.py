@@ -231,12 +231,13 @@ def test_a_broken_record_is_named(suite, tmp_path):
 
 def test_costs_are_shown_as_ratios(suite, records):
     row = dict(cpu_s=0.5, cpu_ratio=1.25, wall_ratio=1.3, peak_mib=700.0, memory_ratio=1.1, process_ratio=1.05)
-    cost = dict(reference='upper', rows=dict(ours=row), iterations=20, epoch=10, threads=1, missing=['other'],
+    cost = dict(reference='upper', rows=dict(ours=row), iterations=20, epoch=10, threads=1, weights='w/epoch_9.pth',
                 stale=['lower'], machine=records['ours_seed0']['machine'])
     text = section(suite, records, cost)
     assert '| Ours | 0.500 s | 1.25 | 1.30 | 700 MiB | 1.10 | 1.05 |' in text
-    assert 'Not measured, as they were not trained: other. Not shown, since their configs are others now: low' in text
-    cost |= dict(rows={}, missing=[], stale=['ours'])
+    assert 'all from the same weights (`w/epoch_9.pth`)' in text
+    assert 'Not shown, since their configs are others now: low' in text
+    cost |= dict(rows={}, stale=['ours'])
     assert 'none to show. Not shown, since' in section(suite, records, cost)
 
 
