@@ -187,7 +187,8 @@ def test_tools_take_the_commands(words, load_tool):
 
 
 @pytest.mark.parametrize(('tool', 'words'), [
-    ('benchmark', ['a']), ('benchmark_cost', ['a', '--weights', 'b']), ('benchmark_report', []), ('analyse_pseudo_labels', ['a', 'b'])])
+    ('benchmark', ['a']), ('benchmark_cost', ['a', '--weights', 'b']), ('benchmark_report', []),
+    ('analyse_pseudo_labels', ['a', 'b'])])
 def test_an_unknown_flag_is_seen(tool, words, capsys, load_tool):
     parse(tool, words, load_tool)
     with pytest.raises(SystemExit):

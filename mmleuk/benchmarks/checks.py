@@ -5,9 +5,9 @@ Each is a dict with ``claim`` (words) and one of
 - ``worst_above_best: {row: A, of: [B, ...], metric: TITLE}``: A's worst seed beats the best seed of each B;
 - ``above_seed_by_seed: {row: A, of: [B, ...], metric: TITLE}``: A beats each B in every seed that both have. A seed
   gives rows of the same network the same initial weights and the same order of images, so its luck cancels out;
-- ``mean_above: {row: A, of: [B, ...], metric: TITLE}``: A's mean is above each B's, by more than seeds differ: *met* or
-  *not met* only where all seeds of A lie on one side of all of B's, and where either has one seed by 0.02 at least;
-  else *undecided*;
+- ``mean_above: {row: A, of: [B, ...], metric: TITLE}``: A's mean is above each B's over the seeds that both have, by
+  more than seeds differ: *met* or *not met* only where all of A's lie on one side of all of B's, and where there is one
+  by 0.02 at least; else *undecided*;
 - ``gap_closed: {row: A, share: 0.5, metric: TITLE}``: A's worst seed lies at least that share of the way from the mean
   of the role ``lower`` to that of ``upper``;
 - ``at_least: {row: A, value: 0.1, metric: TITLE}``: A's mean, of a scalar for instance.
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmleuk.benchmarks.suite import Suite
-from mmleuk.benchmarks.summary import RowSummary, Spread, gap_closed
+from mmleuk.benchmarks.summary import RowSummary, Spread, gap_closed, on_same_seeds
 from mmleuk.errors import UserError
 from mmleuk.report.sentence import plural_n
 
@@ -98,8 +98,8 @@ def _worst_above_best(suite: Suite, rows: Mapping[str, RowSummary], what: dict, 
 
 
 def _above_seed_by_seed(suite: Suite, rows: Mapping[str, RowSummary], what: dict, metric: str) -> tuple[bool, str]:
-    of_seeds = {name: rows[name].by_seed(metric) for name in [what['row'], *what['of']]}
-    own = of_seeds.pop(what['row'])
+    own = rows[what['row']].by_seed[metric]
+    of_seeds = {name: rows[name].by_seed[metric] for name in what['of']}
     pairs = [(seed, value, {name: others[seed] for name, others in of_seeds.items() if seed in others})
              for seed, value in own.items()]
     pairs = [(seed, value, others) for seed, value, others in pairs if others]
@@ -109,12 +109,10 @@ def _above_seed_by_seed(suite: Suite, rows: Mapping[str, RowSummary], what: dict
 
 
 def _mean_above(suite: Suite, rows: Mapping[str, RowSummary], what: dict, metric: str) -> tuple[bool | None, str]:
-    own = rows[what['row']].metrics[metric]
-    others = {name: rows[name].metrics[metric] for name in what['of']}
-    verdicts = [_is_above(own, other) for other in others.values()]
+    pairs = {name: on_same_seeds([rows[what['row']], rows[name]], metric) for name in what['of']}
+    verdicts = [_is_above(own, other) for own, other in pairs.values()]
     met = False if False in verdicts else None if None in verdicts else True
-    listed = ', '.join(f'{name} {_with_seeds(other)}' for name, other in others.items())
-    return met, f'mean {_with_seeds(own)}; {listed}'
+    return met, '; '.join(f'mean {own.text()}, {name} {_with_seeds(other)}' for name, (own, other) in pairs.items())
 
 
 def _is_above(one: Spread, other: Spread) -> bool | None:

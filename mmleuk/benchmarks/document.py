@@ -9,7 +9,7 @@ from typing import Any
 from mmleuk.benchmarks.checks import judge
 from mmleuk.benchmarks.results import FAILED, current_cost, current_results
 from mmleuk.benchmarks.suite import Case, Suite
-from mmleuk.benchmarks.summary import Records, RowSummary, gap_closed, keys_of, summarise
+from mmleuk.benchmarks.summary import Records, RowSummary, gap_closed, keys_of, on_same_seeds, summarise
 from mmleuk.report.markdown import markdown_table
 
 HEAD = """# Benchmarks
@@ -68,7 +68,7 @@ def results_table(suite: Suite, rows: Mapping[str, RowSummary]) -> str:
         return table
     lower, upper = (suite.row(suite.roles[role]).title for role in ('lower', 'upper'))
     return f'{table}\n\nGap closed: how far a row\'s mean {next(iter(suite.metrics))} is on the way from "{lower}" ' \
-           f'to "{upper}".'
+           f'to "{upper}", over the seeds that all three have.'
 
 
 def _groups(suite: Suite) -> dict[str, list[str]]:
@@ -100,7 +100,7 @@ def _gap(suite: Suite, rows: Mapping[str, RowSummary], row: RowSummary) -> str:
     ends = [rows[suite.roles[role]] for role in ('lower', 'upper')]
     if row in ends or any(metric not in each.metrics for each in [row, *ends]):
         return ''
-    share = gap_closed(row.metrics[metric].mean, *(end.metrics[metric].mean for end in ends))
+    share = gap_closed(*(spread.mean for spread in on_same_seeds([row, *ends], metric)))
     return '' if share is None else f'{share:.0%}'
 
 

@@ -53,7 +53,8 @@ class RowSummary:
     Attributes:
         row: the row.
         done, failed, waiting: its seeds, by what became of them.
-        metrics: column title -> over the seeds that are done; class names and scalars among the titles.
+        by_seed: column title -> seed -> value, of the seeds that are done and have it; class names and scalars are
+            titles, too.
         seconds: of one training.
         parameters: of the model, in the first record.
     """
@@ -62,7 +63,7 @@ class RowSummary:
     done: tuple[int, ...] = ()
     failed: tuple[int, ...] = ()
     waiting: tuple[int, ...] = ()
-    metrics: Mapping[str, Spread] = field(default_factory=dict)
+    by_seed: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     seconds: Spread | None = None
     parameters: int | None = None
 
@@ -71,9 +72,10 @@ class RowSummary:
         """Whether all seeds are done."""
         return not self.failed and not self.waiting
 
-    def by_seed(self, title: str) -> dict[int, float]:
-        """A column's value for each seed that is done."""
-        return dict(zip(self.done, self.metrics[title].values, strict=True))
+    @property
+    def metrics(self) -> dict[str, Spread]:
+        """Each column over its seeds."""
+        return {title: Spread(tuple(values.values())) for title, values in self.by_seed.items()}
 
 
 def summarise(suite: Suite, records: Records) -> dict[str, RowSummary]:
@@ -84,6 +86,17 @@ def summarise(suite: Suite, records: Records) -> dict[str, RowSummary]:
         records: by the trainings' names, as :func:`mmleuk.benchmarks.results.current_results` gives them: all count.
     """
     return {row.name: _summary(suite, row, records) for row in suite.rows}
+
+
+def on_same_seeds(rows: Sequence[RowSummary], title: str) -> list[Spread]:
+    """A column of several rows over the seeds that all of them have, or over all seeds where there is no such one.
+
+    A seed gives rows of the same network the same initial weights and order of images: a row with one lucky seed would
+    look better than one with three.
+    """
+    found = [row.by_seed[title] for row in rows]
+    shared = [seed for seed in found[0] if all(seed in other for other in found)]
+    return [Spread(tuple(values[seed] for seed in shared or values)) for values in found]
 
 
 def gap_closed(value: float, lower: float, upper: float) -> float | None:
@@ -105,14 +118,14 @@ def _summary(suite: Suite, row: Row, records: Records) -> RowSummary:
     done = {seed: record for seed, record in found.items() if record and record['status'] == DONE}
     failed = tuple(seed for seed, record in found.items() if record and record['status'] == FAILED)
     measured = list(done.values())
-    metrics = {title: tuple(record['metrics'][key] for record in measured if key in record['metrics'])
+    columns = {title: {seed: record['metrics'][key] for seed, record in done.items() if key in record['metrics']}
                for title, key in keys_of(suite).items()}
-    metrics |= {title: tuple(_scalar(record, key) for record in measured if _scalar(record, key) is not None)
+    columns |= {title: {seed: value for seed, record in done.items() if (value := _scalar(record, key)) is not None}
                 for title, key in suite.scalars.items()}
     return RowSummary(
         row=row, done=tuple(done), failed=failed,
         waiting=tuple(seed for seed in row.seeds if found[seed] is None),
-        metrics={title: Spread(values) for title, values in metrics.items() if values},
+        by_seed={title: values for title, values in columns.items() if values},
         seconds=Spread(tuple(record['seconds'] for record in measured)) if measured else None,
         parameters=measured[0]['parameters'] if measured else None)
 
