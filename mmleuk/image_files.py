@@ -13,6 +13,9 @@ from mmleuk.errors import UserError
 
 JPEG_START, JPEG_SCAN, JPEG_END = b'\xff\xd8\xff', b'\xff\xda', b'\xff\xd9'
 PNG_START, PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND'
+PNG_DEPTH_AT = 24  # offset of the bits per sample
+TIFF_STARTS = (b'II*\0', b'MM\0*')
+DARK_16_BIT = 2 ** 14  # read as 8 bits nothing under this is brighter than 63
 _END_BYTES = 4096  # smaller files are decoded: a thumbnail's end could pass for the image's
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff')
 
@@ -43,9 +46,9 @@ def decode_image(content: bytes, path: str, color_type: str = 'color', backend: 
         backend: of ``mmcv.imfrombytes``.
 
     Raises:
-        UserError: truncated or no image.
+        UserError: truncated, no image, or of 16 bits that hold a camera's 10 to 14.
     """
-    fault = find_truncation(content)
+    fault = find_truncation(content) or find_dark_16_bit(content)
     if fault is None:
         try:
             image = mmcv.imfrombytes(content, flag=color_type, backend=backend)
@@ -69,13 +72,14 @@ def check_image_file(path: str) -> None:
     """
     try:
         with open(path, 'rb') as file:
-            start = file.read(len(PNG_START))
+            start = file.read(PNG_DEPTH_AT + 1)
             file.seek(max(os.path.getsize(path) - _END_BYTES, len(start)))
             end = file.read()
     except OSError as error:
         raise UserError(_unreadable(path, error)) from error
-    if not any(start.startswith(head) and tail in end for head, tail in
-               ((JPEG_START, JPEG_END), (PNG_START, PNG_END))) or len(end) < _END_BYTES:
+    whole = any(start.startswith(head) and tail in end for head, tail in
+                ((JPEG_START, JPEG_END), (PNG_START, PNG_END))) and len(end) == _END_BYTES
+    if not whole or _is_16_bit_png(start):
         decode_image(read_image_file(path), path)
 
 
@@ -97,3 +101,21 @@ def find_truncation(content: bytes) -> str | None:
     if content.startswith(PNG_START) and content.rfind(PNG_END) < 0:
         return 'the end of the PNG data is missing'
     return None
+
+
+def find_dark_16_bit(content: bytes) -> str | None:
+    """What is wrong with a 16-bit file of a camera with fewer bits; None for any other.
+
+    Cameras of 10, 12 or 14 bits store their values as they are. OpenCV takes the upper 8 of 16 bits, so that such a
+    bright field becomes nearly black, without an error.
+    """
+    if not _is_16_bit_png(content) and not content.startswith(TIFF_STARTS):
+        return None
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16 or not 0 < pixels.max() < DARK_16_BIT:
+        return None
+    return f'its 16-bit samples go no further than {pixels.max()}, so with 8 bits it would be nearly black'
+
+
+def _is_16_bit_png(start: bytes) -> bool:
+    return start.startswith(PNG_START) and start[PNG_DEPTH_AT:PNG_DEPTH_AT + 1] == b'\x10'
