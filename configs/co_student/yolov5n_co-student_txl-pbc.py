@@ -20,5 +20,5 @@ train_dataloader = dict(dataset=dict(pipeline=[
         ]),
 ]))
 default_hooks = dict(
-    co_mining=dict(type='mmleuk.CoMiningHook'),
+    co_mining=dict(type='mmleuk.CoMiningHook', start_epoch=11),  # at once, it runs away (README.md)
     teacher=dict(type='mmleuk.EMATeacherHook'))

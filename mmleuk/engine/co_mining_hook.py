@@ -24,7 +24,7 @@ class CoMiningHook(Hook):
 
     Args:
         start_epoch: the first epoch with mined labels, counted from 1. The originals start at once, but from COCO
-            weights; a model that starts from random weights believes nothing at first anyway.
+            weights; from random ones the first labels may be wrong and confirm each other.
 
     Raises:
         UserError: the model mines no labels, it learns from a teacher and has none, or ``start_epoch`` is below 1.
