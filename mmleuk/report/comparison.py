@@ -22,6 +22,7 @@ from PIL import Image
 from mmleuk.datasets.annotations import Annotations, FilmImage
 from mmleuk.errors import UserError
 from mmleuk.evaluation.pseudo_label_quality import HiddenCells, match_place_and_class
+from mmleuk.report.layout import Rect, best_spot, tag_spots
 from mmleuk.report.predictions import Cell
 from mmleuk.report.sentence import plural_n
 from mmleuk.report.text import plain_text
@@ -48,7 +49,8 @@ STYLES: dict[Verdict, _Style] = {
 _COUNTED: tuple[Verdict, ...] = ('right', 'false', 'missed')
 _COLUMNS = 3
 _PANEL_INCHES = 4.6
-_LABEL_SHARE = 0.05  # of a picture's height that a label needs above a box; half of the width that it needs beside
+_LABEL_POINTS = 7
+_LETTER_WIDTH, _LINE_HEIGHT = 0.58, 1.25  # of the font's size, about
 _TITLE_LETTERS = 52  # per line
 _DPI = 130
 
@@ -150,7 +152,7 @@ def _verdict(found: int, label: int, truth: HiddenCells) -> Verdict:
 def draw_comparison(image: Image.Image, panels: Sequence[Panel], caption: str) -> bytes:
     """A PNG of the panels in rows, with legend and caption below.
 
-    Boxes of the most frequent class carry no name, the others do; false ones also carry their score.
+    Boxes of the most frequent class carry no name, the others do; detections also carry their score.
 
     Args:
         image: RGB, at its original size.
@@ -200,18 +202,35 @@ def _draw_panel(axes: Axes, image: Image.Image, panel: Panel, unnamed: str) -> N
     axes.set_xticks([])
     axes.set_yticks([])
     order: list[Verdict] = ['ignored', 'true', 'right', 'missed', 'false']
-    for mark in sorted(panel.marks, key=lambda mark: order.index(mark.verdict)):
+    marks = sorted(panel.marks, key=lambda mark: order.index(mark.verdict))
+    for mark in marks:
         style = STYLES[mark.verdict]
         x1, y1, x2, y2 = mark.box
         # A light edge keeps the line visible on dark nuclei and on stained plasma.
         halo = [patheffects.withStroke(linewidth=style.width + 1.6, foreground='white')]
         axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=style.colour,
                                  linestyle=style.dash, linewidth=style.width, path_effects=halo))
-        words = [] if mark.class_name == unnamed else [mark.class_name]
-        if mark.verdict == 'false' and mark.score is not None:
-            words.append(f'{mark.score:.2f}')
-        if words:
-            at_top, at_right = y1 < _LABEL_SHARE * image.height, x1 > (1 - 2 * _LABEL_SHARE) * image.width
-            axes.text(x2 if at_right else x1, y1 + 1 if at_top else y1 - 1, ' '.join(words), fontsize=7,
-                      va='top' if at_top else 'bottom', ha='right' if at_right else 'left', color='black', clip_on=True,
-                      path_effects=[patheffects.withStroke(linewidth=2, foreground='white')])
+    labels = [(mark, words) for mark in reversed(marks) if (words := _words(mark, unnamed))]  # false ones first
+    for (_, words), (x1, _, _, y2) in zip(labels, place_labels(labels, image.size)):
+        axes.text(x1, y2, words, fontsize=_LABEL_POINTS, va='bottom', ha='left', color='black', clip_on=True,
+                  path_effects=[patheffects.withStroke(linewidth=2, foreground='white')])
+
+
+def _words(mark: Mark, unnamed: str) -> str:
+    words = [] if mark.class_name == unnamed else [mark.class_name]
+    if mark.score is not None:
+        words.append(f'{mark.score:.2f}')
+    return ' '.join(words)
+
+
+def place_labels(labels: Sequence[tuple[Mark, str]], size_wh: tuple[int, int]) -> list[Rect]:
+    """Where each mark's words go, inside an image of this size and off those before, in its pixels.
+
+    Words that don't fit beside what is there lie over as little of it as they can.
+    """
+    pixels = _LABEL_POINTS / 72 / _PANEL_INCHES * size_wh[0]
+    spots: list[Rect] = []
+    for mark, words in labels:
+        tag = (_LETTER_WIDTH * pixels * len(words), _LINE_HEIGHT * pixels)
+        spots.append(best_spot(tag_spots(mark.box, tag), size_wh, taken=spots, solid=[], soft=[])[0])
+    return spots

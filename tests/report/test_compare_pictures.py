@@ -1,6 +1,7 @@
 """Truth and detections side by side: verdicts by hand, the picture's colours, the tool from end to end."""
 
 import io
+import itertools
 import json
 from pathlib import Path
 
@@ -17,7 +18,16 @@ from PIL import Image
 from mmleuk.datasets.annotations import Annotations, FilmImage
 from mmleuk.datasets.annotations import Cell as TrueCell
 from mmleuk.errors import UserError
-from mmleuk.report.comparison import STYLES, draw_comparison, find_image, model_panel, truth_panel
+from mmleuk.report.comparison import (
+    STYLES,
+    Mark,
+    draw_comparison,
+    find_image,
+    model_panel,
+    place_labels,
+    truth_panel,
+)
+from mmleuk.report.layout import overlap
 from mmleuk.report.predictions import Cell
 from mmleuk.testing.tiny_run import CLASSES, write_tiny_run
 
@@ -194,3 +204,15 @@ def test_a_title_of_many_classes_stays_above_its_own_panel():
     few, many = (truth_panel(film(*((A, label) for label in range(n))), names) for n in (1, 8))
     heights = [Image.open(io.BytesIO(draw_comparison(image, [panel, few], ''))).height for panel in (few, many)]
     assert heights[1] > heights[0] + 50
+
+
+def test_labels_of_boxes_on_each_other_stay_apart_and_inside():
+    """A cell that was found twice, one at each corner and one in the middle of the picture."""
+    boxes = [A, A, (0., 0., 20., 20.), (80., 0., 100., 20.), (0., 80., 20., 100.), (80., 80., 100., 100.)]
+    labels = [(Mark('false', box, 'WBC', .5), 'WBC 0.50') for box in boxes]
+    places = place_labels(labels, (100, 100))
+    assert not any(overlap(one, other) for one, other in itertools.combinations(places, 2))
+    for (mark, _), place in zip(labels, places):
+        assert 0 <= place[0] < place[2] <= 100 and 0 <= place[1] < place[3] <= 100
+        grown = mark.box[0] - 1, mark.box[1] - 1, mark.box[2] + 1, mark.box[3] + 1
+        assert overlap(place, grown), 'beside its box or in it'
