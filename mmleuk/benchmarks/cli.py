@@ -95,6 +95,7 @@ def cost_main(argv: Sequence[str] | None = None) -> int:
     """Measure a suite's costs; 2 for bad input."""
     args = cost_parser().parse_args(argv)
     settings = Settings(work_dir=args.work_dir.absolute(), results=args.results.absolute(), threads=args.threads)
+    MMLogger.get_current_instance().setLevel('WARNING')  # not a line per config that is read
     try:
         measure(read_suite(args.suite), settings, args.weights, args.iterations, _tell)
     except UserError as error:
