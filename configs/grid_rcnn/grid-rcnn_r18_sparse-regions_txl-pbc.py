@@ -7,6 +7,6 @@ _base_ = './grid-rcnn_r18_txl-pbc.py'
 
 model = dict(train_cfg=dict(
     rpn=dict(sampler=dict(type='mmleuk.SparseRegionSampler')),
-    rpn_proposal=dict(nms_pre=2000, max_per_img=1000),  # most lie outside the regions
+    rpn_proposal=dict(nms_pre=500, max_per_img=500),  # most lie outside the regions
     rcnn=dict(sampler=dict(type='mmleuk.SparseRegionSampler'))))
 train_dataloader = dict(dataset=dict(dataset=dict(ann_file='annotations/train_sparse.json', annotation='sparse')))
