@@ -48,16 +48,16 @@ def decode_image(content: bytes, path: str, color_type: str = 'color', backend: 
     Raises:
         UserError: truncated, no image, or of 16 bits that hold a camera's 10 to 14.
     """
-    fault = find_truncation(content) or find_dark_16_bit(content)
+    fault = find_truncation(content)
     if fault is None:
         try:
             image = mmcv.imfrombytes(content, flag=color_type, backend=backend)
         except (cv2.error, OSError, ValueError) as error:
             fault = f'it cannot be decoded ({error})'
         else:
-            if image is not None:
+            fault = 'it is no image that can be decoded' if image is None else find_dark_16_bit(content, image)
+            if fault is None:
                 return image
-            fault = 'it is no image that can be decoded'
     raise UserError(f'{path}: {fault}; restore or convert the file, or take it out of the annotation file')
 
 
@@ -103,13 +103,16 @@ def find_truncation(content: bytes) -> str | None:
     return None
 
 
-def find_dark_16_bit(content: bytes) -> str | None:
+def find_dark_16_bit(content: bytes, decoded: np.ndarray) -> str | None:
     """What is wrong with a 16-bit file of a camera with fewer bits; None for any other.
 
     Cameras of 10, 12 or 14 bits store their values as they are. OpenCV takes the upper 8 of 16 bits, so that such a
-    bright field becomes nearly black, without an error.
+    bright field becomes nearly black, without an error. ``decoded`` tells most pictures from these without decoding
+    them a second time.
     """
     if not _is_16_bit_png(content) and not content.startswith(TIFF_STARTS):
+        return None
+    if decoded.dtype == np.uint8 and decoded.max() > DARK_16_BIT >> 8:
         return None
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16 or not 0 < pixels.max() < DARK_16_BIT:
