@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmleuk.datasets.check import check_num_classes
-from mmleuk.datasets.check.sparse import heeds_regions
+from mmleuk.datasets.check.sparse import find_unheeded_regions
 from mmleuk.datasets.presets import make_metainfo
 from mmleuk.datasets.subsets import get_subset
 from mmleuk.engine import check_config_keys
@@ -56,7 +56,7 @@ def test_sparse_data_goes_with_regions(path):
     cfg = Config.fromfile(str(path))
     detector = cfg.model.get('detector', cfg.model)
     dataset = innermost(cfg.train_dataloader.dataset)
-    assert heeds_regions(cfg) == (dataset.get('annotation') == 'sparse')
+    assert (find_unheeded_regions(cfg) == []) == (dataset.get('annotation') == 'sparse')
     hooks = [hook['type'] for hook in [*cfg.custom_hooks, *cfg.default_hooks.values()]]
     assert hooks.count('mmleuk.EpochSeedHook') == 1
     assert ('mmleuk.PseudoLabelHook' in hooks) == (detector.type in ('mmleuk.SLADet', 'mmleuk.SLADetPlus'))

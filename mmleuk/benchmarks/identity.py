@@ -15,6 +15,7 @@ from mmengine.config import Config
 
 from mmleuk.benchmarks.machine import ROOT
 from mmleuk.benchmarks.suite import Case
+from mmleuk.config_tree import walk
 from mmleuk.datasets.converters.coco_files import SIDE_FILE
 from mmleuk.datasets.converters.voc import VocFormat
 from mmleuk.datasets.subsets import get_subset
@@ -121,20 +122,15 @@ def annotation_files(cfg: Config) -> list[Path]:
 
 
 def _annotation_files(part: Any) -> Iterator[Path]:
-    if isinstance(part, Mapping):
-        if part.get('type') == 'mmleuk.VOCCellsDataset':  # its ann_file is a list of names
-            folder = Path(part['data_root'])
+    for _, node in walk(part):
+        if node.get('type') == 'mmleuk.VOCCellsDataset':  # its ann_file is a list of names
+            folder = Path(node['data_root'])
             yield from sorted([*(folder / VocFormat.folder).rglob('*.xml'), *folder.glob(SIDE_FILE)])
-        if part.get('ann_file'):
-            yield Path(os.path.normpath(Path(part.get('data_root') or '') / part['ann_file']))
-        elif part.get('subset'):
-            root, subset = Path(part.get('data_root') or ''), get_subset(part['subset'])
-            yield root / subset.ann_file(part.get('split', 'train'))
-        for value in part.values():
-            yield from _annotation_files(value)
-    elif isinstance(part, (list, tuple)):
-        for value in part:
-            yield from _annotation_files(value)
+        if node.get('ann_file'):
+            yield Path(os.path.normpath(Path(node.get('data_root') or '') / node['ann_file']))
+        elif node.get('subset'):
+            root, subset = Path(node.get('data_root') or ''), get_subset(node['subset'])
+            yield root / subset.ann_file(node.get('split', 'train'))
 
 
 def _without(value: Any, keys: frozenset[str]) -> Any:

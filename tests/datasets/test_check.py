@@ -218,6 +218,18 @@ def test_a_model_that_does_not_look_at_regions_is_noted(splits):
     assert [found for found in check_config(splits.cfg) if found.kind == 'regions'] == []
 
 
+def test_a_stage_that_takes_background_from_everywhere_is_named(splits):
+    """Cascades have a sampler per stage; one that is forgotten would unlearn the unlabelled cells."""
+    plain, heeding = dict(type='RandomSampler', num=64), dict(type='mmleuk.SparseRegionSampler', num=64)
+    stages = [dict(sampler=heeding), dict(sampler=plain), dict(sampler=heeding)]
+    wrapped = dict(type='mmleuk.SparseRegionSampler', sampler=dict(type='PseudoSampler'))
+    splits.cfg['model'] = dict(detector=dict(train_cfg=dict(rpn=dict(sampler=wrapped), rcnn=stages)))
+    found, = [found for found in check_config(splits.cfg) if found.kind == 'regions']
+    assert found.severity == 'problem' and 'model.detector.train_cfg.rcnn[1].sampler takes background' in found.message
+    stages[1]['sampler'] = heeding
+    assert [found for found in check_config(splits.cfg) if found.kind == 'regions'] == []
+
+
 @pytest.mark.parametrize('wrong, remedy', [('RandomAffine', 'mmleuk.RandomAffine'), ('MixUp', 'mmleuk.MixUp'),
                                            ('PackDetInputs', 'mmleuk.PackCells')])
 def test_wrappers_transforms_are_looked_at_before_training(splits, wrong, remedy):

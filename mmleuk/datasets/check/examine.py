@@ -13,7 +13,7 @@ from mmleuk.datasets.check.head_attributes import check_head_attributes
 from mmleuk.datasets.check.images import DecodedImage, decode_images, find_in_images
 from mmleuk.datasets.check.num_classes import check_num_classes
 from mmleuk.datasets.check.sources import Source, find_sources
-from mmleuk.datasets.check.sparse import UNHEEDED, heeds_regions
+from mmleuk.datasets.check.sparse import find_unheeded_regions
 from mmleuk.datasets.check.splits import Summary, find_in_annotations, summarize
 from mmleuk.errors import UserError
 
@@ -89,8 +89,8 @@ def _find_in_model(cfg: Mapping, sources: list[Source]) -> list[Finding]:
             check_head_attributes(cfg, source.schema, training='train' in source.splits)
         except UserError as error:
             found.append(Finding(PROBLEM, source.name, 'attributes', str(error)))
-        if 'train' in source.splits and source.annotation == 'sparse' and not heeds_regions(cfg):
-            found.append(Finding(PROBLEM, source.name, 'regions', UNHEEDED))
+        if 'train' in source.splits and source.annotation == 'sparse':
+            found += [Finding(PROBLEM, source.name, 'regions', text) for text in find_unheeded_regions(cfg)]
     return found
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
+from mmleuk.config_tree import walk
 from mmleuk.errors import UserError
 from mmleuk.schema import AttributeSchema, resolve_schema
 
@@ -32,21 +33,11 @@ def check_head_attributes(cfg: Mapping, schema: AttributeSchema, *, training: bo
     """
     if not len(schema) and not training:
         return
-    for place, head in _find_heads(cfg.get('model') or {}, 'model'):
+    for place, head in walk(cfg.get('model'), 'model'):
+        if not str(head.get('type')).endswith(HEADS) or 'attributes' not in head:
+            continue
         predicted = resolve_schema(head['attributes']).values_by_key
         if predicted != schema.values_by_key:
-            raise UserError(f'config: {place} predicts {predicted}, but the data have '
+            raise UserError(f'config: {place}.attributes predicts {predicted}, but the data have '
                             f'{schema.values_by_key or "no attributes"}; give '
                             "head and data set's metainfo the same attributes in the same order")
-
-
-def _find_heads(part: object, place: str) -> Iterator[tuple[str, Mapping]]:
-    """Place and config of every head of :data:`HEADS` under ``part``."""
-    if isinstance(part, Mapping):
-        if str(part.get('type', '')).endswith(HEADS) and 'attributes' in part:
-            yield f'{place}.attributes', part
-        for key, value in part.items():
-            yield from _find_heads(value, f'{place}.{key}')
-    elif isinstance(part, (list, tuple)):
-        for number, value in enumerate(part):
-            yield from _find_heads(value, f'{place}[{number}]')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from mmleuk.config_tree import walk
 from mmleuk.errors import UserError
 
 NOT_CELL_CLASSES = ('backbone', 'data_preprocessor', 'init_cfg', 'neck', 'rpn_head')
@@ -29,12 +30,6 @@ def check_num_classes(cfg: Mapping, classes: Sequence[str]) -> None:
 
 def find_num_classes(part: object, place: str) -> Iterator[tuple[str, int]]:
     """Place and value of every ``num_classes`` of a head under ``part``."""
-    if isinstance(part, Mapping):
-        for key, value in part.items():
-            if key == 'num_classes' and isinstance(value, int):
-                yield f'{place}.{key}', value
-            elif key not in NOT_CELL_CLASSES:
-                yield from find_num_classes(value, f'{place}.{key}')
-    elif isinstance(part, (list, tuple)):
-        for number, value in enumerate(part):
-            yield from find_num_classes(value, f'{place}[{number}]')
+    for where, node in walk(part, place, skip=NOT_CELL_CLASSES):
+        if isinstance(node.get('num_classes'), int):
+            yield f'{where}.num_classes', node['num_classes']

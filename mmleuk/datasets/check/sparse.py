@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mmleuk.config_tree import walk
 from mmleuk.transforms.checks import check_pipeline_moves_regions
 
 EVERYWHERE_KNOWN = ('BlankOutsideRegions', 'CropToRegion')
@@ -12,6 +13,8 @@ EVERYWHERE_KNOWN = ('BlankOutsideRegions', 'CropToRegion')
 UNHEEDED = ("the annotation is sparse, but no part of the model looks at regions: cells outside them will be learnt as "
             "background. Set truth='regions' (YOLOv5Head) or use mmleuk.SparseRegionSampler, as the *_sparse-regions_* "
             "configs do; annotation='complete' says that it is meant")
+HALF_HEEDED = ('{} takes background from everywhere, though other samplers of the model heed the regions: cells '
+               "outside them will be learnt as background there. Make it type='mmleuk.SparseRegionSampler', too")
 SPARSE_TRUTH = ('only regions of the images are annotated: cells found outside them count as false, so that mAP comes '
                 'out too low; test on completely annotated images')
 
@@ -35,14 +38,24 @@ def check_sparse(cfg: Mapping, dataset: Any, *, training: bool) -> list[str]:
     found = list(_sparse_pipelines(dataset, ()))
     for pipeline in [pipeline for pipelines in found for pipeline in pipelines]:
         check_pipeline_moves_regions(pipeline)
-    if not found or (training and heeds_regions(cfg)):
+    if not found:
         return []
-    return [UNHEEDED if training else SPARSE_TRUTH]
+    return find_unheeded_regions(cfg) if training else [SPARSE_TRUTH]
 
 
-def heeds_regions(cfg: Mapping) -> bool:
-    """Whether a config's model looks at regions, or its training pipeline leaves nothing outside them."""
-    return looks_at_regions(cfg.get('model')) or _names_any(cfg.get('train_dataloader'), EVERYWHERE_KNOWN)
+def find_unheeded_regions(cfg: Mapping) -> list[str]:
+    """Where a config that trains on sparse annotation would learn unlabelled cells as background; empty: nowhere.
+
+    Either its model looks at regions in every place that samples, or its training pipeline leaves nothing outside them.
+    """
+    if any(str(node.get('type')).endswith(EVERYWHERE_KNOWN) for _, node in walk(cfg.get('train_dataloader'))):
+        return []
+    model = cfg.get('model')
+    if not looks_at_regions(model):
+        return [UNHEEDED]
+    heeds = {f'{place}.sampler': looks_at_regions(node['sampler'])
+             for place, node in walk(model, 'model', skip=['sampler']) if isinstance(node.get('sampler'), Mapping)}
+    return [HALF_HEEDED.format(place) for place in heeds if not heeds[place]] if any(heeds.values()) else []
 
 
 def looks_at_regions(part: object) -> bool:
@@ -53,10 +66,8 @@ def looks_at_regions(part: object) -> bool:
     >>> looks_at_regions(dict(type='FCOS', bbox_head=dict(type='FCOSHead')))
     False
     """
-    if isinstance(part, Mapping):
-        named = str(part.get('truth')).startswith('regions') or 'SparseRegion' in str(part.get('type'))
-        return named or any(looks_at_regions(value) for value in part.values())
-    return isinstance(part, (list, tuple)) and any(looks_at_regions(value) for value in part)
+    return any(str(node.get('truth')).startswith('regions') or 'SparseRegion' in str(node.get('type'))
+               for _, node in walk(part))
 
 
 def _sparse_pipelines(dataset: Any, around: tuple) -> Iterator[tuple]:
@@ -67,10 +78,3 @@ def _sparse_pipelines(dataset: Any, around: tuple) -> Iterator[tuple]:
     for inner in (getattr(dataset, 'dataset', None), *getattr(dataset, 'datasets', ())):
         if inner is not None:
             yield from _sparse_pipelines(inner, pipelines)
-
-
-def _names_any(part: object, types: tuple[str, ...]) -> bool:
-    """Whether a config's part holds a component of one of these types."""
-    if isinstance(part, Mapping):
-        return str(part.get('type')).endswith(types) or any(_names_any(value, types) for value in part.values())
-    return isinstance(part, (list, tuple)) and any(_names_any(value, types) for value in part)
