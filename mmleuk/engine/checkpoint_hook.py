@@ -32,8 +32,10 @@ class CheckpointHook(MMEngineCheckpointHook):
         UserError: the file cannot be written (disk full, quota, permissions); the last good one stays.
 
     Example config: ``default_hooks = dict(checkpoint=dict(type='mmleuk.CheckpointHook', interval=1,
-    max_keep_ckpts=2, save_best='coco/bbox_mAP_50', rule='greater'))``
+    max_keep_ckpts=2, save_best='coco/bbox_mAP_50'))``; scores of attributes need no ``rule`` either.
     """
+
+    _default_greater_keys = [*MMEngineCheckpointHook._default_greater_keys, 'attribute', 'f1']
 
     def before_train(self, runner: Runner) -> None:
         """Find the folder; clear away what a killed run left half written."""

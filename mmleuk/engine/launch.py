@@ -279,7 +279,7 @@ def _print_summary(runner: MMEngineRunner) -> None:
     if runner.rank != 0:
         return
     info = runner.message_hub.runtime_info
-    found = [(name, info[key]) for name, key in (('last checkpoint', 'last_ckpt'), ('best checkpoint', 'best_ckpt'))
-             if key in info]
-    for name, path in [*found, ('log and config', runner.work_dir)]:
+    last = [('last checkpoint', info['last_ckpt'])] if 'last_ckpt' in info else []
+    best = [('best checkpoint', path) for key, path in info.items() if key.startswith('best_ckpt')]
+    for name, path in [*last, *best, ('log and config', runner.work_dir)]:
         runner.logger.info(f'{name}: {path}')

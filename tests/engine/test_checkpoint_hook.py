@@ -76,6 +76,14 @@ def test_the_best_one_is_kept_and_its_record_resumed(tmp_path):
         hook.after_val_epoch(runner, {'other': 1.0})
 
 
+def test_more_is_better_of_every_score_of_this_package(tmp_path):
+    """mmengine asks for ``rule`` where a name doesn't tell it whether more is better."""
+    keys = ['coco/bbox_mAP_50', 'coco/WBC_precision', 'attribute/macro_f1', 'attribute_gt_boxes/NC']
+    runner = toy_runner(tmp_path, interval=1, save_best=keys, epochs=1)
+    hook = next(hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
+    assert hook.rules == ['greater'] * 4
+
+
 class Killed(BaseException):
     """Nobody handles it, so that the disk stays as a kill would leave it."""
 
