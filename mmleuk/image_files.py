@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from io import BytesIO
 
 import cv2
 import mmcv
 import numpy as np
 from mmengine.fileio import get
+from PIL import Image
 
 from mmleuk.errors import UserError
+from mmleuk.image_stacks import PILLOW_ERRORS, find_stack
 
 JPEG_START, JPEG_SCAN, JPEG_END = b'\xff\xd8\xff', b'\xff\xda', b'\xff\xd9'
 PNG_START, PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND'
@@ -46,9 +49,9 @@ def decode_image(content: bytes, path: str, color_type: str = 'color', backend: 
         backend: of ``mmcv.imfrombytes``.
 
     Raises:
-        UserError: truncated, no image, or of 16 bits that hold a camera's 10 to 14.
+        UserError: truncated, no image, a stack of pages, or of 16 bits that hold a camera's 10 to 14.
     """
-    fault = find_truncation(content)
+    fault = find_truncation(content) or _find_stack_in(content)
     if fault is None:
         try:
             image = mmcv.imfrombytes(content, flag=color_type, backend=backend)
@@ -68,7 +71,7 @@ def check_image_file(path: str) -> None:
     file that its ends don't vouch for is decoded. What is damaged in between shows when the image is loaded.
 
     Raises:
-        UserError: missing, unreadable, truncated or no image.
+        UserError: as :func:`decode_image`, missing or unreadable.
     """
     try:
         with open(path, 'rb') as file:
@@ -101,6 +104,16 @@ def find_truncation(content: bytes) -> str | None:
     if content.startswith(PNG_START) and content.rfind(PNG_END) < 0:
         return 'the end of the PNG data is missing'
     return None
+
+
+def _find_stack_in(content: bytes) -> str | None:
+    if not content.startswith(TIFF_STARTS):
+        return None
+    try:
+        with Image.open(BytesIO(content)) as image:
+            return find_stack(image)
+    except PILLOW_ERRORS:
+        return None  # whether it is broken or just not for Pillow, OpenCV will say
 
 
 def find_dark_16_bit(content: bytes, decoded: np.ndarray) -> str | None:

@@ -1,11 +1,15 @@
 """Pictures that OpenCV reads without an error, and not as they are."""
 
+from io import BytesIO
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmleuk.errors import UserError
 from mmleuk.image_files import check_image_file, decode_image
+from mmleuk.report.inputs import image_error
 
 
 def encoded(pixels: np.ndarray, suffix: str) -> bytes:
@@ -38,3 +42,23 @@ def test_a_large_file_whose_ends_look_whole_is_looked_into(tmp_path):
     assert path.stat().st_size > 8192
     with pytest.raises(UserError, match='nearly black'):
         check_image_file(str(path))
+
+
+def tiff(*sizes: tuple[int, int]) -> bytes:
+    pages = [Image.fromarray(np.full((height, width, 3), 100 + index, np.uint8))
+             for index, (height, width) in enumerate(sizes)]
+    content = BytesIO()
+    pages[0].save(content, 'TIFF', save_all=True, append_images=pages[1:])
+    return content.getvalue()
+
+
+def test_a_stack_is_refused_and_a_pyramid_read(tmp_path):
+    """OpenCV gives the first page of either."""
+    path = tmp_path / 'film.tif'
+    path.write_bytes(tiff((40, 50), (40, 50), (40, 50)))
+    with pytest.raises(UserError, match='film.tif: it is a stack of 3 pages, of which the first alone would be read'):
+        check_image_file(str(path))
+    assert 'film.tif: it is a stack of 3 pages' in image_error(path)
+    for whole in (tiff((40, 50)), tiff((40, 50), (20, 25), (10, 12))):
+        path.write_bytes(whole)
+        assert (decode_image(whole, 'film') == 100).all() and image_error(path) is None

@@ -5,6 +5,9 @@
 
 import argparse
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
 from mmleuk.errors import UserError
 from mmleuk.report import cli

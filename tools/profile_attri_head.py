@@ -5,12 +5,16 @@ python tools/profile_attri_head.py configs/attri_det/yolov5x_attri_leukemia-attr
 
 import argparse
 import statistics
+import sys
 import time
+from pathlib import Path
 
 import torch
 from mmdet.structures import DetDataSample
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
 from mmleuk.models.detectors.attri_det import AttriDet
 from mmleuk.registry import MODELS

@@ -24,6 +24,8 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
+
 from mmleuk.models.detectors.sla_det import SLADet
 from mmleuk.registry import MODELS
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from mmleuk.errors import UserError
+from mmleuk.image_stacks import PILLOW_ERRORS, find_stack
 from mmleuk.progress import progress
 
 # No import from MMDetection for these: a wrong path should be named at once, not seconds later.
@@ -62,19 +63,19 @@ def check_images(paths: Sequence[Path]) -> None:
 
 
 def image_error(path: str | Path) -> str | None:
-    """What is wrong with an image file, naming it; None when it decodes to its end.
+    """What is wrong with an image file, naming it; None when it decodes to its end and is one picture.
 
     OpenCV fills the missing part of a truncated file with grey and says nothing, so PIL does this.
     """
     try:
         with Image.open(path) as image:
             image.load()
+            stack = find_stack(image)
     except FileNotFoundError:
         return f'{path}: no such file'
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        # SyntaxError is what PIL raises for some broken PNG chunks.
+    except PILLOW_ERRORS as error:
         return f'{path}: not an image or truncated ({error})'
-    return None
+    return f'{path}: {stack}; save the page that counts as an image of its own' if stack else None
 
 
 def _expand(path: Path, skip: Path | None) -> list[Path]:
