@@ -16,6 +16,7 @@ from mmleuk.datasets.files import read_json, write_json
 from mmleuk.errors import UserError
 from mmleuk.evaluation.samples import field_rows, refuse_moved_cells, sample_name
 from mmleuk.registry import METRICS
+from mmleuk.report.inputs import name_images
 
 BOX_ITEMS = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
 PROPOSAL_ITEMS = ('AR@100', 'AR@300', 'AR@1000', 'AR_s@1000', 'AR_m@1000', 'AR_l@1000')
@@ -132,14 +133,14 @@ class CocoMetric(MMDetCocoMetric):
         super().process(data_batch, [sample if 'instances' in sample else {**sample, 'instances': sample_cells(sample)}
                                      for sample in data_samples])
         for (truth, _), sample in zip(self.results[first:], data_samples, strict=True):
-            truth['file_name'] = Path(sample.get('img_path', '')).name
+            truth['img_path'] = sample.get('img_path', '')
 
     def gt_to_coco_json(self, gt_dicts: Sequence[dict], outfile_prefix: str) -> str:
         """Write the samples' truth as COCO JSON, with the images' names and a list of cells even if there is none."""
         path = super().gt_to_coco_json(gt_dicts, outfile_prefix)
         data: Any = read_json(path)
-        for image, truth in zip(data['images'], gt_dicts, strict=True):
-            image['file_name'] = truth['file_name']
+        for image, name in zip(data['images'], _image_names(gt_dicts), strict=True):
+            image['file_name'] = name
         write_json(path, {'annotations': [], **data})
         return path
 
@@ -172,6 +173,12 @@ class CocoMetric(MMDetCocoMetric):
                 scores |= {f'{name}_precision': 0.0 for name in names}
                 scores |= {f'{metric}_{item}': 0.0 for item in self.metric_items or BOX_ITEMS}
         return scores
+
+
+def _image_names(truths: Sequence[dict]) -> list[str]:
+    """Names as ``mmleuk infer`` gives them: two folders may hold files of one name."""
+    paths = [Path(truth['img_path']) for truth in truths if truth['img_path']]
+    return name_images(paths) if len(paths) == len(truths) else [Path(truth['img_path']).name for truth in truths]
 
 
 def _index(dataset: dict[str, Any]) -> COCO:

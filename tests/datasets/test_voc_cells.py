@@ -201,6 +201,15 @@ def test_what_outfile_prefix_saves_goes_with_its_truth(voc, tmp_path):
     assert read_truth(tmp_path / 'saved.gt.json').classes == CLASSES
 
 
+def test_images_of_one_name_stay_apart_in_what_is_saved(voc, tmp_path):
+    data = DATASETS.build(voc_config(voc, 'test', pipeline=TEST_PIPELINE, test_mode=True))
+    samples = [sample | dict(img_path=f'films/{slide}/1.jpg') for slide, sample in zip('abb', detected_samples(data))]
+    samples[2]['img_path'] = 'films/b/2.jpg'
+    score(data, samples, outfile_prefix=str(tmp_path / 'saved'))
+    truth = json.loads((tmp_path / 'saved.gt.json').read_text())
+    assert [image['file_name'] for image in truth['images']] == ['a/1.jpg', 'b/1.jpg', 'b/2.jpg']
+
+
 @pytest.mark.parametrize(('where', 'before', 'after', 'message'), [
     ('Annotations/film1.xml', '</annotation>', '', r'film1.xml: line \d+, column \d+: no valid XML'),
     ('Annotations/film1.xml', '<xmin>', '<xmin>-', r'film1.xml: object \d: \w+ -\d+ .* reaches \d+ px out'),
