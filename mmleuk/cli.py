@@ -25,6 +25,7 @@ COMMANDS = (
     Command(('doctor',), 'mmleuk.doctor', 'versions, what is broken, and the command that mends it'),
     Command(('data', 'synthesize'), 'mmleuk.datasets.synthetic.cli', 'render blood films with exact annotations'),
     Command(('data', 'check'), 'mmleuk.datasets.check', "examine a config's data before training on it"),
+    Command(('data', 'browse'), 'mmleuk.datasets.browse', 'pictures of training samples, as the network gets them'),
     Command(('data', 'convert'), 'mmleuk.datasets.converters', 'annotations from format to format: COCO, VOC, YOLO'),
     Command(('data', 'sparsify'), 'mmleuk.datasets.sparsify', 'complete annotations -> those of a patch per image'),
     Command(('data', 'interfere'), 'mmleuk.datasets.interference', 'a copy of a test set per interference factor'),
@@ -47,7 +48,7 @@ def build_parser(wanted: Command | None = None) -> argparse.ArgumentParser:
     for command in COMMANDS:
         group, name = command.words[:-1], command.words[-1]
         if group not in groups:
-            branch = top.add_parser(group[0], help='films and annotations: render, check, convert, sparsify, interfere')
+            branch = top.add_parser(group[0], help='films and annotations: render, check, look at, convert, sparsify')
             groups[group] = branch.add_subparsers(title='commands', metavar='COMMAND', required=True)
         leaf = groups[group].add_parser(name, help=command.help, description=command.help)
         if command == wanted:

@@ -50,7 +50,8 @@ def save_picture(picture: Image.Image, path: str | Path) -> Path:
 
 
 def draw_prediction(image: Image.Image, prediction: Prediction, classes: Sequence[str],
-                    schema: AttributeSchema, leukocytes: Sequence[str] | None = None) -> Image.Image:
+                    schema: AttributeSchema, leukocytes: Sequence[str] | None = None,
+                    certain: bool = False) -> Image.Image:
     """Boxes with class and score, a card of attributes beside each leukocyte that has them, a legend.
 
     Cards that find no free place beside their cell move to a panel on the right and share a number with the box.
@@ -63,13 +64,14 @@ def draw_prediction(image: Image.Image, prediction: Prediction, classes: Sequenc
         schema: names of the attributes.
         leukocytes: names whose cells are described and must stay visible; default: all but artifacts, red cells
             and platelets.
+        certain: the cells are a truth, whose scores aren't written.
 
     Returns:
         A new RGB image; ``image`` stays as it was.
     """
     factor = max(1, round(_LONG_SIDE_PX / max(image.size)))
     enlarged = image.resize((image.width * factor, image.height * factor), Image.Resampling.BICUBIC)
-    plan = make_plan(prediction.cells, factor, enlarged.size, schema, leukocyte_classes(classes, leukocytes))
+    plan = make_plan(prediction.cells, factor, enlarged.size, schema, leukocyte_classes(classes, leukocytes), certain)
     styles = class_styles(classes)
     width = max(plan.size_wh[0], 200)
     legend = _legend(prediction, styles, width)

@@ -47,7 +47,7 @@ class Plan:
 
 
 def make_plan(cells: Sequence[Cell], factor: int, image_wh: tuple[int, int], schema: AttributeSchema,
-              leukocytes: Sequence[str]) -> Plan:
+              leukocytes: Sequence[str], certain: bool = False) -> Plan:
     """Place labels, then cards beside their cells, then what found no room in a panel on the right.
 
     Args:
@@ -56,16 +56,17 @@ def make_plan(cells: Sequence[Cell], factor: int, image_wh: tuple[int, int], sch
         image_wh: width and height of the enlarged image.
         schema: names of the attributes.
         leukocytes: classes whose cells are described and must stay visible.
+        certain: the cells are a truth; no scores or probabilities.
     """
     boxes = [_on_canvas(cell.box, factor, image_wh) for cell in cells]
     with_card = [i for i, cell in enumerate(cells) if cell.attributes and cell.class_name in leukocytes][:CARDS_UP_TO]
-    rows = {i: card_rows(cells[i], schema) for i in with_card}
+    rows = {i: card_rows(cells[i], schema, certain) for i in with_card}
     plan = Plan(cells, boxes, rows, image_wh)
     important = {i for i, cell in enumerate(cells) if cell.class_name in leukocytes}
     soft = [box for i, box in enumerate(boxes) if i not in important]
     tagged = sorted(range(len(cells)) if len(cells) <= _TAG_ALL_UP_TO else important)
     for i in tagged:
-        plan.texts[i] = f'{cells[i].class_name} {cells[i].score:.2f}'
+        plan.texts[i] = cells[i].class_name if certain else f'{cells[i].class_name} {cells[i].score:.2f}'
         # Room for a number, should the card move to the panel.
         width = width_px(plan.texts[i] + (' #88' if i in rows else ''), bold=True) + 2 * PAD
         others = [boxes[j] for j in important if j != i]
@@ -75,10 +76,10 @@ def make_plan(cells: Sequence[Cell], factor: int, image_wh: tuple[int, int], sch
     return plan
 
 
-def card_rows(cell: Cell, schema: AttributeSchema) -> list[Row]:
+def card_rows(cell: Cell, schema: AttributeSchema, certain: bool = False) -> list[Row]:
     """Lines of a cell's card; an attribute that the schema doesn't know keeps its key."""
     return [(_short(schema[key]) if schema.position(key) is not None else key,
-             reading['value'] + ('' if reading['value_index'] < 0 else f' {reading["prob"]:.2f}'))
+             reading['value'] + ('' if certain or reading['value_index'] < 0 else f' {reading["prob"]:.2f}'))
             for key, reading in cell.attributes.items()]
 
 
