@@ -58,8 +58,11 @@ def results_table(suite: Suite, rows: Mapping[str, RowSummary]) -> str:
     titles = [title for title in titles if any(title in row.metrics for row in rows.values())] or list(suite.metrics)
     gap = _has_gap(suite)
     groups = _groups(suite)
-    head = [*([''] if groups else []), '', 'seeds', *titles, *(['gap closed'] if gap else []), 'minutes', 'weights']
-    lines = [[*groups.get(row.row.name, []), row.row.title, _seeds(row), *_cells(row, titles),
+    metric, seed = next(iter(suite.metrics)), _seed_of_all(rows)
+    head = [*([''] if groups else []), '', 'seeds', *([] if seed is None else [f'{metric}, seed {seed}']), *titles,
+            *(['gap closed'] if gap else []), 'minutes', 'weights']
+    lines = [[*groups.get(row.row.name, []), row.row.title, _seeds(row),
+              *([] if seed is None else [_of_seed(row, metric, seed)]), *_cells(row, titles),
               *([_gap(suite, rows, row)] if gap else []),
               f'{row.seconds.mean / 60:.0f}' if row.seconds else '',
               f'{row.parameters / 1e6:.2f} M' if row.parameters else ''] for row in rows.values()]
@@ -69,6 +72,18 @@ def results_table(suite: Suite, rows: Mapping[str, RowSummary]) -> str:
     lower, upper = (suite.row(suite.roles[role]).title for role in ('lower', 'upper'))
     return f'{table}\n\nGap closed: how far a row\'s mean {next(iter(suite.metrics))} is on the way from "{lower}" ' \
            f'to "{upper}", over the seeds that all three have.'
+
+
+def _seed_of_all(rows: Mapping[str, RowSummary]) -> int | None:
+    """The seed by which rows can be compared where some have more seeds than others; None where all have the same."""
+    done = [set(row.done) for row in rows.values() if row.done]
+    shared = set.intersection(*done) if done else set()
+    return min(shared) if shared and any(seeds != shared for seeds in done) else None
+
+
+def _of_seed(row: RowSummary, metric: str, seed: int) -> str:
+    value = row.by_seed.get(metric, {}).get(seed)
+    return '' if value is None else f'{value:.3f}'
 
 
 def _groups(suite: Suite) -> dict[str, list[str]]:
@@ -141,10 +156,10 @@ def cost_table(suite: Suite, cost: Mapping[str, Any] | None) -> str:
     if not cost['rows']:
         return f'Cost of a training iteration: none to show. {stale}'.rstrip()
     reference = cost['reference']
-    lines = [[suite.row(name).title, f'{row["cpu_s"]:.3f} s', f'{row["cpu_ratio"]:.2f}', f'{row["wall_ratio"]:.2f}',
+    lines = [[suite.row(name).title, f'{row["cpu_ratio"]:.2f}', f'{row["wall_ratio"]:.2f}',
               f'{row["peak_mib"]:.0f} MiB', f'{row["memory_ratio"]:.2f}', f'{row["process_ratio"]:.2f}']
              for name, row in cost['rows'].items()]
-    head = ['', 'CPU time', 'ratio', 'wall time, ratio', 'memory', 'ratio', 'whole process, ratio']
+    head = ['', 'CPU time, ratio', 'wall time, ratio', 'memory', 'ratio', 'whole process, ratio']
     words = (f'Cost of a training iteration (forward, backward, update and hooks; loading left out) beside '
              f'"{suite.row(reference).title}", in turns with it: medians of {cost["iterations"]} iterations in epoch '
              f'{cost["epoch"]} of the schedule, all from the same weights (`{cost["weights"]}`). Memory: the most that '

@@ -109,7 +109,8 @@ def train(args: argparse.Namespace) -> MMEngineRunner:
     if args.auto_scale_lr:
         if not {'enable', 'base_batch_size'} <= set(cfg.get('auto_scale_lr') or {}):
             raise UserError(f'{args.config}: --auto-scale-lr needs auto_scale_lr = dict(enable=False, '
-                            'base_batch_size=N) in the config')
+                            "base_batch_size=N) in the config; YOLOv5's schedule has none: it sums gradients up to 64 "
+                            'images')
         cfg.auto_scale_lr.enable = True
     if args.resume is not None:
         cfg.resume = True

@@ -59,6 +59,8 @@ def test_means_spreads_and_gaps_worked_by_hand(suite, records):
     text = section(suite, records)
     head = row_of(text, '')
     upper, lower, ours = (dict(zip(head, row_of(text, title))) for title in ('Upper', 'Lower', 'Ours'))
+    assert (upper['mAP@50-95, seed 0'], lower['mAP@50-95, seed 0'], ours['mAP@50-95, seed 0']) == (
+        '0.800', '0.500', '0.600')
     assert upper['seeds'] == '0, 1' and upper['mAP@50-95'] == '0.700 (0.600..0.800)' and upper['gap closed'] == ''
     assert lower['mAP@50-95'] == '0.500' and lower['mAP@50'] == '0.600' and lower['gap closed'] == ''
     assert ours['mAP@50-95'] == '0.620 (0.600..0.640)' and ours['gap closed'] == '33%'
@@ -135,6 +137,19 @@ def test_a_check_waits_for_all_seeds(make_suite, records):
     del records['ours_seed1']
     verdict, = judge(suite, summarise(suite, records))
     assert (verdict.state, verdict.numbers) == ('open', 'waits for ours')
+
+
+@pytest.mark.parametrize('kind, numbers', [
+    ('worst_above_best', 'worst 0.600; best of lower 0.900; still to run: upper'),
+    ('above_seed_by_seed', 'seed 0 0.600, lower 0.900; still to run: upper')])
+def test_what_one_row_has_refuted_waits_for_no_other(make_suite, records, kind, numbers):
+    suite = make_suite(rows=ROWS, checks=[check(kind, row='ours', of=['upper', 'lower'])])
+    del records['upper_seed0']
+    verdict, = judge(suite, summarise(suite, records))
+    assert (verdict.state, verdict.numbers) == ('open', 'waits for upper')
+    records['lower_seed0']['metrics']['coco/bbox_mAP'] = 0.9
+    verdict, = judge(suite, summarise(suite, records))
+    assert verdict.state == 'not met' and verdict.numbers == f'mAP@50-95: {numbers}'
 
 
 @pytest.mark.parametrize('wrong, message', [
@@ -236,7 +251,7 @@ def test_costs_are_shown_as_ratios(suite, records):
     cost = dict(reference='upper', rows=dict(ours=row), iterations=20, epoch=10, threads=1, weights='w/epoch_9.pth',
                 stale=['lower'], machine=records['ours_seed0']['machine'])
     text = section(suite, records, cost)
-    assert '| Ours | 0.500 s | 1.25 | 1.30 | 700 MiB | 1.10 | 1.05 |' in text
+    assert '| Ours | 1.25 | 1.30 | 700 MiB | 1.10 | 1.05 |' in text
     assert 'all from the same weights (`w/epoch_9.pth`)' in text
     assert 'Not shown, since their configs are others now: low' in text
     cost |= dict(rows={}, stale=['ours'])

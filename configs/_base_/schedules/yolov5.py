@@ -1,7 +1,8 @@
 """YOLOv5's optimiser, warm-up, decay and moving average (mmleuk/engine).
 
 A config sets ``train_cfg = dict(max_epochs=...)`` and ``optim_wrapper = dict(optimizer=dict(lr=...))``. The batch
-size is read from the loader: ``nominal_batch`` images make one update, in ``round(64 / batch)`` batches.
+size is read from the loader: ``nominal_batch`` images make one update, in ``round(64 / batch)`` batches: so there is no
+``auto_scale_lr``, which would scale the learning rate as well.
 """
 
 optim_wrapper = dict(
@@ -20,5 +21,3 @@ custom_hooks = [
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=300, val_interval=10)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-
-auto_scale_lr = dict(enable=False, base_batch_size=64)
