@@ -56,7 +56,8 @@ def fails(capsys, main, *argv):
 
 def test_train_then_test_writes_scores_pictures_and_predictions(tiny, tmp_path, capsys):
     work_dir = tmp_path / 'run'
-    assert train_main([str(tiny), '--work-dir', str(work_dir), '--amp', '--auto-scale-lr', *names('one')]) == 0
+    scaled = [*names('one'), 'auto_scale_lr.enable=False', 'auto_scale_lr.base_batch_size=4']
+    assert train_main([str(tiny), '--work-dir', str(work_dir), '--amp', '--auto-scale-lr', *scaled]) == 0
     checkpoint = work_dir / 'epoch_1.pth'
     assert f'last checkpoint: {checkpoint}' in capsys.readouterr().out
     out = tmp_path / 'predictions.pkl'
@@ -66,6 +67,11 @@ def test_train_then_test_writes_scores_pictures_and_predictions(tiny, tmp_path, 
     assert len(pickle.loads(out.read_bytes())) == 4
     assert len(list((tmp_path / 'test').glob('*/pictures/*.png'))) == 4
     assert test_main([str(tiny), str(checkpoint), '--work-dir', str(tmp_path / 'tta'), '--tta', *names('three')]) == 0
+
+
+def test_a_schedule_that_sums_gradients_takes_no_scaled_learning_rate(tiny, tmp_path, capsys):
+    error = fails(capsys, train_main, tiny, '--work-dir', tmp_path / 'run', '--auto-scale-lr', *names('scaled'))
+    assert 'needs auto_scale_lr = dict(enable=False, base_batch_size=N)' in error and 'sums gradients' in error
 
 
 def test_two_processes_on_cpu_train_when_one_sees_no_cell(tiny, tmp_path):
