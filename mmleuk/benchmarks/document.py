@@ -9,7 +9,7 @@ from typing import Any
 from mmleuk.benchmarks.checks import judge
 from mmleuk.benchmarks.results import FAILED, current_cost, current_results
 from mmleuk.benchmarks.suite import Case, Suite
-from mmleuk.benchmarks.summary import Records, RowSummary, gap_closed, keys_of, on_same_seeds, summarise
+from mmleuk.benchmarks.summary import Records, RowSummary, gap_closed, keys_of, on_same_seeds, seed_of_all, summarise
 from mmleuk.report.markdown import markdown_table
 
 HEAD = """# Benchmarks
@@ -58,7 +58,7 @@ def results_table(suite: Suite, rows: Mapping[str, RowSummary]) -> str:
     titles = [title for title in titles if any(title in row.metrics for row in rows.values())] or list(suite.metrics)
     gap = _has_gap(suite)
     groups = _groups(suite)
-    metric, seed = next(iter(suite.metrics)), _seed_of_all(rows)
+    metric, seed = next(iter(suite.metrics)), seed_of_all(rows)
     head = [*([''] if groups else []), '', 'seeds', *([] if seed is None else [f'{metric}, seed {seed}']), *titles,
             *(['gap closed'] if gap else []), 'minutes', 'weights']
     lines = [[*groups.get(row.row.name, []), row.row.title, _seeds(row),
@@ -72,13 +72,6 @@ def results_table(suite: Suite, rows: Mapping[str, RowSummary]) -> str:
     lower, upper = (suite.row(suite.roles[role]).title for role in ('lower', 'upper'))
     return f'{table}\n\nGap closed: how far a row\'s mean {next(iter(suite.metrics))} is on the way from "{lower}" ' \
            f'to "{upper}", over the seeds that all three have.'
-
-
-def _seed_of_all(rows: Mapping[str, RowSummary]) -> int | None:
-    """The seed by which rows can be compared where some have more seeds than others; None where all have the same."""
-    done = [set(row.done) for row in rows.values() if row.done]
-    shared = set.intersection(*done) if done else set()
-    return min(shared) if shared and any(seeds != shared for seeds in done) else None
 
 
 def _of_seed(row: RowSummary, metric: str, seed: int) -> str:

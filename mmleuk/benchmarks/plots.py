@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mmleuk.benchmarks.document import has_curves, plot_name
 from mmleuk.benchmarks.suite import Case, Suite
-from mmleuk.benchmarks.summary import Records, RowSummary, Spread, curve, summarise
+from mmleuk.benchmarks.summary import Records, RowSummary, Spread, curve, seed_of_all, summarise
 from mmleuk.report.files import write_atomic
 from mmleuk.report.text import plain_text
 
@@ -63,12 +63,16 @@ def _draw_curve(axes: Axes, points: Mapping[int, Spread], label: str, look: dict
 
 
 def _bars(rows: Mapping[str, RowSummary], title: str, looks: Mapping[str, dict[str, Any]]) -> Figure:
-    figure, axes = _empty(f'{title} after the last epoch: mean, and every seed', height=1.2 + 0.4 * len(rows))
+    seed = seed_of_all(rows)
+    ring = '' if seed is None else f' (ring: seed {seed}, which all rows have)'
+    figure, axes = _empty(f'{title} after the last epoch: mean, and every seed{ring}', height=1.2 + 0.4 * len(rows))
     names = [name for name in rows if title in rows[name].metrics][::-1]
     for place, name in enumerate(names):
         spread = rows[name].metrics[title]
         axes.barh(place, spread.mean, color=looks[name]['color'], alpha=0.6, height=0.65)
         axes.plot(spread.values, [place] * len(spread.values), 'k.', markersize=5)
+        if seed in rows[name].by_seed[title]:
+            axes.plot(rows[name].by_seed[title][seed], place, 'ko', markersize=8, fillstyle='none')
         axes.annotate(f'{spread.mean:.3f}', (spread.high, place), xytext=(6, 0), textcoords='offset points',
                       va='center', fontsize=8)
     axes.set_yticks(range(len(names)), [rows[name].row.title for name in names], fontsize=8)

@@ -99,6 +99,13 @@ def on_same_seeds(rows: Sequence[RowSummary], title: str) -> list[Spread]:
     return [Spread(tuple(values[seed] for seed in shared or values)) for values in found]
 
 
+def seed_of_all(rows: Mapping[str, RowSummary]) -> int | None:
+    """The seed by which rows can be compared where some have more seeds than others; None where all have the same."""
+    done = [set(row.done) for row in rows.values() if row.done]
+    shared = set.intersection(*done) if done else set()
+    return min(shared) if shared and any(seeds != shared for seeds in done) else None
+
+
 def gap_closed(value: float, lower: float, upper: float) -> float | None:
     """The share of the way from ``lower`` to ``upper`` that ``value`` has come; None where there is no way.
 
