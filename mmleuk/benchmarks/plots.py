@@ -71,7 +71,7 @@ def _bars(rows: Mapping[str, RowSummary], title: str, looks: Mapping[str, dict[s
         spread = rows[name].metrics[title]
         axes.barh(place, spread.mean, color=looks[name]['color'], alpha=0.6, height=0.65)
         axes.plot(spread.values, [place] * len(spread.values), 'k.', markersize=5)
-        if seed in rows[name].by_seed[title]:
+        if seed is not None and seed in rows[name].by_seed[title]:
             axes.plot(rows[name].by_seed[title][seed], place, 'ko', markersize=8, fillstyle='none')
         axes.annotate(f'{spread.mean:.3f}', (spread.high, place), xytext=(6, 0), textcoords='offset points',
                       va='center', fontsize=8)
