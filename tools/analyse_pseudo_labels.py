@@ -52,8 +52,7 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f'--images {args.images}: at least one image is needed')
     if not 0 < args.min_iou <= 1:
         raise UserError(f'--min-iou {args.min_iou}: it must lie between 0 and 1')
-    cfg = read_config(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    cfg = read_config(args.config, args.cfg_options)
     check_config_keys(cfg)
     out = ensure_writable(args.out or args.work_dir / 'pseudo_labels')
     # Late: --help must not wait for torch.

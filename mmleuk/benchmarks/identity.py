@@ -37,10 +37,7 @@ def settle(config: str | Path, cfg_options: Sequence[str] = ()) -> Config:
         UserError: the file is missing or is no config.
     """
     args = train_parser().parse_args([str(config), *(['--cfg-options', *cfg_options] if cfg_options else [])])
-    cfg = read_config(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
-    return cfg
+    return read_config(args.config, args.cfg_options)
 
 
 def config_hash(config: str | Path, cfg_options: Sequence[str] = ()) -> str:

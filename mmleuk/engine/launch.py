@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 
@@ -158,9 +158,7 @@ def load_config(args: argparse.Namespace) -> Config:
     Raises:
         UserError: the file is missing or broken, a key is misspelt, or the work dir is not writable.
     """
-    cfg = read_config(args.config)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -171,8 +169,8 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-def read_config(path: str) -> Config:
-    """Read a config file and its bases.
+def read_config(path: str, options: Mapping | None = None) -> Config:
+    """Read a config file and its bases, and put ``options`` (as of ``--cfg-options``) over them.
 
     Raises:
         UserError: a file is missing or is not a config.
@@ -180,9 +178,11 @@ def read_config(path: str) -> Config:
     if not Path(path).is_file():
         raise UserError(f'{path}: no such config; configs lie under configs/')
     try:
-        return Config.fromfile(path)
+        cfg = Config.fromfile(path)
     except (OSError, SyntaxError, KeyError, TypeError, AttributeError, NameError, ImportError) as error:
         raise UserError(f'{path}: not a usable config ({type(error).__name__}: {error})') from error
+    cfg.merge_from_dict(options or {})
+    return cfg
 
 
 def check_writable(folder: str, flag: str = '--work-dir') -> None:

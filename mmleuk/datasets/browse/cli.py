@@ -61,8 +61,7 @@ def training_set(path: str, options: dict | None) -> Any:
     from mmleuk.engine.launch import read_config
     from mmleuk.engine.strict_config import check_config_keys
     from mmleuk.registry import DATASETS
-    cfg = read_config(path)
-    cfg.merge_from_dict(options or {})
+    cfg = read_config(path, options)
     init_default_scope(cfg.get('default_scope') or 'mmdet')
     check_config_keys(cfg)
     if not cfg.get('train_dataloader'):
