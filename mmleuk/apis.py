@@ -7,7 +7,6 @@ with pickle; hence a class of our own around the same test pipeline.
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -26,6 +25,7 @@ from PIL import Image
 
 import mmleuk
 from mmleuk.engine.checkpoint import check_attributes, fit_checkpoint, load_checkpoint_safely, state_dict_of
+from mmleuk.engine.config_file import read_config
 from mmleuk.errors import UserError
 from mmleuk.image_size import at_image_size, image_size_of, kind_of, usable_image_size
 from mmleuk.models.roi_heads.attri_head import AttriHead
@@ -74,7 +74,7 @@ class Inferencer:
                 raise UserError(f'{name} is {value}; it must lie between 0 and 1')
         if batch_size < 1:
             raise UserError(f'batch_size is {batch_size}; it must be at least 1')
-        self.cfg = _load_config(config)
+        self.cfg = config if isinstance(config, Config) else read_config(config)
         self.min_score = min_score
         self.max_overlap = max_overlap
         self.batch_size = batch_size
@@ -190,18 +190,6 @@ class Inferencer:
             cells.append(Cell(tuple(box), score, label, self.classes[label], attributes))
         height, width = sample.ori_shape[:2]
         return Prediction(name, (int(height), int(width)), tuple(cells), path)
-
-
-def _load_config(config: str | Path | Config) -> Config:
-    if isinstance(config, Config):
-        return config
-    if not os.path.isfile(config):
-        raise UserError(f'{config}: no such config file')
-    try:
-        return Config.fromfile(config)
-    # A config is Python that somebody wrote: anything may be wrong in it.
-    except Exception as error:
-        raise UserError(f'{config}: cannot be read as a config ({type(error).__name__}: {error})') from error
 
 
 def _device(device: str | None) -> torch.device:

@@ -157,7 +157,7 @@ def test_bad_settings_checkpoints_and_configs(attri, tmp_path):
     with pytest.raises(UserError, match='no.py: no such config file'):
         Inferencer(tmp_path / 'no.py', checkpoint)
     (tmp_path / 'bad.py').write_text('model = dict(')
-    with pytest.raises(UserError, match='bad.py: cannot be read as a config'):
+    with pytest.raises(UserError, match='bad.py: not a usable config'):
         Inferencer(tmp_path / 'bad.py', checkpoint)
     plain = save(tmp_path, DETECTOR, {})
     with pytest.raises(UserError, match="last.pth: 6 of the model's 153 tensors are not in it"):

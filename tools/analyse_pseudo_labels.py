@@ -16,7 +16,7 @@ from mmengine.config import DictAction
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
-from mmleuk.engine.launch import read_config
+from mmleuk.engine.config_file import read_config
 from mmleuk.engine.strict_config import check_config_keys
 from mmleuk.errors import UserError
 from mmleuk.report.files import ensure_writable

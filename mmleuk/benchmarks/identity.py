@@ -19,7 +19,8 @@ from mmleuk.config_tree import walk
 from mmleuk.datasets.converters.coco_files import SIDE_FILE
 from mmleuk.datasets.converters.voc import VocFormat
 from mmleuk.datasets.subsets import get_subset
-from mmleuk.engine.launch import read_config, train_parser
+from mmleuk.engine.config_file import read_config
+from mmleuk.engine.launch import train_parser
 from mmleuk.errors import UserError
 
 DATA_VARIABLE = 'MMLEUK_DATA'

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner as MMEngineRunner
 
 from mmleuk.engine.checkpoint import use_safe_loading
+from mmleuk.engine.config_file import read_config
 from mmleuk.engine.memory import keep_freed_memory
 from mmleuk.engine.pseudo_label_hook import require_pseudo_label_hook
 from mmleuk.engine.strict_config import check_config_keys
@@ -166,22 +167,6 @@ def load_config(args: argparse.Namespace) -> Config:
         cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     check_writable(cfg.work_dir)
     check_config_keys(cfg)
-    return cfg
-
-
-def read_config(path: str, options: Mapping | None = None) -> Config:
-    """Read a config file and its bases, and put ``options`` (as of ``--cfg-options``) over them.
-
-    Raises:
-        UserError: a file is missing or is not a config.
-    """
-    if not Path(path).is_file():
-        raise UserError(f'{path}: no such config; configs lie under configs/')
-    try:
-        cfg = Config.fromfile(path)
-    except (OSError, SyntaxError, KeyError, TypeError, AttributeError, NameError, ImportError) as error:
-        raise UserError(f'{path}: not a usable config ({type(error).__name__}: {error})') from error
-    cfg.merge_from_dict(options or {})
     return cfg
 
 

@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmleuk.apis import inference_pipelines, load_weights
 from mmleuk.engine.checkpoint import load_checkpoint_safely
-from mmleuk.engine.launch import read_config
+from mmleuk.engine.config_file import read_config
 from mmleuk.errors import UserError
 from mmleuk.evaluation.complexity import Complexity
 
@@ -39,7 +39,7 @@ def measure_complexity(config: str | Path, checkpoint: str | Path | None, device
     Raises:
         UserError: config, checkpoint or device can't be used.
     """
-    cfg = read_config(str(config))
+    cfg = read_config(config)
     init_default_scope(cfg.get('default_scope') or 'mmdet')
     model = MODELS.build(cfg.model)
     if checkpoint is not None:

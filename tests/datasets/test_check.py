@@ -296,7 +296,7 @@ def test_unusable_configs(splits, tmp_path):
     with pytest.raises(UserError, match='gone.py: no such config file'):
         run(arguments(tmp_path / 'gone.py'))
     (tmp_path / 'bad.py').write_text('model = (')
-    with pytest.raises(UserError, match='bad.py: not a readable config'):
+    with pytest.raises(UserError, match='bad.py: not a usable config'):
         run(arguments(tmp_path / 'bad.py'))
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmleuk.engine.launch import read_config, test_main, train_main
+from mmleuk.engine.config_file import read_config
+from mmleuk.engine.launch import test_main, train_main
 from mmleuk.errors import UserError
 from mmleuk.testing.tiny_run import write_tiny_run
 
@@ -94,6 +95,18 @@ def test_a_missing_or_broken_config_is_named(tmp_path, capsys):
     broken.write_text('model = dict(')
     with pytest.raises(UserError, match=r'broken.py: not a usable config \(SyntaxError'):
         read_config(str(broken))
+
+
+@pytest.mark.parametrize('options', [{'model.type.x': 1}, {'train_dataloader.dataset.pipeline.99.type': 'Resize'}])
+def test_an_option_that_fits_nowhere_is_named(tiny, options):
+    with pytest.raises(UserError, match=f'--cfg-options {next(iter(options))}=.* has no such place'):
+        read_config(tiny, options)
+
+
+def test_options_are_merged_at_once(tmp_path):
+    config = tmp_path / 'config.py'
+    config.write_text('part = dict(a=1, b=2)')
+    assert dict(read_config(config, {'part.c': 3, 'part._delete_': True}).part) == {'c': 3}
 
 
 def test_a_misspelt_option_stops_before_anything_is_written(tiny, tmp_path, capsys):

@@ -58,7 +58,7 @@ def training_set(path: str, options: dict | None) -> Any:
     """
     from mmengine.registry import init_default_scope
 
-    from mmleuk.engine.launch import read_config
+    from mmleuk.engine.config_file import read_config
     from mmleuk.engine.strict_config import check_config_keys
     from mmleuk.registry import DATASETS
     cfg = read_config(path, options)

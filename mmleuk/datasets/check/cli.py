@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 
 from mmleuk.datasets.check.examine import examine_config
 from mmleuk.datasets.check.table import to_dict, to_text
 from mmleuk.datasets.files import write_json
+from mmleuk.engine.config_file import read_config
 from mmleuk.engine.strict_config import check_config_keys
 from mmleuk.errors import UserError
 
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.workers < 1:
         raise UserError(f'--workers {args.workers}: at least one is needed')
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope') or 'mmdet')
     check_config_keys(cfg)
     report = examine_config(cfg, args.workers)
@@ -42,19 +42,3 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_json(args.json, to_dict(report))
     return 1 if report.problems else 0
-
-
-def load_config(path: str, options: dict | None) -> Config:
-    """Config of a file with overrides.
-
-    Raises:
-        UserError: no such file, or not a config.
-    """
-    if not Path(path).is_file():
-        raise UserError(f'{path}: no such config file')
-    try:
-        cfg = Config.fromfile(path)
-    except (SyntaxError, ImportError, OSError, ValueError, TypeError, KeyError, AttributeError, NameError) as error:
-        raise UserError(f'{path}: not a readable config ({error})') from error
-    cfg.merge_from_dict(options or {})
-    return cfg
