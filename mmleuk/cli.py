@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from mmleuk import __version__
-from mmleuk.errors import UserError
+from mmleuk.command_line import exit_status
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 on success, 1 when a check found something, 2 on bad input (one line on stderr, nothing written).
     """
     argv = list(sys.argv[1:] if argv is None else argv)
+    args = build_parser(chosen(argv)).parse_args(argv)
     try:
-        args = build_parser(chosen(argv)).parse_args(argv)
-        return int(args.run(args) or 0)
-    except UserError as error:
-        print(f'mmleuk: {error}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print('mmleuk: interrupted', file=sys.stderr)
-        return 130
+        return exit_status(args.run, args, 'mmleuk')
     except BrokenPipeError:
         # `mmleuk ... | head` closed the pipe: nobody reads on. Point stdout elsewhere for the flush at exit.
         sys.stdout = open('/dev/null', 'w')

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from runs import COCO_SCORES, Workplace, number, table
 
-from mmleuk.errors import UserError
+from mmleuk.command_line import exit_status
 from mmleuk.report.files import write_atomic
 from mmleuk.report.markdown import markdown_table
 
@@ -49,18 +49,20 @@ def main() -> int:
     """0 when all three were trained and tested."""
     parser = argparse.ArgumentParser(description='SLA-Det on sparse labels against plain training on both kinds.')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'))
-    out = parser.parse_args().out.absolute()
-    try:
-        rows = compare(out)
-        files = write(rows, out)
-    except UserError as error:
-        print(f'\ncompare: {error}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print('\nInterrupted. `make compare` goes on from the last finished epoch.', file=sys.stderr)
-        return 130
+    return exit_status(run, parser.parse_args(), 'compare',
+                       'interrupted; `make compare` goes on from the last finished epoch')
+
+
+def run(args: argparse.Namespace) -> None:
+    """Compare, print and write.
+
+    Raises:
+        UserError: a step failed.
+    """
+    out = args.out.absolute()
+    rows = compare(out)
+    files = write(rows, out)
     print(f'\n{table(rows)}\n\nWritten: {", ".join(map(str, files))}')
-    return 0
 
 
 if __name__ == '__main__':

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
+from mmleuk.command_line import exit_status
 from mmleuk.errors import UserError
 from mmleuk.report.files import write_atomic
 
@@ -92,13 +93,7 @@ def run(args: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0, or 2 on bad input with one line that says what is wrong."""
-    args = build_parser().parse_args(argv)
-    try:
-        run(args)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    return 0
+    return exit_status(run, build_parser().parse_args(argv))
 
 
 if __name__ == '__main__':

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
-from mmleuk.errors import UserError
+from mmleuk.command_line import exit_status
 from mmleuk.models.convert_yolov5 import convert, save_converted
 from mmleuk.models.yolov5_source import read_source
 
@@ -23,18 +23,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('source', help='.pt file of YOLOv5 release 6')
     parser.add_argument('target', help='.pth file to write')
-    args = parser.parse_args(arguments)
-    try:
-        converted = convert(read_source(args.source), args.source)
-        save_converted(converted, args.target)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    return exit_status(run, parser.parse_args(arguments))
+
+
+def run(args: argparse.Namespace) -> None:
+    """Convert, and print the config that goes with it.
+
+    Raises:
+        UserError: the source is no checkpoint of YOLOv5, or the target can't be written.
+    """
+    converted = convert(read_source(args.source), args.source)
+    save_converted(converted, args.target)
     print(f'{args.target}: YOLOv5{converted.size}, {converted.num_classes} classes')
     if converted.anchors is not None:
         print('Its anchors are not the usual ones: the config below sets them, without them boxes come out wrong.')
     print(f'Config to load it with (load_from={args.target!r}):\n{converted.config_hint()}')
-    return 0
 
 
 if __name__ == '__main__':

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runs import COCO_SCORES, Workplace, number, table
 
-from mmleuk.errors import UserError
+from mmleuk.command_line import exit_status
 
 CONFIG = 'configs/sla_det/yolov5n_sla_synthetic.py'
 NAME = 'sla'
@@ -45,15 +45,8 @@ def main() -> int:
     """0 when every step succeeded."""
     parser = argparse.ArgumentParser(description='Render blood films, train SLA-Det on them, test it, write a report.')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'))
-    try:
-        print(demo(parser.parse_args().out.absolute()))
-    except UserError as error:
-        print(f'\ndemo: {error}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print('\nInterrupted. `make demo` goes on from the last finished epoch.', file=sys.stderr)
-        return 130
-    return 0
+    return exit_status(lambda args: print(demo(args.out.absolute())), parser.parse_args(), 'demo',
+                       'interrupted; `make demo` goes on from the last finished epoch')
 
 
 if __name__ == '__main__':

@@ -10,19 +10,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
+from mmleuk.command_line import exit_status
 from mmleuk.ensemble import cli
-from mmleuk.errors import UserError
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; a user's error is one line and exit code 2."""
     parser = argparse.ArgumentParser(description="Fuse several models' detections, and compare.")
     cli.add_arguments(parser)
-    try:
-        return cli.run(parser.parse_args(argv))
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    return exit_status(cli.run, parser.parse_args(argv))
 
 
 if __name__ == '__main__':

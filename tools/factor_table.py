@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clon
 import numpy as np
 
 from mmleuk.apis import Inferencer
+from mmleuk.command_line import exit_status
 from mmleuk.datasets.converters.coco_files import read_coco
 from mmleuk.datasets.files import write_json
 from mmleuk.datasets.interference.copies import ANNOTATIONS
@@ -137,23 +138,26 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """0 when all detectors were scored; 2 on bad input."""
-    args = build_parser().parse_args(argv)
-    try:
-        args.factors = _factors(args.copies)
-        pairs = [detector.rpartition(':') for detector in args.detectors]
-        if not all(config for config, _, _ in pairs):
-            raise UserError(f'detectors are {args.detectors}; each is CONFIG:CHECKPOINT')
-        for name in ('factor_table.json', 'factor_table.md'):
-            check_target(args.out / name)
-        rows = [row for config, _, checkpoint in pairs for row in evaluate(config, checkpoint, args)]
-        write_json(args.out / 'factor_table.json', rows)
-        text = f'mAP@50 (its change by the factor):\n\n{summary(rows)}\n{table(rows)}'
-        write_atomic(args.out / 'factor_table.md', text)
-    except UserError as error:
-        print(f'factor_table: {error}', file=sys.stderr)
-        return 2
+    return exit_status(run, build_parser().parse_args(argv), 'factor_table')
+
+
+def run(args: argparse.Namespace) -> None:
+    """Score all detectors, write the tables and print them.
+
+    Raises:
+        UserError: a detector, the annotations, a copy or the folder to write to is bad.
+    """
+    args.factors = _factors(args.copies)
+    pairs = [detector.rpartition(':') for detector in args.detectors]
+    if not all(config for config, _, _ in pairs):
+        raise UserError(f'detectors are {args.detectors}; each is CONFIG:CHECKPOINT')
+    for name in ('factor_table.json', 'factor_table.md'):
+        check_target(args.out / name)
+    rows = [row for config, _, checkpoint in pairs for row in evaluate(config, checkpoint, args)]
+    write_json(args.out / 'factor_table.json', rows)
+    text = f'mAP@50 (its change by the factor):\n\n{summary(rows)}\n{table(rows)}'
+    write_atomic(args.out / 'factor_table.md', text)
     print(text)
-    return 0
 
 
 if __name__ == '__main__':

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
-from mmleuk.errors import UserError
+from mmleuk.command_line import exit_status
 from mmleuk.report import cli
 
 
@@ -17,11 +17,7 @@ def main() -> int:
     """Run the command; a user's error is one line and exit code 2."""
     parser = argparse.ArgumentParser(description='Find cells in images and describe them.')
     cli.add_arguments(parser)
-    try:
-        return cli.run(parser.parse_args())
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    return exit_status(cli.run, parser.parse_args())
 
 
 if __name__ == '__main__':

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from mmleuk.benchmarks.results import DONE, current_results, missing_configs, re
 from mmleuk.benchmarks.running import Settings, state_of
 from mmleuk.benchmarks.scheduling import run_cases
 from mmleuk.benchmarks.suite import Case, Suite, read_suite
+from mmleuk.command_line import exit_status
 from mmleuk.errors import UserError
 from mmleuk.report.files import write_atomic
 
@@ -63,45 +63,50 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
 
 def benchmark_main(argv: Sequence[str] | None = None) -> int:
     """Run the tool; 0 when all chosen trainings are done, 1 when one is not, 2 for bad input, 130 for Ctrl-C."""
-    args = benchmark_parser().parse_args(argv)
+    return exit_status(
+        run, benchmark_parser().parse_args(argv),
+        interrupted='all trainings are stopped; the same command goes on from their last finished epochs')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run what is to run of a suite; 0 when all of it is done, 1 when some is not.
+
+    Raises:
+        UserError: bad suite, unknown rows, or a chosen row's config is missing.
+    """
     settings = Settings(
         work_dir=args.work_dir.absolute(), results=args.results.absolute(), jobs=args.jobs, threads=args.threads,
         workers=args.threads - 1 if args.workers is None else max(args.workers, 0), renew=args.renew)
     MMLogger.get_current_instance().setLevel('WARNING')  # not a line per config that is read
-    try:
-        cases = read_suite(args.suite).choose(args.rows)
-        if args.list:
-            _print_states(cases, settings)
-            return 0
-        missing = [case for case in cases if missing_configs(case)]
-        if missing and args.rows is not None:
-            raise UserError(f'{", ".join(missing_configs(missing[0]))}: no such config; row {missing[0].row.name!r} of '
-                            f'{args.suite} needs it')
-        for case in missing:
-            _tell(f'{case.name}: left out, {", ".join(missing_configs(case))} does not exist')
-        there = [case for case in cases if case not in missing]
-        run_cases(there, settings, _tell)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print('\nInterrupted; all trainings are stopped. The same command goes on from their last finished epochs.',
-              file=sys.stderr)
-        return 130
+    cases = read_suite(args.suite).choose(args.rows)
+    if args.list:
+        _print_states(cases, settings)
+        return 0
+    missing = [case for case in cases if missing_configs(case)]
+    if missing and args.rows is not None:
+        raise UserError(f'{", ".join(missing_configs(missing[0]))}: no such config; row {missing[0].row.name!r} of '
+                        f'{args.suite} needs it')
+    for case in missing:
+        _tell(f'{case.name}: left out, {", ".join(missing_configs(case))} does not exist')
+    there = [case for case in cases if case not in missing]
+    run_cases(there, settings, _tell)
     return int(bool(missing) or any(state_of(case, settings, identity(case)) != DONE for case in there))
 
 
 def cost_main(argv: Sequence[str] | None = None) -> int:
-    """Measure a suite's costs; 2 for bad input."""
-    args = cost_parser().parse_args(argv)
+    """Run ``tools/benchmark_cost.py``; 2 for bad input."""
+    return exit_status(run_cost, cost_parser().parse_args(argv))
+
+
+def run_cost(args: argparse.Namespace) -> None:
+    """Measure a suite's costs.
+
+    Raises:
+        UserError: bad suite, or nothing of it can be measured.
+    """
     settings = Settings(work_dir=args.work_dir.absolute(), results=args.results.absolute(), threads=args.threads)
     MMLogger.get_current_instance().setLevel('WARNING')  # not a line per config that is read
-    try:
-        measure(read_suite(args.suite), settings, args.weights, args.iterations, _tell)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    return 0
+    measure(read_suite(args.suite), settings, args.weights, args.iterations, _tell)
 
 
 def _print_states(cases: Sequence[Case], settings: Settings) -> None:
@@ -145,19 +150,22 @@ def report_parser() -> argparse.ArgumentParser:
 
 
 def report_main(argv: Sequence[str] | None = None) -> int:
-    """Write the document and the plots of all suites; 2 for bad input."""
-    args = report_parser().parse_args(argv)
+    """Run ``tools/benchmark_report.py``; 2 for bad input."""
+    return exit_status(run_report, report_parser().parse_args(argv))
+
+
+def run_report(args: argparse.Namespace) -> None:
+    """Write the document and the plots of all suites, and print where.
+
+    Raises:
+        UserError: a bad suite or result, or a folder that can't be written.
+    """
     MMLogger.get_current_instance().setLevel('WARNING')  # not a line per config that is read
-    try:
-        suites = read_suites(args.suites)
-        written = [write_atomic(args.out, document(suites, args.results))]
-        for suite in suites:
-            written += write_plots(suite, current_results(args.results, suite), args.out.parent / 'images')
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    suites = read_suites(args.suites)
+    written = [write_atomic(args.out, document(suites, args.results))]
+    for suite in suites:
+        written += write_plots(suite, current_results(args.results, suite), args.out.parent / 'images')
     print('\n'.join(map(str, written)))
-    return 0
 
 
 def read_suites(folder: Path) -> list[Suite]:

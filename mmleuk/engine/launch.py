@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from copy import deepcopy
@@ -14,6 +13,7 @@ from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner as MMEngineRunner
 
+from mmleuk.command_line import exit_status
 from mmleuk.engine.checkpoint import use_safe_loading
 from mmleuk.engine.config_file import read_config
 from mmleuk.engine.memory import keep_freed_memory
@@ -32,36 +32,24 @@ _AMP_WRAPPERS = {
 
 def train_main(argv: Sequence[str] | None = None) -> int:
     """Run ``tools/train.py``; return the exit status (2 for bad input)."""
-    return _guarded(train, train_parser().parse_args(argv))
+    return _start(train, train_parser().parse_args(argv), 'interrupted; with --resume the same command goes on from '
+                  'the last finished epoch')
 
 
 def test_main(argv: Sequence[str] | None = None) -> int:
     """Run ``tools/test.py``; return the exit status (2 for bad input)."""
-    return _guarded(test, test_parser().parse_args(argv))
+    return _start(test, test_parser().parse_args(argv))
 
 
 test_main.__test__ = False  # type: ignore[attr-defined]  # not for pytest
 
 
-def _guarded(run: Callable[[argparse.Namespace], object], args: argparse.Namespace) -> int:
-    """Set the process up and run; a user's error is printed as one line instead of a traceback."""
+def _start(run: Callable[[argparse.Namespace], object], args: argparse.Namespace,
+           interrupted: str = 'interrupted') -> int:
+    """Set the process up and run."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     keep_freed_memory()
-    try:
-        run(args)
-    except UserError as error:
-        sys.stderr.write(f'error: {in_one_line(error)}\n')
-        return 2
-    return 0
-
-
-def in_one_line(error: UserError) -> str:
-    """A data loader's worker sends its error with a traceback around it; the last line is the error.
-
-    >>> in_one_line(UserError('Caught UserError in worker 0.\\n  File ...\\nmmleuk.errors.UserError: a.png: missing'))
-    'a.png: missing'
-    """
-    return str(error).strip().splitlines()[-1].removeprefix(f'{UserError.__module__}.{UserError.__qualname__}: ')
+    return exit_status(run, args, interrupted=interrupted)
 
 
 def train_parser() -> argparse.ArgumentParser:

@@ -1,0 +1,45 @@
+"""How every command ends: what a user can mend is one line on stderr instead of a traceback."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+
+from mmleuk.errors import UserError
+
+
+def exit_status(run: Callable[[Namespace], object], args: Namespace, name: str = 'error',
+                interrupted: str = 'interrupted') -> int:
+    """Run a command.
+
+    Args:
+        run: the command; what it returns is the exit status, None stands for 0.
+        args: its arguments.
+        name: what stands before a user's error.
+        interrupted: what to say on Ctrl-C.
+
+    Returns:
+        The command's own status, 2 on bad input, 130 on Ctrl-C.
+    """
+    try:
+        status = run(args)
+    except UserError as error:
+        sys.stderr.write(f'{name}: {in_one_line(error)}\n')
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write(f'\n{interrupted}\n')
+        return 130
+    return status if isinstance(status, int) else 0
+
+
+def in_one_line(error: UserError) -> str:
+    """The message alone; a data loader's worker sends it with a traceback before it.
+
+    >>> in_one_line(UserError('Caught UserError in worker 0.\\n  File ...\\nmmleuk.errors.UserError: a.png: missing'))
+    'a.png: missing'
+    >>> in_one_line(UserError('a.py: not a usable config (KeyError: "no x\\n in y")'))
+    'a.py: not a usable config (KeyError: "no x in y")'
+    """
+    message = str(error).rpartition(f'{UserError.__module__}.{UserError.__qualname__}: ')[2]
+    return ' '.join(message.split())
