@@ -14,7 +14,15 @@ from typing import Any
 
 from mmleuk.datasets.file_names import RELEASE_NAME_PATTERN, compile_name_pattern, parse_file_name
 from mmleuk.datasets.files import read_json
-from mmleuk.datasets.validation import Box, Defect, parse_attributes, parse_rectangle, parse_regions, schema_spellings
+from mmleuk.datasets.validation import (
+    Box,
+    Defect,
+    RecordDefect,
+    parse_attributes,
+    parse_rectangle,
+    parse_regions,
+    schema_spellings,
+)
 from mmleuk.errors import UserError
 from mmleuk.schema import AttributeSchema
 
@@ -63,7 +71,7 @@ class Annotations:
         absent_classes: asked for, but no category of the file.
         unused_categories: categories of the file that were not asked for; no annotation is of them.
         left_out_attributes: attribute keys that the schema doesn't name, with the number of cells having them.
-        defects: one message per defect, naming file and record. Records with a defect are missing above.
+        defects: in the file's order. Records with a defect are missing above.
     """
 
     path: str
@@ -71,13 +79,13 @@ class Annotations:
     absent_classes: tuple[str, ...]
     unused_categories: tuple[str, ...]
     left_out_attributes: Mapping[str, int]
-    defects: tuple[str, ...]
+    defects: tuple[RecordDefect, ...]
 
     def raise_defects(self) -> None:
         """Raise the first defect as a UserError and say how many more there are."""
         if self.defects:
             more = len(self.defects) - 1
-            raise UserError(self.defects[0] + (f' (and {more} more in this file)' if more else ''))
+            raise UserError(f'{self.path}: {self.defects[0]}' + (f' (and {more} more in this file)' if more else ''))
 
 
 def read_annotations(path: str | Path, classes: Sequence[str], schema: AttributeSchema,
@@ -111,7 +119,7 @@ class AnnotationReader:
     max_overhang_px: float = 1.0
     name_pattern: str = RELEASE_NAME_PATTERN
     backend_args: dict | None = None
-    _defects: list[str] = field(default_factory=list, init=False)
+    _defects: list[RecordDefect] = field(default_factory=list, init=False)
     _left_out: dict[str, int] = field(default_factory=dict, init=False)
     _broken_images: set[RecordId] = field(default_factory=set, init=False)
 
@@ -150,7 +158,7 @@ class AnnotationReader:
         return data
 
     def _add_defect(self, record: str, what: str, mend: str) -> None:
-        self._defects.append(f'{self._path}: {record}: {what}; {mend}')
+        self._defects.append(RecordDefect(record, what, mend))
 
     def _check_schema(self, raw: object) -> None:
         """Integers in the file mean places in the file's own value lists, so those must equal the schema's."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, MutableMapping
+from typing import NamedTuple
 
 from mmleuk.schema import IGNORE, AttributeSchema
 
@@ -22,6 +23,17 @@ class Defect(Exception):
         super().__init__(what, mend)
         self.what = what
         self.mend = mend
+
+
+class RecordDefect(NamedTuple):
+    """A :class:`Defect` and whose it is, such as ``'annotation 11 of image a.png'``."""
+
+    record: str
+    what: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f'{self.record}: {self.what}; {self.mend}'
 
 
 def parse_rectangle(raw: object, image_wh: tuple[int, int], max_overhang_px: float, noun: str = 'bbox') -> Box:

@@ -139,7 +139,7 @@ def test_defect_names_file_and_record(film, name):
 def test_a_broken_image_is_one_defect_and_not_one_per_cell(film):
     film.coco['images'][0]['annotated_region'] = [0, 0, 1000, 10]
     found = AnnotationReader(CLASSES, SCHEMA).read(film.write()).defects
-    assert len(found) == 1 and 'image ' in found[0] and 'no image of the file' not in found[0]
+    assert len(found) == 1 and 'image ' in found[0].record and 'no image of the file' not in found[0].what
 
 
 def test_says_how_many_more_defects(film):

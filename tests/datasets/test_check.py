@@ -78,6 +78,15 @@ def test_classes_that_do_not_match_are_noted(splits):
     assert {('problem', 'defect'), ('note', 'class without category'), ('note', 'category not used')} <= kinds
 
 
+def test_a_misspelt_class_is_one_problem_and_not_one_per_cell(splits):
+    for annotation in splits.coco['annotations']:
+        annotation['category_id'] = splits.coco['categories'][0]['id']
+    splits.coco['categories'][0]['name'] = 'platelet'
+    splits.save()
+    (found,) = [finding for finding in problems(splits) if finding.kind == 'defect']
+    assert "annotation 11 of image a_AML.png (and 2 more): unknown class 'platelet'; known are" in found.message
+
+
 def test_attribute_names_that_do_not_match(splits):
     for annotation in splits.coco['annotations']:
         annotation['attributes'] = dict(sise=1, hue=1)

@@ -54,7 +54,7 @@ def _count_values(cells: list[Cell], position: int, schema: AttributeSchema) -> 
 def find_in_annotations(source: Source, annotations: Annotations, summary: Summary) -> list[Finding]:
     """Findings of one split: defects, names that don't match, emptiness, cells outside regions."""
     split = source.name
-    found = [Finding(PROBLEM, split, 'defect', defect) for defect in annotations.defects]
+    found = _find_defects(split, annotations)
     found += _find_names(split, annotations, summary)
     if not summary.cells and not annotations.defects:
         found.append(Finding(PROBLEM, split, 'empty split', f'{annotations.path}: holds no cell of '
@@ -62,6 +62,16 @@ def find_in_annotations(source: Source, annotations: Annotations, summary: Summa
     if source.annotation == 'sparse':
         found += _find_cells_outside(split, annotations)
     return found + _find_kind(source, annotations)
+
+
+def _find_defects(split: str, annotations: Annotations) -> list[Finding]:
+    """What stands in many records, such as a misspelt class, is one finding."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for record, what, mend in annotations.defects:
+        alike.setdefault((what, mend), []).append(record)
+    return [Finding(PROBLEM, split, 'defect',
+                    f'{annotations.path}: {records[0]}{and_more(len(records))}: {what}; {mend}')
+            for (what, mend), records in alike.items()]
 
 
 def _find_kind(source: Source, annotations: Annotations) -> list[Finding]:
