@@ -24,8 +24,8 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 
 import mmleuk
+from mmleuk.config_file import read_config
 from mmleuk.engine.checkpoint import check_attributes, fit_checkpoint, load_checkpoint_safely, state_dict_of
-from mmleuk.engine.config_file import read_config
 from mmleuk.errors import UserError
 from mmleuk.image_size import at_image_size, image_size_of, kind_of, usable_image_size
 from mmleuk.models.roi_heads.attri_head import AttriHead

@@ -58,6 +58,11 @@ def build_parser(wanted: Command | None = None) -> argparse.ArgumentParser:
     return parser
 
 
+def _parse_and_run(argv: Sequence[str]) -> object:
+    args = build_parser(chosen(argv)).parse_args(argv)
+    return args.run(args)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -65,9 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 on success, 1 when a check found something, 2 on bad input (one line on stderr, nothing written).
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    args = build_parser(chosen(argv)).parse_args(argv)
     try:
-        return exit_status(args.run, args, 'mmleuk')
+        # Parsing imports the command, which takes seconds in which Ctrl-C may come.
+        return exit_status(_parse_and_run, argv, 'mmleuk')
     except BrokenPipeError:
         # `mmleuk ... | head` closed the pipe: nobody reads on. Point stdout elsewhere for the flush at exit.
         sys.stdout = open('/dev/null', 'w')

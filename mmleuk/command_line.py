@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
 from collections.abc import Callable
+from typing import TypeVar
 
 from mmleuk.errors import UserError
 
+Args = TypeVar('Args')
 
-def exit_status(run: Callable[[Namespace], object], args: Namespace, name: str = 'error',
+
+def exit_status(run: Callable[[Args], object], args: Args, name: str = 'error',
                 interrupted: str = 'interrupted') -> int:
     """Run a command.
 

@@ -60,6 +60,15 @@ def test_interrupt_has_its_own_exit_code(monkeypatch):
     assert cli.main(['data', 'work']) == 130
 
 
+def test_interrupt_while_the_command_is_imported(monkeypatch, capsys):
+    def import_module(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, 'import_module', import_module)
+    assert cli.main(['data', 'check', 'config.py']) == 130
+    assert capsys.readouterr().err == '\ninterrupted\n'
+
+
 @pytest.mark.parametrize('argv', [[], ['data'], ['diagnose'], ['data', 'lose']])
 def test_unknown_or_missing_command_is_a_usage_error(argv, capsys):
     with pytest.raises(SystemExit) as stop:

@@ -12,12 +12,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import DictAction
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
 from mmleuk.command_line import exit_status
-from mmleuk.engine.config_file import read_config
+from mmleuk.config_file import SettingsAction, read_config
 from mmleuk.engine.strict_config import check_config_keys
 from mmleuk.errors import UserError
 from mmleuk.report.files import ensure_writable
@@ -38,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
                         'chooses in training)')
     parser.add_argument('--min-iou', type=float, default=0.5, help='IoU from which a cell is found (default: 0.5)')
     parser.add_argument('--device', default='cpu', help='such as cpu or cuda:0 (default: cpu)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+    parser.add_argument('--cfg-options', nargs='+', action=SettingsAction, metavar='KEY=VALUE',
                         help='override settings of the config, such as model.selector.sure_confidence=0.9')
     return parser
 

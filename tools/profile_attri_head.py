@@ -12,10 +12,11 @@ from pathlib import Path
 import torch
 from mmdet.structures import DetDataSample
 from mmdet.utils import register_all_modules
-from mmengine.config import Config
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
+from mmleuk.command_line import exit_status
+from mmleuk.config_file import read_config
 from mmleuk.models.detectors.attri_det import AttriDet
 from mmleuk.registry import MODELS
 
@@ -61,12 +62,20 @@ def measure(model: AttriDet, image: torch.Tensor, boxes: torch.Tensor, repeats: 
     return detector[1:], head[1:]
 
 
-def main() -> None:
-    """Build the model, measure, print."""
-    args = parse_args()
+def main() -> int:
+    """0, or 2 on bad input with one line that says what is wrong."""
+    return exit_status(run, parse_args())
+
+
+def run(args: argparse.Namespace) -> None:
+    """Build the model, measure, print.
+
+    Raises:
+        UserError: the config cannot be read.
+    """
     register_all_modules(init_default_scope=True)
     torch.manual_seed(0)
-    model = MODELS.build(Config.fromfile(args.config).model).eval()
+    model = MODELS.build(read_config(args.config).model).eval()
     image = torch.rand(1, 3, args.size, args.size)
     detector, head = measure(model, image, random_boxes(args.cells, args.size, args.cell_size), args.repeats)
     shares = [b / a for a, b in zip(detector, head)]
@@ -76,4 +85,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

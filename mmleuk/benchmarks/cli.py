@@ -161,6 +161,8 @@ def run_report(args: argparse.Namespace) -> None:
         UserError: a bad suite or result, or a folder that can't be written.
     """
     MMLogger.get_current_instance().setLevel('WARNING')  # not a line per config that is read
+    if not args.results.is_dir():
+        raise UserError(f'--results {args.results}: no such folder; the document would lose all its numbers')
     suites = read_suites(args.suites)
     written = [write_atomic(args.out, document(suites, args.results))]
     for suite in suites:

@@ -21,10 +21,8 @@ from mmleuk.benchmarks.identity import identity
 from mmleuk.benchmarks.machine import ROOT, describe_machine, git_state
 from mmleuk.benchmarks.results import cost_path, write_result
 from mmleuk.benchmarks.running import Settings
-from mmleuk.benchmarks.suite import Case, Suite
+from mmleuk.benchmarks.suite import COST_KEYS, Case, Suite
 from mmleuk.errors import UserError
-
-COST_KEYS = frozenset({'reference', 'rows', 'epoch'})
 
 
 def measure(suite: Suite, settings: Settings, weights: Path, iterations: int,
@@ -39,9 +37,11 @@ def measure(suite: Suite, settings: Settings, weights: Path, iterations: int,
         tell: gets a line per row.
 
     Raises:
-        UserError: ``cost`` is malformed, there is no such checkpoint, or a training fails.
+        UserError: the suite has no ``cost``, there is no such checkpoint, or a training fails.
     """
-    reference, names, epoch = _parsed(suite)
+    if not suite.cost:
+        raise UserError(f'suite {suite.name}: has no cost; give it {", ".join(sorted(COST_KEYS))}')
+    reference, names, epoch = (suite.cost[key] for key in ('reference', 'rows', 'epoch'))
     if not weights.is_file():
         raise UserError(f'{weights}: no such checkpoint; train a row with tools/benchmark.py and name its last one')
     cases = {name: Case(suite.name, suite.row(name), suite.row(name).seeds[0]) for name in (reference, *names)}
@@ -57,17 +57,6 @@ def measure(suite: Suite, settings: Settings, weights: Path, iterations: int,
                 threads=settings.threads, machine=describe_machine(), git=git_state())
     write_result(cost_path(settings.results, suite), cost)
     return cost
-
-
-def _parsed(suite: Suite) -> tuple[str, list[str], int]:
-    where, known = f'suite {suite.name}: cost', {row.name for row in suite.rows}
-    if set(suite.cost) != COST_KEYS:
-        raise UserError(f'{where}: needs {", ".join(sorted(COST_KEYS))}; got {dict(suite.cost)}')
-    reference, rows, epoch = (suite.cost[key] for key in ('reference', 'rows', 'epoch'))
-    strange = [name for name in [reference, *rows] if name not in known]
-    if strange:
-        raise UserError(f'{where}: {strange[0]!r} is none of the rows {", ".join(sorted(known))}')
-    return reference, rows, epoch
 
 
 def _pair(cases: tuple[Case, Case], settings: Settings, weights: Path, epoch: int,

@@ -17,6 +17,9 @@ from mmleuk.report.files import write_atomic
 
 FORMAT = 1
 DONE, FAILED = 'done', 'failed'
+_KEYS = frozenset({'config', 'config_hash', 'data_hash', 'git', 'machine', 'threads', 'command'})
+_KEYS_OF = {DONE: frozenset({'epochs', 'seconds', 'metrics', 'evaluations', 'losses', 'scalars', 'parameters'}),
+            FAILED: frozenset({'error', 'log'})}
 
 
 def result_path(results: Path, case: Case) -> Path:
@@ -39,6 +42,9 @@ def read_result(path: Path) -> dict[str, Any] | None:
     if not isinstance(record, dict) or record.get('format') != FORMAT or record.get('status') not in (DONE, FAILED):
         raise UserError(f'{path}: not a result of tools/benchmark.py (format {FORMAT}); remove it and run its '
                         'row again')
+    missing = sorted((_KEYS | _KEYS_OF[record['status']]) - set(record))
+    if missing:
+        raise UserError(f'{path}: a result without {missing[0]!r}; remove it and run its row again')
     return record
 
 
@@ -89,6 +95,8 @@ def current_cost(results: Path, suite: Suite) -> dict[str, Any] | None:
         cost = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
         raise UserError(f'{path}: not JSON ({error}); remove it and measure again') from error
+    if not isinstance(cost, dict) or not {'reference', 'config_hash', 'rows'} <= set(cost):
+        raise UserError(f'{path}: not what tools/benchmark_cost.py writes; remove it and measure again')
     now = {row.name: case_hash(case) for row in suite.rows
            if not missing_configs(case := Case(suite.name, row, row.seeds[0]))}
     same = now.get(cost['reference']) == cost['config_hash']

@@ -85,7 +85,7 @@ def differences(now: dict[str, Any], before: dict[str, Any]) -> str:
     return ' and '.join(words.get(key, key) for key in now if before.get(key) != now[key])
 
 
-def resume_point(folder: Path, max_epochs: int, val_interval: int) -> Path | None:
+def resume_point(folder: Path, max_epochs: int, val_interval: int, val_begin: int = 1) -> Path | None:
     """The checkpoint that a training goes on from, None to begin with.
 
     The last one; the one before where the last one's validation was cut short, since it would not be repeated. With
@@ -96,7 +96,7 @@ def resume_point(folder: Path, max_epochs: int, val_interval: int) -> Path | Non
         return None
     last = folder / Path(pointer.read_text().strip()).name
     epoch = int(last.stem.removeprefix('epoch_'))
-    validated = epoch == max_epochs or epoch % val_interval == 0
+    validated = epoch == max_epochs or epoch >= val_begin and epoch % val_interval == 0
     if validated and epoch not in read_history(folder).evaluations:
         last = folder / f'epoch_{epoch - 1}.pth'
     return last if last.is_file() else None
@@ -148,7 +148,8 @@ class Training:
     def _arguments(self) -> list[str]:
         """What the process gets after ``python``."""
         loop = settle(ROOT / self.case.row.config, self.case.cfg_options()).train_cfg
-        resume = resume_point(self.folder, loop.max_epochs, loop.get('val_interval', 1))
+        resume = resume_point(self.folder, loop.max_epochs, loop.get('val_interval', 1),
+                              loop.get('val_begin', 1))
         return [*self.command(self.folder), *self._loading(), *(['--resume', str(resume)] if resume else [])]
 
     def _start(self, arguments: list[str]) -> subprocess.Popen:

@@ -62,7 +62,7 @@ def run_cases(cases: Sequence[Case], settings: Settings, tell: Callable[[str], N
 def _fill(running: list[Training], waiting: list[Case], settings: Settings, tell: Callable[[str], None]) -> None:
     """Start what can start now, moving it from one list to the other."""
     while len(running) < settings.jobs:
-        case = next((case for case in waiting if not _open_needs(case, settings)), None)
+        case = _next_ready(waiting, settings, tell)
         if case is None:
             return
         waiting.remove(case)
@@ -76,6 +76,18 @@ def _fill(running: list[Training], waiting: list[Case], settings: Settings, tell
             tell(f'{case.name}: left out, {error}')
             continue
         tell(f'{case.name}: started; its output: {running[-1].log}')
+
+
+def _next_ready(waiting: list[Case], settings: Settings, tell: Callable[[str], None]) -> Case | None:
+    """The first that waits for no other; what needs a training whose config broke meanwhile is left out."""
+    for case in list(waiting):
+        try:
+            if not _open_needs(case, settings):
+                return case
+        except UserError as error:
+            waiting.remove(case)
+            tell(f'{case.name}: left out, {error}')
+    return None
 
 
 def _open_needs(case: Case, settings: Settings) -> list[str]:

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from mmleuk.benchmarks.claims import Claim, read_claim
+from mmleuk.benchmarks.fields import check_keys, read_yaml, text_at, text_dict_at, texts_at, value_at
 from mmleuk.errors import UserError
 
 SUITE_KEYS = frozenset({'title', 'intro', 'caption', 'cfg-options', 'metrics', 'classes', 'scalars', 'roles', 'rows',
                         'checks', 'cost', 'order'})
 ROW_KEYS = frozenset({'name', 'title', 'config', 'ensemble', 'seeds', 'cfg-options', 'group'})
-ROLES = frozenset({'upper', 'lower', 'baseline'})
+COST_KEYS = frozenset({'reference', 'rows', 'epoch'})
+ROLES = frozenset({'upper', 'lower'})
 METRICS: Mapping[str, str] = {
     'mAP@50-95': 'coco/bbox_mAP', 'mAP@50': 'coco/bbox_mAP_50', 'recall (AR@100)': 'coco/bbox_AR@100'}
 _NAME = re.compile(r'[a-z0-9][a-z0-9_-]*')
@@ -92,8 +93,8 @@ class Suite:
         metrics: column title -> key of the evaluation.
         classes: class names whose AP gets a column, in order.
         scalars: column title -> key of a logged scalar, averaged over the epochs that have it.
-        roles: ``upper``, ``lower``, ``baseline`` -> name of a row; with the first two the share of the gap is shown.
-        checks: see :mod:`mmleuk.benchmarks.checks`.
+        roles: ``upper``, ``lower`` -> name of a row; with both the share of the gap is shown.
+        claims: see :mod:`mmleuk.benchmarks.claims`.
         cost: how costs are measured, see :mod:`mmleuk.benchmarks.cost`.
         order: place in the document; equal ones by name.
     """
@@ -107,7 +108,7 @@ class Suite:
     classes: tuple[str, ...] = ()
     scalars: Mapping[str, str] = field(default_factory=dict)
     roles: Mapping[str, str] = field(default_factory=dict)
-    checks: tuple[Mapping[str, Any], ...] = ()
+    claims: tuple[Claim, ...] = ()
     cost: Mapping[str, Any] = field(default_factory=dict)
     order: int = 0
 
@@ -146,53 +147,66 @@ def read_suite(path: str | Path) -> Suite:
         UserError: no such file, not YAML, a key unknown, missing or of another kind; names the file and the row.
     """
     path = Path(path)
-    try:
-        data = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise UserError(f'{path}: cannot be read ({error.strerror or error}); suites lie under benchmarks/') from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f'{path}: not YAML ({" ".join(str(error).split())})') from error
-    _check_keys(data, SUITE_KEYS, {'title', 'rows'}, str(path))
+    data = read_yaml(path)
+    check_keys(data, SUITE_KEYS, {'title', 'rows'}, str(path))
     _check_name(path.stem, f'{path}: the file')
     shared = _options(data, str(path))
-    rows = _typed(data, 'rows', list, str(path))
+    rows = value_at(data, 'rows', list, str(path))
     if not rows:
         raise UserError(f'{path}: rows is empty; a suite has at least one row')
     read: list[Row] = []
     for number, row in enumerate(rows, start=1):
         read.append(_row(row, shared, f'{path}: row {number}', read, path.stem))
-    suite = Suite(
-        name=path.stem, title=_text(data, 'title', str(path)), intro=_text(data, 'intro', str(path)),
-        caption=_text(data, 'caption', str(path)),
-        rows=tuple(read),
-        metrics=_names(data, 'metrics', str(path)) or dict(METRICS),
-        classes=tuple(_typed(data, 'classes', list, str(path))), scalars=_names(data, 'scalars', str(path)),
-        roles=_names(data, 'roles', str(path)), checks=tuple(_typed(data, 'checks', list, str(path))),
-        cost=_typed(data, 'cost', dict, str(path)), order=_typed(data, 'order', int, str(path)))
-    _check_names(suite, path)
-    return suite
+    metrics = text_dict_at(data, 'metrics', str(path)) or dict(METRICS)
+    classes, scalars = texts_at(data, 'classes', str(path)), text_dict_at(data, 'scalars', str(path))
+    roles = text_dict_at(data, 'roles', str(path))
+    names = [row.name for row in read]
+    _check_names(names, roles, path)
+    titles = [*metrics, *scalars, *(f'AP {name}' for name in classes)]
+    return Suite(
+        name=path.stem, title=text_at(data, 'title', str(path)), intro=text_at(data, 'intro', str(path)),
+        caption=text_at(data, 'caption', str(path)), rows=tuple(read), metrics=metrics, classes=tuple(classes),
+        scalars=scalars, roles=roles,
+        claims=tuple(read_claim(claim, names, roles, titles, f'{path}: check {number}')
+                     for number, claim in enumerate(value_at(data, 'checks', list, str(path)), start=1)),
+        cost=_cost(data, names, str(path)), order=value_at(data, 'order', int, str(path)))
+
+
+def _cost(data: Mapping[str, Any], names: Sequence[str], where: str) -> dict[str, Any]:
+    cost = value_at(data, 'cost', dict, where)
+    if not cost:
+        return {}
+    where = f'{where}: cost'
+    check_keys(cost, COST_KEYS, COST_KEYS, where)
+    named = [text_at(cost, 'reference', where), *texts_at(cost, 'rows', where)]
+    strange = [name for name in named if name not in names]
+    if strange:
+        raise UserError(f'{where}: {strange[0]!r} is none of the rows {", ".join(names)}')
+    if value_at(cost, 'epoch', int, where) < 1:
+        raise UserError(f'{where}: epoch counts from 1, got {cost["epoch"]}')
+    return cost
 
 
 def _row(data: Any, shared: Mapping[str, Any], where: str, before: Sequence[Row], suite: str) -> Row:
     """One row of a suite; ``before`` are those above it."""
     fused = isinstance(data, dict) and 'ensemble' in data
-    _check_keys(data, ROW_KEYS - ({'config', 'cfg-options'} if fused else set()),
+    check_keys(data, ROW_KEYS - ({'config', 'cfg-options'} if fused else set()),
                 {'name', 'ensemble' if fused else 'config', 'seeds'}, where)
-    name = _text(data, 'name', where)
+    name = text_at(data, 'name', where)
     _check_name(name, f'{where}: the name')
     where = f'{where} ({name})'
-    seeds = _typed(data, 'seeds', list, where)
+    seeds = value_at(data, 'seeds', list, where)
     if not seeds or any(type(seed) is not int or seed < 0 for seed in seeds) or len(set(seeds)) < len(seeds):
         raise UserError(f'{where}: seeds are different integers from 0 on, got {seeds}')
     options = {} if fused else {**shared, **_options(data, where)}
-    return Row(name=name, title=_text(data, 'title', where) or name, config=_text(data, 'config', where),
-               seeds=tuple(seeds), options=options, group=_text(data, 'group', where),
+    return Row(name=name, title=text_at(data, 'title', where) or name, config=text_at(data, 'config', where),
+               seeds=tuple(seeds), options=options, group=text_at(data, 'group', where),
                members=_members(data, seeds, before, where) if fused else (),
                sources=_sources(options, before, suite, where))
 
 
 def _members(data: Mapping[str, Any], seeds: Sequence[int], before: Sequence[Row], where: str) -> tuple[Row, ...]:
-    names = _typed(data, 'ensemble', list, where)
+    names = texts_at(data, 'ensemble', where)
     rows = {row.name: row for row in before if not row.members and set(seeds) <= set(row.seeds)}
     wrong = [name for name in names if name not in rows]
     if wrong or len(set(names)) < max(len(names), 2):
@@ -222,7 +236,7 @@ def _files_of_trainings(options: Mapping[str, Any]) -> list[tuple[str, str, str]
 
 
 def _options(data: Mapping[str, Any], where: str) -> dict[str, Any]:
-    options = _typed(data, 'cfg-options', dict, where)
+    options = value_at(data, 'cfg-options', dict, where)
     if 'randomness.seed' in options:
         raise UserError(f'{where}: cfg-options: randomness.seed comes from the row\'s seeds; take it out')
     for key, value in options.items():
@@ -231,12 +245,11 @@ def _options(data: Mapping[str, Any], where: str) -> dict[str, Any]:
     return options
 
 
-def _check_names(suite: Suite, path: Path) -> None:
-    names = [row.name for row in suite.rows]
+def _check_names(names: Sequence[str], roles: Mapping[str, str], path: Path) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UserError(f'{path}: two rows have the name {twice[0]!r}; results are filed by name')
-    for role, name in suite.roles.items():
+    for role, name in roles.items():
         if role not in ROLES or name not in names:
             raise UserError(f'{path}: roles: {role}: {name!r}; a role is one of {", ".join(sorted(ROLES))} and names '
                             f'one of the rows {", ".join(names)}')
@@ -245,34 +258,6 @@ def _check_names(suite: Suite, path: Path) -> None:
 def _check_name(name: str, what: str) -> None:
     if not _NAME.fullmatch(name):
         raise UserError(f'{what} is called {name!r}; take small letters, digits, - and _, since files are named by it')
-
-
-def _check_keys(data: Any, known: frozenset[str], needed: set[str], where: str) -> None:
-    if not isinstance(data, dict):
-        raise UserError(f'{where}: expected keys and values, got {data!r:.60}')
-    unknown, missing = sorted(set(map(str, data)) - known), sorted(needed - set(data))
-    if unknown or missing:
-        what = f'unknown key {unknown[0]!r}' if unknown else f'key {missing[0]!r} is missing'
-        raise UserError(f'{where}: {what}; known are {", ".join(sorted(known))}')
-
-
-def _typed(data: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
-    value = data.get(key, kind())
-    if not isinstance(value, kind):
-        raise UserError(f'{where}: {key} must be a {kind.__name__}, got {value!r:.60}')
-    return value
-
-
-def _text(data: Mapping[str, Any], key: str, where: str) -> str:
-    return _typed(data, key, str, where).strip()
-
-
-def _names(data: Mapping[str, Any], key: str, where: str) -> dict[str, str]:
-    names = _typed(data, key, dict, where)
-    for name, value in names.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise UserError(f'{where}: {key}: {name!r}: {value!r}: both must be text')
-    return names
 
 
 def _as_text(value: Any) -> str:

@@ -39,6 +39,10 @@ PLAIN_KEYS = {
     'randomness': frozenset({'seed', 'diff_rank_seed', 'deterministic'}),
 }
 
+DICT_KEYS = frozenset({'model', 'default_hooks', 'train_cfg', 'val_cfg', 'test_cfg', 'optim_wrapper', 'log_processor',
+                       'visualizer', 'train_dataloader', 'val_dataloader', 'test_dataloader', *PLAIN_KEYS})
+"""What is a dict or None."""
+
 
 def _train_loop(cfg: Mapping) -> str:
     return 'EpochBasedTrainLoop' if cfg.get('by_epoch', True) else 'IterBasedTrainLoop'

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
 
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner as MMEngineRunner
 
 from mmleuk.command_line import exit_status
+from mmleuk.config_file import SettingsAction, read_config
 from mmleuk.engine.checkpoint import use_safe_loading
-from mmleuk.engine.config_file import read_config
 from mmleuk.engine.memory import keep_freed_memory
 from mmleuk.engine.pseudo_label_hook import require_pseudo_label_hook
 from mmleuk.engine.strict_config import check_config_keys
@@ -80,7 +80,7 @@ def test_parser() -> argparse.ArgumentParser:
 
 def _add_common_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--work-dir', help='where logs and checkpoints go; default ./work_dirs/CONFIG')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+    parser.add_argument('--cfg-options', nargs='+', action=SettingsAction, metavar='KEY=VALUE',
                         help='override settings of the config, such as train_cfg.max_epochs=5 or key="[a,b]"')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
@@ -155,6 +155,8 @@ def load_config(args: argparse.Namespace) -> Config:
         cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     check_writable(cfg.work_dir)
     check_config_keys(cfg)
+    if not cfg.get('model'):
+        raise UserError(f'{args.config}: has no model; name the config of a detector')
     return cfg
 
 

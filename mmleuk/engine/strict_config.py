@@ -18,6 +18,7 @@ from mmengine.registry import init_default_scope
 from mmleuk.engine.config_keys import (
     BUILDER_KEYS,
     DEFAULT_TYPES,
+    DICT_KEYS,
     LOADER_KEYS,
     MMDET2_KEYS,
     PLAIN_KEYS,
@@ -59,6 +60,8 @@ def _problems(tree: Mapping, scope: str) -> Iterator[str]:
         if key in MMDET2_KEYS:
             yield f'{key!r} is MMDetection 2\'s and has no effect; {MMDET2_KEYS[key]}'
     yield from _close_calls(tree, TOP_LEVEL_KEYS, '', _CLOSE_AT_TOP)
+    yield from (f'{key} is {value!r:.60}; it has to be a dict' for key, value in tree.items()
+                if key in DICT_KEYS and value is not None and not isinstance(value, Mapping))
     for key, value in tree.items():
         if key not in TOP_LEVEL_KEYS:
             continue  # a variable: what it is used for is checked where it is used

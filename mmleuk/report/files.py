@@ -9,6 +9,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from mmleuk.errors import UserError
@@ -66,7 +67,8 @@ def write_atomic(path: str | Path, content: str | bytes) -> Path:
         temporary.write_bytes(data)
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # there may be no folder to remove it from
+            temporary.unlink()
         raise UserError(f'{path}: cannot be written ({error.strerror or error}); '
                         'make room or choose another folder') from error
     return path

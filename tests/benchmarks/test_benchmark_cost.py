@@ -15,13 +15,16 @@ from mmleuk.errors import UserError
 
 
 @pytest.mark.parametrize('cost, message', [
-    ({}, 'needs epoch, reference, rows'),
+    ({}, 'has no cost; give it epoch, reference, rows'),
+    (dict(reference='a', rows='a', epoch=1), 'rows must be a list'),
+    (dict(reference='a', rows=['a'], epoch=0), 'epoch counts from 1'),
+    (dict(reference='a', rows=['a']), "key 'epoch' is missing"),
     (dict(reference='a', rows=['b'], epoch=1), "'b' is none of the rows"),
     (dict(reference='a', rows=['a'], epoch=1), r'none\.pth: no such checkpoint; train a row'),
 ])
 def test_mistakes_are_named(make_suite, tiny_config, tmp_path, cost, message):
-    suite = make_suite(cost=cost, rows=[dict(name='a', config=str(tiny_config), seeds=[0])])
     with pytest.raises(UserError, match=message):
+        suite = make_suite(cost=cost, rows=[dict(name='a', config=str(tiny_config), seeds=[0])])
         measure(suite, Settings(work_dir=tmp_path, results=tmp_path), tmp_path / 'none.pth', 1, print)
 
 

@@ -23,6 +23,24 @@ def test_a_row_that_reads_anothers_checkpoint_waits_for_it(make_suite, tiny_conf
     assert told[2] == 'b_seed0: left out, its turn'
 
 
+def test_a_config_that_breaks_meanwhile_leaves_out_what_needs_it_alone(
+        make_suite, tiny_config, tmp_path, monkeypatch):
+    rows = [dict(name=name, config=str(tiny_config), seeds=[0]) for name in ('a', 'b', 'c')]
+    rows[1]['cfg-options'] = {'load_from': 'work_dirs/benchmarks/small/a_seed0/epoch_2.pth'}
+    broken, needing, other = make_suite(rows=rows).cases()
+
+    def identity_of(case):
+        if case == broken:
+            raise UserError('a.py: broken')
+        return identity(case)
+
+    monkeypatch.setattr('mmleuk.benchmarks.scheduling.identity', identity_of)
+    monkeypatch.setattr('mmleuk.benchmarks.scheduling.Training', refuse)
+    told: list[str] = []
+    run_cases([needing, other], Settings(work_dir=tmp_path / 'work', results=tmp_path / 'results'), told.append)
+    assert told == ['b_seed0: left out, a.py: broken', 'c_seed0: left out, its turn']
+
+
 def refuse(case, settings, now):
     raise UserError('its turn')
 

@@ -119,8 +119,8 @@ def check(kind, claim='c', **what):
      'mean 0.500, upper 0.800 of 1 seed; mean 0.500, ours 0.600 of 1 seed'),
     ('mean_above', dict(row='ours', of=['lower', 'upper']), 'undecided',
      'mean 0.600, lower 0.500 of 1 seed; mean 0.620 (0.600..0.640), upper 0.700'),
-    ('gap_closed', dict(row='ours', share=0.5), 'met', 'worst 0.600, 50% of the way from 0.500 to 0.700; wanted 50%'),
-    ('gap_closed', dict(row='ours', share=0.51), 'not met', '50% of the way'),
+    ('gap_closed', dict(row='ours', share=0.33), 'met', 'worst 0.600, 33% of the way from 0.500 to 0.800; wanted 33%'),
+    ('gap_closed', dict(row='ours', share=0.34), 'not met', '33% of the way'),
     ('at_least', dict(row='ours', value=3.6, metric='labels'), 'not met', 'labels: 3.5; wanted 3.6'),
     ('at_least', dict(row='ours', value=0.72, metric='mAP@50'), 'met', 'mAP@50: 0.72; wanted 0.72'),
     ('at_least', dict(row='upper', value=0.1, metric='labels'), 'open', 'waits for upper'),
@@ -139,6 +139,13 @@ def test_a_check_waits_for_all_seeds(make_suite, records):
     assert (verdict.state, verdict.numbers) == ('open', 'waits for ours')
 
 
+def test_a_check_says_whose_training_failed(make_suite, records, failed_record):
+    suite = make_suite(rows=ROWS, checks=[check('mean_above', row='ours', of=['lower'])])
+    records['lower_seed0'] = failed_record(suite.choose('lower')[0])
+    verdict, = judge(suite, summarise(suite, records))
+    assert (verdict.state, verdict.numbers) == ('open', 'waits for lower (failed)')
+
+
 @pytest.mark.parametrize('kind, numbers', [
     ('worst_above_best', 'worst 0.600; best of lower 0.900; still to run: upper'),
     ('above_seed_by_seed', 'seed 0 0.600, lower 0.900; still to run: upper')])
@@ -155,15 +162,27 @@ def test_what_one_row_has_refuted_waits_for_no_other(make_suite, records, kind, 
 @pytest.mark.parametrize('wrong, message', [
     (check('above', row='ours'), 'needs claim and one of'),
     ('worst', 'needs claim and one of'),
-    (check('mean_above', row='ours'), 'mean_above takes of, row'),
-    (check('mean_above', row='ours', of=['theirs']), "'theirs' is none of the rows"),
-    (check('at_least', row='ours', value=1, metric='speed'), "metric 'speed' is none of"),
+    (check('mean_above', row='ours'), "key 'of' is missing"),
+    (check('mean_above', row='ours', of='lower'), 'of must be a list'),
+    (check('mean_above', row='ours', of=[]), 'of is empty'),
+    (check('mean_above', row='ours', of=[['lower']]), 'of lists texts'),
+    (check('mean_above', row=['ours'], of=['lower']), 'row must be a str'),
+    (check('mean_above', row='ours', of=['theirs']), "'theirs' is none of upper, lower, ours"),
+    (check('mean_above', 7, row='ours', of=['lower']), 'claim must be a str'),
+    (check('at_least', row='ours', value=1, metric='speed'), "'speed' is none of mAP@50-95"),
+    (check('at_least', row='ours', value='many'), 'value is a number'),
     (check('gap_closed', row='ours', share=0.5), 'needs the roles lower and upper'),
 ])
-def test_wrong_checks_are_named(make_suite, wrong, message):
-    suite = make_suite(rows=ROWS, checks=[wrong])
-    with pytest.raises(UserError, match=f'suite small, check 1: .*{message}'):
-        judge(suite, summarise(suite, {}))
+def test_wrong_checks_are_named_when_the_suite_is_read(make_suite, wrong, message):
+    with pytest.raises(UserError, match=f'small.yaml: check 1: .*{message}'):
+        make_suite(rows=ROWS, checks=[wrong])
+
+
+@pytest.mark.parametrize('share', [0, 50, True, 'half'])
+def test_a_share_of_the_gap_is_one(make_suite, share):
+    with pytest.raises(UserError, match='small.yaml: check 1: gap_closed: share'):
+        make_suite(rows=ROWS, roles=dict(upper='upper', lower='lower'),
+                   checks=[check('gap_closed', row='ours', share=share)])
 
 
 def test_curves_have_a_spread_where_there_are_seeds(suite, records):
@@ -237,12 +256,21 @@ def test_the_command_writes_document_and_plots(real_suite, record, tmp_path, cap
     assert 'not a result of tools/benchmark.py' in capsys.readouterr().err
 
 
+def test_the_document_is_not_emptied_by_a_mistyped_folder(tmp_path, capsys):
+    (tmp_path / 'doc.md').write_text('old')
+    assert report_main(['--results', str(tmp_path / 'nowhere'), '--out', str(tmp_path / 'doc.md')]) == 2
+    assert 'nowhere: no such folder' in capsys.readouterr().err and (tmp_path / 'doc.md').read_text() == 'old'
+
+
 def test_a_broken_record_is_named(suite, tmp_path):
     path = result_path(tmp_path, suite.cases()[0])
     assert read_result(path) is None
     write_result(path, dict(format=1, status='done'))
     path.write_text(path.read_text()[:-4])
     with pytest.raises(UserError, match='upper_seed0.json: not JSON'):
+        read_result(path)
+    path.write_text('{"format": 1, "status": "done"}')
+    with pytest.raises(UserError, match="upper_seed0.json: a result without 'command'; remove it"):
         read_result(path)
 
 

@@ -80,12 +80,13 @@ def test_it_goes_on_from_the_last_validated_checkpoint(interrupted):
     point.write_text('/moved/epoch_3.pth')
     assert resume_point(interrupted, 4, 1) == interrupted / 'epoch_2.pth', 'epoch 3 has no validation'
     assert resume_point(interrupted, 4, 2) == interrupted / 'epoch_3.pth', 'and needs none'
+    assert resume_point(interrupted, 4, 1, val_begin=4) == interrupted / 'epoch_3.pth', 'validations begin later'
     assert resume_point(interrupted, 3, 2) == interrupted / 'epoch_2.pth', 'but as the last one'
     (interrupted / 'epoch_2.pth').unlink()
     assert resume_point(interrupted, 4, 1) is None
 
 
-def test_states(make_suite, tiny_config, tmp_path, record):
+def test_states(make_suite, tiny_config, tmp_path, record, failed_record):
     suite = make_suite(rows=[dict(name='a', config=str(tiny_config), seeds=[0])])
     case, settings = suite.cases()[0], Settings(work_dir=tmp_path / 'work', results=tmp_path / 'results')
     now = identity(case)
@@ -100,7 +101,7 @@ def test_states(make_suite, tiny_config, tmp_path, record):
     path.write_text(json.dumps(record(case, 0.5, **now)))
     assert state_of(case, settings, now) == 'done'
     assert state_of(case, settings, now | dict(config_hash='other')) == 'changed'
-    path.write_text(json.dumps(record(case, 0.5, **now) | dict(status='failed')))
+    path.write_text(json.dumps(failed_record(case) | now))
     assert state_of(case, settings, now) == 'failed'
 
 

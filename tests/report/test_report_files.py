@@ -80,6 +80,13 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ['a.txt'] and path.read_text() == 'old'
 
 
+def test_a_file_where_a_folder_should_be(tmp_path):
+    (tmp_path / 'file').write_text('kept')
+    with pytest.raises(UserError, match='below.txt: cannot be written'):
+        write_atomic(tmp_path / 'file' / 'below.txt', 'x')
+    assert (tmp_path / 'file').read_text() == 'kept'
+
+
 def test_unwritable_folder(tmp_path):
     (tmp_path / 'file').write_text('')
     for folder in (tmp_path / 'file', tmp_path / 'file' / 'below', '/proc/nowhere'):

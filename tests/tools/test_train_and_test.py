@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmleuk.engine.config_file import read_config
+from mmleuk.config_file import read_config
 from mmleuk.engine.launch import test_main, train_main
 from mmleuk.errors import UserError
 from mmleuk.testing.tiny_run import write_tiny_run
@@ -101,6 +101,32 @@ def test_a_missing_or_broken_config_is_named(tmp_path, capsys):
 def test_an_option_that_fits_nowhere_is_named(tiny, options):
     with pytest.raises(UserError, match=f'--cfg-options {next(iter(options))}=.* has no such place'):
         read_config(tiny, options)
+
+
+def test_the_option_that_does_not_fit_is_named_alone(tiny):
+    with pytest.raises(UserError, match='--cfg-options model.type.x=1: '):
+        read_config(tiny, {'train_cfg.max_epochs': 1, 'model.type.x': 1})
+
+
+@pytest.mark.parametrize('option', ['foo', '=3', 'train_cfg.max_epochs=[1,(2'])
+def test_what_is_no_setting_is_a_usage_error(tiny, capsys, option):
+    with pytest.raises(SystemExit) as stop:
+        train_main([str(tiny), '--cfg-options', option])
+    assert stop.value.code == 2 and f'error: --cfg-options {option}: ' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('option, message', [
+    ('train_dataloader=5', 'train_dataloader is 5; it has to be a dict'),
+    ('default_hooks=3', 'default_hooks is 3; it has to be a dict'),
+    ('model=None', 'has no model')])
+def test_a_part_of_another_kind_is_named(tiny, tmp_path, capsys, option, message):
+    assert message in fails(capsys, train_main, tiny, '--work-dir', tmp_path / 'x', '--cfg-options', option)
+
+
+def test_a_config_that_ends_the_process_is_named(tmp_path, capsys):
+    config = tmp_path / 'leaves.py'
+    config.write_text('import sys\nsys.exit(3)\n')
+    assert 'leaves.py: not a usable config (SystemExit: 3)' in fails(capsys, train_main, config)
 
 
 def test_options_are_merged_at_once(tmp_path):

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import DictAction
-
+from mmleuk.config_file import SettingsAction, read_config
 from mmleuk.datasets.new_folder import new_folder
 from mmleuk.errors import UserError
 from mmleuk.progress import progress
@@ -21,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--count', type=int, default=16, metavar='N',
                         help='samples, evenly spread over the data set (default: 16)')
     parser.add_argument('--seed', type=int, default=0, help='of the augmentation (default: 0)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+    parser.add_argument('--cfg-options', nargs='+', action=SettingsAction, metavar='KEY=VALUE',
                         help='override settings of the config')
 
 
@@ -58,7 +57,6 @@ def training_set(path: str, options: dict | None) -> Any:
     """
     from mmengine.registry import init_default_scope
 
-    from mmleuk.engine.config_file import read_config
     from mmleuk.engine.strict_config import check_config_keys
     from mmleuk.registry import DATASETS
     cfg = read_config(path, options)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 
+from mmleuk.config_file import SettingsAction, read_config
 from mmleuk.datasets.check.examine import examine_config
 from mmleuk.datasets.check.table import to_dict, to_text
 from mmleuk.datasets.files import write_json
-from mmleuk.engine.config_file import read_config
 from mmleuk.engine.strict_config import check_config_keys
 from mmleuk.errors import UserError
 
@@ -20,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', help='config file')
     parser.add_argument('--json', help='write findings and counts to this file, too')
     parser.add_argument('--workers', type=int, default=2, help='threads that decode images')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override settings: key=value ...')
+    parser.add_argument('--cfg-options', nargs='+', action=SettingsAction, help='override settings: key=value ...')
 
 
 def run(args: argparse.Namespace) -> int:
