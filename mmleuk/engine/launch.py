@@ -92,7 +92,7 @@ def train(args: argparse.Namespace) -> MMEngineRunner:
     Raises:
         UserError: bad config, data, checkpoint or work dir.
     """
-    cfg = load_config(args)
+    cfg = load_config(args, ('train_dataloader', 'train_cfg', 'optim_wrapper'))
     if args.amp:
         switch_to_amp(cfg)
     if args.auto_scale_lr:
@@ -121,7 +121,7 @@ def test(args: argparse.Namespace) -> dict:
     from mmdet.evaluation import DumpDetResults
     if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
         raise UserError(f'--out {args.out}: predictions are written as a pickle; name a .pkl file')
-    cfg = load_config(args)
+    cfg = load_config(args, ('test_dataloader', 'test_cfg'))
     if args.out is not None:
         check_writable(str(Path(args.out).parent), '--out')
     cfg.load_from, cfg.resume = args.checkpoint, False
@@ -141,11 +141,12 @@ def test(args: argparse.Namespace) -> dict:
 test.__test__ = False  # type: ignore[attr-defined]  # not for pytest
 
 
-def load_config(args: argparse.Namespace) -> Config:
+def load_config(args: argparse.Namespace, needed: Sequence[str]) -> Config:
     """Read the config, apply ``--cfg-options`` and ``--work-dir``, and check every key and the work dir.
 
     Raises:
-        UserError: the file is missing or broken, a key is misspelt, or the work dir is not writable.
+        UserError: the file is missing or broken, a key is misspelt, the model or one of the ``needed`` parts is
+            missing, or the work dir is not writable.
     """
     cfg = read_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
@@ -155,8 +156,10 @@ def load_config(args: argparse.Namespace) -> Config:
         cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     check_writable(cfg.work_dir)
     check_config_keys(cfg)
-    if not cfg.get('model'):
-        raise UserError(f'{args.config}: has no model; name the config of a detector')
+    missing = [key for key in ('model', *needed) if cfg.get(key) is None]
+    if missing:
+        raise UserError(f'{args.config}: has no {missing[0]}; a config of configs/ as its _base_ would give it one')
+    cfg.default_scope = cfg.get('default_scope') or 'mmdet'
     return cfg
 
 

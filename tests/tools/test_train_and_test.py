@@ -118,7 +118,7 @@ def test_what_is_no_setting_is_a_usage_error(tiny, capsys, option):
 @pytest.mark.parametrize('option, message', [
     ('train_dataloader=5', 'train_dataloader is 5; it has to be a dict'),
     ('default_hooks=3', 'default_hooks is 3; it has to be a dict'),
-    ('model=None', 'has no model')])
+    ('model=None', 'has no model; '), ('optim_wrapper=None', 'has no optim_wrapper; ')])
 def test_a_part_of_another_kind_is_named(tiny, tmp_path, capsys, option, message):
     assert message in fails(capsys, train_main, tiny, '--work-dir', tmp_path / 'x', '--cfg-options', option)
 
