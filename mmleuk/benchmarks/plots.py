@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from mmleuk.benchmarks.document import has_curves, plot_name
@@ -18,7 +19,8 @@ from mmleuk.report.files import write_atomic
 from mmleuk.report.text import plain_text
 
 _COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')
-_STYLES = ('-', '--', ':')
+_STYLES = ('-', '--', ':', '-.')
+_MARKERS = ('o', 's', '^', 'D', 'v')
 
 
 @plain_text()
@@ -36,10 +38,16 @@ def write_plots(suite: Suite, records: Records, folder: Path) -> list[Path]:
 
 
 def _looks(suite: Suite) -> dict[str, dict[str, Any]]:
-    """A colour and a line style per row; no two rows share both (up to 21)."""
-    return {row.name: dict(color=_COLOURS[number % len(_COLOURS)],
-                           linestyle=_STYLES[number // len(_COLOURS) % len(_STYLES)])
-            for number, row in enumerate(suite.rows)}
+    """Colour, line style and marker per row: a colour per group where there are groups, else per row (7 of them)."""
+    groups = list(dict.fromkeys(row.group for row in suite.rows))
+    looks = {}
+    for number, row in enumerate(suite.rows):
+        before = [other.name for other in suite.rows[:number] if other.group == row.group]
+        colour, look = (groups.index(row.group), len(before)) if len(groups) > 1 else (
+            number, number // len(_COLOURS))
+        looks[row.name] = dict(color=_COLOURS[colour % len(_COLOURS)], linestyle=_STYLES[look % len(_STYLES)],
+                               marker=_MARKERS[look % len(_MARKERS)])
+    return looks
 
 
 def _curves(suite: Suite, records: Records, rows: Mapping[str, RowSummary], title: str, key: str,
@@ -57,7 +65,7 @@ def _curves(suite: Suite, records: Records, rows: Mapping[str, RowSummary], titl
 
 def _draw_curve(axes: Axes, points: Mapping[int, Spread], label: str, look: dict[str, Any]) -> None:
     epochs = list(points)
-    axes.plot(epochs, [point.mean for point in points.values()], label=label, marker='o', markersize=3, **look)
+    axes.plot(epochs, [point.mean for point in points.values()], label=label, markersize=3.5, **look)
     axes.fill_between(epochs, [point.low for point in points.values()], [point.high for point in points.values()],
                       color=look['color'], alpha=0.15, linewidth=0)
 
@@ -75,6 +83,10 @@ def _bars(rows: Mapping[str, RowSummary], title: str, looks: Mapping[str, dict[s
             axes.plot(rows[name].by_seed[title][seed], place, 'ko', markersize=8, fillstyle='none')
         axes.annotate(f'{spread.mean:.3f}', (spread.high, place), xytext=(6, 0), textcoords='offset points',
                       va='center', fontsize=8)
+    colours = {rows[name].row.group: looks[name]['color'] for name in rows}
+    if len(colours) > 1:
+        axes.legend([Patch(color=colour, alpha=0.6) for colour in colours.values()], list(colours), fontsize=8,
+                    loc='center left', bbox_to_anchor=(1.01, 0.5), frameon=False)
     axes.set_yticks(range(len(names)), [rows[name].row.title for name in names], fontsize=8)
     axes.margins(x=0.12)
     axes.set_xlim(left=0)
