@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -48,23 +47,18 @@ def read_config(path: str | Path, options: Mapping | None = None) -> Config:
         raise UserError(f'{path}: not a usable config ({type(error).__name__}: {error})') from error
     try:
         # All at once: `a._delete_=True a.b=1` means something else one by one.
-        return _merged(cfg, options or {})
+        cfg.merge_from_dict(dict(options or {}))
     except _MISFITS as error:
-        raise UserError(f'--cfg-options {_misfit(cfg, options or {})}: {path} has no such place '
+        raise UserError(f'--cfg-options {_misfit(path, options or {})}: {path} has no such place '
                         f'({textwrap.shorten(f"{type(error).__name__}: {error}", 200)})') from error
-
-
-def _merged(cfg: Config, options: Mapping) -> Config:
-    cfg = deepcopy(cfg)
-    cfg.merge_from_dict(dict(options))
     return cfg
 
 
-def _misfit(cfg: Config, options: Mapping) -> str:
+def _misfit(path: str | Path, options: Mapping) -> str:
     """The first option that doesn't fit by itself, or all where only together they don't."""
     for key, value in options.items():
         try:
-            _merged(cfg, {key: value})
+            Config.fromfile(path).merge_from_dict({key: value})
         except _MISFITS:
             return f'{key}={value}'
     return ' '.join(f'{key}={value}' for key, value in options.items())
