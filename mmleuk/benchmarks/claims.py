@@ -22,7 +22,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmleuk.benchmarks.fields import check_keys, text_at, texts_at
+from mmleuk.benchmarks.fields import check_keys, check_one_of, text_at, texts_at
 from mmleuk.errors import UserError
 
 KINDS: Mapping[str, str] = {
@@ -77,8 +77,8 @@ def read_claim(data: Any, rows: Collection[str], roles: Collection[str], titles:
     if own == 'of' and not others:
         raise UserError(f'{where}: of is empty; list the rows to compare with')
     row, metric = text_at(what, 'row', where), text_at(what, 'metric', where) or titles[0]
-    _check_one_of([row, *others], rows, f'{where}: rows')
-    _check_one_of([metric], titles, f'{where}: metric')
+    check_one_of([row, *others], rows, 'rows', where)
+    check_one_of([metric], titles, 'columns', where)
     return Claim(text_at(data, 'claim', where), kind, row, metric, tuple(others),
                  0.0 if own == 'of' else _threshold(what[own], kind, own, where))
 
@@ -89,9 +89,3 @@ def _threshold(value: Any, kind: str, key: str, where: str) -> float:
     if kind == 'gap_closed' and not 0 < value <= 1:
         raise UserError(f'{where}: {key} lies above 0 and at most at 1, got {value}')
     return value
-
-
-def _check_one_of(names: Sequence[str], known: Collection[str], where: str) -> None:
-    strange = [name for name in names if name not in known]
-    if strange:
-        raise UserError(f'{where}: {strange[0]!r} is none of {", ".join(known)}')

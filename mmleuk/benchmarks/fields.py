@@ -51,6 +51,17 @@ def check_keys(data: Any, known: Collection[str], needed: Collection[str], where
         raise UserError(f'{where}: {what}; known are {", ".join(sorted(known))}')
 
 
+def check_one_of(names: Collection[str], known: Collection[str], kind: str, where: str) -> None:
+    """Refuse a name that is none of a kind's, such as the rows'.
+
+    Raises:
+        UserError: names the first.
+    """
+    strange = [name for name in names if name not in known]
+    if strange:
+        raise UserError(f'{where}: {strange[0]!r} is none of the {kind} {", ".join(known)}')
+
+
 def value_at(data: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
     """The value of a key, or the kind's empty one.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmleuk.benchmarks.claims import Claim, read_claim
-from mmleuk.benchmarks.fields import check_keys, read_yaml, text_at, text_dict_at, texts_at, value_at
+from mmleuk.benchmarks.fields import check_keys, check_one_of, read_yaml, text_at, text_dict_at, texts_at, value_at
 from mmleuk.errors import UserError
 
 SUITE_KEYS = frozenset({'title', 'intro', 'caption', 'cfg-options', 'metrics', 'classes', 'scalars', 'roles', 'rows',
@@ -178,10 +178,7 @@ def _cost(data: Mapping[str, Any], names: Sequence[str], where: str) -> dict[str
         return {}
     where = f'{where}: cost'
     check_keys(cost, COST_KEYS, COST_KEYS, where)
-    named = [text_at(cost, 'reference', where), *texts_at(cost, 'rows', where)]
-    strange = [name for name in named if name not in names]
-    if strange:
-        raise UserError(f'{where}: {strange[0]!r} is none of the rows {", ".join(names)}')
+    check_one_of([text_at(cost, 'reference', where), *texts_at(cost, 'rows', where)], names, 'rows', where)
     if value_at(cost, 'epoch', int, where) < 1:
         raise UserError(f'{where}: epoch counts from 1, got {cost["epoch"]}')
     return cost
