@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 
 from mmleuk.errors import UserError
 from mmleuk.registry import HOOKS
+from mmleuk.report.files import discard
 
 _UNFINISHED = '.unfinished'
 
@@ -118,7 +119,7 @@ class CheckpointHook(MMEngineCheckpointHook):
             if is_main_process():
                 _commit(unfinished, path)
         except OSError as error:
-            Path(unfinished).unlink(missing_ok=True)
+            discard(unfinished)
             stays = f'the last good one is {self.last_ckpt}' if self.last_ckpt else 'there is no earlier one'
             raise UserError(f'{path}: the checkpoint cannot be written ({error.strerror or error}); {stays}. '
                             'Free space or choose another --work-dir, then --resume') from error
@@ -130,7 +131,7 @@ class CheckpointHook(MMEngineCheckpointHook):
             Path(unfinished).write_text(path)
             _commit(unfinished, str(pointer))
         except OSError as error:
-            Path(unfinished).unlink(missing_ok=True)
+            discard(unfinished)
             raise UserError(f'{pointer}: cannot be written ({error.strerror or error}); free space, then resume with '
                             f'--resume {path}') from error
 

@@ -67,11 +67,16 @@ def write_atomic(path: str | Path, content: str | bytes) -> Path:
         temporary.write_bytes(data)
         os.replace(temporary, path)
     except OSError as error:
-        with suppress(OSError):  # there may be no folder to remove it from
-            temporary.unlink()
+        discard(temporary)
         raise UserError(f'{path}: cannot be written ({error.strerror or error}); '
                         'make room or choose another folder') from error
     return path
+
+
+def discard(fragment: str | Path) -> None:
+    """Remove what a failed write left, if it can be: the error to tell is the write's."""
+    with suppress(OSError):
+        Path(fragment).unlink()
 
 
 def remove_files(folder: Path, names: Iterable[str]) -> None:

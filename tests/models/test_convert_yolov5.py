@@ -232,6 +232,13 @@ def test_nothing_useful_inside(tmp_path):
         read_source(tmp_path / 'b.pt')
 
 
+def test_a_target_below_a_file_is_named(tmp_path):
+    (tmp_path / 'file').write_text('kept')
+    with pytest.raises(UserError, match='below.pth: cannot be written'):
+        save_converted(convert(Source(original().state_dict())), tmp_path / 'file' / 'below.pth')
+    assert (tmp_path / 'file').read_text() == 'kept'
+
+
 def test_unwritable_target_leaves_nothing_and_keeps_the_old_file(tmp_path, monkeypatch):
     converted = convert(Source(original().state_dict()))
     with pytest.raises(UserError, match='cannot be written'):
