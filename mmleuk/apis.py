@@ -24,17 +24,17 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 
 import mmleuk
-from mmleuk.config_file import read_config
-from mmleuk.engine.checkpoint import check_attributes, fit_checkpoint, load_checkpoint_safely, state_dict_of
 from mmleuk.errors import UserError
-from mmleuk.image_size import at_image_size, image_size_of, kind_of, usable_image_size
 from mmleuk.models.roi_heads.attri_head import AttriHead
-from mmleuk.report import files
-from mmleuk.report.drawing import draw_prediction, load_image
-from mmleuk.report.inputs import check_images, list_images, name_images
-from mmleuk.report.overlaps import surest_per_place
-from mmleuk.report.predictions import AttributeReading, Cell, FailedImage, Prediction, Run, RunInfo
+from mmleuk.pictures.drawing import draw_prediction, load_image
 from mmleuk.schema import IGNORE, AttributeSchema
+from mmleuk.structures import prediction_files
+from mmleuk.structures.overlaps import surest_per_place
+from mmleuk.structures.prediction import AttributeReading, Cell, FailedImage, Prediction, Run, RunInfo
+from mmleuk.utils.checkpoint import check_attributes, fit_checkpoint, load_checkpoint_safely, state_dict_of
+from mmleuk.utils.config_file import read_config
+from mmleuk.utils.image_inputs import check_images, list_images, name_images
+from mmleuk.utils.image_size import at_image_size, image_size_of, kind_of, usable_image_size
 
 __all__ = ['AttributeReading', 'Cell', 'FailedImage', 'Inferencer', 'Prediction', 'Run', 'RunInfo']
 
@@ -140,11 +140,11 @@ class Inferencer:
 
     def to_json(self, predictions: Sequence[Prediction], path: str | Path) -> Path:
         """Write predictions as JSON; the file appears whole or not at all. Fields: docs/report.md."""
-        return files.to_json(Run(self.run_info(), tuple(predictions)), path)
+        return prediction_files.to_json(Run(self.run_info(), tuple(predictions)), path)
 
     def to_csv(self, predictions: Sequence[Prediction], path: str | Path) -> Path:
         """Write one row per cell; the file appears whole or not at all. Columns: docs/report.md."""
-        return files.to_csv(predictions, self.schema, path)
+        return prediction_files.to_csv(predictions, self.schema, path)
 
     def draw(self, prediction: Prediction, image: np.ndarray | None = None) -> Image.Image:
         """Picture with boxes and attribute cards.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from mmleuk import __version__
-from mmleuk.command_line import exit_status
+from mmleuk.utils.command_line import exit_status
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ class Command:
 
 COMMANDS = (
     Command(('doctor',), 'mmleuk.doctor', 'versions, what is broken, and the command that mends it'),
-    Command(('data', 'synthesize'), 'mmleuk.datasets.synthetic.cli', 'render blood films with exact annotations'),
+    Command(('data', 'synthesize'), 'mmleuk.synthetic.cli', 'render blood films with exact annotations'),
     Command(('data', 'check'), 'mmleuk.datasets.check', "examine a config's data before training on it"),
-    Command(('data', 'browse'), 'mmleuk.datasets.browse', 'pictures of training samples, as the network gets them'),
+    Command(('data', 'browse'), 'mmleuk.commands.browse', 'pictures of training samples, as the network gets them'),
     Command(('data', 'convert'), 'mmleuk.datasets.converters', 'annotations from format to format: COCO, VOC, YOLO'),
     Command(('data', 'sparsify'), 'mmleuk.datasets.sparsify', 'complete annotations -> those of a patch per image'),
     Command(('data', 'interfere'), 'mmleuk.datasets.interference', 'a copy of a test set per interference factor'),
-    Command(('infer',), 'mmleuk.report.cli', 'cells, attributes, pictures and a report from images'),
-    Command(('evaluate',), 'mmleuk.evaluation.cli', 'scores, plots and a page from saved predictions'),
+    Command(('infer',), 'mmleuk.commands.infer', 'cells, attributes, pictures and a report from images'),
+    Command(('evaluate',), 'mmleuk.commands.evaluate', 'scores, plots and a page from saved predictions'),
 )
 
 

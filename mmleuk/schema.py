@@ -7,7 +7,7 @@ spells out how many classes or attributes there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mmleuk.errors import UserError
@@ -205,3 +205,23 @@ def resolve_schema(spec: str | Mapping[str, object] | AttributeSchema) -> Attrib
                               'or give a dict {attribute: [value names]}')
         return SCHEMA_PRESETS[spec]
     return AttributeSchema.from_dict(spec)
+
+
+NOT_LEUKOCYTES = frozenset({
+    'none', 'artifact', 'artifacts', 'artefact', 'artefacts', 'rbc', 'red blood cell', 'erythrocyte',
+    'platelet', 'platelets', 'thrombocyte'})
+"""Lower-case names of classes that are no leukocytes; 'None' holds artifacts and cells nobody could name."""
+
+
+def leukocyte_classes(classes: Sequence[str], chosen: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The classes that count as leukocytes: ``chosen``, or all but artifacts, red cells and platelets.
+
+    Raises:
+        UserError: a chosen name is no class.
+    """
+    if chosen is None:
+        return tuple(name for name in classes if name.strip().lower() not in NOT_LEUKOCYTES)
+    unknown = [name for name in chosen if name not in classes]
+    if unknown:
+        raise UserError(f'{", ".join(map(repr, unknown))}: no class of this model; it knows {", ".join(classes)}')
+    return tuple(name for name in classes if name in chosen)

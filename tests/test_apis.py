@@ -10,7 +10,7 @@ from small_attri_det import CLASSES, DETECTOR, SCHEMA, make_config, save, write_
 
 from mmleuk.apis import FailedImage, Inferencer, Prediction
 from mmleuk.errors import UserError
-from mmleuk.report.files import from_csv, from_json
+from mmleuk.structures.prediction_files import from_csv, from_json
 
 
 @pytest.fixture(scope='module')

@@ -72,9 +72,9 @@ def test_readmes_attribute_config_works_on_somebodys_detector(tmp_path):
     from mmengine.registry import init_default_scope
 
     from mmleuk.datasets.presets import make_metainfo
-    from mmleuk.engine.strict_config import check_config_keys
     from mmleuk.registry import MODELS
     from mmleuk.schema import AttributeSchema
+    from mmleuk.utils.strict_config import check_config_keys
     text = next(text for language, text in BLOCK.findall((ROOT / 'README.md').read_text()) if 'AttriHead' in text)
     base = re.search(r"^_base_ = '\./(\w+\.py)'", text, re.MULTILINE).group(1)
     (tmp_path / base).write_text("_base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'\n"
@@ -163,7 +163,7 @@ def parse(tool: str, words: list[str], load_tool) -> None:
     from mmleuk.engine import launch
     parsers = dict(train=launch.train_parser, test=launch.test_parser, benchmark=benchmarks.benchmark_parser,
                    benchmark_cost=benchmarks.cost_parser, benchmark_report=benchmarks.report_parser)
-    commands = dict(infer='mmleuk.report.cli', ensemble='mmleuk.ensemble.cli')
+    commands = dict(infer='mmleuk.commands.infer', ensemble='mmleuk.commands.ensemble')
     if tool in parsers:
         parsers[tool]().parse_args(words)
     elif tool in commands:

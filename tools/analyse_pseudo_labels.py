@@ -14,11 +14,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
-from mmleuk.command_line import exit_status
-from mmleuk.config_file import SettingsAction, read_config
-from mmleuk.engine.strict_config import check_config_keys
 from mmleuk.errors import UserError
-from mmleuk.report.files import ensure_writable
+from mmleuk.utils.command_line import exit_status
+from mmleuk.utils.config_file import SettingsAction, read_config
+from mmleuk.utils.files import ensure_writable
+from mmleuk.utils.strict_config import check_config_keys
 
 
 def build_parser() -> argparse.ArgumentParser:

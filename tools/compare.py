@@ -14,9 +14,9 @@ from pathlib import Path
 
 from runs import COCO_SCORES, Workplace, number, table
 
-from mmleuk.command_line import exit_status
-from mmleuk.report.files import write_atomic
-from mmleuk.report.markdown import markdown_table
+from mmleuk.utils.command_line import exit_status
+from mmleuk.utils.files import write_atomic
+from mmleuk.utils.tables import markdown_table
 
 TRAININGS = (
     ('sparse labels, SLA-Det', 'sla', 'configs/sla_det/yolov5n_sla_synthetic.py'),

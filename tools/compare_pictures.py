@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
-from mmleuk.command_line import exit_status
 from mmleuk.errors import UserError
-from mmleuk.report.files import write_atomic
+from mmleuk.utils.command_line import exit_status
+from mmleuk.utils.files import write_atomic
 
 
 class Model(NamedTuple):
@@ -64,8 +64,8 @@ def run(args: argparse.Namespace) -> None:
     # Late: --help must not wait for torch.
     from mmleuk.apis import Inferencer
     from mmleuk.datasets.annotations import read_annotations
+    from mmleuk.pictures.drawing import load_image
     from mmleuk.report.comparison import draw_comparison, find_image, model_panel, truth_panel
-    from mmleuk.report.drawing import load_image
     from mmleuk.schema import AttributeSchema
     scores = args.min_score * len(args.model) if len(args.min_score) == 1 else args.min_score
     if len(scores) != len(args.model):

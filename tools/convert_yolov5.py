@@ -13,9 +13,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
-from mmleuk.command_line import exit_status
 from mmleuk.models.convert_yolov5 import convert, save_converted
 from mmleuk.models.yolov5_source import read_source
+from mmleuk.utils.command_line import exit_status
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runs import COCO_SCORES, Workplace, number, table
 
-from mmleuk.command_line import exit_status
+from mmleuk.utils.command_line import exit_status
 
 CONFIG = 'configs/sla_det/yolov5n_sla_synthetic.py'
 NAME = 'sla'

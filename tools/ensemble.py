@@ -10,8 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
-from mmleuk.command_line import exit_status
-from mmleuk.ensemble import cli
+from mmleuk.commands import ensemble as cli
+from mmleuk.utils.command_line import exit_status
 
 
 def main(argv: list[str] | None = None) -> int:

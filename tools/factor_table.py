@@ -22,16 +22,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clon
 import numpy as np
 
 from mmleuk.apis import Inferencer
-from mmleuk.command_line import exit_status
 from mmleuk.datasets.converters.coco_files import read_coco
-from mmleuk.datasets.files import write_json
 from mmleuk.datasets.interference.copies import ANNOTATIONS
 from mmleuk.errors import UserError
 from mmleuk.evaluation.factor_scores import FactorScores, Found, score_factor
-from mmleuk.progress import progress
-from mmleuk.report.files import check_target, write_atomic
-from mmleuk.report.markdown import markdown_table
-from mmleuk.report.predictions import Prediction
+from mmleuk.structures.prediction import Prediction
+from mmleuk.utils.command_line import exit_status
+from mmleuk.utils.files import check_target, write_atomic
+from mmleuk.utils.json_files import write_json
+from mmleuk.utils.progress import progress
+from mmleuk.utils.tables import markdown_table
 
 HEAD = ('detector', 'factor', 'images', 'cells', 'mAP', 'without', 'mAP@50', 'without', 'affected cells', 'found',
         'impurities', 'taken for cells')

@@ -15,10 +15,10 @@ from mmdet.utils import register_all_modules
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
-from mmleuk.command_line import exit_status
-from mmleuk.config_file import read_config
 from mmleuk.models.detectors.attri_det import AttriDet
 from mmleuk.registry import MODELS
+from mmleuk.utils.command_line import exit_status
+from mmleuk.utils.config_file import read_config
 
 
 def parse_args() -> argparse.Namespace:

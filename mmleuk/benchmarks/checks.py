@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from mmleuk.benchmarks.claims import Claim
 from mmleuk.benchmarks.suite import Suite
 from mmleuk.benchmarks.summary import RowSummary, Spread, gap_closed, on_same_seeds
-from mmleuk.report.sentence import plural_n
+from mmleuk.utils.words import plural_n
 
 _LOST_BY_ONE = ('worst_above_best', 'above_seed_by_seed')
 ONE_SEED_MARGIN = 0.03

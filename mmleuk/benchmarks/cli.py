@@ -18,9 +18,9 @@ from mmleuk.benchmarks.results import DONE, current_results, missing_configs, re
 from mmleuk.benchmarks.running import Settings, state_of
 from mmleuk.benchmarks.scheduling import run_cases
 from mmleuk.benchmarks.suite import Case, Suite, read_suite
-from mmleuk.command_line import exit_status
 from mmleuk.errors import UserError
-from mmleuk.report.files import write_atomic
+from mmleuk.utils.command_line import exit_status
+from mmleuk.utils.files import write_atomic
 
 SUITES = ROOT / 'benchmarks'
 RESULTS = SUITES / 'results'

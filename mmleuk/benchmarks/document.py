@@ -10,7 +10,7 @@ from mmleuk.benchmarks.checks import judge
 from mmleuk.benchmarks.results import FAILED, current_cost, current_results
 from mmleuk.benchmarks.suite import Case, Suite
 from mmleuk.benchmarks.summary import Records, RowSummary, gap_closed, keys_of, on_same_seeds, seed_of_all, summarise
-from mmleuk.report.markdown import markdown_table
+from mmleuk.utils.tables import markdown_table
 
 HEAD = """# Benchmarks
 

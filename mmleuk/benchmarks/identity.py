@@ -15,13 +15,13 @@ from mmengine.config import Config
 
 from mmleuk.benchmarks.machine import ROOT
 from mmleuk.benchmarks.suite import Case
-from mmleuk.config_file import read_config
-from mmleuk.config_tree import walk
 from mmleuk.datasets.converters.coco_files import SIDE_FILE
 from mmleuk.datasets.converters.voc import VocFormat
 from mmleuk.datasets.subsets import get_subset
 from mmleuk.engine.launch import train_parser
 from mmleuk.errors import UserError
+from mmleuk.utils.config_file import read_config
+from mmleuk.utils.config_tree import walk
 
 DATA_VARIABLE = 'MMLEUK_DATA'
 _NO_RESULT = ('test_dataloader', 'test_evaluator', 'test_cfg', 'tta_model', 'tta_pipeline', 'visualizer',

@@ -15,8 +15,8 @@ from matplotlib.ticker import MaxNLocator
 from mmleuk.benchmarks.document import has_curves, plot_name
 from mmleuk.benchmarks.suite import Case, Suite
 from mmleuk.benchmarks.summary import Records, RowSummary, Spread, curve, seed_of_all, summarise
-from mmleuk.report.files import write_atomic
-from mmleuk.report.text import plain_text
+from mmleuk.pictures.text import plain_text
+from mmleuk.utils.files import write_atomic
 
 _COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')
 _STYLES = ('-', '--', ':', '-.')

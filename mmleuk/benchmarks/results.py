@@ -13,7 +13,7 @@ from mmleuk.benchmarks.identity import case_hash
 from mmleuk.benchmarks.machine import ROOT
 from mmleuk.benchmarks.suite import Case, Suite
 from mmleuk.errors import UserError
-from mmleuk.report.files import write_atomic
+from mmleuk.utils.files import write_atomic
 
 FORMAT = 1
 DONE, FAILED = 'done', 'failed'

@@ -22,7 +22,7 @@ from mmleuk.benchmarks.parameters import count_parameters
 from mmleuk.benchmarks.results import DONE, FAILED, FORMAT, outcome, read_result, result_path, write_result
 from mmleuk.benchmarks.suite import Case
 from mmleuk.errors import UserError
-from mmleuk.report.files import write_atomic
+from mmleuk.utils.files import write_atomic
 
 _PATIENCE_S = 15.0
 _LOG_LINES = 30

@@ -18,8 +18,8 @@ from mmengine.runner import Runner
 
 from mmleuk.benchmarks.identity import settle
 from mmleuk.engine.launch import build_runner
-from mmleuk.engine.strict_config import check_config_keys
 from mmleuk.errors import UserError
+from mmleuk.utils.strict_config import check_config_keys
 
 
 class _Turn:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from mmleuk.datasets.subsets import SUBSETS, Subset, get_subset
-from mmleuk.lazy import lazy_names
+from mmleuk.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mmleuk.datasets.leukemia_attri import LeukemiaAttriDataset

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from mmleuk.datasets.file_names import RELEASE_NAME_PATTERN, compile_name_pattern, parse_file_name
-from mmleuk.datasets.files import read_json
 from mmleuk.datasets.validation import (
     Box,
     Defect,
@@ -25,6 +24,7 @@ from mmleuk.datasets.validation import (
 )
 from mmleuk.errors import UserError
 from mmleuk.schema import AttributeSchema
+from mmleuk.utils.json_files import read_json
 
 RecordId = int | str
 

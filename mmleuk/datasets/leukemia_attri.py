@@ -11,14 +11,14 @@ from mmengine.logging import print_log
 
 from mmleuk.datasets.annotations import AnnotationReader, Annotations, FilmImage
 from mmleuk.datasets.file_names import RELEASE_NAME_PATTERN
-from mmleuk.datasets.files import read_json
 from mmleuk.datasets.presets import make_metainfo
 from mmleuk.datasets.subsets import get_subset
 from mmleuk.errors import UserError
-from mmleuk.image_files import check_image_file
 from mmleuk.registry import DATASETS
 from mmleuk.schema import AttributeSchema
 from mmleuk.transforms.checks import check_pipeline_moves_regions
+from mmleuk.utils.image_files import check_image_file
+from mmleuk.utils.json_files import read_json
 
 ANNOTATION_KINDS = ('complete', 'sparse')
 FILTERS = ('filter_empty_gt', 'min_size')

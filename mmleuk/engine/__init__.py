@@ -1,6 +1,5 @@
 """Stage 4 of the data's journey: what happens between iterations (hooks, optimiser, checkpoints, launching)."""
 
-from mmleuk.engine.checkpoint import fit_checkpoint, load_checkpoint_safely, load_weights
 from mmleuk.engine.checkpoint_hook import CheckpointHook
 from mmleuk.engine.co_mining_hook import CoMiningHook
 from mmleuk.engine.ema_hook import YOLOv5EMAHook
@@ -10,9 +9,10 @@ from mmleuk.engine.pseudo_label_hook import PseudoLabelHook
 from mmleuk.engine.runner import Runner
 from mmleuk.engine.seed_hook import EpochSeedHook
 from mmleuk.engine.skip_transforms_hook import SkipTransformsHook
-from mmleuk.engine.strict_config import check_config_keys
 from mmleuk.engine.yolov5_groups import YOLOv5OptimWrapperConstructor
 from mmleuk.engine.yolov5_schedule_hook import YOLOv5WarmupHook
+from mmleuk.utils.checkpoint import fit_checkpoint, load_checkpoint_safely, load_weights
+from mmleuk.utils.strict_config import check_config_keys
 
 __all__ = [
     'AmpOptimWrapper',

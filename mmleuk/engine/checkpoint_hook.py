@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 
 from mmleuk.errors import UserError
 from mmleuk.registry import HOOKS
-from mmleuk.report.files import discard
+from mmleuk.utils.files import discard
 
 _UNFINISHED = '.unfinished'
 

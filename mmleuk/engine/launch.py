@@ -13,13 +13,13 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner as MMEngineRunner
 
-from mmleuk.command_line import exit_status
-from mmleuk.config_file import SettingsAction, read_config
-from mmleuk.engine.checkpoint import use_safe_loading
 from mmleuk.engine.memory import keep_freed_memory
 from mmleuk.engine.pseudo_label_hook import require_pseudo_label_hook
-from mmleuk.engine.strict_config import check_config_keys
 from mmleuk.errors import UserError
+from mmleuk.utils.checkpoint import use_safe_loading
+from mmleuk.utils.command_line import exit_status
+from mmleuk.utils.config_file import SettingsAction, read_config
+from mmleuk.utils.strict_config import check_config_keys
 
 _AMP_WRAPPERS = {
     'OptimWrapper': 'mmleuk.AmpOptimWrapper',

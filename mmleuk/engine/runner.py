@@ -16,15 +16,15 @@ from mmengine.runner import Runner as MMEngineRunner
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch import nn
 
-from mmleuk.engine.checkpoint import (
+from mmleuk.errors import UserError
+from mmleuk.registry import RUNNERS
+from mmleuk.utils.checkpoint import (
     check_attributes,
     check_classes,
     fit_checkpoint,
     load_checkpoint_safely,
     load_from_http,
 )
-from mmleuk.errors import UserError
-from mmleuk.registry import RUNNERS
 
 
 @RUNNERS.register_module()
@@ -32,7 +32,7 @@ class Runner(MMEngineRunner):
     """mmengine's ``Runner`` with three seams overridden.
 
     - Several processes without a GPU talk over gloo (mmengine touches CUDA and hands out device ids).
-    - Checkpoints load without running code from them, and only where they fit (``mmleuk.engine.checkpoint``).
+    - Checkpoints load without running code from them, and only where they fit (``mmleuk.utils.checkpoint``).
     - Resuming needs a checkpoint with training state, and says so.
 
     ``tools/train.py`` and ``tools/test.py`` use it unless a config names another ``runner_type``.

@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mmleuk.datasets.files import read_json
 from mmleuk.ensemble.fusion import FusionSettings
 from mmleuk.ensemble.runs import check_number, check_runs, fuse_runs
 from mmleuk.errors import UserError
 from mmleuk.evaluation.detections import Detections, from_results, from_run, places_by_name, read_detections
 from mmleuk.evaluation.evaluate import Evaluation, Settings, evaluate
 from mmleuk.evaluation.truth import GroundTruth, read_truth
-from mmleuk.report.files import to_json, write_atomic
-from mmleuk.report.predictions import Cell, Prediction, Run, RunInfo, run_from_dict
+from mmleuk.structures.prediction import Cell, Prediction, Run, RunInfo, run_from_dict
+from mmleuk.structures.prediction_files import to_json
+from mmleuk.utils.files import write_atomic
+from mmleuk.utils.json_files import read_json
 
 ENSEMBLE = 'ensemble'
 """Name of the fused predictions in tables."""

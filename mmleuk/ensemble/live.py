@@ -14,10 +14,10 @@ from mmleuk.apis import Inferencer, Source
 from mmleuk.ensemble.fusion import FusionSettings, check_fraction
 from mmleuk.ensemble.runs import check_number, check_runs, fuse_predictions, union_schema
 from mmleuk.errors import UserError
-from mmleuk.progress import progress
-from mmleuk.report.inputs import check_images
-from mmleuk.report.overlaps import surest_per_place
-from mmleuk.report.predictions import FailedImage, Prediction, Run
+from mmleuk.structures.overlaps import surest_per_place
+from mmleuk.structures.prediction import FailedImage, Prediction, Run
+from mmleuk.utils.image_inputs import check_images
+from mmleuk.utils.progress import progress
 
 Model = tuple[str | Path | Config, str | Path]
 """A config and its checkpoint."""

@@ -14,9 +14,9 @@ from torch import Tensor
 import mmleuk
 from mmleuk.ensemble.fusion import Detected, FusionSettings, fuse
 from mmleuk.errors import UserError
-from mmleuk.progress import progress
-from mmleuk.report.predictions import AttributeReading, Cell, Prediction, Run, RunInfo
 from mmleuk.schema import IGNORE, Attribute, AttributeSchema
+from mmleuk.structures.prediction import AttributeReading, Cell, Prediction, Run, RunInfo
+from mmleuk.utils.progress import progress
 
 
 def fuse_runs(runs: Sequence[Run], settings: FusionSettings | None = None, names: Sequence[str] | None = None) -> Run:

@@ -9,9 +9,9 @@ from typing import Any
 from mmleuk.ensemble.files import ENSEMBLE, Comparison
 from mmleuk.evaluation.evaluate import Evaluation
 from mmleuk.evaluation.tables import Row, group_rows, notes, to_csv_text
-from mmleuk.report.files import write_atomic
-from mmleuk.report.markdown import markdown_table
-from mmleuk.report.sentence import plural_n
+from mmleuk.utils.files import write_atomic
+from mmleuk.utils.tables import markdown_table
+from mmleuk.utils.words import plural_n
 
 MEANS = ('mAP', 'mAP_50', 'mAP_75', 'mAR')
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mmleuk.lazy import lazy_names
+from mmleuk.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mmleuk.evaluation.attribute_metric import AttributeF1Metric

@@ -12,11 +12,11 @@ from mmdet.datasets.api_wrappers import COCO
 from mmdet.evaluation import CocoMetric as MMDetCocoMetric
 from mmengine.logging import MMLogger
 
-from mmleuk.datasets.files import read_json, write_json
 from mmleuk.errors import UserError
 from mmleuk.evaluation.samples import field_rows, refuse_moved_cells, sample_name
 from mmleuk.registry import METRICS
-from mmleuk.report.inputs import name_images
+from mmleuk.utils.image_inputs import name_images
+from mmleuk.utils.json_files import read_json, write_json
 
 BOX_ITEMS = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
 PROPOSAL_ITEMS = ('AR@100', 'AR@300', 'AR@1000', 'AR_s@1000', 'AR_m@1000', 'AR_l@1000')

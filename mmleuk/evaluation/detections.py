@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmleuk.datasets.files import read_json
 from mmleuk.datasets.validation import Defect
 from mmleuk.errors import UserError
 from mmleuk.evaluation.truth import GroundTruth, ImageId, box_fault, needed_id
-from mmleuk.report.predictions import Run, run_from_dict
+from mmleuk.structures.prediction import Run, run_from_dict
+from mmleuk.utils.json_files import read_json
 
 _WRITE_AGAIN = 'write the file again with tools/test.py or tools/infer.py'
 

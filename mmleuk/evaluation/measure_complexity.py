@@ -17,10 +17,10 @@ from mmengine.registry import init_default_scope
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmleuk.apis import inference_pipelines, load_weights
-from mmleuk.config_file import read_config
-from mmleuk.engine.checkpoint import load_checkpoint_safely
 from mmleuk.errors import UserError
 from mmleuk.evaluation.complexity import Complexity
+from mmleuk.utils.checkpoint import load_checkpoint_safely
+from mmleuk.utils.config_file import read_config
 
 ROUNDS = 3
 

@@ -17,7 +17,6 @@ from mmengine.dataset import pseudo_collate
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mmleuk.engine.checkpoint import check_attributes, check_classes, fit_checkpoint, load_checkpoint_safely
 from mmleuk.engine.pseudo_label_hook import smallest_cell_area
 from mmleuk.errors import UserError
 from mmleuk.evaluation.hidden_truth import SparseImages, load_sparse_images
@@ -26,7 +25,8 @@ from mmleuk.models.dense_heads.yolov5_head import regions_of
 from mmleuk.models.detectors.sla_det import SLADet
 from mmleuk.models.task_modules.pseudo_labels import Candidates, Selection
 from mmleuk.models.task_modules.yolov5_assigner import BatchCells
-from mmleuk.progress import progress
+from mmleuk.utils.checkpoint import check_attributes, check_classes, fit_checkpoint, load_checkpoint_safely
+from mmleuk.utils.progress import progress
 
 Weights = Literal['student', 'average']
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmleuk.datasets.files import read_json
 from mmleuk.datasets.validation import Defect, parse_regions
 from mmleuk.errors import UserError
+from mmleuk.utils.json_files import read_json
 
 ImageId = int | str
 

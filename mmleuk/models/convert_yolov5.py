@@ -22,7 +22,7 @@ from mmleuk.models.backbones.yolov5 import STAGE_CHANNELS, YOLOv5Backbone, scale
 from mmleuk.models.dense_heads.yolov5_head import ANCHORS, YOLOv5Head
 from mmleuk.models.necks.yolov5_pafpn import YOLOv5PAFPN
 from mmleuk.models.yolov5_source import STEM, Source
-from mmleuk.report.files import discard
+from mmleuk.utils.files import discard
 
 STRIDES = (8, 16, 32)
 SIZES = {(16, 1): 'n', (32, 1): 's', (48, 2): 'm', (64, 3): 'l', (80, 4): 'x'}

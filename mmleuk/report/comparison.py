@@ -22,10 +22,10 @@ from PIL import Image
 from mmleuk.datasets.annotations import Annotations, FilmImage
 from mmleuk.errors import UserError
 from mmleuk.evaluation.pseudo_label_quality import HiddenCells, match_place_and_class
-from mmleuk.report.layout import Rect, best_spot, tag_spots
-from mmleuk.report.predictions import Cell
-from mmleuk.report.sentence import plural_n
-from mmleuk.report.text import plain_text
+from mmleuk.pictures.layout import Rect, best_spot, tag_spots
+from mmleuk.pictures.text import plain_text
+from mmleuk.structures.prediction import Cell
+from mmleuk.utils.words import plural_n
 
 Verdict = Literal['true', 'right', 'false', 'missed', 'ignored']
 

@@ -13,7 +13,7 @@ from mmleuk.evaluation.error_types import BACKGROUND_IOU
 from mmleuk.evaluation.evaluate import Evaluation
 from mmleuk.evaluation.tables import Row, class_rows, confusion_rows, error_rows, group_rows, notes, summary
 from mmleuk.report.page_style import STYLE
-from mmleuk.report.sentence import plural_n
+from mmleuk.utils.words import plural_n
 
 _PLOT_STYLE = """
 .plot { background: #fff; border: 1px solid var(--line); border-radius: .4rem; margin: .8rem 0; padding: .4rem;

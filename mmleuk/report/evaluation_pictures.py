@@ -14,11 +14,11 @@ from mmleuk.errors import UserError
 from mmleuk.evaluation.error_types import CORRECT, FALSE_TYPES
 from mmleuk.evaluation.evaluate import Evaluation
 from mmleuk.evaluation.matching import UNMATCHED
-from mmleuk.report.colours import ClassStyle
-from mmleuk.report.drawing import legend_strip, outline_box, paint_label
-from mmleuk.report.layout import Rect, best_spot, tag_spots
-from mmleuk.report.plan import PAD, TAG_PX
-from mmleuk.report.text import width_px
+from mmleuk.pictures.colours import ClassStyle
+from mmleuk.pictures.drawing import legend_strip, outline_box, paint_label
+from mmleuk.pictures.layout import Rect, best_spot, tag_spots
+from mmleuk.pictures.plan import PAD, TAG_PX
+from mmleuk.pictures.text import width_px
 
 STYLES: Mapping[str, ClassStyle] = {
     'correct': ClassStyle('#009E73', False), 'class': ClassStyle('#E69F00', False),

@@ -16,8 +16,8 @@ from mmleuk.evaluation.coco_scores import RECALLS, THRESHOLDS
 from mmleuk.evaluation.confusion import Confusion
 from mmleuk.evaluation.evaluate import Evaluation
 from mmleuk.evaluation.tables import CURVE_IOUS, class_rows, error_rows, group_rows
-from mmleuk.report.sentence import plural_n
-from mmleuk.report.text import plain_text
+from mmleuk.pictures.text import plain_text
+from mmleuk.utils.words import plural_n
 
 _DPI = 110
 _WIDTH = 9.5  # inches

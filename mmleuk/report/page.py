@@ -7,21 +7,21 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from urllib.parse import quote
 
-from mmleuk.report.colours import ClassStyle, class_styles
-from mmleuk.report.crops import CROP_PX, CropKey, crop_key
+from mmleuk.pictures.colours import ClassStyle, class_styles
+from mmleuk.pictures.crops import CROP_PX, CropKey, crop_key
 from mmleuk.report.page_style import STYLE
-from mmleuk.report.predictions import Prediction, Run
-from mmleuk.report.sentence import Description, describe, listed, plural_n
+from mmleuk.report.sentence import Description, describe
 from mmleuk.report.statistics import (
-    BankEntry,
     Distribution,
     TypeCount,
     attribute_distributions,
     count_types,
-    leukocyte_classes,
     morphology_bank,
     typical_by_type,
 )
+from mmleuk.schema import leukocyte_classes
+from mmleuk.structures.prediction import BankEntry, Prediction, Run
+from mmleuk.utils.words import listed, plural_n
 
 TYPICAL_CELLS = 8
 _NOT_FOR_DIAGNOSIS = ('Computed by a research model, not reviewed by a person. Not for diagnosis: it finds and names '
@@ -35,7 +35,7 @@ def render_page(run: Run, crops: Mapping[CropKey, str], pictures: Mapping[str, s
 
     Args:
         run: predictions and where they come from.
-        crops: pictures of cells as data URIs (:func:`mmleuk.report.crops.make_crops`); others stay without.
+        crops: pictures of cells as data URIs (:func:`mmleuk.pictures.crops.make_crops`); others stay without.
         pictures: path of each image's picture relative to the page, by image name; others stay without a link.
         leukocytes: class names that count as leukocytes; default: all but artifacts, red cells and platelets.
 

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mmleuk.report.files import write_atomic
-from mmleuk.report.text import plain_text
+from mmleuk.pictures.text import plain_text
+from mmleuk.utils.files import write_atomic
 
 _COLUMNS = ('epoch', 'criterion', 'class', 'images', 'taken', 'right', 'wrong_class', 'wrong_place', 'hidden',
             'precision', 'precision_any_class', 'recall', 'mean_iou')

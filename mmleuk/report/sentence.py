@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mmleuk.report.predictions import Prediction
-from mmleuk.report.statistics import Distribution, attribute_distributions, leukocyte_classes, morphology_bank
-from mmleuk.schema import AttributeSchema
+from mmleuk.report.statistics import Distribution, attribute_distributions, morphology_bank
+from mmleuk.schema import AttributeSchema, leukocyte_classes
+from mmleuk.structures.prediction import Prediction
+from mmleuk.utils.words import listed, plural_n
 
 _NOTHING = 'No leukocyte was found.'
 
@@ -128,13 +129,3 @@ def in_a_sentence(name: str) -> str:
     ('atypical lymphocyte', 'WBC')
     """
     return name[:1].lower() + name[1:] if name[1:] == name[1:].lower() else name
-
-
-def plural_n(n: int, word: str) -> str:
-    """'1 cell', '2 cells'."""
-    return f'{n} {word}' + ('' if n == 1 else 's')
-
-
-def listed(names: Sequence[str], conjunction: str) -> str:
-    """'a', 'a and b', 'a, b and c'; at least one name."""
-    return names[0] if len(names) == 1 else f'{", ".join(names[:-1])} {conjunction} {names[-1]}'

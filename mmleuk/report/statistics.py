@@ -6,14 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mmleuk.errors import UserError
-from mmleuk.report.predictions import Cell, Prediction
 from mmleuk.schema import IGNORE, Attribute, AttributeSchema
-
-NOT_LEUKOCYTES = frozenset({
-    'none', 'artifact', 'artifacts', 'artefact', 'artefacts', 'rbc', 'red blood cell', 'erythrocyte',
-    'platelet', 'platelets', 'thrombocyte'})
-"""Lower-case names of classes that are no leukocytes; 'None' holds artifacts and cells nobody could name."""
+from mmleuk.structures.prediction import BankEntry, Cell, Prediction
 
 
 @dataclass(frozen=True)
@@ -50,33 +44,6 @@ class Distribution:
         """The most frequent value; several when they tie, none when nothing is known."""
         best = max(self.counts, default=0)
         return tuple(value for value, count in zip(self.attribute.values, self.counts) if count == best and best > 0)
-
-
-@dataclass(frozen=True)
-class BankEntry:
-    """One cell of the morphology bank and where its picture is: cell ``index`` (from 0) of ``prediction``."""
-
-    prediction: Prediction
-    index: int
-
-    @property
-    def cell(self) -> Cell:
-        """The cell itself."""
-        return self.prediction.cells[self.index]
-
-
-def leukocyte_classes(classes: Sequence[str], chosen: Sequence[str] | None = None) -> tuple[str, ...]:
-    """The classes that count as leukocytes: ``chosen``, or all but artifacts, red cells and platelets.
-
-    Raises:
-        UserError: a chosen name is no class.
-    """
-    if chosen is None:
-        return tuple(name for name in classes if name.strip().lower() not in NOT_LEUKOCYTES)
-    unknown = [name for name in chosen if name not in classes]
-    if unknown:
-        raise UserError(f'{", ".join(map(repr, unknown))}: no class of this model; it knows {", ".join(classes)}')
-    return tuple(name for name in classes if name in chosen)
 
 
 def morphology_bank(predictions: Iterable[Prediction], classes: Sequence[str] | None = None) -> list[BankEntry]:

@@ -6,8 +6,8 @@ import numpy as np
 from mmcv.transforms import LoadImageFromFile
 
 from mmleuk.errors import UserError
-from mmleuk.image_files import decode_image, read_image_file
 from mmleuk.registry import TRANSFORMS
+from mmleuk.utils.image_files import decode_image, read_image_file
 
 
 @TRANSFORMS.register_module()

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from mmleuk import cli
 from mmleuk.datasets.converters.coco_files import check_coco
 from mmleuk.datasets.leukemia_attri import LeukemiaAttriDataset
-from mmleuk.datasets.sampled_regions import sample_region
 from mmleuk.datasets.sparsify import sparsify
 from mmleuk.errors import UserError
+from mmleuk.structures.sampled_regions import sample_region
 
 
 def make_coco(images):

@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader
 
 from mmleuk.benchmarks.running import resume_point
 from mmleuk.engine import CheckpointHook, Runner
-from mmleuk.engine.checkpoint import load_checkpoint_safely
 from mmleuk.errors import UserError
+from mmleuk.utils.checkpoint import load_checkpoint_safely
 
 
 class Toy(BaseModel):

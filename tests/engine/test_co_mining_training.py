@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from mmleuk.engine import CoMiningHook
-from mmleuk.engine.checkpoint import load_checkpoint_safely
 from mmleuk.engine.co_mining_hook import mined_means
 from mmleuk.engine.launch import train, train_parser
 from mmleuk.errors import UserError
 from mmleuk.models.detectors.co_mining import MinedCounts
 from mmleuk.testing.tiny_run import CLASSES, write_tiny_run
+from mmleuk.utils.checkpoint import load_checkpoint_safely
 
 ROOT = Path(__file__).parents[2]
 BASES = [str(ROOT / 'configs/_base_/default_runtime.py'), str(ROOT / 'configs/_base_/schedules/yolov5.py')]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmleuk.engine.checkpoint import load_checkpoint_safely
+from mmleuk.utils.checkpoint import load_checkpoint_safely
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,8 +8,8 @@ import torch
 
 from mmleuk.datasets.converters.coco_files import read_coco
 from mmleuk.datasets.sparsify import sparsify
-from mmleuk.engine.checkpoint import load_checkpoint_safely
 from mmleuk.testing.tiny_run import CLASSES, write_tiny_run
+from mmleuk.utils.checkpoint import load_checkpoint_safely
 
 ROOT = Path(__file__).parents[2]
 BASES = [str(ROOT / 'configs/_base_/default_runtime.py'), str(ROOT / 'configs/_base_/schedules/yolov5.py')]

@@ -14,9 +14,9 @@ from mmleuk.ensemble.table import logged_metrics, rows
 from mmleuk.errors import UserError
 from mmleuk.evaluation.evaluate import evaluate_files
 from mmleuk.evaluation.tables import class_rows, summary
-from mmleuk.report.files import from_json, to_json
-from mmleuk.report.predictions import Cell, Prediction, Run, RunInfo
 from mmleuk.schema import AttributeSchema
+from mmleuk.structures.prediction import Cell, Prediction, Run, RunInfo
+from mmleuk.structures.prediction_files import from_json, to_json
 
 IMAGES = [dict(id=7, file_name='a.png', width=100, height=80), dict(id=3, file_name='b.png', width=100, height=80)]
 CATEGORIES = [dict(id=5, name='WBC'), dict(id=2, name='RBC')]

@@ -19,7 +19,7 @@ from mmleuk.ensemble.runs import fuse_runs
 from mmleuk.errors import UserError
 from mmleuk.evaluation.evaluate import evaluate_files
 from mmleuk.evaluation.tables import summary
-from mmleuk.report.files import from_json
+from mmleuk.structures.prediction_files import from_json
 from mmleuk.testing.tiny_run import CLASSES, write_tiny_run
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ from mmleuk.evaluation.detections import read_detections
 from mmleuk.evaluation.evaluate import Settings, evaluate_files
 from mmleuk.evaluation.groups import groups_of
 from mmleuk.evaluation.truth import ImageInfo, read_truth
-from mmleuk.report.predictions import Cell, Prediction, Run, RunInfo, run_to_dict
+from mmleuk.structures.prediction import Cell, Prediction, Run, RunInfo, run_to_dict
 
 TRUTH = dict(
     images=[dict(id=7, file_name='val/a.png', width=100, height=80),

@@ -9,7 +9,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from mmleuk.datasets.synthetic.writer import synthesize
+from mmleuk.synthetic.writer import synthesize
 from mmleuk.testing import detector_contract as contract
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'

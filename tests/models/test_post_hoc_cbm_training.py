@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmleuk.engine.checkpoint import load_checkpoint_safely
 from mmleuk.engine.launch import test as run_test
 from mmleuk.engine.launch import test_parser as parser_of_test
 from mmleuk.engine.launch import train, train_parser
 from mmleuk.testing.tiny_run import CLASSES, write_tiny_run
+from mmleuk.utils.checkpoint import load_checkpoint_safely
 
 BASES = [str(Path(__file__).parents[2] / 'configs/_base_' / name)
          for name in ('default_runtime.py', 'schedules/short.py')]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmleuk.report.predictions import Cell, Prediction, Run, RunInfo
 from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES
+from mmleuk.structures.prediction import Cell, Prediction, Run, RunInfo
 
 
 def make_cell(class_name, *, classes=LEUKEMIA_CLASSES, schema=LEUKEMIA_ATTRIBUTES, score=0.9, box=(4., 4., 20., 24.),

@@ -18,6 +18,7 @@ from PIL import Image
 from mmleuk.datasets.annotations import Annotations, FilmImage
 from mmleuk.datasets.annotations import Cell as TrueCell
 from mmleuk.errors import UserError
+from mmleuk.pictures.layout import overlap
 from mmleuk.report.comparison import (
     STYLES,
     Mark,
@@ -27,8 +28,7 @@ from mmleuk.report.comparison import (
     place_labels,
     truth_panel,
 )
-from mmleuk.report.layout import overlap
-from mmleuk.report.predictions import Cell
+from mmleuk.structures.prediction import Cell
 from mmleuk.testing.tiny_run import CLASSES, write_tiny_run
 
 ROOT = Path(__file__).parents[2]

@@ -2,11 +2,11 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
-from mmleuk.report.crops import make_crops
+from mmleuk.pictures.crops import make_crops
 from mmleuk.report.page import render_page
-from mmleuk.report.predictions import FailedImage, Prediction, Run, RunInfo
 from mmleuk.report.statistics import morphology_bank
 from mmleuk.schema import TXL_PBC_CLASSES, WBCATT_ATTRIBUTES, WBCATT_CLASSES
+from mmleuk.structures.prediction import FailedImage, Prediction, Run, RunInfo
 
 VOID = {'meta', 'img', 'rect', 'br', 'link', 'input', 'hr'}
 

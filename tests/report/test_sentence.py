@@ -1,7 +1,6 @@
 import pytest
 
 from mmleuk.errors import UserError
-from mmleuk.report.predictions import Prediction
 from mmleuk.report.sentence import describe
 from mmleuk.schema import (
     LEUKEMIA_ATTRIBUTES,
@@ -11,6 +10,7 @@ from mmleuk.schema import (
     WBCATT_CLASSES,
     AttributeSchema,
 )
+from mmleuk.structures.prediction import Prediction
 
 NO_ATTRIBUTES = AttributeSchema()
 

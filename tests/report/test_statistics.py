@@ -3,16 +3,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmleuk.errors import UserError
-from mmleuk.report.predictions import Cell, Prediction
 from mmleuk.report.statistics import (
     attribute_distributions,
     count_types,
-    leukocyte_classes,
     morphology_bank,
     typical_by_type,
     typical_cells,
 )
-from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES, AttributeSchema
+from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES, AttributeSchema, leukocyte_classes
+from mmleuk.structures.prediction import Cell, Prediction
 
 CLASSES = ('Blast', 'RBC', 'None')
 SCHEMA = AttributeSchema.from_dict({'size': ['small', 'big'], 'hue': ['red', 'blue', 'grey']})

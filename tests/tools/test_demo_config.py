@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mmleuk.datasets.synthetic.writer import synthesize
+from mmleuk.synthetic.writer import synthesize
 
 ROOT = Path(__file__).parents[2]
 CONFIG = 'configs/sla_det/yolov5n_sla_synthetic.py'

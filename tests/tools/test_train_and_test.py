@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from mmleuk.config_file import read_config
 from mmleuk.engine.launch import test_main, train_main
 from mmleuk.errors import UserError
 from mmleuk.testing.tiny_run import write_tiny_run
+from mmleuk.utils.config_file import read_config
 
 ROOT = Path(__file__).parents[2]
 BASES = [str(ROOT / 'configs/_base_/default_runtime.py'), str(ROOT / 'configs/_base_/schedules/yolov5.py')]

@@ -6,12 +6,12 @@ import argparse
 
 from mmengine.registry import init_default_scope
 
-from mmleuk.config_file import SettingsAction, read_config
 from mmleuk.datasets.check.examine import examine_config
 from mmleuk.datasets.check.table import to_dict, to_text
-from mmleuk.datasets.files import write_json
-from mmleuk.engine.strict_config import check_config_keys
 from mmleuk.errors import UserError
+from mmleuk.utils.config_file import SettingsAction, read_config
+from mmleuk.utils.json_files import write_json
+from mmleuk.utils.strict_config import check_config_keys
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

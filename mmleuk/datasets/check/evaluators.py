@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mmleuk.datasets.check.findings import PROBLEM, Finding, and_more
 from mmleuk.datasets.check.sources import Source
-from mmleuk.datasets.files import read_json
 from mmleuk.errors import UserError
+from mmleuk.utils.json_files import read_json
 
 BY_ORDER = ('CocoMetric', 'mmdet.CocoMetric', 'CocoVideoMetric', 'mmdet.CocoVideoMetric')
 """Metrics that take the file's category order for the label order."""

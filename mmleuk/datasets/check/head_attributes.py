@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mmleuk.config_tree import walk
 from mmleuk.errors import UserError
 from mmleuk.schema import AttributeSchema, resolve_schema
+from mmleuk.utils.config_tree import walk
 
 HEADS = ('AttriHead', 'ConceptBottleneck')
 """Ends of the types of heads with ``attributes`` in their config."""

@@ -12,9 +12,9 @@ from functools import partial
 from mmleuk.datasets.annotations import FilmImage
 from mmleuk.datasets.check.findings import NOTE, PROBLEM, Finding, and_more
 from mmleuk.errors import UserError
-from mmleuk.image_files import decode_image, read_image_file
-from mmleuk.progress import progress
 from mmleuk.transforms.load_image import check_size
+from mmleuk.utils.image_files import decode_image, read_image_file
+from mmleuk.utils.progress import progress
 
 
 @dataclass(frozen=True)

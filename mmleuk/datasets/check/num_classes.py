@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from mmleuk.config_tree import walk
 from mmleuk.errors import UserError
+from mmleuk.utils.config_tree import walk
 
 NOT_CELL_CLASSES = ('backbone', 'data_preprocessor', 'init_cfg', 'neck', 'rpn_head')
 """Parts of a model whose ``num_classes``, where they have one, doesn't count the data's classes."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mmleuk.config_tree import walk
 from mmleuk.transforms.checks import check_pipeline_moves_regions
+from mmleuk.utils.config_tree import walk
 
 EVERYWHERE_KNOWN = ('BlankOutsideRegions', 'CropToRegion')
 """Transforms after which the whole image counts as known, so that any model will do."""

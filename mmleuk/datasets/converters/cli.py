@@ -14,9 +14,9 @@ from mmleuk.datasets.converters.formats import FORMATS, Reading, read_labels, wr
 from mmleuk.datasets.converters.voc import CORNERS
 from mmleuk.datasets.converters.yolo import convert_yolo
 from mmleuk.datasets.converters.yolo_rows import COLUMNS, CORNER_ORDERS
-from mmleuk.datasets.files import write_json
 from mmleuk.errors import UserError
 from mmleuk.schema import LEUKEMIA_CLASSES
+from mmleuk.utils.json_files import write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 
 from mmleuk.datasets.annotations import AnnotationReader, FilmImage
 from mmleuk.datasets.converters.labels import LabelFile, LabelFormat, check_class_names, label_path
-from mmleuk.datasets.files import read_json
 from mmleuk.errors import UserError
 from mmleuk.schema import AttributeSchema
+from mmleuk.utils.json_files import read_json
 
 SIDE_FILE = 'mmleuk_side.json'
 SIDE_KEY = 'label_files'

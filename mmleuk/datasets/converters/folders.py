@@ -10,8 +10,8 @@ from mmleuk.datasets.converters.labels import LabelFile, SizeWH
 from mmleuk.datasets.converters.plain_yolo import CLASSES_FILE, YoloFormat
 from mmleuk.datasets.converters.voc import VocFormat
 from mmleuk.errors import UserError
-from mmleuk.image_files import SUFFIXES, decode_image, read_image_file
-from mmleuk.progress import progress
+from mmleuk.utils.image_files import SUFFIXES, decode_image, read_image_file
+from mmleuk.utils.progress import progress
 
 
 def _files(source: Path, folder: str, suffix: str) -> tuple[Path, list[Path]]:

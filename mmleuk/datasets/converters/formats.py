@@ -22,9 +22,9 @@ from mmleuk.datasets.converters.plain_yolo import CLASSES_FILE, YoloFormat
 from mmleuk.datasets.converters.restore import make_annotation, make_image, restore
 from mmleuk.datasets.converters.voc import VocFormat
 from mmleuk.datasets.converters.yolo_classes import find_classes
-from mmleuk.datasets.files import write_json
-from mmleuk.datasets.new_folder import new_folder, write_text
 from mmleuk.errors import UserError
+from mmleuk.utils.json_files import write_json
+from mmleuk.utils.new_folder import new_folder, write_text
 
 FORMATS = ('coco', 'voc', 'yolo')
 

@@ -19,9 +19,9 @@ from mmleuk.datasets.converters.yolo_rows import (
 )
 from mmleuk.datasets.validation import Defect, parse_rectangle
 from mmleuk.errors import UserError
-from mmleuk.image_files import SUFFIXES, decode_image, read_image_file
-from mmleuk.progress import progress
 from mmleuk.schema import LEUKEMIA_ATTRIBUTES
+from mmleuk.utils.image_files import SUFFIXES, decode_image, read_image_file
+from mmleuk.utils.progress import progress
 
 
 @dataclass(frozen=True)

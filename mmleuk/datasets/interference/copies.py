@@ -15,17 +15,17 @@ import numpy as np
 
 from mmleuk.datasets.annotations import FilmImage
 from mmleuk.datasets.converters.coco_files import CocoFile, read_coco
-from mmleuk.datasets.files import write_json
 from mmleuk.datasets.interference.preview import draw_sheet
-from mmleuk.datasets.new_folder import new_folder
 from mmleuk.errors import UserError
-from mmleuk.image_files import SUFFIXES, decode_image, read_image_file
-from mmleuk.progress import progress
 from mmleuk.registry import TRANSFORMS
-from mmleuk.report.files import check_target, write_atomic
 from mmleuk.structures import CellBoxes
 from mmleuk.transforms.interference import FACTORS, Donor, Interference, OverlappingCells, Scene, cut_donors, make_rng
 from mmleuk.transforms.load_image import check_size
+from mmleuk.utils.files import check_target, write_atomic
+from mmleuk.utils.image_files import SUFFIXES, decode_image, read_image_file
+from mmleuk.utils.json_files import write_json
+from mmleuk.utils.new_folder import new_folder
+from mmleuk.utils.progress import progress
 
 ANNOTATIONS = 'annotations.json'
 VERSION = 1

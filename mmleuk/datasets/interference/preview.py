@@ -9,9 +9,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mmleuk.datasets.files import read_json
 from mmleuk.errors import UserError
-from mmleuk.image_files import decode_image, read_image_file
+from mmleuk.utils.image_files import decode_image, read_image_file
+from mmleuk.utils.json_files import read_json
 
 SIDE = 240
 _TITLE = 22

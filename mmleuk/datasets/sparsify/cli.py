@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from mmleuk.datasets.converters.coco_files import read_coco
-from mmleuk.datasets.files import write_json
 from mmleuk.datasets.sparsify.patches import sparsify
 from mmleuk.errors import UserError
+from mmleuk.utils.json_files import write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

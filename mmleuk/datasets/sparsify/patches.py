@@ -15,9 +15,9 @@ import torch
 
 from mmleuk.datasets.annotations import FilmImage, RecordId
 from mmleuk.datasets.converters.coco_files import CocoFile
-from mmleuk.datasets.sampled_regions import sample_region
 from mmleuk.errors import UserError
 from mmleuk.structures.regions import boxes_in_sight
+from mmleuk.structures.sampled_regions import sample_region
 
 
 def sparsify(coco: CocoFile, fraction: float = 0.2, seed: int = 0) -> dict[str, Any]:

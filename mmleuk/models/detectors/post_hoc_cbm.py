@@ -11,12 +11,12 @@ from mmdet.structures import DetDataSample, OptSampleList, SampleList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmleuk.engine.checkpoint import load_weights
 from mmleuk.errors import UserError
 from mmleuk.models.detectors.attri_det import described_cells, ground_truth_boxes, sure_boxes, write_attributes
 from mmleuk.models.roi_heads.concept_bottleneck import ConceptReading
 from mmleuk.registry import MODELS
 from mmleuk.schema import IGNORE
+from mmleuk.utils.checkpoint import load_weights
 
 NO_CLASS = -1
 """``cbm_labels`` of a detection too faint to be looked at."""

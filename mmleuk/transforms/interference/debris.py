@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmleuk.datasets.synthetic.leukocytes import Patch
-from mmleuk.datasets.synthetic.pen import Pen, soften
-from mmleuk.datasets.synthetic.shapes import polar, ribbon, waves
-from mmleuk.datasets.synthetic.textures import noise
+from mmleuk.synthetic.leukocytes import Patch
+from mmleuk.synthetic.pen import Pen, soften
+from mmleuk.synthetic.shapes import polar, ribbon, waves
+from mmleuk.synthetic.textures import noise
 
 _NEUTRAL = np.array([1.05, 1.0, 0.95], np.float32)
 

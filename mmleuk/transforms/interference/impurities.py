@@ -11,10 +11,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from mmleuk.datasets.synthetic.leukocytes import Patch
-from mmleuk.datasets.synthetic.pen import extent
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
+from mmleuk.synthetic.leukocytes import Patch
+from mmleuk.synthetic.pen import extent
 from mmleuk.transforms.interference.debris import KINDS
 from mmleuk.transforms.interference.density import find_dye, find_light, to_density, to_image
 from mmleuk.transforms.interference.placing import covered_shares

@@ -1,0 +1,1 @@
+"""The commands that use several packages; nothing but the console script and tools/ imports them."""

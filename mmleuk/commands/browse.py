@@ -1,0 +1,88 @@
+"""``mmleuk data browse``: what does the network get to see?"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmleuk.errors import UserError
+from mmleuk.utils.config_file import SettingsAction, read_config
+from mmleuk.utils.new_folder import new_folder
+from mmleuk.utils.progress import progress
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument('config', help='config of a training')
+    parser.add_argument('--out-dir', type=Path, default=Path('browse'), help='a new folder (default: browse)')
+    parser.add_argument('--count', type=int, default=16, metavar='N',
+                        help='samples, evenly spread over the data set (default: 16)')
+    parser.add_argument('--seed', type=int, default=0, help='of the augmentation (default: 0)')
+    parser.add_argument('--cfg-options', nargs='+', action=SettingsAction, metavar='KEY=VALUE',
+                        help='override settings of the config')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw and write.
+
+    Raises:
+        UserError: bad config or data, a pipeline that packs nothing, or the folder is there already.
+    """
+    from mmleuk.pictures.drawing import save_picture
+    from mmleuk.pictures.samples import describe_view, draw_view, views_of
+    from mmleuk.schema import AttributeSchema
+    if args.count < 1:
+        raise UserError(f'--count {args.count}: at least one sample is needed')
+    dataset = training_set(args.config, args.cfg_options)
+    classes = dataset.metainfo['classes']
+    schema = AttributeSchema.from_dict(dataset.metainfo.get('attributes') or {})
+    lines = []
+    with new_folder(args.out_dir) as folder:
+        for index, packed in samples(dataset, args.count, args.seed):
+            for view in views_of(packed):
+                file = f'{index:06d}{view.name and "_"}{view.name}.jpg'
+                save_picture(draw_view(view, classes, schema), folder / file)
+                lines.append(f'  {file}: {describe_view(view)}')
+    print('\n'.join([f'{args.out_dir}: dark is where the annotation says nothing', *lines]))
+    return 0
+
+
+def training_set(path: str, options: dict | None) -> Any:
+    """The training set of a config, built.
+
+    Raises:
+        UserError: the config has none, or it cannot be read.
+    """
+    from mmengine.registry import init_default_scope
+
+    from mmleuk.registry import DATASETS
+    from mmleuk.utils.strict_config import check_config_keys
+    cfg = read_config(path, options)
+    init_default_scope(cfg.get('default_scope') or 'mmdet')
+    check_config_keys(cfg)
+    if not cfg.get('train_dataloader'):
+        raise UserError(f'{path}: has no train_dataloader; name the config of a training')
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    if not len(dataset):
+        raise UserError(f'{path}: its training set is empty; look at ann_file and filter_cfg')
+    return dataset
+
+
+def samples(dataset: Any, count: int, seed: int) -> Iterator[tuple[int, Any]]:
+    """Up to ``count`` samples with their places in the data set, augmented as ``seed`` and the place say.
+
+    Raises:
+        UserError: what the pipeline gives is not what a detector takes.
+    """
+    from mmleuk.engine.seed_hook import seed_everything
+    count = min(count, len(dataset))
+    for number in progress(range(count), total=count, desc='drawing'):
+        index = number * len(dataset) // count
+        seed_everything(seed, index, cuda=False)
+        packed = dataset[index]
+        if not {'inputs', 'data_samples'} <= set(packed):
+            raise UserError(f'the training pipeline gives {sorted(packed)}, not inputs and data_samples; end it with '
+                            'mmleuk.PackCells or PackDetInputs')
+        yield index, packed

@@ -1,0 +1,132 @@
+"""``tools/ensemble.py``: several models' predictions in; fused ones, and a table of all, out."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mmleuk.commands.infer import write_run
+from mmleuk.ensemble.files import ENSEMBLE, Member, check_names, compare, read_members
+from mmleuk.ensemble.fusion import FusionSettings, check_fraction
+from mmleuk.ensemble.runs import check_number, fuse_runs
+from mmleuk.ensemble.table import to_markdown, write_tables
+from mmleuk.errors import UserError
+from mmleuk.evaluation.detections import from_run
+from mmleuk.evaluation.truth import GroundTruth, read_truth
+from mmleuk.structures.prediction import Run
+from mmleuk.structures.prediction_files import to_json
+from mmleuk.utils.files import ensure_writable
+from mmleuk.utils.image_inputs import check_images, list_images
+
+_OWN_FILES = (ENSEMBLE, 'predictions', 'table')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument('--predictions', nargs='+', metavar='JSON',
+                        help='one file per model, as tools/test.py (outfile_prefix) or tools/infer.py wrote it')
+    source.add_argument('--models', '--model', nargs=2, action='append', metavar=('CONFIG', 'CHECKPOINT'),
+                        help='a trained model; give this once for each')
+    parser.add_argument('--annotations', metavar='JSON',
+                        help='COCO file of the images, for the table; --predictions needs it')
+    parser.add_argument('--images', metavar='DIR', help='folder of the images that --models look at')
+    parser.add_argument('--out', required=True,
+                        help='with --predictions a JSON file, beside which the table is put; with --models a folder')
+    parser.add_argument('--names', nargs='+', metavar='NAME', help="the models' names (default: their files')")
+    parser.add_argument('--iou-thr', type=float, default=FusionSettings.iou_thr,
+                        help='boxes of a class are one cell when their IoU is above this (default: %(default)s)')
+    parser.add_argument('--skip-box-thr', type=float, default=FusionSettings.skip_box_thr,
+                        help='leave out detections below this confidence (default: %(default)s)')
+    parser.add_argument('--weights', type=float, nargs='+', metavar='W', help='one per model (default: all alike)')
+    parser.add_argument('--nms-thr', type=float, metavar='IOU', help="of a model's own boxes of a class that overlap "
+                        'by a larger IoU only the surest takes part (default: all do)')
+    parser.add_argument('--min-score', type=float, default=0.25,
+                        help='with --models: faintest cell of the report and predictions.json (default: %(default)s)')
+    parser.add_argument('--max-overlap', type=float, default=0.5, help='with --models: of cells there that overlap by '
+                        'a larger IoU only the surest is kept (default: %(default)s)')
+    parser.add_argument('--batch-size', type=int, default=1, help='with --models: images per step (default: 1)')
+    parser.add_argument('--device', help='with --models: such as cpu or cuda:0 (default: a GPU if there is one)')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fuse, compare and write.
+
+    Raises:
+        UserError: bad input; nothing has been written.
+    """
+    settings = FusionSettings(args.iou_thr, args.skip_box_thr, None if args.weights is None else tuple(args.weights),
+                              args.nms_thr)
+    written = _fuse_saved(args, settings) if args.predictions else _fuse_live(args, settings)
+    for path in written:
+        print(f'  {path}')
+    return 0
+
+
+def _fuse_saved(args: argparse.Namespace, settings: FusionSettings) -> list[Path]:
+    """Saved predictions: the fused ones and the table."""
+    if args.annotations is None or args.images is not None:
+        raise UserError('--predictions needs --annotations (the COCO file of their images) and no --images')
+    out = Path(args.out)
+    if out.suffix != '.json' or out.is_dir():
+        raise UserError(f'--out is {out}; with --predictions it is the JSON file to write, such as fused.json')
+    if out.resolve() in {Path(path).resolve() for path in (*args.predictions, args.annotations)}:
+        raise UserError(f'--out is {out}, which is also read; name a new file')
+    members, truth = read_members(args.predictions, args.annotations, settings, args.names)
+    ensure_writable(out.parent)
+    comparison = compare(members, truth, settings)
+    print(to_markdown(comparison))
+    return [comparison.write(out), *write_tables(comparison, out.with_suffix(''))]
+
+
+def _fuse_live(args: argparse.Namespace, settings: FusionSettings) -> list[Path]:
+    """Live models: what each finds, the fused cells, a report, and the table where the truth is known."""
+    if args.images is None:
+        raise UserError('--models needs --images, the folder of the images to look at')
+    check_fraction('--min-score', args.min_score)
+    check_fraction('--max-overlap', args.max_overlap)
+    check_number(len(args.models), settings, args.names)
+    names = _live_names(args)
+    truth = None if args.annotations is None else read_truth(args.annotations)
+    paths = (list_images(args.images, skip=args.out) if truth is None
+             else [Path(args.images) / image.file_name for image in truth.images])
+    check_images(paths)
+    if Path(args.out).exists() and not Path(args.out).is_dir():
+        raise UserError(f'--out is {args.out}, a file; with --models it is a folder')
+    from mmleuk.ensemble.live import Ensemble, sure_cells  # MMDetection's models: seconds that a typing error needn't
+    ensemble = Ensemble.load(args.models, settings, names, args.device, args.batch_size)
+    runs = ensemble.look(paths)
+    fused = fuse_runs(runs, settings, names)
+    seen = replace(fused, info=replace(fused.info, min_score=args.min_score), predictions=tuple(
+        sure_cells(prediction, args.min_score, args.max_overlap) for prediction in fused.predictions))
+    comparison = None if truth is None else compare(*_members(names, runs, truth), settings, fused)
+    out = ensure_writable(args.out)
+    written = [to_json(found, out / f'{name}.json') for name, found in zip((*names, ENSEMBLE), (*runs, fused))]
+    written += write_run(seen, out, ('json', 'csv'), report=True, pictures={})
+    if comparison is not None:
+        print(to_markdown(comparison))
+        written += write_tables(comparison, out / 'table')
+    return written
+
+
+def _live_names(args: argparse.Namespace) -> list[str]:
+    configs = [config for config, _ in args.models]
+    stems = [Path(config).stem for config in configs]
+    names = args.names or (stems if len(set(stems)) == len(stems) else [
+        f'{number}_{stem}' for number, stem in enumerate(stems, start=1)])
+    for name in check_names(names):
+        if '/' in name or name in _OWN_FILES:
+            raise UserError(f'a model is called {name!r}; files are named by it, so take one without "/" and none of '
+                            f'{", ".join(_OWN_FILES)} (--names)')
+    return list(names)
+
+
+def _members(names: Sequence[str], runs: Sequence[Run], truth: GroundTruth) -> tuple[list[Member], GroundTruth]:
+    """Live predictions as saved ones; all models know the same classes."""
+    found = []
+    for run in runs:
+        detections, truth = from_run(run, truth, 'the models')
+        found.append(detections)
+    return [Member(*each, has_images=True) for each in zip(names, found, runs)], truth

@@ -1,0 +1,148 @@
+"""``mmleuk infer`` and tools/infer.py: images in; predictions, pictures and a report out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from mmleuk.commands.run_files import PICTURES, begin_run, check_inputs_stay, end_run
+from mmleuk.pictures.crops import make_crops
+from mmleuk.pictures.drawing import draw_prediction, load_image, save_picture
+from mmleuk.report.page import TYPICAL_CELLS, render_page
+from mmleuk.report.sentence import describe
+from mmleuk.report.statistics import typical_by_type
+from mmleuk.schema import leukocyte_classes
+from mmleuk.structures.prediction import FailedImage, Prediction, Run
+from mmleuk.structures.prediction_files import to_csv, to_json
+from mmleuk.utils.files import ensure_writable, write_atomic
+from mmleuk.utils.image_inputs import check_images, list_images, name_images
+from mmleuk.utils.progress import progress
+
+if TYPE_CHECKING:
+    from mmleuk.apis import Inferencer
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='image files, folders (searched through) or globs')
+    parser.add_argument('config', help='config file the model was trained with')
+    parser.add_argument('checkpoint', help='its weights (.pth)')
+    parser.add_argument('--out-dir', default='outputs', help='folder for everything written (default: outputs)')
+    parser.add_argument('--min-score', type=float, default=0.25, help='leave out less certain cells (default: 0.25)')
+    parser.add_argument('--max-overlap', type=float, default=0.5,
+                        help='of cells that overlap by a larger IoU only the surest is kept (default: 0.5)')
+    parser.add_argument('--batch-size', type=int, default=1, help='images per step (default: 1)')
+    parser.add_argument('--image-size', type=int, metavar='N',
+                        help="pixels of a picture's longer side when the network sees it (default: the config's)")
+    parser.add_argument('--device', help='such as cpu or cuda:0 (default: a GPU if there is one)')
+    parser.add_argument('--format', nargs='+', choices=('json', 'csv'), default=['json', 'csv'],
+                        help='files with the predictions (default: both)')
+    parser.add_argument('--leukocytes', nargs='+', metavar='CLASS',
+                        help='classes that count as leukocytes (default: all but None, RBC and Platelets)')
+    parser.add_argument('--no-pictures', action='store_true', help='draw no pictures')
+    parser.add_argument('--no-report', action='store_true', help='write no report.html')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predict and write.
+
+    All images are decoded once before the model runs: an unreadable one stops the run before anything is written.
+    One that becomes unreadable later is reported, everything else is still written. What an earlier run wrote into the
+    folder and this one doesn't, goes; other files stay.
+
+    Returns:
+        0, or 1 when an image could not be read during the run.
+
+    Raises:
+        UserError: bad input, folder, config, checkpoint or device; nothing has been written.
+    """
+    paths = list_images(args.inputs, skip=args.out_dir)
+    check_images(paths)
+    inferencer = _inferencer(args)
+    leukocytes = leukocyte_classes(inferencer.classes, args.leukocytes)
+    pictures = {} if args.no_pictures else picture_paths(name_images(paths))
+    check_inputs_stay(Path(args.out_dir), pictures.values(), paths)
+    out_dir = ensure_writable(args.out_dir)
+    begin_run(out_dir, pictures.values())
+    found = _look(inferencer, paths, {image: out_dir / name for image, name in pictures.items()}, leukocytes)
+    written = write_run(found, out_dir, args.format, not args.no_report, pictures, leukocytes)
+    drawn = [pictures[prediction.image] for prediction in found.predictions] if pictures else []
+    end_run(out_dir, [*(path.name for path in written), *drawn])
+    _say(found, leukocytes, [*written, *([out_dir / PICTURES] if drawn else [])])
+    return 1 if found.failed else 0
+
+
+def _inferencer(args: argparse.Namespace) -> Inferencer:
+    # Late: --help and a wrong path must not wait for torch.
+    from mmleuk.apis import Inferencer
+    inferencer = Inferencer(args.config, args.checkpoint, args.device, args.min_score, args.batch_size,
+                            args.max_overlap, args.image_size)
+    if args.image_size not in (None, inferencer.image_size):
+        print(f"note: --image-size {args.image_size} is no multiple of the network's stride; it becomes "
+              f'{inferencer.image_size}')
+    return inferencer
+
+
+def _look(inferencer: Inferencer, paths: Sequence[Path], pictures: Mapping[str, Path],
+          leukocytes: Sequence[str]) -> Run:
+    """Predict, and draw each picture that has a place in ``pictures``."""
+    predictions: list[Prediction] = []
+    failed: list[FailedImage] = []
+    for result in progress(inferencer.predict(paths), total=len(paths), desc='Looking at images'):
+        if isinstance(result, FailedImage):
+            failed.append(result)
+            continue
+        predictions.append(result)
+        if result.image in pictures:
+            picture = draw_prediction(load_image(str(result.path)), result, inferencer.classes, inferencer.schema,
+                                      leukocytes)
+            save_picture(picture, pictures[result.image])
+    return Run(inferencer.run_info(), tuple(predictions), tuple(failed))
+
+
+def write_run(run: Run, out_dir: Path, formats: Sequence[str], report: bool, pictures: Mapping[str, str],
+              leukocytes: Sequence[str] | None = None) -> list[Path]:
+    """Write predictions.json, predictions.csv and report.html as asked for; returns what was written.
+
+    Args:
+        run: the predictions.
+        out_dir: folder.
+        formats: of 'json' and 'csv'.
+        report: whether to write the page.
+        pictures: path of each image's picture relative to ``out_dir``, for the page's links.
+        leukocytes: classes that count as leukocytes on the page.
+    """
+    written = []
+    if 'json' in formats:
+        written.append(to_json(run, out_dir / 'predictions.json'))
+    if 'csv' in formats:
+        written.append(to_csv(run.predictions, run.info.schema, out_dir / 'predictions.csv'))
+    if report:
+        typical = typical_by_type(run.predictions, run.info.classes, run.info.schema, TYPICAL_CELLS)
+        crops = make_crops(entry for entries in typical.values() for entry in entries)
+        written.append(write_atomic(out_dir / 'report.html', render_page(run, crops, pictures, leukocytes)))
+    return written
+
+
+def picture_paths(images: Sequence[str]) -> dict[str, str]:
+    """Path of each image's picture below the output folder; the suffix stays where two differ in nothing else.
+
+    >>> picture_paths(['a/film.png', 'b.png', 'b.tif'])
+    {'a/film.png': 'pictures/a/film.jpg', 'b.png': 'pictures/b.png.jpg', 'b.tif': 'pictures/b.tif.jpg'}
+    """
+    stems = Counter(str(PurePosixPath(name).with_suffix('')) for name in images)
+    return {name: f'{PICTURES}/{stem if stems[stem] == 1 else name}.jpg'
+            for name in images for stem in [str(PurePosixPath(name).with_suffix(''))]}
+
+
+def _say(found: Run, leukocytes: Sequence[str], written: Sequence[Path]) -> None:
+    film = describe(found.predictions, found.info.classes, found.info.schema, leukocytes)
+    print(f'{film.text}\n{film.evidence}')
+    for path in written:
+        print(f'  {path}')
+    for failure in found.failed:
+        print(f'error: {failure.image}: {failure.error}', file=sys.stderr)

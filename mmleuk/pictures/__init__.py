@@ -1,0 +1,1 @@
+"""Pictures for people: predictions and training samples drawn with boxes, labels and attribute cards."""

@@ -1,0 +1,92 @@
+"""Predictions to and from JSON and CSV; every file appears whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mmleuk.errors import UserError
+from mmleuk.schema import IGNORE, AttributeSchema
+from mmleuk.structures.prediction import AttributeReading, Cell, Prediction, Run, run_from_dict, run_to_dict
+from mmleuk.utils.files import write_atomic
+
+_CELL_COLUMNS = ('image', 'height', 'width', 'cell', 'label', 'class_name', 'score', 'x1', 'y1', 'x2', 'y2')
+
+
+def to_json(run: Run, path: str | Path) -> Path:
+    """Write all of ``run`` as JSON (docs/report.md lists the fields)."""
+    return write_atomic(path, json.dumps(run_to_dict(run), indent=1, ensure_ascii=False) + '\n')
+
+
+def from_json(path: str | Path) -> Run:
+    """Read what :func:`to_json` wrote.
+
+    Raises:
+        UserError: the file is missing, isn't JSON, or isn't such a file.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding='utf-8'))
+    except OSError as error:
+        raise UserError(f'{path}: cannot be read ({error.strerror or error})') from error
+    except ValueError as error:
+        raise UserError(f'{path}: not a JSON file ({error})') from error
+    return run_from_dict(data, source=str(path))
+
+
+def to_csv(predictions: Sequence[Prediction], schema: AttributeSchema, path: str | Path) -> Path:
+    """Write one row per cell; an attribute ``a`` fills the columns ``a`` (value's name) and ``a_prob``.
+
+    Images without cells have no row: :func:`to_json` lists every image.
+    """
+    text = io.StringIO()
+    # All text is quoted: csv leaves a lone carriage return in a name bare, which splits the row.
+    writer = csv.writer(text, lineterminator='\n', quoting=csv.QUOTE_NONNUMERIC)
+    writer.writerow([*_CELL_COLUMNS, *(column for key in schema.keys for column in (key, f'{key}_prob'))])
+    for prediction in predictions:
+        for number, cell in enumerate(prediction.cells, start=1):
+            writer.writerow([prediction.image, *prediction.size_hw, number, cell.label, cell.class_name, cell.score,
+                             *cell.box, *_attribute_columns(cell, schema)])
+    return write_atomic(path, text.getvalue())
+
+
+def from_csv(path: str | Path, schema: AttributeSchema) -> list[Prediction]:
+    """Predictions of the images that have cells, as :func:`to_csv` wrote them (paths are not in the file).
+
+    Raises:
+        UserError: the file is missing, or a row lacks a column or holds a wrong value; names the line.
+    """
+    cells: dict[tuple[str, int, int], list[Cell]] = {}
+    try:
+        with open(path, encoding='utf-8', newline='') as file:
+            reader = csv.DictReader(file)
+            for row in reader:
+                try:
+                    key = (row['image'], int(row['height']), int(row['width']))
+                    cells.setdefault(key, []).append(_cell_from_row(row, schema))
+                except (KeyError, TypeError, ValueError) as error:
+                    raise UserError(f'{path}: line {reader.line_num}: broken row ({error})') from error
+    except OSError as error:
+        raise UserError(f'{path}: cannot be read ({error.strerror or error})') from error
+    return [Prediction(image, (height, width), tuple(found)) for (image, height, width), found in cells.items()]
+
+
+def _attribute_columns(cell: Cell, schema: AttributeSchema) -> list[object]:
+    columns: list[object] = []
+    for key in schema.keys:
+        reading = cell.attributes.get(key)
+        columns += ['', ''] if reading is None else [reading['value'], reading['prob']]
+    return columns
+
+
+def _cell_from_row(row: Mapping[str, str], schema: AttributeSchema) -> Cell:
+    attributes: dict[str, AttributeReading] = {}
+    for key in schema.keys:
+        value = row[key]
+        if value:
+            index = IGNORE if value == 'unknown' else schema.encode(key, value)
+            attributes[key] = dict(value=value, value_index=index, prob=float(row[f'{key}_prob']))
+    box = (float(row['x1']), float(row['y1']), float(row['x2']), float(row['y2']))
+    return Cell(box, float(row['score']), int(row['label']), row['class_name'], attributes)

@@ -1,0 +1,191 @@
+"""Writes a data set of rendered films: sparse and complete training annotations, a complete test split."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import cv2
+
+from mmleuk.errors import UserError
+from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES
+from mmleuk.synthetic.classes import CLASS_BALANCES
+from mmleuk.synthetic.records import SPLITS, FilmRecord, Settings, write_film
+from mmleuk.utils.progress import progress
+
+GENERATOR = 'mmleuk.synthetic'
+VERSION = 1
+"""Raised by every change that alters a pixel or a box."""
+
+
+def synthesize(out_dir: str | os.PathLike, *, train: int = 500, test: int = 100, size: int = 640, seed: int = 0,
+               region_fraction: float = 0.2, workers: int = 2, cells: tuple[int, int] = (8, 16),
+               empty_share: float = 0.04, unknown_share: float = 0.05, class_balance: str = 'uniform',
+               overwrite: bool = False, say: Callable[[str], None] = print) -> Path:
+    """Render a data set into ``out_dir``.
+
+    Writes images/{train,test}/film_0000.jpg ... and annotations/{train,train_sparse,test}.json (COCO). It is
+    rendered into a folder beside the target and renamed at the end, so that the target is whole or not there.
+
+    Args:
+        out_dir: the new folder.
+        train, test: number of films per split.
+        size: width and height, pixels.
+        seed: same seed, same files, whatever the number of workers.
+        region_fraction: share of a sparse training film's area that is annotated.
+        workers: processes.
+        cells: fewest and most leukocytes per film.
+        empty_share: share of films without any leukocyte.
+        unknown_share: share of cells that have one attribute unknown.
+        class_balance: 'uniform', or 'paper' for Sparse-LeukemiaAttri's shares.
+        overwrite: replace a data set that was rendered with other arguments.
+        say: gets one line about what was done.
+
+    Returns:
+        The data set's folder.
+
+    Raises:
+        UserError: an argument out of its range; the target exists and is something else; the folder or a
+            file can't be written.
+    """
+    settings = Settings(train=train, test=test, size=size, seed=seed, region_fraction=region_fraction,
+                        cells=(int(cells[0]), int(cells[1])), empty_share=empty_share, unknown_share=unknown_share,
+                        class_balance=class_balance)
+    check_settings(settings, workers)
+    target = Path(out_dir)
+    if target.exists() and not _may_replace(target, settings, overwrite):
+        say(f'{target}: already there, rendered with the same arguments')
+        return target
+    with _build_folder(target) as folder:
+        for split in SPLITS:
+            _write_split(folder, settings, split, workers)
+    say(f'{target}: {train} training and {test} test films')
+    return target
+
+
+def check_settings(settings: Settings, workers: int) -> None:
+    """Refuse arguments out of their range.
+
+    Raises:
+        UserError: naming the argument, its value and what is allowed.
+    """
+    low, high = settings.cells
+    checks = [
+        ('train', settings.train, settings.train >= 0, 'at least 0'),
+        ('test', settings.test, settings.test >= 0, 'at least 0'),
+        ('train + test', settings.train + settings.test, settings.train + settings.test > 0, 'at least 1 film'),
+        ('size', settings.size, 160 <= settings.size <= 4096, '160 to 4096 pixels'),
+        ('seed', settings.seed, settings.seed >= 0, 'at least 0'),
+        ('region_fraction', settings.region_fraction, 0.01 <= settings.region_fraction <= 1, '0.01 to 1'),
+        ('workers', workers, workers >= 1, 'at least 1'),
+        ('cells', settings.cells, 1 <= low <= high <= 100, 'fewest and most, 1 <= fewest <= most <= 100'),
+        ('empty_share', settings.empty_share, 0 <= settings.empty_share <= 1, '0 to 1'),
+        ('unknown_share', settings.unknown_share, 0 <= settings.unknown_share <= 1, '0 to 1'),
+        ('class_balance', settings.class_balance, settings.class_balance in CLASS_BALANCES,
+         ' or '.join(CLASS_BALANCES)),
+    ]
+    for name, value, good, allowed in checks:
+        if not good:
+            raise UserError(f'{name} is {value!r}; allowed: {allowed}')
+
+
+def info(settings: Settings) -> dict:
+    """The annotation files' ``info``; no dates, so that equal arguments give equal files."""
+    arguments = asdict(settings) | dict(cells=list(settings.cells))
+    return dict(description='Rendered blood films', generator=GENERATOR, version=str(VERSION), seed=settings.seed,
+                arguments=arguments)
+
+
+def _may_replace(target: Path, settings: Settings, overwrite: bool) -> bool:
+    """Whether to render over an existing target; False where it holds the same data set already."""
+    if not target.is_dir():
+        raise UserError(f'{target}: is a file; name a folder for the data set')
+    if not any(target.iterdir()):
+        return True
+    there = _existing_info(target)
+    if there is None or there.get('generator') != GENERATOR:
+        raise UserError(f'{target}: holds something that was not rendered here; name a new folder')
+    if there == info(settings):
+        return False
+    if not overwrite:
+        raise UserError(f'{target}: holds films rendered with other arguments ({there.get("arguments")}); '
+                        'add --overwrite to replace them, or name a new folder')
+    return True
+
+
+def _existing_info(target: Path) -> dict | None:
+    try:
+        found = json.loads((target / 'annotations' / 'test.json').read_text())
+    except (OSError, ValueError):
+        return None  # no data set of ours: the caller refuses to touch it
+    return found.get('info') if isinstance(found, dict) else None
+
+
+@contextmanager
+def _build_folder(target: Path) -> Iterator[Path]:
+    """A folder beside the target that takes its place in the end, or vanishes when anything fails."""
+    building = target.parent / f'.{target.name}.rendering-{os.getpid()}'
+    try:
+        for name in ('annotations', *(f'images/{split}' for split in SPLITS)):
+            (building / name).mkdir(parents=True)
+    except OSError as error:
+        shutil.rmtree(building, ignore_errors=True)
+        raise UserError(f'{target}: cannot be written ({error.strerror}); name a folder that can') from error
+    try:
+        yield building
+        if target.exists():
+            shutil.rmtree(target)
+        building.rename(target)
+    except OSError as error:
+        raise UserError(f'{target}: writing failed ({error.strerror or error}); nothing was kept') from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _write_split(folder: Path, settings: Settings, split: str, workers: int) -> None:
+    count = getattr(settings, split)
+    job = partial(write_film, settings, folder / 'images', split)
+    records = list(progress(_in_parallel(job, count, workers), count, f'{split} films'))
+    complete = _coco(settings, records, sparse=False)
+    (folder / 'annotations' / f'{split}.json').write_text(json.dumps(complete))
+    if split == 'train':
+        sparse = _coco(settings, records, sparse=True)
+        (folder / 'annotations' / 'train_sparse.json').write_text(json.dumps(sparse))
+
+
+def _in_parallel(job: Callable[[int], FilmRecord], count: int, workers: int) -> Iterator[FilmRecord]:
+    """``job(0)`` to ``job(count - 1)``, in order."""
+    if min(workers, count) <= 1:
+        yield from map(job, range(count))
+        return
+    # Forked workers start at once, where spawned ones would import the detection stack first. They run
+    # numpy and cv2 alone, as a data loader's workers do, so that other threads of this process don't matter.
+    method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'This process .* is multi-threaded', DeprecationWarning)
+        pool = multiprocessing.get_context(method).Pool(min(workers, count), cv2.setNumThreads, (1,))
+    with pool:
+        yield from pool.imap(job, range(count), chunksize=2)
+
+
+def _coco(settings: Settings, records: list[FilmRecord], sparse: bool) -> dict:
+    """COCO data; ids count from 1, and a cell keeps its id in the sparse file."""
+    images, annotations, annotation_id = [], [], 0
+    for image_id, record in enumerate(records, 1):
+        image = dict(id=image_id, file_name=record.file_name, width=settings.size, height=settings.size)
+        images.append(image | dict(annotated_region=record.region_xywh) if sparse else image)
+        for annotation, kept in zip(record.annotations, record.in_region, strict=True):
+            annotation_id += 1
+            if kept or not sparse:
+                annotations.append(dict(id=annotation_id, image_id=image_id) | annotation)
+    categories = [dict(id=label, name=name) for label, name in enumerate(LEUKEMIA_CLASSES, 1)]
+    return dict(info=info(settings), attributes=LEUKEMIA_ATTRIBUTES.to_dict(), categories=categories, images=images,
+                annotations=annotations)

@@ -1,0 +1,104 @@
+"""Which images a run looks at, and whether they can be read, before anything is computed or written."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from PIL import Image
+
+from mmleuk.errors import UserError
+from mmleuk.utils.image_stacks import PILLOW_ERRORS, find_stack
+from mmleuk.utils.progress import progress
+
+# No import from MMDetection for these: a wrong path should be named at once, not seconds later.
+SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
+_GLOB_SIGNS = frozenset('*?[')
+
+
+def list_images(inputs: str | Path | Iterable[str | Path], skip: str | Path | None = None) -> list[Path]:
+    """Image files behind files, folders (searched recursively, sorted) and globs, each once, in order.
+
+    Args:
+        inputs: one or several of them. A name that exists is never read as a glob.
+        skip: a folder left out of the search (a run's own output).
+
+    Raises:
+        UserError: nothing there, or no image in it; names the input.
+    """
+    several = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
+    if not several:
+        raise UserError('no input: name image files, folders or globs')
+    found: dict[str, Path] = {}
+    for item in several:
+        for path in _expand(Path(item), None if skip is None else Path(skip).resolve()):
+            found.setdefault(os.path.abspath(path), path)
+    return list(found.values())
+
+
+def name_images(paths: Sequence[Path]) -> list[str]:
+    """Unique names of files: their paths below the deepest folder that holds them all, with '/'."""
+    absolute = [Path(os.path.abspath(path)) for path in paths]
+    if not absolute:
+        return []
+    root = os.path.commonpath([path.parent for path in absolute])
+    return [path.relative_to(root).as_posix() for path in absolute]
+
+
+def check_images(paths: Sequence[Path]) -> None:
+    """Decode every image once (in threads), so that a bad one shows before a long run and not in it.
+
+    Raises:
+        UserError: names the first unreadable file, says why, and how many others there are.
+    """
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        errors = [error for error in progress(pool.map(image_error, paths), total=len(paths), desc='Checking images')
+                  if error]
+    if errors:
+        others = f' (and {len(errors) - 1} other files)' if len(errors) > 1 else ''
+        raise UserError(f'{errors[0]}{others}; repair or remove it, nothing has been written')
+
+
+def image_error(path: str | Path) -> str | None:
+    """What is wrong with an image file, naming it; None when it decodes to its end and is one picture.
+
+    OpenCV fills the missing part of a truncated file with grey and says nothing, so PIL does this.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            stack = find_stack(image)
+    except FileNotFoundError:
+        return f'{path}: no such file'
+    except PILLOW_ERRORS as error:
+        return f'{path}: not an image or truncated ({error})'
+    return f'{path}: {stack}; save the page that counts as an image of its own' if stack else None
+
+
+def _expand(path: Path, skip: Path | None) -> list[Path]:
+    if path.is_dir():
+        images = [p for p in sorted(path.rglob('*')) if _is_image(p) and not _inside(p, skip)]
+        if not images:
+            raise UserError(f'{path}: no image in this folder; looked for {", ".join(SUFFIXES)}')
+        return images
+    if path.exists():
+        return [path]
+    if _GLOB_SIGNS & set(str(path)):
+        matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
+        images = [p for p in matches if _is_image(p) and not _inside(p, skip)]
+        if not images:
+            raise UserError(f'{path}: this pattern matches no image file')
+        return images
+    raise UserError(f'{path}: no such file or folder')
+
+
+def _is_image(path: Path) -> bool:
+    # A leading dot marks other programs' leftovers, such as ._film.png from a Mac.
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith('.') and path.is_file()
+
+
+def _inside(path: Path, folder: Path | None) -> bool:
+    return folder is not None and folder in path.resolve().parents

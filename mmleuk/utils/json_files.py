@@ -1,0 +1,41 @@
+"""Reading JSON with errors that say where, and writing it so that no half file ever stands there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mmengine.fileio import get_text
+
+from mmleuk.errors import UserError
+from mmleuk.utils.files import write_atomic
+
+
+def read_json(path: str | Path, backend_args: dict | None = None) -> object:
+    """Parsed content of a JSON file.
+
+    Raises:
+        UserError: the file is missing, unreadable, no text or no JSON; the message names line and column.
+    """
+    try:
+        return json.loads(get_text(path, backend_args=backend_args))
+    except json.JSONDecodeError as error:
+        raise UserError(f'{path}: line {error.lineno}, column {error.colno}: not valid JSON ({error.msg}); '
+                        'mend or download the file again') from error
+    except UnicodeDecodeError as error:
+        raise UserError(f'{path}: byte {error.start}: not UTF-8 text, so not JSON; '
+                        'point ann_file at the annotation file') from error
+    except FileNotFoundError as error:
+        raise UserError(f'{path}: no such file; set data_root (or the variable MMLEUK_DATA) and ann_file to where '
+                        'the annotations lie') from error
+    except OSError as error:
+        raise UserError(f'{path}: cannot be read ({error.strerror}); check the path and its permissions') from error
+
+
+def write_json(path: str | Path, data: object) -> None:
+    """Write ``data`` to ``path``, whole or not at all (:func:`mmleuk.utils.files.write_atomic`).
+
+    Raises:
+        UserError: the folder cannot be made or written, or the disk is full.
+    """
+    write_atomic(path, json.dumps(data))

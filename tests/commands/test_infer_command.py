@@ -1,0 +1,113 @@
+"""The infer command with a small detector of random weights."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from small_attri_det import write_attri_det, write_films
+
+from mmleuk.commands import infer as cli
+from mmleuk.errors import UserError
+from mmleuk.structures.prediction_files import from_json
+
+
+@pytest.fixture(scope='module')
+def attri(tmp_path_factory):
+    return write_attri_det(tmp_path_factory.mktemp('attri'))
+
+
+@pytest.fixture
+def films(tmp_path):
+    return write_films(tmp_path / 'films')
+
+
+def arguments(*words):
+    parser = argparse.ArgumentParser()
+    cli.add_arguments(parser)
+    return parser.parse_args([str(word) for word in words])
+
+
+def test_the_command_writes_everything(attri, films, tmp_path, capsys):
+    out = films / 'outputs'
+    words = (films, *attri, '--out-dir', out, '--min-score', '0.05', '--device', 'cpu')
+    assert cli.run(arguments(*words)) == 0
+    written = sorted(str(path.relative_to(out)) for path in out.rglob('*') if path.is_file())
+    assert written == ['.mmleuk_infer.json', 'pictures/a/c.jpg', 'pictures/a/x & <y>.jpg', 'pictures/b.jpg',
+                       'predictions.csv', 'predictions.json', 'report.html']
+    printed = capsys.readouterr().out
+    assert 'leukocyte' in printed and str(out / 'report.html') in printed
+    assert len(json.loads((out / 'predictions.json').read_text())['images']) == 3
+    # Its own pictures lie inside the input now and must not be looked at.
+    table = (out / 'predictions.csv').read_bytes()
+    assert cli.run(arguments(*words)) == 0
+    assert (out / 'predictions.csv').read_bytes() == table
+
+
+def test_the_command_writes_only_what_is_wanted(attri, films, tmp_path):
+    out = tmp_path / 'out'
+    code = cli.run(arguments(films / 'b.png', films / 'a' / 'c.jpg', *attri, '--out-dir', out, '--format', 'csv',
+                             '--no-pictures', '--no-report', '--device', 'cpu'))
+    assert code == 0 and sorted(os.listdir(out)) == ['.mmleuk_infer.json', 'predictions.csv']
+
+
+def test_an_earlier_runs_remains_go_and_a_users_own_files_stay(attri, films, tmp_path):
+    out = tmp_path / 'out'
+    words = (*attri, '--out-dir', out, '--device', 'cpu')
+    cli.run(arguments(films, *words))
+    (out / 'pictures' / 'mine.jpg').write_text('mine')
+    cli.run(arguments(films / 'b.png', *words, '--format', 'csv', '--no-report'))
+    assert sorted(str(path.relative_to(out)) for path in out.rglob('*')) == [
+        '.mmleuk_infer.json', 'pictures', 'pictures/b.jpg', 'pictures/mine.jpg', 'predictions.csv']
+
+
+def test_images_in_a_folder_called_pictures_are_not_drawn_over(attri, films, tmp_path):
+    """As after ``cd films; mmleuk infer pictures/*.jpg ... --out-dir .``."""
+    image = tmp_path / 'pictures' / 'film.jpg'
+    image.parent.mkdir()
+    image.write_bytes((films / 'b.png').read_bytes())
+    before = image.read_bytes()
+    with pytest.raises(UserError, match='film.jpg: is an input'):
+        cli.run(arguments(image, *attri, '--out-dir', tmp_path, '--device', 'cpu'))
+    assert image.read_bytes() == before and not (tmp_path / '.mmleuk_infer.json').exists()
+
+
+@pytest.mark.parametrize('fault', ['truncated', 'out', 'leukocytes'])
+def test_the_command_stops_before_it_writes(attri, films, tmp_path, fault):
+    out, extra = tmp_path / 'out', []
+    if fault == 'truncated':
+        (films / 'z.png').write_bytes((films / 'b.png').read_bytes()[:300])
+    if fault == 'out':
+        (tmp_path / 'file').write_text('')
+        out = tmp_path / 'file' / 'out'
+    if fault == 'leukocytes':
+        extra = ['--leukocytes', 'Blast', 'blast']
+    with pytest.raises(UserError, match={'truncated': 'z.png', 'out': 'cannot write here',
+                                         'leukocytes': "'blast': no class"}[fault]):
+        cli.run(arguments(films, *attri, '--out-dir', out, '--device', 'cpu', *extra))
+    assert not out.exists()
+
+
+def test_an_image_lost_on_the_way_is_reported_and_the_rest_written(attri, films, tmp_path, monkeypatch, capsys):
+    lost = films / 'b.png'
+
+    def check_then_lose(paths):
+        lost.unlink()
+
+    monkeypatch.setattr('mmleuk.commands.infer.check_images', check_then_lose)
+    out = tmp_path / 'out'
+    assert cli.run(arguments(films, *attri, '--out-dir', out, '--min-score', '0.05', '--device', 'cpu')) == 1
+    assert 'error: b.png: could not be read' in capsys.readouterr().err
+    run = from_json(out / 'predictions.json')
+    assert [p.image for p in run.predictions] == ['a/c.jpg', 'a/x & <y>.bmp']
+    assert [f.image for f in run.failed] == ['b.png']
+    assert 'could not be read' in (out / 'report.html').read_text()
+
+
+def test_the_tool_says_a_users_error_in_one_line(tmp_path):
+    result = subprocess.run([sys.executable, 'tools/infer.py', str(tmp_path / 'none'), 'c.py', 'c.pth'],
+                            capture_output=True, text=True, env={**os.environ, 'PYTHONPATH': os.getcwd()}, check=False)
+    assert result.returncode == 2 and result.stderr.strip().endswith('none: no such file or folder')
+    assert 'Traceback' not in result.stderr

@@ -1,0 +1,112 @@
+import csv
+import json
+import os
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmleuk.errors import UserError
+from mmleuk.schema import LEUKEMIA_ATTRIBUTES, AttributeSchema
+from mmleuk.structures.prediction import Cell, FailedImage, Prediction, Run, RunInfo
+from mmleuk.structures.prediction_files import from_csv, from_json, to_csv, to_json
+from mmleuk.utils.files import check_target, ensure_writable, write_atomic
+
+
+def test_json_reads_back_equal(film, tmp_path):
+    run = replace(film, failed=(FailedImage('x.png', 'gone'),))
+    path = to_json(run, tmp_path / 'new' / 'predictions.json')
+    assert from_json(path) == run
+    first = path.read_bytes()
+    assert to_json(run, path).read_bytes() == first
+    cell = json.loads(first)['images'][0]['cells'][0]
+    assert cell['attributes']['nuclear_shape'] == dict(value='regular', value_index=0, prob=0.8)
+
+
+def test_csv_reads_back_equal(film, tmp_path):
+    path = to_csv(film.predictions, LEUKEMIA_ATTRIBUTES, tmp_path / 'p.csv')
+    # The empty image has no row; a CSV holds no paths.
+    assert from_csv(path, LEUKEMIA_ATTRIBUTES) == [replace(film.predictions[0], path=None)]
+    with open(path, encoding='utf-8', newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 5
+    assert (rows[0]['image'], rows[0]['cell'], rows[0]['nucleolus'], rows[0]['nucleolus_prob']) == (
+        'a <b> & "c".png', '1', 'inconspicuous', '0.8')
+    assert rows[3]['nucleolus'] == 'unknown' and rows[4]['nucleolus'] == ''
+
+
+numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)
+names = st.text(st.characters(exclude_categories=('Cs',), exclude_characters='\x00'), min_size=1)
+
+
+@settings(max_examples=25)
+@given(image=names, name=names, box=st.tuples(numbers, numbers, numbers, numbers), score=st.floats(0, 1))
+def test_any_text_and_number_survives(tmp_path_factory, image, name, box, score):
+    folder = tmp_path_factory.getbasetemp()
+    predictions = (Prediction(image, (3, 4), (Cell(box, score, 0, name),)),)
+    run = Run(RunInfo(classes=(name,)), predictions)
+    assert from_json(to_json(run, folder / 'p.json')) == run
+    assert from_csv(to_csv(predictions, AttributeSchema(), folder / 'p.csv'), AttributeSchema()) == list(predictions)
+
+
+@pytest.mark.parametrize(('content', 'message'), [
+    ('{"form', 'not a JSON file'), ('[]', 'not a predictions file'), ('{"format": "x"}', 'not a predictions file'),
+    ('{"format": "mmleuk.predictions/1", "run": {}}', "broken predictions file.*'classes'")])
+def test_broken_json_names_the_file(tmp_path, content, message):
+    path = tmp_path / 'p.json'
+    path.write_text(content)
+    with pytest.raises(UserError, match=f'p.json: .*{message}'):
+        from_json(path)
+    with pytest.raises(UserError, match='none.json: cannot be read'):
+        from_json(tmp_path / 'none.json')
+
+
+def test_broken_csv_names_the_line(tmp_path, film):
+    path = to_csv(film.predictions, LEUKEMIA_ATTRIBUTES, tmp_path / 'p.csv')
+    path.write_text(path.read_text(encoding='utf-8').replace('"Neutrophil",0.8', '"Neutrophil",high'), encoding='utf-8')
+    with pytest.raises(UserError, match='p.csv: line 4: broken row'):
+        from_csv(path, LEUKEMIA_ATTRIBUTES)
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
+    path = write_atomic(tmp_path / 'a.txt', 'old')
+
+    def full(source, target):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(os, 'replace', full)
+    with pytest.raises(UserError, match='a.txt: cannot be written .No space left on device'):
+        write_atomic(path, 'new')
+    assert [p.name for p in tmp_path.iterdir()] == ['a.txt'] and path.read_text() == 'old'
+
+
+def test_a_file_where_a_folder_should_be(tmp_path):
+    (tmp_path / 'file').write_text('kept')
+    with pytest.raises(UserError, match='below.txt: cannot be written'):
+        write_atomic(tmp_path / 'file' / 'below.txt', 'x')
+    assert (tmp_path / 'file').read_text() == 'kept'
+
+
+def test_unwritable_folder(tmp_path):
+    (tmp_path / 'file').write_text('')
+    for folder in (tmp_path / 'file', tmp_path / 'file' / 'below', '/proc/nowhere'):
+        # Commands call the folder --out or --out-dir, so the message names neither.
+        with pytest.raises(UserError, match='cannot write here.*; choose another folder$'):
+            ensure_writable(folder)
+
+
+def test_a_target_is_tried_before_it_is_written(tmp_path):
+    (tmp_path / 'file').write_text('')
+    for target in (tmp_path, tmp_path / 'file' / 'below.png', '/proc/nowhere/x.png'):
+        with pytest.raises(UserError, match=f'{target}: cannot be written'):
+            check_target(target)
+    check_target(tmp_path / 'new' / 'folder' / 'x.png')
+    check_target(tmp_path / 'file')  # would be replaced
+    assert [path.name for path in tmp_path.iterdir()] == ['file']
+
+
+def test_names_that_are_no_utf8_do_not_stop_a_run(tmp_path):
+    name = os.fsdecode(b'film_\xff.png')
+    path = to_csv([Prediction(name, (1, 1), (Cell((0, 0, 1, 1), 1.0, 0, 'WBC'),))], AttributeSchema(), tmp_path / 'p')
+    assert 'film_?.png' in path.read_text()

@@ -1,0 +1,201 @@
+"""Checkpoints: nothing but weights gets in, and only where it fits."""
+
+import os
+import pickle
+
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner.checkpoint import _load_checkpoint
+from torch import nn
+
+from mmleuk.errors import UserError
+from mmleuk.schema import AttributeSchema
+from mmleuk.utils.checkpoint import (
+    check_attributes,
+    fit_checkpoint,
+    load_checkpoint_safely,
+    load_weights,
+    use_safe_loading,
+)
+
+
+class Command:
+    """Runs a command when unpickled."""
+
+    def __init__(self, command):
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+class Reach:
+    """Reaches for an attribute when unpickled, as mmengine's log buffers do for theirs."""
+
+    def __reduce__(self):
+        return getattr, (HistoryBuffer, '__init__')
+
+
+class Detector(nn.Module):
+    def __init__(self, classes=3):
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3))
+        self.head = nn.Conv2d(4, classes, 1)
+
+
+class Wrapper(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.detector = Detector()
+        self.attri_head = nn.Linear(4, 2)
+
+
+def saved(path, content):
+    torch.save(content, path)
+    return path
+
+
+def test_what_mmengine_saves_comes_back(tmp_path):
+    buffer = HistoryBuffer([1.0, 3.0], [1, 1])
+    import numpy as np
+    path = saved(tmp_path / 'c.pth', {
+        'state_dict': {'w': torch.ones(2)}, 'message_hub': {'log_scalars': {'train/loss': buffer}},
+        'meta': {'dataset_meta': {'classes': ('a', 'b'), 'palette': [(1, 2, 3)]}, 'seed': np.int64(3),
+                 'scores': np.array([0.5])}})
+    checkpoint = load_checkpoint_safely(path)
+    assert checkpoint['message_hub']['log_scalars']['train/loss'].mean() == 2.0
+    assert checkpoint['meta']['dataset_meta']['classes'] == ('a', 'b')
+    assert checkpoint['meta']['scores'].tolist() == [0.5]
+
+
+@pytest.mark.parametrize('archive', [True, False])
+def test_code_is_refused_and_does_not_run(tmp_path, archive):
+    witness = tmp_path / 'ran'
+    path = tmp_path / 'evil.pth'
+    content = {'state_dict': {'w': torch.ones(2)}, 'extra': Command(f'touch {witness}')}
+    if archive:
+        torch.save(content, path)
+    else:
+        path.write_bytes(pickle.dumps(content))
+    with pytest.raises(UserError, match='evil.pth: holds code'):
+        load_checkpoint_safely(path)
+    assert not witness.exists()
+
+
+def test_getattr_reaches_nothing_but_the_log_buffers_four_methods(tmp_path):
+    with pytest.raises(UserError, match='reach.pth'):
+        load_checkpoint_safely(saved(tmp_path / 'reach.pth', {'x': Reach()}))
+
+
+def test_a_pickled_module_is_refused(tmp_path):
+    with pytest.raises(UserError, match='holds code'):
+        load_checkpoint_safely(saved(tmp_path / 'm.pth', Detector()))
+
+
+@pytest.mark.parametrize('content', [b'', b'hello', b'PK\x03\x04', None])
+def test_broken_files_are_named(tmp_path, content):
+    path = tmp_path / 'broken.pth'
+    if content is None:
+        saved(path, {'state_dict': Detector().state_dict()})
+        content = path.read_bytes()[:-400]
+    path.write_bytes(content)
+    with pytest.raises(UserError, match='broken.pth: truncated or no checkpoint'):
+        load_checkpoint_safely(path)
+
+
+def test_missing_and_wrong_kinds(tmp_path):
+    with pytest.raises(UserError, match='no such checkpoint'):
+        load_checkpoint_safely(tmp_path / 'nothing.pth')
+    with pytest.raises(UserError, match='holds a list'):
+        load_checkpoint_safely(saved(tmp_path / 'list.pth', [1, 2]))
+
+
+def test_every_path_of_mmengine_is_safe(tmp_path):
+    use_safe_loading()
+    evil = str(saved(tmp_path / 'evil.pth', {'x': Command('true')}))
+    with pytest.raises(UserError, match='holds code'):
+        _load_checkpoint(evil)
+    with pytest.raises(UserError, match='files and http'):
+        _load_checkpoint('s3://bucket/x.pth')
+
+
+def test_weights_arrive_twice_alike(tmp_path):
+    source = Detector()
+    path = saved(tmp_path / 'w.pth', {'state_dict': source.state_dict(), 'meta': {'epoch': 3}})
+    for _ in range(2):
+        target = Detector()
+        assert load_weights(target, path)['meta'] == {'epoch': 3}
+        assert all(torch.equal(a, b) for a, b in zip(source.state_dict().values(), target.state_dict().values()))
+
+
+@pytest.mark.parametrize('prefix', ['', 'module.'])
+def test_a_detectors_weights_fit_into_its_wrapper(tmp_path, prefix):
+    source, target = Detector(), Wrapper()
+    state = {prefix + key: value for key, value in source.state_dict().items()}
+    path = saved(tmp_path / 'd.pth', state)
+    with pytest.raises(UserError, match=r"d.pth: 2 of the model's 13 tensors are not in it, first 'attri_head.weight'"):
+        load_weights(target, path)
+    load_weights(target, path, exact=False)
+    assert torch.equal(target.detector.backbone[0].weight, source.backbone[0].weight)
+    assert torch.equal(target.detector.head.bias, source.head.bias)
+
+
+def test_a_detector_starts_from_one_in_a_wrapper(tmp_path):
+    """As SLA-Det from an AttriDet; testing it with the plain config would leave the attributes out without a word."""
+    source, target = Wrapper(), Detector()
+    path = saved(tmp_path / 'w.pth', {'state_dict': source.state_dict()})
+    load_weights(target, path, exact=False)
+    assert torch.equal(target.backbone[0].weight, source.detector.backbone[0].weight)
+    assert torch.equal(target.head.bias, source.detector.head.bias)
+    with pytest.raises(UserError, match='another architecture'):
+        load_weights(Detector(), path)
+
+
+def test_a_wrappers_own_weights_stay(tmp_path):
+    source, target = Wrapper(), Wrapper()
+    load_weights(target, saved(tmp_path / 'w.pth', {'state_dict': source.state_dict()}))
+    assert torch.equal(target.attri_head.weight, source.attri_head.weight)
+
+
+def test_another_architecture_is_refused_by_name(tmp_path):
+    path = saved(tmp_path / 'other.pth', {'state_dict': {'stem.weight': torch.ones(1), 'head.bias': torch.ones(3)}})
+    with pytest.raises(UserError) as error:
+        load_weights(Detector(), path)
+    assert 'only 1 of the model\'s 11 tensors match' in str(error.value)
+    assert 'backbone.0.weight' in str(error.value) and 'stem.weight' in str(error.value)
+
+
+def test_another_number_of_classes_is_an_error_only_where_it_must_fit():
+    state = {'state_dict': Detector(classes=5).state_dict()}
+    fit_checkpoint(Detector(), state, 'five.pth')
+    with pytest.raises(UserError, match=r'head.weight.*\(5, 4, 1, 1\) in the file, \(3, 4, 1, 1\) in the model'):
+        fit_checkpoint(Detector(), state, 'five.pth', exact=True)
+
+
+class Describer(nn.Module):
+    """A model with a head whose outputs mean a schema."""
+
+    def __init__(self, **attributes):
+        super().__init__()
+        self.head = nn.Linear(2, 2)
+        self.head.schema = AttributeSchema.from_dict(attributes)
+
+
+SHAPE, HUE = ['round', 'odd'], ['red', 'blue']
+
+
+@pytest.mark.parametrize('meta', [
+    {}, {'dataset_meta': None}, {'dataset_meta': {'classes': ('a',)}},
+    {'dataset_meta': {'attributes': {}}}, {'dataset_meta': {'attributes': {'shape': SHAPE, 'hue': HUE}}}])
+def test_the_same_attributes_pass_and_so_do_unknown_ones(meta):
+    check_attributes(Describer(shape=SHAPE, hue=HUE), {'state_dict': {}, 'meta': meta}, 'a.pth')
+    check_attributes(Detector(), {'state_dict': {}, 'meta': meta}, 'a.pth')
+
+
+@pytest.mark.parametrize('attributes', [
+    dict(hue=HUE, shape=SHAPE), dict(shape=SHAPE, hue=HUE[::-1]), dict(shape=SHAPE, tone=HUE)])
+def test_attributes_in_another_order_are_refused(attributes):
+    checkpoint = {'meta': {'dataset_meta': {'attributes': AttributeSchema.from_dict(attributes).to_dict()}}}
+    with pytest.raises(UserError, match=r"a.pth: was trained on .*the config has \(\('shape'.*pass the config"):
+        check_attributes(Describer(shape=SHAPE, hue=HUE), checkpoint, 'a.pth')

@@ -1,0 +1,81 @@
+"""Misspelt keys are refused; what MMDetection ships is not."""
+
+from pathlib import Path
+
+import mmdet
+import pytest
+from mmengine.config import Config
+
+from mmleuk.errors import UserError
+from mmleuk.testing.tiny_run import write_tiny_run
+from mmleuk.utils.strict_config import check_config_keys
+
+BASES = Path(__file__).parents[2] / 'configs' / '_base_'
+SHIPPED = Path(mmdet.__file__).parent / '.mim' / 'configs'
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    bases = [str(BASES / 'default_runtime.py'), str(BASES / 'schedules' / 'yolov5.py')]
+    return Config.fromfile(write_tiny_run(tmp_path, bases))
+
+
+def test_a_sound_config_passes_twice_and_is_not_changed(tiny):
+    before = tiny.pretty_text
+    check_config_keys(tiny)
+    check_config_keys(tiny)
+    assert tiny.pretty_text == before
+
+
+@pytest.mark.parametrize('option, value, message', [
+    ('trian_cfg', dict(max_epochs=3), "'trian_cfg'; did you mean 'train_cfg'"),
+    ('train_cfg.max_epoch', 3, "'train_cfg.max_epoch' for EpochBasedTrainLoop; did you mean 'max_epochs'"),
+    ('model.test_cfg.score_thrr', 0.1, "'model.test_cfg.score_thrr'; did you mean 'score_thr'"),
+    ('model.train_cfg.asigner', None, "did you mean 'assigner'"),
+    ('model.test_cfg.nms.iou_treshold', 0.5, "did you mean 'iou_threshold'"),
+    ('model.bbox_head.loss_cls.use_sigmoids', True,
+     "'model.bbox_head.loss_cls.use_sigmoids' for CrossEntropyLoss; did you mean 'use_sigmoid'"),
+    ('model.backbone.norm_evall', True, "for ResNet; did you mean 'norm_eval'"),
+    ('model.bbox_hed', None, "for RetinaNet; did you mean 'bbox_head'"),
+    ('train_dataloader.batchsize', 4, "did you mean 'batch_size'"),
+    ('train_dataloader.dataset.anno_file', 'x', "did you mean 'ann_file'"),
+    ('optim_wrapper.optimizer.momentun', 0.9, "for SGD; did you mean 'momentum'"),
+    ('optim_wrapper.clip_gard', None, "for YOLOv5OptimWrapper; did you mean 'clip_grad'"),
+    ('custom_hooks', [dict(type='mmleuk.YOLOv5WarmupHook', warmup_epoch=3)], "did you mean 'warmup_epochs'"),
+    ('default_hooks.chekpoint', dict(interval=2), 'default_hooks.chekpoint: has no type'),
+    ('randomness.sed', 1, "did you mean 'seed'"),
+    ('lr_config', dict(policy='step'), "MMDetection 2's"),
+])
+def test_a_misspelt_key_is_named_with_its_place_and_the_right_one(tiny, option, value, message):
+    if option == 'custom_hooks':
+        tiny.custom_hooks = value
+    else:
+        tiny.merge_from_dict({option: value})
+    with pytest.raises(UserError) as error:
+        check_config_keys(tiny)
+    assert message in str(error.value)
+    assert '\n' not in str(error.value)
+
+
+def test_pipelines_are_checked_where_they_are_used(tiny):
+    tiny.train_dataloader.dataset.pipeline[2]['probability'] = 0.5
+    with pytest.raises(UserError, match=r'pipeline\[2\]\.probability.*RandomFlip'):
+        check_config_keys(tiny)
+
+
+def test_variables_and_keys_of_heads_we_do_not_know_pass(tiny):
+    tiny.my_own_number = 3
+    tiny.model.test_cfg['something_of_a_new_head'] = 1
+    check_config_keys(tiny)
+
+
+@pytest.mark.parametrize('name', [
+    'retinanet/retinanet_r50_fpn_1x_coco.py', 'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
+    'dino/dino-4scale_r50_8xb2-12e_coco.py', 'yolox/yolox_s_8xb8-300e_coco.py',
+    'sparse_rcnn/sparse-rcnn_r50_fpn_1x_coco.py', 'fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py',
+    'soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_semi-0.1-coco.py',
+])
+def test_what_mmdetection_ships_passes(name):
+    if not SHIPPED.is_dir():
+        pytest.skip('this mmdet wheel ships no configs')
+    check_config_keys(Config.fromfile(SHIPPED / name))
