@@ -25,7 +25,7 @@ from PIL import Image
 
 import mmleuk
 from mmleuk.errors import UserError
-from mmleuk.models.roi_heads.attri_head import AttriHead
+from mmleuk.models.attributes.attri_head import AttriHead
 from mmleuk.pictures.drawing import draw_prediction, load_image
 from mmleuk.schema import IGNORE, AttributeSchema
 from mmleuk.structures import prediction_files

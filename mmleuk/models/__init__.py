@@ -1,6 +1,7 @@
 """Data samples -> losses and predictions: backbones, necks, heads, detectors, losses."""
 
 from mmleuk.models import (
+    attributes,
     backbones,
     data_preprocessors,
     dense_heads,
@@ -11,5 +12,5 @@ from mmleuk.models import (
     task_modules,
 )
 
-__all__ = ['backbones', 'data_preprocessors', 'dense_heads', 'detectors', 'losses', 'necks', 'roi_heads',
+__all__ = ['attributes', 'backbones', 'data_preprocessors', 'dense_heads', 'detectors', 'losses', 'necks', 'roi_heads',
            'task_modules']

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from mmcv.ops import roi_align as mmcv_roi_align
 
 from mmleuk.errors import UserError
-from mmleuk.models.roi_heads.attri_head import AttriHead
-from mmleuk.models.roi_heads.roi_align import roi_align
+from mmleuk.models.attributes.attri_head import AttriHead
+from mmleuk.models.attributes.roi_align import roi_align
 from mmleuk.registry import MODELS
 from mmleuk.schema import IGNORE, LEUKEMIA_ATTRIBUTES, WBCATT_ATTRIBUTES, SchemaError
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from mmleuk.datasets.check import check_head_attributes
 from mmleuk.errors import UserError
-from mmleuk.models.roi_heads.concept_bottleneck import ConceptBottleneck, square_around, square_crops
+from mmleuk.models.attributes.concept_bottleneck import ConceptBottleneck, square_around, square_crops
 from mmleuk.registry import MODELS
 from mmleuk.schema import IGNORE, AttributeSchema
 

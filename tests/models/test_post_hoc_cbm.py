@@ -11,8 +11,8 @@ from mmengine.structures import InstanceData
 
 from mmleuk.errors import UserError
 from mmleuk.evaluation import AttributeF1Metric
+from mmleuk.models.attributes.concept_bottleneck import ConceptReading
 from mmleuk.models.detectors.post_hoc_cbm import NO_CLASS, choose_cells, jitter_boxes
-from mmleuk.models.roi_heads.concept_bottleneck import ConceptReading
 from mmleuk.registry import MODELS
 from mmleuk.schema import IGNORE
 

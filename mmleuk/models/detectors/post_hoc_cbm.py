@@ -12,8 +12,8 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmleuk.errors import UserError
+from mmleuk.models.attributes.concept_bottleneck import ConceptReading
 from mmleuk.models.detectors.attri_det import described_cells, ground_truth_boxes, sure_boxes, write_attributes
-from mmleuk.models.roi_heads.concept_bottleneck import ConceptReading
 from mmleuk.registry import MODELS
 from mmleuk.schema import IGNORE
 from mmleuk.utils.checkpoint import load_weights

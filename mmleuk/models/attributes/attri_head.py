@@ -14,8 +14,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmleuk.errors import UserError
+from mmleuk.models.attributes.roi_align import roi_align
 from mmleuk.models.losses.asymmetric_loss import known_cross_entropy
-from mmleuk.models.roi_heads.roi_align import roi_align
 from mmleuk.registry import MODELS
 from mmleuk.schema import IGNORE, AttributeSchema, resolve_schema
 

@@ -1,0 +1,6 @@
+"""Attributes of cells: features from boxes or crops, one classifier, and the heads built of both."""
+
+from mmleuk.models.attributes.attri_head import AttriHead
+from mmleuk.models.attributes.concept_bottleneck import ConceptBottleneck
+
+__all__ = ['AttriHead', 'ConceptBottleneck']
