@@ -15,7 +15,9 @@ os.environ['MPLBACKEND'] = 'Agg'
 import cv2
 import pytest
 import torch
+from annotation_fixtures import make_files  # noqa: F401 - a fixture of several folders
 from hypothesis import HealthCheck, settings
+from run_fixtures import cell, film  # noqa: F401
 
 # Looked through for doctests, two files called conftest.py would be one module.
 collect_ignore_glob = ['*conftest.py']

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
+import shutil
 import tempfile
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from mmleuk.errors import UserError
@@ -32,42 +32,84 @@ def check_target(path: str | Path) -> None:
     """Refuse a file that can't be written, before a long run; makes no folder.
 
     Raises:
-        UserError: it is a folder, or nothing can be written into the nearest folder above it that is there.
+        UserError: it is a folder, a device or a pipe, or nothing can be written into the nearest existing folder
+            above it.
     """
-    path = Path(path).absolute()
-    above = next(folder for folder in path.parents if folder.exists())
+    path = _real_file(path)
+    above = next(folder for folder in path.absolute().parents if folder.exists())
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, 'it is a folder')
         with tempfile.TemporaryFile(dir=above):
             pass
     except OSError as error:
-        raise UserError(f'{path}: cannot be written ({error.strerror or error}); choose another place') from error
+        raise UserError(f'{path}: cannot be written ({error.strerror or error}); choose another path') from error
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` to write to; at the end it takes the name ``path``, or vanishes on any error.
+
+    Readers, kills and full disks never leave half a file under the name. The folder is made. A link stays a link: the
+    file that it points to is replaced. An older file keeps its permissions.
+
+    Raises:
+        UserError: the path is a folder, a device or a pipe, the folder is not writable, or the disk is full; an older
+            file stays as it was.
+
+    Example:
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with replacing(folder / 'a.txt') as temporary:
+        ...     _ = temporary.write_text('whole')
+        >>> [path.name for path in folder.iterdir()]
+        ['a.txt']
+    """
+    target = _real_file(path)
+    # Some writers choose the format by the suffix, so it stays.
+    temporary = target.with_name(f'.{target.stem[:100]}.{os.getpid()}.part{target.suffix}')
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        if target.exists():
+            shutil.copymode(target, temporary)
+        with open(temporary, 'rb') as file:
+            os.fsync(file.fileno())  # after a power cut the new name must not point to an empty file
+        os.replace(temporary, target)
+    except OSError as error:
+        raise UserError(f'{path}: cannot be written ({error.strerror or error}); free some space or choose another '
+                        'folder') from error
+    finally:
+        discard(temporary)
 
 
 def write_atomic(path: str | Path, content: str | bytes) -> Path:
-    """Write beside ``path``, then rename: readers and full disks never leave half a file under its name.
+    """Write text or bytes by :func:`replacing`; returns the path.
 
     Raises:
-        UserError: the folder is not writable or the disk is full; an older file stays as it was.
+        UserError: see :func:`replacing`.
     """
-    path = Path(path)
     # File names may hold bytes that are no UTF-8; they must not stop the rest from being written.
     data = content.encode('utf-8', errors='replace') if isinstance(content, str) else content
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
         temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        discard(temporary)
-        raise UserError(f'{path}: cannot be written ({error.strerror or error}); '
-                        'make room or choose another folder') from error
-    return path
+    return Path(path)
+
+
+def _real_file(path: str | Path) -> Path:
+    """The file that ``path`` names, behind links; refuses what is there and is no file."""
+    try:
+        real = Path(os.path.realpath(path))
+        if real.is_symlink():
+            raise UserError(f'{path}: is a link that leads back to itself; choose another path')
+        if real.exists() and not real.is_file():
+            kind = 'a folder' if real.is_dir() else 'a device or a pipe'
+            raise UserError(f'{path}: is {kind}, not a file; choose another path')
+        return real
+    except (OSError, ValueError) as error:
+        raise UserError(f'{path}: cannot be written ({getattr(error, "strerror", None) or error}); choose another '
+                        'path') from error
 
 
 def discard(fragment: str | Path) -> None:
-    """Remove what a failed write left, if it can be: the error to tell is the write's."""
+    """Remove what a failed write left, if possible: the write's own error is the one to report."""
     with suppress(OSError):
         Path(fragment).unlink()
 

@@ -19,7 +19,7 @@ from mmleuk.errors import UserError
 from mmleuk.structures.prediction_files import from_json
 from mmleuk.utils.image_size import at_image_size, image_size_of, usable_image_size
 
-YOLO = Config.fromfile(str(Path(__file__).parents[1] / 'configs/_base_/models/yolov5n.py')).model.to_dict()
+YOLO = Config.fromfile(str(Path(__file__).parents[2] / 'configs/_base_/models/yolov5n.py')).model.to_dict()
 YOLO['bbox_head'].update(num_classes=2)
 YOLO['test_cfg'].update(score_thr=0.0, max_per_img=5)
 GREY = dict(img=(114, 114, 114))
