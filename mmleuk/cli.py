@@ -23,12 +23,12 @@ class Command:
 
 COMMANDS = (
     Command(('doctor',), 'mmleuk.doctor', 'versions, what is broken, and the command that mends it'),
-    Command(('data', 'synthesize'), 'mmleuk.synthetic.cli', 'render blood films with exact annotations'),
+    Command(('data', 'synthesize'), 'mmleuk.commands.synthesize', 'render blood films with exact annotations'),
     Command(('data', 'check'), 'mmleuk.datasets.check', "examine a config's data before training on it"),
     Command(('data', 'browse'), 'mmleuk.commands.browse', 'pictures of training samples, as the network gets them'),
-    Command(('data', 'convert'), 'mmleuk.datasets.converters', 'annotations from format to format: COCO, VOC, YOLO'),
-    Command(('data', 'sparsify'), 'mmleuk.datasets.sparsify', 'complete annotations -> those of a patch per image'),
-    Command(('data', 'interfere'), 'mmleuk.datasets.interference', 'a copy of a test set per interference factor'),
+    Command(('data', 'convert'), 'mmleuk.commands.convert', 'annotations from format to format: COCO, VOC, YOLO'),
+    Command(('data', 'sparsify'), 'mmleuk.commands.sparsify', 'complete annotations -> those of a patch per image'),
+    Command(('data', 'interfere'), 'mmleuk.commands.interfere', 'a copy of a test set per interference factor'),
     Command(('infer',), 'mmleuk.commands.infer', 'cells, attributes, pictures and a report from images'),
     Command(('evaluate',), 'mmleuk.commands.evaluate', 'scores, plots and a page from saved predictions'),
 )

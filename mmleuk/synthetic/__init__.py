@@ -2,7 +2,7 @@
 
 One film's journey: ``classes.py`` (what classes look like) -> ``looks.py`` (one cell's features) -> ``leukocytes.py``,
 ``nucleus.py``, ``artifacts.py`` (its pixels) -> ``film.py`` (a whole film) -> ``camera.py`` (its photograph) ->
-``records.py`` (its annotations) -> ``writer.py`` (a data set).
+``writer.py`` (its annotations, and a whole data set).
 """
 
 from mmleuk.synthetic.film import Cell, Film, render_film

@@ -6,7 +6,7 @@ import json
 import cv2
 import numpy as np
 
-from mmleuk.datasets.converters import add_arguments, run
+from mmleuk.commands.convert import add_arguments, run
 
 SCHEMA = dict(size=['small', 'big'], hue=['red', 'blue', 'grey'])
 

@@ -13,7 +13,7 @@ from label_folders import SCHEMA, convert, edit
 
 from mmleuk.datasets.converters.coco_files import SIDE_FILE, check_coco
 from mmleuk.datasets.converters.formats import Reading, read_labels, write_labels
-from mmleuk.datasets.converters.yolo_classes import find_classes
+from mmleuk.datasets.converters.plain_yolo import find_classes
 from mmleuk.errors import UserError
 
 

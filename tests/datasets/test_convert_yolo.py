@@ -9,10 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmleuk.commands.convert import add_arguments, run
 from mmleuk.datasets.annotations import read_annotations
-from mmleuk.datasets.converters import add_arguments, convert_yolo, run
-from mmleuk.datasets.converters.yolo import LabelledImage, make_coco
-from mmleuk.datasets.converters.yolo_rows import CORNER_ORDERS, choose_corner_order, parse_row, patch_xyxy
+from mmleuk.datasets.converters.extended_yolo import (
+    CORNER_ORDERS,
+    LabelledImage,
+    choose_corner_order,
+    convert_yolo,
+    make_coco,
+    parse_row,
+    patch_xyxy,
+)
 from mmleuk.errors import UserError
 from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES
 

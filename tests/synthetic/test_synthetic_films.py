@@ -13,13 +13,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from mmleuk.commands import synthesize as cli
 from mmleuk.errors import UserError
 from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES, AttributeSchema
 from mmleuk.structures.sampled_regions import inside, sample_region
-from mmleuk.synthetic import cli
 from mmleuk.synthetic.film import render_film
-from mmleuk.synthetic.records import Settings, make_film
-from mmleuk.synthetic.writer import synthesize
+from mmleuk.synthetic.writer import Settings, make_film, synthesize
 
 SMALL = dict(train=10, test=3, size=320, empty_share=0.3, cells=(6, 9), say=lambda line: None)
 

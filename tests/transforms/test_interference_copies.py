@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
+from mmleuk.commands.interfere import add_arguments, run
 from mmleuk.datasets import LeukemiaAttriDataset
 from mmleuk.datasets.annotations import read_annotations
-from mmleuk.datasets.interference import add_arguments, interfere, run
+from mmleuk.datasets.interference import interfere
 from mmleuk.datasets.interference.preview import draw_sheet
 from mmleuk.errors import UserError
 from mmleuk.schema import AttributeSchema

@@ -1,6 +1,1 @@
-"""Converters from other annotation formats to COCO JSON."""
-
-from mmleuk.datasets.converters.cli import add_arguments, run
-from mmleuk.datasets.converters.yolo import convert_yolo
-
-__all__ = ['add_arguments', 'convert_yolo', 'run']
+"""Annotations from format to format: COCO, VOC and YOLO, by way of COCO JSON."""

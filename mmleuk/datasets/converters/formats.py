@@ -18,10 +18,9 @@ from mmleuk.datasets.converters.coco_files import (
 )
 from mmleuk.datasets.converters.folders import find_voc, find_yolo, image_size
 from mmleuk.datasets.converters.labels import LabelFile, LabelFormat, check_class_names
-from mmleuk.datasets.converters.plain_yolo import CLASSES_FILE, YoloFormat
+from mmleuk.datasets.converters.plain_yolo import CLASSES_FILE, YoloFormat, find_classes
 from mmleuk.datasets.converters.restore import make_annotation, make_image, restore
 from mmleuk.datasets.converters.voc import VocFormat
-from mmleuk.datasets.converters.yolo_classes import find_classes
 from mmleuk.errors import UserError
 from mmleuk.utils.json_files import write_json
 from mmleuk.utils.new_folder import new_folder, write_text

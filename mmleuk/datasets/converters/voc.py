@@ -10,10 +10,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from xml.etree.ElementTree import Element, SubElement, indent, tostring
+from xml.etree.ElementTree import Element, ParseError, SubElement, indent, tostring
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
 
 from mmleuk.datasets.converters.labels import Label, LabelFile, SizeWH
-from mmleuk.datasets.converters.xml_tree import parse_xml
 from mmleuk.datasets.validation import Box
 from mmleuk.errors import UserError
 
@@ -95,6 +97,30 @@ class VocFormat:
         return LabelFile(where, file_name, (width, height), tuple(
             _read_object(element, f'{where}: object {number}') for number, element in
             enumerate(root.findall('object'), 1)))
+
+
+def parse_xml(content: bytes, where: str) -> Element:
+    """Root element of an XML document that somebody else wrote; ``where`` names it for messages.
+
+    Raises:
+        UserError: broken XML, an encoding that can't be read, or entities, which could grow to gigabytes or read other
+            files; annotations have none.
+
+    Example:
+        >>> parse_xml(b'<a><b>1</b></a>', 'a.xml').findtext('b')
+        '1'
+    """
+    try:
+        root: Element = fromstring(content)
+    except ParseError as error:
+        raise UserError(f'{where}: line {error.position[0]}, column {error.position[1] + 1}: no valid XML ({error}); '
+                        'fix or remove the file') from error
+    except DefusedXmlException as error:
+        raise UserError(f'{where}: declares entities ({error}), which can grow without end or read other files; remove '
+                        'its <!DOCTYPE>') from error
+    except (LookupError, ValueError) as error:  # such as GBK, which expat cannot read
+        raise UserError(f'{where}: its encoding cannot be read ({error}); save the file as UTF-8') from error
+    return root
 
 
 def _whole_pixels(low: float, high: float, size: int) -> tuple[int, int]:

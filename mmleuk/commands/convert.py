@@ -9,11 +9,10 @@ import argparse
 from pathlib import Path
 
 from mmleuk.datasets.converters.coco_files import SIDE_FILE, SIDE_KEY, check_coco, read_coco
+from mmleuk.datasets.converters.extended_yolo import COLUMNS, CORNER_ORDERS, convert_yolo
 from mmleuk.datasets.converters.folders import split_listing
 from mmleuk.datasets.converters.formats import FORMATS, Reading, read_labels, write_labels
 from mmleuk.datasets.converters.voc import CORNERS
-from mmleuk.datasets.converters.yolo import convert_yolo
-from mmleuk.datasets.converters.yolo_rows import COLUMNS, CORNER_ORDERS
 from mmleuk.errors import UserError
 from mmleuk.schema import LEUKEMIA_CLASSES
 from mmleuk.utils.json_files import write_json

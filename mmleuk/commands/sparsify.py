@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from mmleuk.datasets.converters.coco_files import read_coco
-from mmleuk.datasets.sparsify.patches import sparsify
+from mmleuk.datasets.sparsify import sparsify
 from mmleuk.errors import UserError
 from mmleuk.utils.json_files import write_json
 
