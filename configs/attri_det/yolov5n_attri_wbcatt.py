@@ -3,16 +3,18 @@
 MMLEUK_DATA=... python tools/train.py configs/attri_det/yolov5n_attri_wbcatt.py
 """
 
-_base_ = '../yolov5/yolov5n_wbcatt.py'
+_base_ = [
+    '../_base_/models/attri-det_yolov5n.py',
+    '../_base_/datasets/wbcatt_320.py',
+    '../_base_/schedules/short.py',
+    '../_base_/default_runtime.py',
+]
 
+# The class gain: as in configs/yolov5/yolov5n_wbcatt.py.
 model = dict(
-    _delete_=True,
-    type='mmleuk.AttriDet',
-    detector={{_base_.model}},
-    attri_head=dict(type='mmleuk.AttriHead', attributes='wbcatt'),
-    feature_layers=('backbone.stage1', 'backbone.stage2'),
-    min_score=0.05,
-    on_ground_truth=True)
+    detector=dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size, gain_class=3.0)),
+    attri_head=dict(attributes='wbcatt'))
+train_cfg = dict(max_epochs=40, val_interval=10)
 
 # WBCAtt's score: the mean over the values of an attribute, of binary ones too.
 val_evaluator = [

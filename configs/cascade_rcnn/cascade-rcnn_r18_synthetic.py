@@ -6,10 +6,9 @@ mmleuk data synthesize data/synthetic && python tools/train.py configs/cascade_r
 _base_ = [
     '../_base_/models/cascade-rcnn_r18.py',
     '../_base_/datasets/synthetic_320.py',
-    '../_base_/schedules/short.py',
+    '../_base_/schedules/short_10e.py',
     '../_base_/default_runtime.py',
 ]
 
 model = dict(roi_head=dict(
     bbox_head=[dict(head, num_classes=_base_.num_classes) for head in _base_.model.roi_head.bbox_head]))
-train_cfg = dict(max_epochs=10, val_interval=10)

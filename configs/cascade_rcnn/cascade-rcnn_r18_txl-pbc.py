@@ -12,4 +12,3 @@ _base_ = [
 
 model = dict(roi_head=dict(
     bbox_head=[dict(head, num_classes=_base_.num_classes) for head in _base_.model.roi_head.bbox_head]))
-train_cfg = dict(max_epochs=20, val_interval=5)

@@ -4,12 +4,11 @@ python tools/train.py configs/cascade_rcnn/cascade-rcnn_r50_leukocyte.py
 """
 
 _base_ = [
-    'mmdet::_base_/models/cascade-rcnn_r50_fpn.py',
+    '../_base_/models/cascade-rcnn_r50.py',
     '../_base_/datasets/leukocyte_600.py',
     '../_base_/schedules/leukocyte.py',
     '../_base_/default_runtime.py',
 ]
 
-model = dict(
-    backbone=dict(frozen_stages=-1, norm_eval=False, init_cfg=None),
-    roi_head=dict(bbox_head=[dict(head, num_classes=_base_.num_classes) for head in _base_.model.roi_head.bbox_head]))
+model = dict(roi_head=dict(
+    bbox_head=[dict(head, num_classes=_base_.num_classes) for head in _base_.model.roi_head.bbox_head]))

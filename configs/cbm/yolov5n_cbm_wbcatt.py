@@ -4,16 +4,19 @@ MMLEUK_DATA=... python tools/train.py configs/yolov5/yolov5n_wbcatt.py    # the 
 MMLEUK_DATA=... python tools/train.py configs/cbm/yolov5n_cbm_wbcatt.py
 """
 
-_base_ = '../yolov5/yolov5n_wbcatt.py'
+_base_ = [
+    '../_base_/models/cbm_yolov5n.py',
+    '../_base_/datasets/wbcatt_320.py',
+    '../_base_/schedules/short.py',
+    '../_base_/default_runtime.py',
+]
 
 model = dict(
-    _delete_=True,
-    type='mmleuk.PostHocCBM',
-    detector={{_base_.model}},
+    detector=dict(  # as in configs/yolov5/yolov5n_wbcatt.py
+        bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size, gain_class=3.0)),
     detector_checkpoint='work_dirs/yolov5n_wbcatt/epoch_40.pth',
-    bottleneck=dict(type='mmleuk.ConceptBottleneck', attributes='wbcatt', num_classes=_base_.num_classes),
-    min_score=0.05,
-    on_ground_truth=True)
+    bottleneck=dict(attributes='wbcatt', num_classes=_base_.num_classes))
+train_cfg = dict(max_epochs=40, val_interval=10)
 
 val_evaluator = [
     _base_.val_evaluator[0],

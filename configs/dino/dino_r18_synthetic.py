@@ -6,10 +6,9 @@ mmleuk data synthesize data/synthetic && python tools/train.py configs/dino/dino
 _base_ = [
     '../_base_/models/dino_r18.py',
     '../_base_/datasets/synthetic_320.py',
-    '../_base_/schedules/short.py',
+    '../_base_/schedules/short_10e.py',
     '../_base_/default_runtime.py',
 ]
 
 model = dict(bbox_head=dict(num_classes=_base_.num_classes))
-train_cfg = dict(max_epochs=10, val_interval=10)
 optim_wrapper = dict(optimizer=dict(lr=0.0005), clip_grad=dict(max_norm=1.0))

@@ -11,5 +11,4 @@ _base_ = [
 ]
 
 model = dict(bbox_head=dict(num_classes=_base_.num_classes))
-train_cfg = dict(max_epochs=20, val_interval=5)
 optim_wrapper = dict(optimizer=dict(lr=0.0005), clip_grad=dict(max_norm=1.0))

@@ -10,9 +10,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(
-    backbone=dict(norm_cfg=dict(requires_grad=True), frozen_stages=-1, norm_eval=False, init_cfg=None),
-    bbox_head=dict(num_classes=_base_.num_classes))
+model = dict(bbox_head=dict(num_classes=_base_.num_classes))
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=0.0001, weight_decay=0.0001),
     clip_grad=dict(max_norm=0.1, norm_type=2))

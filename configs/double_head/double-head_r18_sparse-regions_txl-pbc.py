@@ -3,10 +3,16 @@
 MMLEUK_DATA=... python tools/train.py configs/double_head/double-head_r18_sparse-regions_txl-pbc.py
 """
 
-_base_ = './double-head_r18_txl-pbc.py'
+_base_ = [
+    '../_base_/models/double-head_r18.py',
+    '../_base_/datasets/txl_pbc_320_sparse.py',
+    '../_base_/schedules/short.py',
+    '../_base_/default_runtime.py',
+]
 
-model = dict(train_cfg=dict(
-    rpn=dict(sampler=dict(type='mmleuk.SparseRegionSampler')),
-    rpn_proposal=dict(nms_pre=500, max_per_img=500),  # most lie outside the regions
-    rcnn=dict(sampler=dict(type='mmleuk.SparseRegionSampler'))))
-train_dataloader = dict(dataset=dict(dataset=dict(ann_file='annotations/train_sparse.json', annotation='sparse')))
+model = dict(
+    roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)),
+    train_cfg=dict(
+        rpn=dict(sampler=dict(type='mmleuk.SparseRegionSampler')),
+        rpn_proposal=dict(nms_pre=500, max_per_img=500),  # most lie outside the regions
+        rcnn=dict(sampler=dict(type='mmleuk.SparseRegionSampler'))))

@@ -1,5 +1,11 @@
 """Baseline: Faster R-CNN takes TXL-PBC's sparse labels for complete ones."""
 
-_base_ = './faster-rcnn_r18_txl-pbc.py'
+_base_ = [
+    '../_base_/models/faster-rcnn_r18.py',
+    '../_base_/datasets/txl_pbc_320_sparse.py',
+    '../_base_/schedules/short.py',
+    '../_base_/default_runtime.py',
+]
 
-train_dataloader = dict(dataset=dict(dataset=dict(ann_file='annotations/train_sparse.json', annotation='complete')))
+model = dict(roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))
+train_dataloader = dict(dataset=dict(dataset=dict(annotation='complete')))

@@ -4,12 +4,10 @@ python tools/train.py configs/faster_rcnn/faster-rcnn_r50_leukocyte.py
 """
 
 _base_ = [
-    'mmdet::_base_/models/faster-rcnn_r50_fpn.py',
+    '../_base_/models/faster-rcnn_r50.py',
     '../_base_/datasets/leukocyte_600.py',
     '../_base_/schedules/leukocyte.py',
     '../_base_/default_runtime.py',
 ]
 
-model = dict(
-    backbone=dict(frozen_stages=-1, norm_eval=False, init_cfg=None),
-    roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))
+model = dict(roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))

@@ -7,9 +7,8 @@ MMLEUK_DATA=data/eight python tools/train.py configs/fcos/fcos_r18_eight-films.p
 _base_ = [
     '../_base_/models/fcos_r18.py',
     '../_base_/datasets/eight_films_320.py',
-    '../_base_/schedules/short.py',
+    '../_base_/schedules/short_30e.py',
     '../_base_/default_runtime.py',
 ]
 
 model = dict(bbox_head=dict(num_classes=_base_.num_classes))
-train_cfg = dict(max_epochs=30, val_interval=30)

@@ -3,7 +3,11 @@
 MMLEUK_DATA=... python tools/train.py configs/fcos/fcos_r18_sparse-regions_txl-pbc.py
 """
 
-_base_ = './fcos_r18_txl-pbc.py'
+_base_ = [
+    '../_base_/models/fcos_r18.py',
+    '../_base_/datasets/txl_pbc_320_sparse.py',
+    '../_base_/schedules/short.py',
+    '../_base_/default_runtime.py',
+]
 
-model = dict(bbox_head=dict(type='mmleuk.SparseRegionFCOSHead'))
-train_dataloader = dict(dataset=dict(dataset=dict(ann_file='annotations/train_sparse.json', annotation='sparse')))
+model = dict(bbox_head=dict(type='mmleuk.SparseRegionFCOSHead', num_classes=_base_.num_classes))

@@ -10,9 +10,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(
-    backbone=dict(norm_cfg=dict(requires_grad=True), frozen_stages=-1, norm_eval=False, init_cfg=None),
-    bbox_head=dict(num_classes=_base_.num_classes))
+model = dict(bbox_head=dict(num_classes=_base_.num_classes))
 optim_wrapper = dict(
     optimizer=dict(lr=0.01),
     paramwise_cfg=dict(bias_lr_mult=2.0, bias_decay_mult=0.0),

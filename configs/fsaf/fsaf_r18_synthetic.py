@@ -6,9 +6,8 @@ mmleuk data synthesize data/synthetic && python tools/train.py configs/fsaf/fsaf
 _base_ = [
     '../_base_/models/fsaf_r18.py',
     '../_base_/datasets/synthetic_320.py',
-    '../_base_/schedules/short.py',
+    '../_base_/schedules/short_10e.py',
     '../_base_/default_runtime.py',
 ]
 
 model = dict(bbox_head=dict(num_classes=_base_.num_classes))
-train_cfg = dict(max_epochs=10, val_interval=10)

@@ -11,4 +11,3 @@ _base_ = [
 ]
 
 model = dict(roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))
-train_cfg = dict(max_epochs=20, val_interval=5)

@@ -7,11 +7,10 @@ MMLEUK_DATA=data/eight python tools/train.py configs/sparse_rcnn/sparse-rcnn_r18
 _base_ = [
     '../_base_/models/sparse-rcnn_r18.py',
     '../_base_/datasets/eight_films_320.py',
-    '../_base_/schedules/short.py',
+    '../_base_/schedules/short_30e.py',
     '../_base_/default_runtime.py',
 ]
 
 model = dict(roi_head=dict(
     bbox_head=[dict(head, num_classes=_base_.num_classes) for head in _base_.model.roi_head.bbox_head]))
-train_cfg = dict(max_epochs=30, val_interval=30)
 optim_wrapper = dict(optimizer=dict(lr=0.0005), clip_grad=dict(max_norm=1.0))

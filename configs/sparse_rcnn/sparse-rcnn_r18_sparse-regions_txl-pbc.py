@@ -3,11 +3,17 @@
 MMLEUK_DATA=... python tools/train.py configs/sparse_rcnn/sparse-rcnn_r18_sparse-regions_txl-pbc.py
 """
 
-_base_ = './sparse-rcnn_r18_txl-pbc.py'
+_base_ = [
+    '../_base_/models/sparse-rcnn_r18.py',
+    '../_base_/datasets/txl_pbc_320_sparse.py',
+    '../_base_/schedules/short.py',
+    '../_base_/default_runtime.py',
+]
 
 model = dict(
     roi_head=dict(bbox_head=[
-        dict(head, type='mmleuk.SparseRegionDIIHead') for head in _base_.model.roi_head.bbox_head]),
+        dict(head, type='mmleuk.SparseRegionDIIHead', num_classes=_base_.num_classes)
+        for head in _base_.model.roi_head.bbox_head]),
     train_cfg=dict(rcnn=[
         dict(stage, sampler=dict(type='mmleuk.SparseRegionPseudoSampler')) for stage in _base_.model.train_cfg.rcnn]))
-train_dataloader = dict(dataset=dict(dataset=dict(ann_file='annotations/train_sparse.json', annotation='sparse')))
+optim_wrapper = dict(optimizer=dict(lr=0.0005), clip_grad=dict(max_norm=1.0))

@@ -6,11 +6,10 @@ mmleuk data synthesize data/synthetic && python tools/train.py configs/sparse_rc
 _base_ = [
     '../_base_/models/sparse-rcnn_r18.py',
     '../_base_/datasets/synthetic_320.py',
-    '../_base_/schedules/short.py',
+    '../_base_/schedules/short_10e.py',
     '../_base_/default_runtime.py',
 ]
 
 model = dict(roi_head=dict(
     bbox_head=[dict(head, num_classes=_base_.num_classes) for head in _base_.model.roi_head.bbox_head]))
-train_cfg = dict(max_epochs=10, val_interval=10)
 optim_wrapper = dict(optimizer=dict(lr=0.0005), clip_grad=dict(max_norm=1.0))

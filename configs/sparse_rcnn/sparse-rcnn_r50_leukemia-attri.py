@@ -10,9 +10,8 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(
-    backbone=dict(frozen_stages=-1, norm_eval=False, init_cfg=None),
-    roi_head=dict(bbox_head=[dict(head, num_classes=_base_.num_classes) for head in _base_.model.roi_head.bbox_head]))
+model = dict(roi_head=dict(
+    bbox_head=[dict(head, num_classes=_base_.num_classes) for head in _base_.model.roi_head.bbox_head]))
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=0.000025, weight_decay=0.0001),
     clip_grad=dict(max_norm=1, norm_type=2))

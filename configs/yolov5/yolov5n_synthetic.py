@@ -3,7 +3,7 @@
 _base_ = [
     '../_base_/models/yolov5n.py',
     '../_base_/datasets/synthetic_320.py',
-    '../_base_/schedules/short.py',
+    '../_base_/schedules/short_10e.py',
     '../_base_/default_runtime.py',
 ]
 
@@ -12,4 +12,3 @@ _base_ = [
 model = dict(
     bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size, gain_class=3.0),
     test_cfg=dict(score_thr=0.01, nms_pre=2000))
-train_cfg = dict(max_epochs=10, val_interval=10)

@@ -11,4 +11,3 @@ _base_ = [
 ]
 
 model = dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size))
-train_cfg = dict(val_interval=5)

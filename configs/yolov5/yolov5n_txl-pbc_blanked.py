@@ -1,12 +1,15 @@
 """Plain baseline (b) of LLD 5.2 on TXL-PBC: everything outside the patch is blanked."""
 
-_base_ = './yolov5n_txl-pbc.py'
+_base_ = [
+    '../_base_/models/yolov5n.py',
+    '../_base_/datasets/txl_pbc_320_sparse.py',
+    '../_base_/schedules/short.py',
+    '../_base_/default_runtime.py',
+]
 
-train_dataloader = dict(dataset=dict(dataset=dict(
-    ann_file='annotations/train_sparse.json',
-    annotation='sparse',
-    pipeline=[
-        dict(type='mmleuk.LoadImage'),
-        dict(type='mmleuk.LoadCellAnnotations'),
-        dict(type='mmleuk.BlankOutsideRegions'),
-    ])))
+model = dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size))
+train_dataloader = dict(dataset=dict(dataset=dict(pipeline=[
+    dict(type='mmleuk.LoadImage'),
+    dict(type='mmleuk.LoadCellAnnotations'),
+    dict(type='mmleuk.BlankOutsideRegions'),
+])))

@@ -5,17 +5,23 @@ of 320 px, which costs 16 times a whole image. ``yolov5n_txl-pbc_cropped.py`` le
 of the two is the stronger baseline is for the benchmark to say.
 """
 
-_base_ = './yolov5n_txl-pbc.py'
+_base_ = [
+    '../_base_/models/yolov5n.py',
+    '../_base_/datasets/txl_pbc_320_sparse.py',
+    '../_base_/schedules/short.py',
+    '../_base_/default_runtime.py',
+]
 
-model = dict(type='mmleuk.TiledDetector', tile_size=320, overlap=192)
-train_dataloader = dict(dataset=dict(dataset=dict(
-    ann_file='annotations/train_sparse.json',
-    annotation='sparse',
-    pipeline=[
-        dict(type='mmleuk.LoadImage'),
-        dict(type='mmleuk.LoadCellAnnotations'),
-        dict(type='mmleuk.CropToRegion'),
-    ])))
+model = dict(
+    type='mmleuk.TiledDetector',
+    tile_size=320,
+    overlap=192,
+    bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size))
+train_dataloader = dict(dataset=dict(dataset=dict(pipeline=[
+    dict(type='mmleuk.LoadImage'),
+    dict(type='mmleuk.LoadCellAnnotations'),
+    dict(type='mmleuk.CropToRegion'),
+])))
 val_dataloader = dict(dataset=dict(pipeline=[
     dict(type='mmleuk.LoadImage'),
     dict(type='Resize', scale=(704, 704), keep_ratio=True),

@@ -7,10 +7,25 @@ Tiles overlap by 104 px, so that a red cell lies whole in one of them; most leuk
 they in the patches. The gain of the objectness stays that of 320 px, since cells are as dense as there.
 """
 
-_base_ = './yolov5n_txl-pbc_cropped-mosaic.py'  # the same patches, one per image here
+_base_ = [
+    '../_base_/models/yolov5n.py',
+    '../_base_/datasets/txl_pbc_320_sparse.py',
+    '../_base_/schedules/short.py',
+    '../_base_/default_runtime.py',
+]
 
-model = dict(type='mmleuk.TiledDetector', tile_size=160, overlap=104)
+model = dict(
+    type='mmleuk.TiledDetector',
+    tile_size=160,
+    overlap=104,
+    bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size))
 train_dataloader = dict(dataset=dict(
+    dataset=dict(pipeline=[
+        dict(type='mmleuk.LoadImage'),
+        dict(type='mmleuk.LoadCellAnnotations'),
+        dict(type='Resize', scale=(320, 320), keep_ratio=True),
+        dict(type='mmleuk.CropToRegion'),
+    ]),
     pipeline=[
         dict(type='Pad', size=(160, 160), pad_val=dict(img=(114, 114, 114))),
         dict(type='mmleuk.RandomAffine'),

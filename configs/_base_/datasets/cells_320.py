@@ -47,3 +47,11 @@ val_dataloader = dict(
             dict(type='mmleuk.PackCells'),
         ]))
 test_dataloader = val_dataloader
+val_evaluator = [
+    dict(
+        type='mmleuk.CocoMetric',
+        metric='bbox',
+        classwise=True,
+        metric_items=('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l', 'AR@100')),
+]
+test_evaluator = val_evaluator

@@ -9,9 +9,7 @@ _base_ = './dino_r50.py'
 model = dict(
     num_queries=100,
     data_preprocessor=dict(pad_value=114),
-    backbone=dict(
-        depth=18, base_channels=32, frozen_stages=-1, norm_eval=False, norm_cfg=dict(requires_grad=True),
-        init_cfg=None),
+    backbone=dict(depth=18, base_channels=32),
     neck=dict(in_channels=[64, 128, 256], out_channels=128),
     encoder=dict(
         num_layers=3,

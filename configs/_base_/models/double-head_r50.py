@@ -1,4 +1,4 @@
-"""Double-Head Faster R-CNN with ResNet-50, MMDetection's: the model alone, without its data and schedule."""
+"""Double-Head Faster R-CNN with ResNet-50, MMDetection's, from random weights: nothing is frozen."""
 
 _base_ = []
 
@@ -6,3 +6,4 @@ from mmengine.hub import get_config  # noqa: E402  # before _base_ it would mean
 
 model = get_config('mmdet::double_heads/dh-faster-rcnn_r50_fpn_1x_coco.py').model
 model.roi_head.bbox_head.type = 'mmleuk.DoubleConvFCBBoxHead'
+model.backbone.update(frozen_stages=-1, norm_eval=False, init_cfg=None)

@@ -9,9 +9,7 @@ _base_ = './fcos_r50.py'
 model = dict(
     data_preprocessor=dict(
         mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True, pad_value=114),
-    backbone=dict(
-        depth=18, base_channels=32, frozen_stages=-1, norm_eval=False, norm_cfg=dict(requires_grad=True),
-        style='pytorch', init_cfg=None),
+    backbone=dict(depth=18, base_channels=32, style='pytorch'),
     neck=dict(in_channels=[32, 64, 128, 256], out_channels=64, num_outs=4),
     bbox_head=dict(
         in_channels=64,

@@ -7,7 +7,7 @@ _base_ = './grid-rcnn_r50.py'
 
 model = dict(
     data_preprocessor=dict(pad_value=114),
-    backbone=dict(depth=18, base_channels=32, frozen_stages=-1, norm_eval=False, init_cfg=None),
+    backbone=dict(depth=18, base_channels=32),
     neck=dict(in_channels=[32, 64, 128, 256], out_channels=64, start_level=1, num_outs=4),
     rpn_head=dict(
         in_channels=64,

@@ -8,7 +8,7 @@ _base_ = './sparse-rcnn_r50.py'
 
 model = dict(
     data_preprocessor=dict(pad_value=114),
-    backbone=dict(depth=18, base_channels=32, frozen_stages=-1, norm_eval=False, init_cfg=None),
+    backbone=dict(depth=18, base_channels=32),
     neck=dict(in_channels=[32, 64, 128, 256], out_channels=128, start_level=1),
     rpn_head=dict(num_proposals=60, proposal_feature_channel=128),
     roi_head=dict(

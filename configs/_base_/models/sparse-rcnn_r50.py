@@ -1,4 +1,4 @@
-"""Sparse R-CNN with ResNet-50, MMDetection's, without its data and schedule.
+"""Sparse R-CNN with ResNet-50, MMDetection's, from random weights: nothing is frozen.
 
 Two parts are ours: proposals whose corners stay ordered (mmcv's RoIAlign fails on a CPU otherwise), and a loss that is
 divided by at least 1 (batches without a cell).
@@ -13,3 +13,4 @@ model.rpn_head.type = 'mmleuk.EmbeddingRPNHead'
 for _head in model.roi_head.bbox_head:
     _head.loss_cls.type = 'mmleuk.KnownFocalLoss'
 del _head
+model.backbone.update(frozen_stages=-1, norm_eval=False, init_cfg=None)

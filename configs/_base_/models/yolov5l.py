@@ -1,6 +1,6 @@
-"""YOLOv5l, release 6; the other sizes are deltas of it.
+"""YOLOv5l, release 6.
 
-Plain YOLOv5 takes every place without a box for background. Sparse annotations need ``bbox_head.truth='regions'``.
+It takes every location without a box for background. Sparse annotations need ``bbox_head.truth='regions'``.
 """
 
 model = dict(

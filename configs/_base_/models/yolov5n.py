@@ -1,8 +1,15 @@
-"""YOLOv5n, release 6."""
+"""YOLOv5n, release 6.
 
-_base_ = './yolov5l.py'
+It takes every location without a box for background. Sparse annotations need ``bbox_head.truth='regions'``.
+"""
 
 model = dict(
-    backbone=dict(deepen_factor=0.33, widen_factor=0.25),
-    neck=dict(in_channels=[64, 128, 256], deepen_factor=0.33),
-    bbox_head=dict(in_channels=[64, 128, 256]))
+    type='SingleStageDetector',
+    data_preprocessor=dict(
+        type='DetDataPreprocessor', mean=[0.0, 0.0, 0.0], std=[255.0, 255.0, 255.0], bgr_to_rgb=True,
+        pad_size_divisor=32, pad_value=114),
+    backbone=dict(type='mmleuk.YOLOv5Backbone', deepen_factor=0.33, widen_factor=0.25),
+    neck=dict(type='mmleuk.YOLOv5PAFPN', in_channels=[64, 128, 256], deepen_factor=0.33),
+    bbox_head=dict(type='mmleuk.YOLOv5Head', num_classes=80, in_channels=[64, 128, 256], image_size=640),
+    test_cfg=dict(
+        multi_label=True, score_thr=0.001, nms_pre=30000, nms=dict(type='nms', iou_threshold=0.6), max_per_img=300))

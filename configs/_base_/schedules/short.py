@@ -1,6 +1,7 @@
 """Some hundred iterations from random weights on a CPU: AdamW, which gets further in them than YOLOv5's SGD.
 
-Beside it: a short warm-up, an average over the last hundred updates, and one update per batch.
+Beside it: a short warm-up, an average over the last hundred updates, and one update per batch. 20 epochs; the other
+lengths are deltas.
 """
 
 optim_wrapper = dict(
@@ -16,7 +17,7 @@ custom_hooks = [
     dict(type='mmleuk.YOLOv5EMAHook', decay=0.99, tau=100),
 ]
 
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=20, val_interval=20)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=20, val_interval=5)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 

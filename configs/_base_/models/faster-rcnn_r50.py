@@ -1,0 +1,5 @@
+"""Faster R-CNN with ResNet-50, MMDetection's, from random weights: nothing is frozen."""
+
+_base_ = 'mmdet::_base_/models/faster-rcnn_r50_fpn.py'
+
+model = dict(backbone=dict(frozen_stages=-1, norm_eval=False, init_cfg=None))
