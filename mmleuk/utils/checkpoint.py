@@ -98,6 +98,7 @@ def state_dict_of(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
 def fit_checkpoint(model: nn.Module, checkpoint: dict[str, Any], path: str | Path, exact: bool = False) -> None:
     """Rename a checkpoint's keys to the model's, in place, and refuse one of another architecture.
 
+    A module whose weights were called otherwise in earlier versions says so in ``old_names``, by prefix.
     A plain detector's ``backbone.*`` becomes ``detector.backbone.*`` when the model wraps a detector (AttriDet). The
     other way round, for fine-tuning only, a plain detector takes the wrapped one's weights, without the wrapper's own.
 
@@ -113,6 +114,7 @@ def fit_checkpoint(model: nn.Module, checkpoint: dict[str, Any], path: str | Pat
     """
     loaded, wanted = state_dict_of(checkpoint), model.state_dict()
     _strip_prefix(loaded, 'module.')
+    _apply_new_names(loaded, model)
     if hasattr(model, 'detector') and not any(key.startswith(_WRAPPED_DETECTOR) for key in loaded):
         _add_prefix(loaded, _WRAPPED_DETECTOR, wanted)
     elif not hasattr(model, 'detector') and not exact:
@@ -189,6 +191,14 @@ def _strip_prefix(state: dict[str, Tensor], prefix: str) -> None:
     if state and all(key.startswith(prefix) for key in state):
         for key in list(state):
             state[key[len(prefix):]] = state.pop(key)
+
+
+def _apply_new_names(state: dict[str, Tensor], model: nn.Module) -> None:
+    for place, module in model.named_modules():
+        start = f'{place}.' if place else ''
+        for old, new in getattr(module, 'old_names', {}).items():
+            for key in [key for key in state if key.startswith(start + old)]:
+                state[start + new + key.removeprefix(start + old)] = state.pop(key)
 
 
 def _add_prefix(state: dict[str, Tensor], prefix: str, wanted: dict[str, Tensor]) -> None:

@@ -85,7 +85,7 @@ def test_trains_and_predicts_with_any_detector(name):
     total, logged = model.parse_losses(losses)
     total.backward()
     assert 'loss_attributes' in logged and total.isfinite()
-    assert model.attri_head.convs[0].weight.grad.abs().sum() > 0
+    assert model.attri_head.extractor.convs[0].weight.grad.abs().sum() > 0
     assert model.detector.backbone.layer1[0].conv1.weight.grad.abs().sum() > 0
     model.eval()
     for sample in model(*batch(model), mode='predict'):

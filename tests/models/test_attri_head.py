@@ -13,6 +13,7 @@ from mmleuk.models.attributes.attri_head import AttriHead
 from mmleuk.models.attributes.roi_align import roi_align
 from mmleuk.registry import MODELS
 from mmleuk.schema import IGNORE, LEUKEMIA_ATTRIBUTES, WBCATT_ATTRIBUTES, SchemaError
+from mmleuk.utils.checkpoint import fit_checkpoint
 
 MIXED = {'size': ['small', 'big'], 'hue': ['red', 'blue', 'grey'], 'vacuoles': ['no', 'yes']}
 
@@ -80,10 +81,10 @@ def test_sizes_of_the_paper():
     """YOLOv5x: 480 channels in, 64 x 3 x 3 into the fully connected net, one logit per attribute."""
     head = MODELS.build(dict(type='mmleuk.AttriHead', attributes='leukemia', in_channels=(160, 320),
                              featmap_strides=(4, 8)))
-    linear = [layer.weight.shape for layer in head.fcs if hasattr(layer, 'weight')]
+    linear = [layer.weight.shape for layer in head.classifier.layers if hasattr(layer, 'weight')]
     assert linear == [(1024, 576), (256, 1024), (6, 256)]
-    assert head.convs[0].weight.shape == (128, 480, 3, 3)
-    assert [type(layer).__name__ for layer in head.convs] == ['Conv2d', 'LeakyReLU', 'MaxPool2d'] * 3
+    assert head.extractor.convs[0].weight.shape == (128, 480, 3, 3)
+    assert [type(layer).__name__ for layer in head.extractor.convs] == ['Conv2d', 'LeakyReLU', 'MaxPool2d'] * 3
 
 
 @pytest.mark.parametrize('attributes, logits, values', [
@@ -98,11 +99,33 @@ def test_any_schema(attributes, logits, values):
         assert (predicted < torch.tensor(head.schema.cardinalities)).all()
 
 
+def test_pairs_of_logits_take_cross_entropy():
+    """Without a loss of its own a binary attribute is one of two values."""
+    head = make_head(MIXED, loss_binary=None)
+    assert head.classifier.logit_counts == (2, 3, 2) and head.classifier.loss_binary is None
+    logits = torch.tensor([[0.0, math.log(3), 0.0, 0.0, 0.0, math.log(4), 0.0]])
+    expected = [[[0.25, 0.75, 0], [1 / 3, 1 / 3, 1 / 3], [0.8, 0.2, 0]]]
+    torch.testing.assert_close(head.classifier.decode(logits), torch.tensor(expected))
+    loss = head.classifier.loss(logits, torch.tensor([[1, IGNORE, 1]]))
+    assert loss.item() == pytest.approx((-math.log(0.75) - math.log(0.2)) / 2)
+
+
+def test_weights_of_earlier_versions_load():
+    """``convs`` and ``fcs`` were the head's own."""
+    source, target = torch.nn.Sequential(make_head(MIXED)), torch.nn.Sequential(make_head(MIXED))
+    state = {key.replace('extractor.', '').replace('classifier.layers', 'fcs'): value + 1
+             for key, value in source.state_dict().items()}
+    assert {'0.convs.0.weight', '0.fcs.0.bias'} < set(state)
+    fit_checkpoint(target, state, 'old.pth', exact=True)
+    target.load_state_dict(state)
+    assert torch.equal(target[0].extractor.convs[0].weight, source[0].extractor.convs[0].weight + 1)
+
+
 def test_decoding_by_hand():
     head = make_head(MIXED)
     logits = torch.tensor([[math.log(3), 0.0, math.log(2), 0.0, -math.log(4)]])
     expected = [[[0.25, 0.75, 0], [0.25, 0.5, 0.25], [0.8, 0.2, 0]]]
-    torch.testing.assert_close(head.decode(logits), torch.tensor(expected))
+    torch.testing.assert_close(head.classifier.decode(logits), torch.tensor(expected))
 
 
 def test_loss_by_hand():
@@ -170,8 +193,7 @@ def test_cells_of_which_nothing_is_known_cost_nothing():
     head.register_forward_pre_hook(lambda _, inputs: seen.append([b.tolist() for b in inputs[1]]))
     loss = head.loss(features, boxes, targets)['loss_attributes']
     assert seen == [[boxes[0][1:2].tolist(), boxes[1][:1].tolist(), []]]
-    every = head._losses(head(features, boxes), torch.cat(targets))
-    torch.testing.assert_close(loss, sum(total for total, _ in every) / 6)
+    torch.testing.assert_close(loss, head.classifier.loss(head(features, boxes), torch.cat(targets)))
 
 
 def test_chunks_and_images_change_nothing():
@@ -200,7 +222,7 @@ def test_autocast_keeps_roi_align_in_float32():
 
 @pytest.mark.parametrize('change, message', [
     (dict(attributes='leukaemia'), "unknown attribute schema 'leukaemia'; known are leukemia, wbcatt"),
-    (dict(attributes={}), 'schema is empty'),
+    (dict(attributes={}), 'needs at least one attribute'),
     (dict(in_channels=(4,)), 'one entry per feature map'),
     (dict(roi_output_size=(7, 30)), 'at least 8 bins')])
 def test_bad_settings(change, message):

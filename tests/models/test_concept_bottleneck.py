@@ -6,7 +6,8 @@ import torch.nn.functional as F
 
 from mmleuk.datasets.check import check_head_attributes
 from mmleuk.errors import UserError
-from mmleuk.models.attributes.concept_bottleneck import ConceptBottleneck, square_around, square_crops
+from mmleuk.models.attributes.concept_bottleneck import ConceptBottleneck
+from mmleuk.models.attributes.extractors import square_around, square_crops
 from mmleuk.registry import MODELS
 from mmleuk.schema import IGNORE, AttributeSchema
 
@@ -67,9 +68,9 @@ def test_each_attribute_has_its_softmax():
     model = build()
     concept_logits, class_logits = model(*batch()[:2])
     assert concept_logits.shape == (3, 5) and class_logits.shape == (3, 4)
-    probs = model.concept_probs(concept_logits)
-    torch.testing.assert_close(probs[:, :2].sum(1), torch.ones(3))
-    torch.testing.assert_close(probs[:, 2:].sum(1), torch.ones(3))
+    probs = model.classifier.probabilities(concept_logits)
+    assert [column.shape for column in probs] == [(3, 2), (3, 3)]
+    torch.testing.assert_close(torch.stack([column.sum(1) for column in probs]), torch.ones(2, 3))
 
 
 @pytest.mark.parametrize('joint', [False, True])
@@ -81,9 +82,9 @@ def test_classes_see_concepts_alone(joint):
     model.loss(pixels, boxes, attributes, labels)['loss_concept_class'].backward()
     assert model.classes.weight.grad.any()
     assert (pixels.grad is not None and bool(pixels.grad.any())) == joint
-    assert (model.encoder.conv1.weight.grad is not None) == joint
+    assert (model.extractor.encoder.conv1.weight.grad is not None) == joint
     with torch.no_grad():  # all crops show the same concepts: equal logits, whatever the encoder sees
-        model.concepts.weight.zero_()
+        model.classifier.layers[0].weight.zero_()
         _, class_logits = model(pixels, boxes)
     torch.testing.assert_close(class_logits, class_logits[:1].expand(3, -1))
 
@@ -114,7 +115,7 @@ def test_unknown_attributes_teach_nothing():
     half[0][:, 1] = half[1][:, 1] = IGNORE
     model.zero_grad()
     model.loss(pixels, boxes, half, labels)['loss_attributes'].backward()
-    assert model.concepts.weight.grad[:2].any() and not model.concepts.weight.grad[2:].any()
+    assert model.classifier.layers[0].weight.grad[:2].any() and not model.classifier.layers[0].weight.grad[2:].any()
 
 
 @pytest.mark.parametrize('counts', [(0, 0), (0, 2)])
@@ -173,9 +174,9 @@ def test_other_attributes_than_the_datas_are_noticed():
 
 def test_the_usual_encoder_is_narrow_and_whole():
     model = ConceptBottleneck(attributes='wbcatt', num_classes=7)
-    assert model.concepts.weight.shape == (31, 256) and model.classes.weight.shape == (7, 31)
+    assert model.classifier.layers[0].weight.shape == (31, 256) and model.classes.weight.shape == (7, 31)
     assert sum(parameter.numel() for parameter in model.parameters()) < 3e6
-    assert all(parameter.requires_grad for parameter in model.parameters()) and model.encoder.training
+    assert all(parameter.requires_grad for parameter in model.parameters()) and model.extractor.encoder.training
 
 
 def paint(number, generator):

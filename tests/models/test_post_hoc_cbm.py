@@ -72,7 +72,7 @@ def weights_of(model):
 def test_training_leaves_the_detector_alone():
     """Neither its weights nor its statistics change, it isn't run, and its dropout and norms stay as in testing."""
     model = build().train()
-    assert model.bottleneck.training and model.bottleneck.encoder.training
+    assert model.bottleneck.training and model.bottleneck.extractor.encoder.training
     assert not any(module.training for module in model.detector.modules())
     model.detector.forward = model.detector.extract_feat = None  # would fail
     before = weights_of(model)
@@ -177,7 +177,7 @@ def test_a_training_starts_from_the_detectors_checkpoint(checkpoint):
     model.init_weights()
     trained = torch.load(checkpoint, weights_only=True)['state_dict']
     assert all(torch.equal(value, trained[name]) for name, value in model.detector.state_dict().items())
-    name = 'bottleneck.concepts.weight'
+    name = 'bottleneck.classifier.layers.0.weight'
     assert not torch.equal(model.state_dict()[name], before[name])
 
 

@@ -11,26 +11,19 @@ from collections.abc import Mapping, Sequence
 import torch
 from mmdet.structures.bbox import bbox2roi
 from mmengine.model import BaseModule
-from torch import Tensor, nn
+from torch import Tensor
 
-from mmleuk.errors import UserError
-from mmleuk.models.attributes.roi_align import roi_align
-from mmleuk.models.losses.asymmetric_loss import known_cross_entropy
+from mmleuk.models.attributes.classifier import NEGATIVE_SLOPE, AttributeClassifier, described_rows
+from mmleuk.models.attributes.extractors import RoIExtractor
 from mmleuk.registry import MODELS
-from mmleuk.schema import IGNORE, AttributeSchema, resolve_schema
+from mmleuk.schema import AttributeSchema
 
-POOLING = 2
-"""Window and stride of the max pooling after each convolution."""
-
-NEGATIVE_SLOPE = 0.01
+ASYMMETRIC = dict(type='mmleuk.AsymmetricLoss')
 
 
 @MODELS.register_module()
 class AttriHead(BaseModule):
-    """Attributes of every box, from RoIAlign on early feature maps.
-
-    The maps are concatenated along channels, then come 3x3 convolutions, each with LeakyReLU and max pooling, and a
-    fully connected net. A binary attribute gets one logit, an attribute with V > 2 values gets V.
+    """Attributes of every box: :class:`RoIExtractor` on early feature maps, then :class:`AttributeClassifier`.
 
     Args:
         attributes: schema: a preset's name (``leukemia``, ``wbcatt``), or ``{attribute: [value names]}``.
@@ -43,39 +36,30 @@ class AttriHead(BaseModule):
         sampling_ratio: samples per bin and axis of RoIAlign; 0, the default, takes one per feature pixel. For cells
             of up to 96 x 120 pixels on a map of stride 4 that is one sample per bin; larger ones are averaged rather
             than thinned out. On a CPU it costs the same as a fixed number (see ``roi_align.py``).
-        loss_binary: loss of binary attributes; needs a ``sum_and_count`` like :class:`AsymmetricLoss`.
+        loss_binary: as of :class:`AttributeClassifier`; :class:`AsymmetricLoss` and one logit by default.
         chunk_size: boxes looked at together in prediction; it bounds memory, not results.
 
     Source: LLD 4.2, Eq. 3. The paper's "128 and 256 channels" are YOLOv5l's; here widths come from the backbone. It has
     one logit per attribute, as in the paper (its release has two).
     """
 
+    old_names = {'convs.': 'extractor.convs.', 'fcs.': 'classifier.layers.'}
+    """Names of weights in checkpoints of earlier versions; see :func:`mmleuk.utils.checkpoint.fit_checkpoint`."""
+
     def __init__(self, *, attributes: str | Mapping[str, object] | AttributeSchema, in_channels: Sequence[int],
                  featmap_strides: Sequence[float], roi_output_size: tuple[int, int] = (24, 30),
                  conv_channels: Sequence[int] = (128, 64, 64), fc_channels: Sequence[int] = (1024, 256),
-                 dropout: float = 0.2, sampling_ratio: int = 0, loss_binary: dict | None = None,
-                 chunk_size: int = 64, init_cfg: dict | list | None = None) -> None:
+                 dropout: float = 0.2, sampling_ratio: int = 0,
+                 loss_binary: dict | None = ASYMMETRIC, chunk_size: int = 64,
+                 init_cfg: dict | list | None = None) -> None:
         super().__init__(init_cfg or dict(type='Kaiming', layer=['Conv2d', 'Linear'], a=NEGATIVE_SLOPE, mode='fan_in',
                                           nonlinearity='leaky_relu'))
-        self.schema = resolve_schema(attributes)
         self.in_channels, self.featmap_strides = tuple(in_channels), tuple(featmap_strides)
-        self.roi_output_size = _checked_pair(roi_output_size, len(conv_channels))
-        self.sampling_ratio, self.chunk_size = sampling_ratio, chunk_size
-        if not len(self.schema):
-            raise UserError('AttriHead: the attribute schema is empty; give attributes="leukemia" or a dict')
-        if len(self.in_channels) != len(self.featmap_strides) or not self.in_channels:
-            raise UserError(f'AttriHead: in_channels {self.in_channels} and featmap_strides {self.featmap_strides} '
-                            'need one entry per feature map each')
-        self.convs = _convolutions(sum(self.in_channels), conv_channels)
-        height, width = (size // POOLING ** len(conv_channels) for size in self.roi_output_size)
-        last = conv_channels[-1] if conv_channels else sum(self.in_channels)
-        self.fcs = _fully_connected((last * height * width, *fc_channels, sum(self.logit_counts)), dropout)
-        self.loss_binary = MODELS.build(loss_binary or dict(type='mmleuk.AsymmetricLoss'))
-
-    @property
-    def logit_counts(self) -> tuple[int, ...]:
-        """Logits of each attribute: 1 for a binary one, else V."""
-        return tuple(1 if values == 2 else values for values in self.schema.cardinalities)
+        self.chunk_size = chunk_size
+        self.extractor = RoIExtractor(in_channels, featmap_strides, roi_output_size, conv_channels, sampling_ratio)
+        self.classifier = AttributeClassifier(attributes, self.extractor.out_features, hidden=fc_channels,
+                                              dropout=dropout, loss_binary=loss_binary, owner='AttriHead')
+        self.schema = self.classifier.schema
 
     def forward(self, features: Sequence[Tensor], boxes_per_image: Sequence[Tensor]) -> Tensor:
         """Logits of boxes.
@@ -85,15 +69,9 @@ class AttriHead(BaseModule):
             boxes_per_image: per image (N_b, 4), xyxy in input pixels.
 
         Returns:
-            (N, sum of logit_counts), image by image.
+            (N, K) for :meth:`AttributeClassifier.decode`, image by image.
         """
-        return self._classify(features, bbox2roi(list(boxes_per_image)))
-
-    def _classify(self, features: Sequence[Tensor], rois: Tensor) -> Tensor:
-        # On a CPU pooling maps that come channels last takes four times as long as reordering them first.
-        pooled = [roi_align(feature.contiguous(), rois, self.roi_output_size, stride, self.sampling_ratio)
-                  for feature, stride in zip(features, self.featmap_strides)]
-        return self.fcs(self.convs(torch.cat(pooled, 1)).flatten(1))
+        return self.classifier(self.extractor(features, bbox2roi(list(boxes_per_image))))
 
     def loss(self, features: Sequence[Tensor], boxes_per_image: Sequence[Tensor],
              attributes_per_image: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -109,26 +87,11 @@ class AttriHead(BaseModule):
         Raises:
             UserError: rows or columns of the attributes don't fit the boxes or the schema.
         """
-        targets = self._checked_targets(boxes_per_image, attributes_per_image)
+        targets = self.classifier.checked_targets([len(boxes) for boxes in boxes_per_image], attributes_per_image)
         # Cells of which nothing is known, such as red ones, are most of a film and have no part in the loss.
-        described = [(attributes != IGNORE).any(1) for attributes in attributes_per_image]
+        described = [described_rows(attributes) for attributes in attributes_per_image]
         boxes = [all_boxes[keep] for all_boxes, keep in zip(boxes_per_image, described)]
-        total, known = zip(*self._losses(self(features, boxes), targets[torch.cat(described)]))
-        return dict(loss_attributes=sum(total) / sum(known).clamp(min=1))
-
-    def _losses(self, logits: Tensor, targets: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """(N, sum of logit_counts) and (N, A) -> per attribute (sum, number of known values)."""
-        return [self.loss_binary.sum_and_count(column[:, 0], target) if column.shape[1] == 1
-                else known_cross_entropy(column, target)
-                for column, target in zip(logits.split(self.logit_counts, 1), targets.unbind(1))]
-
-    def _checked_targets(self, boxes_per_image: Sequence[Tensor], attributes_per_image: Sequence[Tensor]) -> Tensor:
-        for boxes, attributes in zip(boxes_per_image, attributes_per_image):
-            if attributes.shape != (len(boxes), len(self.schema)):
-                raise UserError(f'AttriHead: {len(boxes)} cells come with attributes of shape '
-                                f'{tuple(attributes.shape)}; the schema has {len(self.schema)} attributes '
-                                f'({", ".join(self.schema.keys)}); give data set and head the same schema')
-        return torch.cat(list(attributes_per_image)).long()
+        return dict(loss_attributes=self.classifier.loss(self(features, boxes), targets[torch.cat(described)]))
 
     def predict(self, features: Sequence[Tensor], boxes_per_image: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
         """Most probable values of boxes.
@@ -141,40 +104,6 @@ class AttriHead(BaseModule):
             attribute's own V.
         """
         chunks = bbox2roi(list(boxes_per_image)).split(self.chunk_size)
-        logits = torch.cat([self._classify(features, rois) for rois in chunks])
-        probabilities = self.decode(logits)
+        logits = torch.cat([self.classifier(self.extractor(features, rois)) for rois in chunks])
         counts = [len(boxes) for boxes in boxes_per_image]
-        return [(image.argmax(2), image) for image in probabilities.split(counts)]
-
-    def decode(self, logits: Tensor) -> Tensor:
-        """Logits (N, sum of logit_counts) -> probabilities (N, A, Vmax) float32."""
-        logits = logits.float()
-        result = logits.new_zeros(len(logits), len(self.schema), max(self.schema.cardinalities))
-        for index, column in enumerate(logits.split(self.logit_counts, 1)):
-            if column.shape[1] == 1:
-                column = torch.cat([torch.zeros_like(column), column], 1)  # softmax of (0, x) is the sigmoid of x
-            result[:, index, :column.shape[1]] = column.softmax(1)
-        return result
-
-
-def _checked_pair(roi_output_size: tuple[int, int], poolings: int) -> tuple[int, int]:
-    height, width = roi_output_size
-    if min(height, width) < POOLING ** poolings:
-        raise UserError(f'AttriHead: roi_output_size {(height, width)} is too small for {poolings} max poolings; '
-                        f'it needs at least {POOLING ** poolings} bins per side')
-    return int(height), int(width)
-
-
-def _convolutions(in_channels: int, channels: Sequence[int]) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for width_in, width_out in zip((in_channels, *channels), channels):
-        layers += [nn.Conv2d(width_in, width_out, 3, padding=1), nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True),
-                   nn.MaxPool2d(POOLING)]
-    return nn.Sequential(*layers)
-
-
-def _fully_connected(widths: Sequence[int], dropout: float) -> nn.Sequential:
-    layers: list[nn.Module] = [nn.Linear(widths[0], widths[1])]
-    for width_in, width_out in zip(widths[1:], widths[2:]):
-        layers += [nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True), nn.Dropout(dropout), nn.Linear(width_in, width_out)]
-    return nn.Sequential(*layers)
+        return [(image.argmax(2), image) for image in self.classifier.decode(logits).split(counts)]

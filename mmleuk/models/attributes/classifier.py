@@ -1,0 +1,111 @@
+"""Features of cells -> attributes: logits, loss and probabilities, wherever the features come from.
+
+Legend: N cells, D features, A attributes, V values of one attribute, K logits of all attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmleuk.errors import UserError
+from mmleuk.models.losses.asymmetric_loss import known_cross_entropy
+from mmleuk.registry import MODELS
+from mmleuk.schema import IGNORE, AttributeSchema, resolve_schema
+
+NEGATIVE_SLOPE = 0.01
+"""Of LeakyReLU."""
+
+
+class AttributeClassifier(BaseModule):
+    """A fully connected net from features to the attributes of a schema.
+
+    Args:
+        attributes: schema: a preset's name (``leukemia``, ``wbcatt``), or ``{attribute: [value names]}``.
+        in_features: D.
+        hidden: widths of the hidden layers; none by default, which leaves one linear layer.
+        dropout: probability between the layers.
+        loss_binary: config of the loss of binary attributes, which then get one logit each; it needs
+            ``sum_and_count`` and ``probability`` as :class:`AsymmetricLoss` has them. None: a binary attribute gets two
+            logits and cross-entropy, as an attribute with V > 2 values gets V.
+        owner: name of the head for messages.
+
+    Raises:
+        UserError: the schema is empty.
+    """
+
+    def __init__(self, attributes: str | Mapping[str, object] | AttributeSchema, in_features: int, *,
+                 hidden: Sequence[int] = (), dropout: float = 0.0, loss_binary: dict | None = None,
+                 owner: str = 'AttributeClassifier') -> None:
+        super().__init__()
+        self.schema, self.owner = resolve_schema(attributes), owner
+        if not len(self.schema):
+            raise UserError(f'{owner}: needs at least one attribute; give attributes="leukemia" or a dict')
+        self.logit_counts = tuple(1 if values == 2 and loss_binary is not None else values
+                                  for values in self.schema.cardinalities)
+        widths = (in_features, *hidden, sum(self.logit_counts))
+        layers: list[nn.Module] = [nn.Linear(widths[0], widths[1])]
+        for width_in, width_out in zip(widths[1:], widths[2:]):
+            layers += [nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True), nn.Dropout(dropout), nn.Linear(width_in, width_out)]
+        self.layers = nn.Sequential(*layers)
+        self.loss_binary = None if loss_binary is None else MODELS.build(loss_binary)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, D) -> logits (N, K)."""
+        return self.layers(features)
+
+    def checked_targets(self, counts: Sequence[int], attributes_per_image: Sequence[Tensor]) -> Tensor:
+        """Attributes of all images' cells, (N, A) int64.
+
+        Args:
+            counts: number of cells per image.
+            attributes_per_image: per image (N_b, A), IGNORE where unknown.
+
+        Raises:
+            UserError: rows or columns don't fit the cells or the schema.
+        """
+        for count, attributes in zip(counts, attributes_per_image):
+            if attributes.shape != (count, len(self.schema)):
+                raise UserError(f'{self.owner}: {count} cells come with attributes of shape {tuple(attributes.shape)}; '
+                                f'the schema has {len(self.schema)} attributes ({", ".join(self.schema.keys)}); give '
+                                f'the data set and {self.owner} the same schema')
+        return torch.cat(list(attributes_per_image)).long()
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Mean over the known values of all attributes; 0 with a gradient graph where nothing is known.
+
+        Args:
+            logits: (N, K).
+            targets: (N, A) int64, IGNORE where unknown.
+        """
+        total, known = zip(*[self._sum_and_count(column, target)
+                             for column, target in zip(logits.split(self.logit_counts, 1), targets.unbind(1))])
+        return sum(total) / sum(known).clamp(min=1)
+
+    def _sum_and_count(self, column: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        if self.loss_binary is not None and column.shape[1] == 1:
+            return self.loss_binary.sum_and_count(column[:, 0], target)
+        return known_cross_entropy(column, target)
+
+    def probabilities(self, logits: Tensor) -> list[Tensor]:
+        """Logits (N, K) -> per attribute (N, V) float32, which add up to 1."""
+        return [self._probability(column) for column in logits.float().split(self.logit_counts, 1)]
+
+    def _probability(self, column: Tensor) -> Tensor:
+        if column.shape[1] == 1:
+            column = torch.cat([torch.zeros_like(column), column], 1)  # softmax of (0, x) is the sigmoid of x
+        return column.softmax(1)
+
+    def decode(self, logits: Tensor) -> Tensor:
+        """Logits (N, K) -> probabilities (N, A, Vmax) float32, zero beyond an attribute's own V."""
+        widest = max(self.schema.cardinalities)
+        return torch.stack([F.pad(column, (0, widest - column.shape[1])) for column in self.probabilities(logits)], 1)
+
+
+def described_rows(attributes: Tensor) -> Tensor:
+    """(N, A) values -> (N,) bool: cells of which some value is known."""
+    return (attributes != IGNORE).any(1)
