@@ -1,14 +1,15 @@
-"""Classes and attribute schemas: the one source of names, values and counts.
+"""Declarations of data sets: classes, attributes, which classes are leukocytes and which have attributes.
 
-A data set carries its classes and its :class:`AttributeSchema` in its metainfo (keys ``classes`` and
-``attributes``); from there they reach the head, the metric and the report. Nothing else in the package
-spells out how many classes or attributes there are.
+A data set carries its :class:`Declaration` in its metainfo (keys ``classes``, ``attributes``, ``leukocytes`` and
+``described``); from there it reaches heads, metrics and reports. Nothing else in the package spells out classes or
+attributes.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mmleuk.errors import UserError
 
@@ -30,6 +31,7 @@ class Attribute:
         name: for people; defaults to the key with capitals and spaces.
         short: column head of the papers' tables; defaults to the key.
         aliases: other spellings of the key that files use.
+        unknown: numbers that this data set's files write for an unknown value, beside null and -1.
     """
 
     key: str
@@ -37,16 +39,19 @@ class Attribute:
     name: str = ''
     short: str = ''
     aliases: tuple[str, ...] = ()
+    unknown: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, 'values', tuple(self.values))
-        object.__setattr__(self, 'aliases', tuple(self.aliases))
+        for field_name in ('values', 'aliases', 'unknown'):
+            object.__setattr__(self, field_name, tuple(getattr(self, field_name)))
         object.__setattr__(self, 'name', self.name or self.key.replace('_', ' ').title())
         object.__setattr__(self, 'short', self.short or self.key)
         if len(self.values) < 2:
             raise SchemaError(f'attribute {self.key!r} has values {self.values}; at least two are needed')
         if len(set(self.values)) != len(self.values):
             raise SchemaError(f'attribute {self.key!r} names a value twice: {self.values}')
+        if any(0 <= code < len(self.values) for code in self.unknown):
+            raise SchemaError(f'attribute {self.key!r}: unknown={self.unknown} names a number of a known value')
 
 
 @dataclass(frozen=True)
@@ -101,9 +106,7 @@ class AttributeSchema:
         return self.attributes[position]
 
     def encode(self, key: str, value: object) -> int:
-        """Integer value of ``key`` from an integer or a value's name; IGNORE for None, IGNORE and '' .
-
-        A binary attribute's 2 means unknown, as in the LeukemiaAttri release.
+        """Integer value of ``key`` from an integer or a value's name; IGNORE for None, IGNORE, '' and ``unknown``.
 
         Raises:
             SchemaError: the key or the value isn't in the schema.
@@ -117,7 +120,7 @@ class AttributeSchema:
             number = int(value)
             if 0 <= number < len(attribute.values):
                 return number
-            if number == 2 and len(attribute.values) == 2:
+            if number in attribute.unknown:
                 return IGNORE
         names = ', '.join(f'{i} ({name})' for i, name in enumerate(attribute.values))
         raise SchemaError(f'attribute {key!r} has the value {value!r}; allowed are {names}, '
@@ -129,12 +132,13 @@ class AttributeSchema:
 
     def to_dict(self) -> dict[str, dict]:
         """Plain data for a metainfo or a JSON file; :meth:`from_dict` reads it back."""
-        return {a.key: dict(values=list(a.values), name=a.name, short=a.short, aliases=list(a.aliases))
+        return {a.key: dict(values=list(a.values), name=a.name, short=a.short, aliases=list(a.aliases),
+                            **(dict(unknown=list(a.unknown)) if a.unknown else {}))
                 for a in self.attributes}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> AttributeSchema:
-        """Schema from ``{key: [value names]}`` or ``{key: {values, name, short, aliases}}``."""
+        """Schema from ``{key: [value names]}`` or ``{key: {values, name, short, aliases, unknown}}``."""
         return cls(tuple(_attribute(key, spec) for key, spec in data.items()))
 
     def select(self, keys: Iterable[str]) -> AttributeSchema:
@@ -144,9 +148,10 @@ class AttributeSchema:
 
 def _attribute(key: str, spec: object) -> Attribute:
     if isinstance(spec, Mapping):
-        unknown = set(spec) - {'values', 'name', 'short', 'aliases'}
-        if unknown or 'values' not in spec:
-            raise SchemaError(f'attribute {key!r}: needs values and knows name, short, aliases; got {sorted(spec)}')
+        known = {'values', 'name', 'short', 'aliases', 'unknown'}
+        if set(spec) - known or 'values' not in spec:
+            raise SchemaError(f'attribute {key!r}: needs values and knows name, short, aliases, unknown; got '
+                              f'{sorted(spec)}')
         return Attribute(key, **spec)
     if isinstance(spec, (list, tuple)):
         return Attribute(key, tuple(spec))
@@ -187,12 +192,128 @@ WBCATT_ATTRIBUTES = AttributeSchema.from_dict({
 })
 """WBCAtt's 11 attributes (Tsutsui et al., NeurIPS 2023)."""
 
-SCHEMA_PRESETS: Mapping[str, AttributeSchema] = {'leukemia': LEUKEMIA_ATTRIBUTES, 'wbcatt': WBCATT_ATTRIBUTES}
-"""Schemas that a config may call by name."""
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a data set's labels are: the one description that heads, metrics and reports go by.
+
+    Args:
+        name: as a config's ``metainfo=dict(preset=name)`` calls it.
+        classes: names in label order.
+        attributes: the morphological attributes; none by default.
+        leukocytes: classes that count as leukocytes; default :func:`leukocyte_classes`.
+        described: classes whose cells have attributes; default all classes where there are attributes.
+
+    Raises:
+        UserError: no classes, a class twice, or a name that is no class.
+
+    Example:
+        >>> small = Declaration('small', ('Blast', 'RBCs'), AttributeSchema.from_dict({'size': ['small', 'big']}))
+        >>> small.leukocytes, small.described
+        (('Blast',), ('Blast', 'RBCs'))
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    attributes: AttributeSchema = field(default_factory=AttributeSchema)
+    leukocytes: tuple[str, ...] | None = None
+    described: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        classes = self.classes
+        if isinstance(classes, str) or not isinstance(classes, (list, tuple)) or not classes or not all(
+                isinstance(name, str) for name in classes):
+            raise UserError(f'data set {self.name!r}: the classes are {classes!r}; give a tuple of names, with a comma '
+                            'after a single one')
+        if len(set(classes)) != len(classes):
+            raise UserError(f'data set {self.name!r}: the classes name one twice: {", ".join(classes)}')
+        object.__setattr__(self, 'classes', tuple(classes))
+        object.__setattr__(self, 'leukocytes', leukocyte_classes(self.classes, self.leukocytes))
+        described = self.classes if self.described is None else self.described
+        object.__setattr__(self, 'described', _chosen(self.classes, described) if len(self.attributes) else ())
+
+    def metainfo(self) -> dict:
+        """Plain data: ``classes``, ``attributes``, ``leukocytes``, ``described``, as a data set's metainfo has them."""
+        return dict(classes=self.classes, attributes=self.attributes.to_dict(), leukocytes=self.leukocytes,
+                    described=self.described)
+
+
+NOT_LEUKOCYTES = frozenset({
+    'artefact', 'artifact', 'background', 'debris', 'erythroblast', 'erythrocyte', 'megakaryocyte', 'normoblast',
+    'nrbc', 'platelet', 'plt', 'proerythroblast', 'rbc', 'reticulocyte', 'thrombocyte'})
+"""Words that no leukocyte's name contains, in the singular and lower case."""
+
+
+def normalise_class_name(name: str) -> str:
+    """Lower case, words in the singular with one space between: what two spellings of one class share.
+
+    Example:
+        >>> [normalise_class_name(name) for name in ('RBCs', 'Red_Blood-Cells', 'RedBloodCell', 'Mitosis')]
+        ['rbc', 'red blood cell', 'red blood cell', 'mitosis']
+    """
+    words = re.findall(r'[^\W_]+', re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', re.sub(r'(?<=[A-Z])s\b', '', name)).lower())
+    return ' '.join(word[:-1] if re.search(r'[^siu]s$', word) else word for word in words)
+
+
+def is_leukocyte(name: str) -> bool:
+    """Whether a class name says leukocyte: all but red cells, their precursors, platelets, artifacts and 'None'."""
+    normal = normalise_class_name(name)
+    return normal not in ('none', 'other', 'unknown') and 'red cell' not in normal and (
+        'red blood cell' not in normal) and not NOT_LEUKOCYTES & set(normal.split())
+
+
+def leukocyte_classes(classes: Sequence[str], chosen: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The classes that count as leukocytes: ``chosen``, or those that :func:`is_leukocyte` takes for such.
+
+    Raises:
+        UserError: a chosen name is no class.
+    """
+    return tuple(filter(is_leukocyte, classes)) if chosen is None else _chosen(classes, chosen)
+
+
+def _chosen(classes: Sequence[str], chosen: Sequence[str]) -> tuple[str, ...]:
+    unknown = [name for name in chosen if name not in classes]
+    if unknown:
+        raise UserError(f'{", ".join(map(repr, unknown))}: no class of this model; it knows {", ".join(classes)}')
+    return tuple(name for name in classes if name in chosen)
+
+
+_MATURE = ('Basophil', 'Band neutrophil', 'Eosinophil', 'Lymphocyte', 'Monocyte', 'Segmented neutrophil')
+
+DECLARATIONS: dict[str, Declaration] = {declaration.name: declaration for declaration in (
+    Declaration(
+        'leukemia_attri', LEUKEMIA_CLASSES,
+        AttributeSchema(tuple(replace(attribute, unknown=(2, 4)) for attribute in LEUKEMIA_ATTRIBUTES.attributes)),
+        described=LEUKEMIA_CLASSES[1:]),  # 2 and, for class None, 4 stand for unknown in the release's files
+    Declaration('lld_40x', LEUKEMIA_CLASSES, LEUKEMIA_ATTRIBUTES.select(LEUKEMIA_ATTRIBUTES.keys[:-1]),
+                described=LEUKEMIA_CLASSES[1:]),
+    Declaration('leukocyte', ('BG', 'EG', 'NG', 'M', 'L')),
+    Declaration(
+        'pbc', ('Basophil', 'Band neutrophil', 'Eosinophil', 'Erythroblast', 'Lymphocyte', 'Metamyelocyte', 'Monocyte',
+                'Myelocyte', 'Platelet', 'Promyelocyte', 'RBC', 'Segmented neutrophil'),
+        WBCATT_ATTRIBUTES, described=_MATURE),
+    Declaration('synthetic', LEUKEMIA_CLASSES, LEUKEMIA_ATTRIBUTES),
+    Declaration('txl_pbc', TXL_PBC_CLASSES),
+    Declaration('wbcatt', WBCATT_CLASSES, WBCATT_ATTRIBUTES, described=WBCATT_CLASSES[:5]),
+)}
+"""The known data sets by name. A module of your own adds one: ``DECLARATIONS['mine'] = Declaration('mine', ...)``."""
+
+DECLARATIONS['leukemia'] = DECLARATIONS['leukemia_attri']  # the name in configs and checkpoints of earlier versions
+
+
+def get_declaration(name: str) -> Declaration:
+    """The declaration of that name.
+
+    Raises:
+        UserError: no such data set; the message lists the known ones.
+    """
+    if name not in DECLARATIONS:
+        raise UserError(f'unknown data set {name!r}; known are {", ".join(DECLARATIONS)}')
+    return DECLARATIONS[name]
 
 
 def resolve_schema(spec: str | Mapping[str, object] | AttributeSchema) -> AttributeSchema:
-    """Schema from a preset's name, from :meth:`AttributeSchema.to_dict`'s form, or as it is.
+    """Schema from a declared data set's name, from :meth:`AttributeSchema.to_dict`'s form, or as it is.
 
     >>> resolve_schema('leukemia').cardinalities
     (2, 2, 2, 2, 2, 2)
@@ -200,28 +321,8 @@ def resolve_schema(spec: str | Mapping[str, object] | AttributeSchema) -> Attrib
     if isinstance(spec, AttributeSchema):
         return spec
     if isinstance(spec, str):
-        if spec not in SCHEMA_PRESETS:
-            raise SchemaError(f'unknown attribute schema {spec!r}; known are {", ".join(SCHEMA_PRESETS)}, '
+        if spec not in DECLARATIONS:
+            raise SchemaError(f'unknown attribute schema {spec!r}; known are {", ".join(DECLARATIONS)}, '
                               'or give a dict {attribute: [value names]}')
-        return SCHEMA_PRESETS[spec]
+        return DECLARATIONS[spec].attributes
     return AttributeSchema.from_dict(spec)
-
-
-NOT_LEUKOCYTES = frozenset({
-    'none', 'artifact', 'artifacts', 'artefact', 'artefacts', 'rbc', 'red blood cell', 'erythrocyte',
-    'platelet', 'platelets', 'thrombocyte'})
-"""Lower-case names of classes that are no leukocytes; 'None' holds artifacts and cells nobody could name."""
-
-
-def leukocyte_classes(classes: Sequence[str], chosen: Sequence[str] | None = None) -> tuple[str, ...]:
-    """The classes that count as leukocytes: ``chosen``, or all but artifacts, red cells and platelets.
-
-    Raises:
-        UserError: a chosen name is no class.
-    """
-    if chosen is None:
-        return tuple(name for name in classes if name.strip().lower() not in NOT_LEUKOCYTES)
-    unknown = [name for name in chosen if name not in classes]
-    if unknown:
-        raise UserError(f'{", ".join(map(repr, unknown))}: no class of this model; it knows {", ".join(classes)}')
-    return tuple(name for name in classes if name in chosen)

@@ -79,6 +79,10 @@ def test_readmes_attribute_config_works_on_somebodys_detector(tmp_path):
     base = re.search(r"^_base_ = '\./(\w+\.py)'", text, re.MULTILINE).group(1)
     (tmp_path / base).write_text("_base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'\n"
                                  'model = dict(roi_head=dict(bbox_head=dict(num_classes=14)))\n'
+                                 'classes = [f"type {number}" for number in range(14)]\n'
+                                 'train_dataloader = dict(dataset=dict(metainfo=dict(classes=classes)))\n'
+                                 'val_dataloader = dict(dataset=dict(metainfo=dict(classes=classes)))\n'
+                                 'test_dataloader = val_dataloader\n'
                                  'val_evaluator = dict(ann_file="val.json")\n'
                                  'test_evaluator = dict(ann_file="test.json")\n')
     (tmp_path / 'mine.py').write_text(text)
@@ -88,8 +92,9 @@ def test_readmes_attribute_config_works_on_somebodys_detector(tmp_path):
     for evaluator, file in ((config.val_evaluator, 'val.json'), (config.test_evaluator, 'test.json')):
         assert (evaluator[0].type, evaluator[0].ann_file) == ('mmleuk.CocoMetric', file)  # classes by name, own split
     for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
-        known = make_metainfo(loader.dataset.metainfo)['attributes']
-        assert known == AttributeSchema.from_dict(config.model.attri_head.attributes).to_dict()
+        known = make_metainfo(loader.dataset.metainfo)
+        assert known['classes'][13] == 'type 13'  # the base's
+        assert known['attributes'] == AttributeSchema.from_dict(config.model.attri_head.attributes).to_dict()
     model = MODELS.build(config.model)
     assert model.detector.roi_head.bbox_head.num_classes == 14
     assert model.attri_head.in_channels == (256, 512)  # the first two stages of a ResNet-50
@@ -97,7 +102,7 @@ def test_readmes_attribute_config_works_on_somebodys_detector(tmp_path):
     cv2.imwrite(record['img_path'], draw_image(record))
     for loader, moved in ((config.train_dataloader, True), (config.val_dataloader, False),
                           (config.test_dataloader, False)):
-        assert loader.dataset.type == 'mmleuk.LeukemiaAttriDataset'
+        assert loader.dataset.type == 'mmleuk.CellDataset'
         packed = Compose(loader.dataset.pipeline)(deepcopy(record))
         assert packed['data_samples'].cells_moved == moved  # metrics need the truth in the picture's own pixels
 

@@ -6,9 +6,11 @@ from mmleuk.datasets.subsets import SUBSETS, Subset, get_subset
 from mmleuk.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from mmleuk.datasets.cells import CellDataset
     from mmleuk.datasets.leukemia_attri import LeukemiaAttriDataset
     from mmleuk.datasets.voc_cells import VOCCellsDataset
 
-__all__ = ['SUBSETS', 'LeukemiaAttriDataset', 'Subset', 'VOCCellsDataset', 'get_subset']
+__all__ = ['SUBSETS', 'CellDataset', 'LeukemiaAttriDataset', 'Subset', 'VOCCellsDataset', 'get_subset']
 
-__getattr__ = lazy_names(__name__, {'LeukemiaAttriDataset': 'leukemia_attri', 'VOCCellsDataset': 'voc_cells'})
+__getattr__ = lazy_names(__name__, {'CellDataset': 'cells', 'LeukemiaAttriDataset': 'leukemia_attri',
+                                   'VOCCellsDataset': 'voc_cells'})

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmleuk.datasets.file_names import RELEASE_NAME_PATTERN, compile_name_pattern, parse_file_name
+from mmleuk.datasets.file_names import compile_name_pattern, parse_file_name
 from mmleuk.datasets.validation import (
     Box,
     Defect,
@@ -109,7 +109,8 @@ class AnnotationReader:
         schema: attributes to read.
         require_regions: every image must say where it is annotated.
         max_overhang_px: by how much boxes and regions may stick out of the image; they are cut at its border.
-        name_pattern: regular expression with the groups ``patient`` and ``diagnosis``, for file names.
+        name_pattern: regular expression with the groups ``patient`` and ``diagnosis``, for file names; None: they say
+            nothing.
         backend_args: mmengine's file backend.
     """
 
@@ -117,7 +118,7 @@ class AnnotationReader:
     schema: AttributeSchema
     require_regions: bool = False
     max_overhang_px: float = 1.0
-    name_pattern: str = RELEASE_NAME_PATTERN
+    name_pattern: str | None = None
     backend_args: dict | None = None
     _defects: list[RecordDefect] = field(default_factory=list, init=False)
     _left_out: dict[str, int] = field(default_factory=dict, init=False)
@@ -130,7 +131,8 @@ class AnnotationReader:
     def parse(self, content: object, path: str | Path) -> Annotations:
         """As :meth:`read`, for a file's parsed content; ``path`` is for messages."""
         self._path, self._defects, self._left_out, self._broken_images = str(path), [], {}, set()
-        self._pattern: re.Pattern[str] = compile_name_pattern(self.name_pattern)
+        self._pattern: re.Pattern[str] | None = (
+            None if self.name_pattern is None else compile_name_pattern(self.name_pattern))
         self._spellings = schema_spellings(self.schema)
         data = self._tables(content)
         self._check_schema(data.get('attributes'))

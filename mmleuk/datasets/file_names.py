@@ -30,13 +30,15 @@ def compile_name_pattern(pattern: str) -> re.Pattern[str]:
     return compiled
 
 
-def parse_file_name(file_name: str, pattern: re.Pattern[str]) -> tuple[str | None, str | None]:
+def parse_file_name(file_name: str, pattern: re.Pattern[str] | None) -> tuple[str | None, str | None]:
     """Patient and diagnosis that ``pattern`` finds in the name without folder and suffix; None where it doesn't.
+
+    No pattern finds nothing.
 
     Example:
         >>> parse_file_name('test/15_20_1000_AML.png', compile_name_pattern(RELEASE_NAME_PATTERN))
         (None, 'AML')
     """
-    match = pattern.search(PurePosixPath(file_name).stem)
+    match = pattern.search(PurePosixPath(file_name).stem) if pattern else None
     found = match.groupdict() if match else {}
     return found.get('patient'), found.get('diagnosis')

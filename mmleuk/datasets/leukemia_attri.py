@@ -1,69 +1,36 @@
-"""The data set: an annotation file's records as MMDetection's pipelines take them."""
+"""LeukemiaAttri as its authors release it: a subset's name gives files, classes and attributes."""
 
 from __future__ import annotations
 
-import os.path as osp
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
-from mmdet.datasets import BaseDetDataset
-from mmengine.fileio import LocalBackend, get_file_backend
-from mmengine.logging import print_log
-
-from mmleuk.datasets.annotations import AnnotationReader, Annotations, FilmImage
+from mmleuk.datasets.cells import CellDataset
 from mmleuk.datasets.file_names import RELEASE_NAME_PATTERN
-from mmleuk.datasets.presets import make_metainfo
 from mmleuk.datasets.subsets import get_subset
 from mmleuk.errors import UserError
 from mmleuk.registry import DATASETS
-from mmleuk.schema import AttributeSchema
-from mmleuk.transforms.checks import check_pipeline_moves_regions
-from mmleuk.utils.image_files import check_image_file
-from mmleuk.utils.json_files import read_json
-
-ANNOTATION_KINDS = ('complete', 'sparse')
-FILTERS = ('filter_empty_gt', 'min_size')
 
 
 @DATASETS.register_module()
-class LeukemiaAttriDataset(BaseDetDataset):
-    """COCO JSON with attributes and annotated regions.
+class LeukemiaAttriDataset(CellDataset):
+    """The 14 classes and 6 attributes of LeukemiaAttri, and its files by subset.
 
     Args:
-        ann_file: annotation file, under ``data_root`` unless absolute.
-        data_prefix: ``dict(img=folder)`` of the images, under ``data_root`` unless absolute.
-        data_root: folder of the data.
-        metainfo: as :func:`mmleuk.datasets.presets.make_metainfo` takes it; default LeukemiaAttri's 14 classes
-            and 6 attributes.
-        annotation: 'complete': everything visible is annotated, everywhere. 'sparse': only inside each image's
-            ``annotated_region``; an image without one raises. Default: the subset's own, else 'complete' if the file
-            has no region smaller than its image; if it has, the choice must be written down.
         subset: one of the 13 names of :data:`mmleuk.datasets.subsets.SUBSETS`: gives ``ann_file`` and
             ``data_prefix`` as the release lays its files out under ``data_root``.
         split: 'train' or 'test', with ``subset`` only.
-        max_overhang_px: by how much a box or region may stick out of its image; it is cut at the border.
-        name_pattern: regular expression with the groups ``patient`` and ``diagnosis`` for file names; what it
-            doesn't find is None.
-        check_images: look at the start whether every image is there and, on a local disk, whole.
-        filter_cfg: outside ``test_mode``; ``filter_empty_gt`` (default False: images without a cell teach
-            background) and ``min_size`` in pixels of the shorter side. What goes is logged.
-        kwargs: as BaseDetDataset's.
-
-    Each record: img_path, img_id, height, width, instances (bbox xyxy px, bbox_label, ignore_flag, attributes),
-    annotated_regions (list of xyxy px), annotation, num_attributes, domain, factors, patient, diagnosis.
+        metainfo: default ``dict(preset='leukemia_attri')``, and so where it names neither preset nor classes.
+        kwargs: as :class:`CellDataset`'s.
 
     Raises:
-        UserError: any defect of the files, naming file and record.
+        UserError: an unknown subset, a split without one, or as :class:`CellDataset`.
     """
 
-    METAINFO = make_metainfo()
-    IMAGE_NAMES = 'data_root and data_prefix'
-    """What decides where an image is looked for, for messages."""
-
-    def __init__(self, *, ann_file: str = '', data_prefix: Mapping[str, str] | None = None, data_root: str = '',
-                 metainfo: Mapping | None = None, annotation: str | None = None, subset: str | None = None,
-                 split: str | None = None, max_overhang_px: float = 1.0, name_pattern: str = RELEASE_NAME_PATTERN,
-                 check_images: bool = True, filter_cfg: Mapping | None = None, pipeline: Sequence = (),
-                 **kwargs: object) -> None:
+    def __init__(self, *, subset: str | None = None, split: str | None = None, ann_file: str = '',
+                 data_prefix: Mapping[str, str] | None = None, metainfo: Mapping | None = None,
+                 annotation: str | None = None, name_pattern: str | None = RELEASE_NAME_PATTERN,
+                 **kwargs: Any) -> None:
         if subset is not None:
             files = get_subset(subset)
             ann_file = ann_file or files.ann_file(split or '')
@@ -71,106 +38,7 @@ class LeukemiaAttriDataset(BaseDetDataset):
             annotation = annotation or files.annotation(split or '')
         elif split is not None:
             raise UserError(f'split={split!r} goes with subset; without one give ann_file and data_prefix')
-        self.annotation = _known_annotation(annotation)
-        self.max_overhang_px = max_overhang_px
-        self.name_pattern = name_pattern
-        self.check_images = check_images
-        if annotation == 'sparse':
-            check_pipeline_moves_regions(list(pipeline))
-        super().__init__(ann_file=ann_file, data_prefix=dict(data_prefix or dict(img='')), data_root=data_root,
-                         metainfo=make_metainfo(metainfo), filter_cfg=_known_filters(filter_cfg),
-                         pipeline=list(pipeline), **kwargs)
-
-    @property
-    def schema(self) -> AttributeSchema:
-        """The data set's attributes."""
-        return AttributeSchema.from_dict(self._metainfo['attributes'])
-
-    def read_annotations(self) -> Annotations:
-        """The annotation file's records and, unraised, its defects."""
-        reader = AnnotationReader(
-            self._metainfo['classes'], self.schema, require_regions=self.annotation == 'sparse',
-            max_overhang_px=self.max_overhang_px, name_pattern=self.name_pattern, backend_args=self.backend_args)
-        return reader.parse(self.read_coco(), self.ann_file)
-
-    def read_coco(self) -> object:
-        """The annotation file's parsed content; other forms of annotations override it."""
-        return read_json(self.ann_file, self.backend_args)
-
-    def load_data_list(self) -> list[dict]:
-        """Records of all images, in the file's order."""
-        annotations = self.read_annotations()
-        annotations.raise_defects()
-        self._resolve_annotation(annotations)
-        self._log_left_out(annotations)
-        records = [self._make_record(image) for image in annotations.images]
-        if self.check_images:
-            self._check_images(records)
-        return records
-
-    def filter_data(self) -> list[dict]:
-        """Records that ``filter_cfg`` keeps; what it takes out is logged, and taking all out raises."""
-        if self.test_mode or not self.filter_cfg:
-            return self.data_list
-        min_size = self.filter_cfg.get('min_size', 0)
-        large = [record for record in self.data_list if min(record['height'], record['width']) >= min_size]
-        kept = [record for record in large if record['instances'] or not self.filter_cfg.get('filter_empty_gt')]
-        if not kept:
-            raise UserError(f'{self.ann_file}: no image is left after filtering with {dict(self.filter_cfg)}; relax '
-                            'filter_cfg, or give another file')
-        if len(kept) < len(self.data_list):
-            print_log(f'{self.ann_file}: filter_cfg takes out {len(self.data_list) - len(large)} images as too small '
-                      f'and {len(large) - len(kept)} without a cell; {len(kept)} are left', 'current')
-        return kept
-
-    def _resolve_annotation(self, annotations: Annotations) -> None:
-        partly = [image for image in annotations.images if not image.is_known_everywhere]
-        if self.annotation is None and partly:
-            raise UserError(f'{self.ann_file}: image {partly[0].file_name}: only a region of it is annotated, and so '
-                            f"for {len(partly)} images; say annotation='sparse', or annotation='complete' to take "
-                            'unlabelled cells outside as background')
-        if self.annotation == 'complete' and partly:
-            print_log(f"{self.ann_file}: annotation='complete' takes {len(partly)} images as annotated everywhere "
-                      'although the file has regions for them', 'current')
-        self.annotation = self.annotation or 'complete'
-
-    def _log_left_out(self, annotations: Annotations) -> None:
-        for key, count in annotations.left_out_attributes.items():
-            print_log(f'{self.ann_file}: attribute {key!r} of {count} cells is left out, the schema lacks it',
-                      'current')
-
-    def _make_record(self, image: FilmImage) -> dict:
-        whole = [(0.0, 0.0, float(image.width), float(image.height))]
-        regions = whole if self.annotation == 'complete' else image.regions_xyxy or ()
-        return dict(
-            img_path=osp.join(self.data_prefix['img'], image.file_name), file_name=image.file_name,
-            img_id=image.image_id, height=image.height, width=image.width,
-            instances=[dict(bbox=list(cell.box_xyxy), bbox_label=cell.label, ignore_flag=int(cell.ignore),
-                            attributes=list(cell.attributes)) for cell in image.cells],
-            annotated_regions=[list(region) for region in regions], annotation=self.annotation,
-            num_attributes=len(self._metainfo['attributes']), domain=image.domain, factors=image.factors,
-            patient=image.patient, diagnosis=image.diagnosis)
-
-    def _check_images(self, records: Sequence[dict]) -> None:
-        backend = get_file_backend(self.data_prefix['img'], backend_args=self.backend_args)
-        missing = [record['img_path'] for record in records if not backend.isfile(record['img_path'])]
-        if missing:
-            more = f' (and {len(missing) - 1} more)' if len(missing) > 1 else ''
-            raise UserError(f'{missing[0]}: image of {self.ann_file} is missing{more}; check {self.IMAGE_NAMES}, '
-                            'or restore it')
-        if isinstance(backend, LocalBackend):
-            for record in records:
-                check_image_file(record['img_path'])
-
-
-def _known_annotation(annotation: str | None) -> str | None:
-    if annotation is not None and annotation not in ANNOTATION_KINDS:
-        raise UserError(f'annotation={annotation!r} is unknown; say {" or ".join(map(repr, ANNOTATION_KINDS))}')
-    return annotation
-
-
-def _known_filters(filter_cfg: Mapping | None) -> dict | None:
-    unknown = sorted(set(filter_cfg or {}) - set(FILTERS))
-    if unknown:
-        raise UserError(f'filter_cfg has the unknown key {unknown[0]!r}; known are {", ".join(FILTERS)}')
-    return dict(filter_cfg) if filter_cfg else None
+        if not {'preset', 'classes'} & set(metainfo or ()):
+            metainfo = dict(metainfo or {}, preset='leukemia_attri')
+        super().__init__(ann_file=ann_file, data_prefix=data_prefix, metainfo=metainfo, annotation=annotation,
+                         name_pattern=name_pattern, **kwargs)

@@ -1,4 +1,4 @@
-"""Metainfo of a data set from what a config says: a preset's name, or classes and attributes spelt out."""
+"""Metainfo of a data set from what a config says: a declared data set's name, or classes and attributes spelt out."""
 
 from __future__ import annotations
 
@@ -6,61 +6,40 @@ import colorsys
 from collections.abc import Mapping
 
 from mmleuk.errors import UserError
-from mmleuk.schema import (
-    LEUKEMIA_ATTRIBUTES,
-    LEUKEMIA_CLASSES,
-    TXL_PBC_CLASSES,
-    WBCATT_ATTRIBUTES,
-    WBCATT_CLASSES,
-    AttributeSchema,
-)
-
-PRESETS: dict[str, tuple[tuple[str, ...], AttributeSchema]] = {
-    'leukemia': (LEUKEMIA_CLASSES, LEUKEMIA_ATTRIBUTES),
-    'txl_pbc': (TXL_PBC_CLASSES, AttributeSchema()),
-    'wbcatt': (WBCATT_CLASSES, WBCATT_ATTRIBUTES),
-}
+from mmleuk.schema import AttributeSchema, Declaration, get_declaration
 
 
-def make_metainfo(metainfo: Mapping | None = None) -> dict:
-    """Complete metainfo: ``classes``, ``attributes`` (plain dict) and ``palette``, further keys as they are.
+def make_metainfo(metainfo: Mapping | None) -> dict:
+    """Complete metainfo: ``classes``, ``attributes`` (plain dict), ``leukocytes``, ``described`` and ``palette``.
 
     Args:
-        metainfo: None for LeukemiaAttri's; or ``dict(preset='leukemia' | 'txl_pbc' | 'wbcatt')``; or
-            ``dict(classes=..., attributes=...)``. Classes or attributes beside a preset replace the preset's. Classes
-            without preset and attributes mean no attributes, attributes without classes LeukemiaAttri's classes.
+        metainfo: ``dict(preset=NAME)`` with a name of :data:`mmleuk.schema.DECLARATIONS`, or the declaration itself:
+            ``dict(classes=..., attributes=..., leukocytes=..., described=...)``, of which ``classes`` is needed. What
+            is given beside a preset replaces the preset's. Further keys stay as they are.
 
     Raises:
-        UserError: unknown preset, no classes, a class twice, or attributes that are no schema.
+        UserError: neither preset nor classes, an unknown preset, or what :class:`mmleuk.schema.Declaration` refuses.
 
     Example:
-        >>> make_metainfo(dict(preset='txl_pbc'))['classes']
-        ('WBC', 'RBC', 'Platelets')
+        >>> make_metainfo(dict(preset='txl_pbc'))['classes'], make_metainfo(dict(classes=['Blast']))['leukocytes']
+        (('WBC', 'RBC', 'Platelets'), ('Blast',))
     """
     given = dict(metainfo or {})
-    classes, schema = _preset(given.pop('preset', 'leukemia'))
-    if metainfo and 'preset' not in metainfo and 'classes' in given:
-        schema = AttributeSchema()
-    if 'classes' in given:
-        classes = _checked_classes(given['classes'])
-    if 'attributes' in given:
-        schema = AttributeSchema.from_dict(given['attributes'] or {})
-    palette = given.get('palette') or make_palette(len(classes))
-    return {**given, 'classes': classes, 'attributes': schema.to_dict(), 'palette': palette}
-
-
-def _preset(name: str) -> tuple[tuple[str, ...], AttributeSchema]:
-    if name not in PRESETS:
-        raise UserError(f'metainfo has the unknown preset {name!r}; known are {", ".join(PRESETS)}')
-    return PRESETS[name]
-
-
-def _checked_classes(classes: object) -> tuple[str, ...]:
-    if isinstance(classes, str) or not isinstance(classes, (list, tuple)) or not classes:
-        raise UserError(f"metainfo's classes are {classes!r}; give a tuple of names, with a comma after a single one")
-    if len(set(classes)) != len(classes):
-        raise UserError(f"metainfo's classes name one twice: {', '.join(classes)}")
-    return tuple(classes)
+    if 'preset' not in given and 'classes' not in given:
+        raise UserError("metainfo names no classes: give metainfo=dict(classes=('WBC', ...)), or metainfo=dict(preset="
+                        "'...') with the name of a declared data set")
+    stated = {key: given.pop(key) for key in ('classes', 'attributes', 'leukocytes', 'described') if key in given}
+    if 'attributes' in stated:
+        stated['attributes'] = AttributeSchema.from_dict(stated['attributes'] or {})
+    name = given.pop('preset', None)
+    if name is not None:
+        base = get_declaration(name)
+        stated = dict(classes=base.classes, attributes=base.attributes) | stated
+        if stated['classes'] == base.classes:
+            stated = dict(leukocytes=base.leukocytes, described=base.described or None) | stated
+    declaration = Declaration(name or 'metainfo', **stated)
+    palette = given.get('palette') or make_palette(len(declaration.classes))
+    return {**given, **declaration.metainfo(), 'palette': palette}
 
 
 def make_palette(number: int) -> list[tuple[int, int, int]]:
@@ -71,5 +50,5 @@ def make_palette(number: int) -> list[tuple[int, int, int]]:
         14
     """
     golden = 0.61803398875
-    colours = (colorsys.hsv_to_rgb(place * golden % 1.0, 0.85, 0.6 + 0.4 * (place % 2)) for place in range(number))
+    colours = (colorsys.hsv_to_rgb(index * golden % 1.0, 0.85, 0.6 + 0.4 * (index % 2)) for index in range(number))
     return [(round(255 * red), round(255 * green), round(255 * blue)) for red, green, blue in colours]

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mmleuk.datasets.cells import CellDataset
 from mmleuk.datasets.converters.coco_files import SIDE_FILE
 from mmleuk.datasets.converters.formats import Reading, read_labels
 from mmleuk.datasets.converters.voc import CORNERS
-from mmleuk.datasets.leukemia_attri import LeukemiaAttriDataset
 from mmleuk.errors import UserError
 from mmleuk.registry import DATASETS
 
 
 @DATASETS.register_module()
-class VOCCellsDataset(LeukemiaAttriDataset):
+class VOCCellsDataset(CellDataset):
     """Pascal VOC: ``Annotations/*.xml``, a folder of images, and a list of each split's images.
 
     Records are those of the COCO JSON that ``mmleuk data convert --from voc --to coco --split ...`` writes: the same
@@ -29,7 +29,7 @@ class VOCCellsDataset(LeukemiaAttriDataset):
             ``<filename>`` says.
         corners: 'pixels' (VOC's own: counted from 1, the last one inside) or 'edges' (plain corners from 0).
         use_side_file: False: the XML files alone, whatever ``mmleuk_side.json`` holds.
-        kwargs: as :class:`LeukemiaAttriDataset`'s, but for ``subset`` and ``split``.
+        kwargs: as :class:`CellDataset`'s.
 
     Raises:
         UserError: any defect of the files, naming file and object; a name in the list that stands twice or has no XML.

@@ -84,7 +84,7 @@ class AttributeF1Metric(BaseMetric):
         """The given schema, or the data set's."""
         spec = self.attributes or (self.dataset_meta or {}).get('attributes')
         if not spec:
-            raise UserError('AttributeF1Metric: the data set has no attributes; take mmleuk.LeukemiaAttriDataset with '
+            raise UserError('AttributeF1Metric: the data set has no attributes; take mmleuk.CellDataset with '
                             'a schema, or leave this metric out')
         return resolve_schema(spec)
 

@@ -17,7 +17,7 @@ from mmengine.registry import init_default_scope
 from numpy.typing import NDArray
 
 from mmleuk.datasets.annotations import AnnotationReader, FilmImage
-from mmleuk.datasets.leukemia_attri import LeukemiaAttriDataset
+from mmleuk.datasets.cells import CellDataset
 from mmleuk.errors import UserError
 from mmleuk.evaluation.pseudo_label_quality import HiddenCells, count_hidden, hide
 
@@ -32,7 +32,7 @@ class SparseImages:
         hidden: per entry of ``indices``, in pixels of the original image.
     """
 
-    dataset: LeukemiaAttriDataset
+    dataset: CellDataset
     indices: Sequence[int]
     hidden: Sequence[HiddenCells]
 
@@ -72,7 +72,7 @@ def load_sparse_images(cfg: Config, truth: str, limit: int | None = None) -> Spa
     return SparseImages(dataset, [int(index) for index in indices], hidden)
 
 
-def build_sparse_dataset(cfg: Config) -> LeukemiaAttriDataset:
+def build_sparse_dataset(cfg: Config) -> CellDataset:
     """The config's training set with its test pipeline; annotations are loaded first, so they are scaled as inputs.
 
     Raises:
@@ -85,9 +85,9 @@ def build_sparse_dataset(cfg: Config) -> LeukemiaAttriDataset:
     steps = [step for step in get_test_pipeline_cfg(cfg) if 'Annotations' not in str(step['type'])]
     pipeline = [steps[0], dict(type='mmleuk.LoadCellAnnotations'), *steps[1:]]
     dataset = DATASETS.build({**settings, 'pipeline': pipeline})
-    if not isinstance(dataset, LeukemiaAttriDataset):
+    if not isinstance(dataset, CellDataset):
         raise UserError(f'the training set is a {type(dataset).__name__}; pseudo-labels are analysed on one '
-                        'mmleuk.LeukemiaAttriDataset')
+                        'mmleuk.CellDataset')
     dataset.full_init()
     if dataset.annotation != 'sparse':
         raise UserError(f'{dataset.ann_file}: annotation={dataset.annotation!r} hides nothing; for a set with regions '
@@ -95,7 +95,7 @@ def build_sparse_dataset(cfg: Config) -> LeukemiaAttriDataset:
     return dataset
 
 
-def _complete_cells(dataset: LeukemiaAttriDataset, path: str) -> dict[str, FilmImage]:
+def _complete_cells(dataset: CellDataset, path: str) -> dict[str, FilmImage]:
     """Images of the complete annotation by path, as the records of ``dataset`` name them."""
     reader = AnnotationReader(dataset.metainfo['classes'], dataset.schema, max_overhang_px=dataset.max_overhang_px,
                               name_pattern=dataset.name_pattern, backend_args=dataset.backend_args)

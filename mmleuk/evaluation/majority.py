@@ -61,7 +61,7 @@ class MajorityF1Metric(AttributeF1Metric):
         classes = (self.dataset_meta or {}).get('classes')
         if not classes:
             raise UserError("MajorityF1Metric: the data set's metainfo names no classes; take "
-                            'mmleuk.LeukemiaAttriDataset')
+                            'mmleuk.CellDataset')
         images = read_annotations(self.train_ann_file, classes, self.schema).images
         cells = [cell.attributes for image in images for cell in image.cells if not cell.ignore]
         return majority_values(np.array(cells, dtype=np.int64).reshape(-1, len(self.schema)), self.schema.cardinalities)

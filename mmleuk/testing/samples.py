@@ -20,7 +20,7 @@ BACKGROUND, CELL = (230, 215, 225), 90
 def random_record(rng: np.random.Generator, *, height: int = 64, width: int = 80, num_cells: int = 5,
                   num_classes: int = 3, cardinalities: tuple[int, ...] = (2, 2, 3), num_regions: int = 1,
                   annotation: str = 'sparse', ignored: float = 0.0) -> dict[str, Any]:
-    """A record as ``LeukemiaAttriDataset.get_data_info`` gives it, without an image file behind it.
+    """A record as ``CellDataset.get_data_info`` gives it, without an image file behind it.
 
     Args:
         rng: every draw comes from here.

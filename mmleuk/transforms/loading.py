@@ -78,7 +78,7 @@ def _name(results: dict[str, Any]) -> str:
 def _attributes(results: dict[str, Any]) -> np.ndarray:
     instances = results['instances']
     if 'num_attributes' not in results:
-        raise UserError(f'{_name(results)}: the record has no num_attributes; mmleuk.LeukemiaAttriDataset gives it '
+        raise UserError(f'{_name(results)}: the record has no num_attributes; mmleuk.CellDataset gives it '
                         '(0 where the data set has no attributes)')
     count = results['num_attributes']
     table = np.empty((len(instances), count), dtype=np.int64)

@@ -41,7 +41,7 @@ class Film:
 
     def config(self, **changes):
         """A data set's config that reads this folder."""
-        return dict(type='mmleuk.LeukemiaAttriDataset', ann_file='train.json', data_root=str(self.root),
+        return dict(type='mmleuk.CellDataset', ann_file='train.json', data_root=str(self.root),
                     data_prefix=dict(img='images'), metainfo=dict(classes=CLASSES, attributes=SCHEMA),
                     annotation='sparse') | changes
 

@@ -7,7 +7,7 @@ import pytest
 from mmleuk.datasets.annotations import AnnotationReader, read_annotations
 from mmleuk.datasets.file_names import RELEASE_NAME_PATTERN, compile_name_pattern, parse_file_name
 from mmleuk.errors import UserError
-from mmleuk.schema import IGNORE, LEUKEMIA_ATTRIBUTES, AttributeSchema
+from mmleuk.schema import IGNORE, AttributeSchema, get_declaration
 
 CLASSES = ('WBC', 'RBC', 'Platelets')
 SCHEMA = AttributeSchema.from_dict(dict(size=['small', 'big'], hue=['red', 'blue', 'grey']))
@@ -18,7 +18,7 @@ def read(film, **options):
 
 
 def test_labels_go_by_name_and_attributes_come_from_both_places(film):
-    first, second = read(film).images
+    first, second = read(film, name_pattern=RELEASE_NAME_PATTERN).images
     assert [cell.label for cell in first.cells + second.cells] == [0, 2, 1]
     assert [cell.attributes for cell in first.cells] == [(1, IGNORE), (0, 2)]
     assert first.cells[0].box_xyxy == (4, 6, 14, 18)
@@ -54,7 +54,8 @@ def test_both_spellings_of_the_release(film):
     film.coco['annotations'] = [
         dict(film.coco['annotations'][0], id=number, attributes=None, **{key: 1, 'cytoplasm': 2})
         for number, key in enumerate(['nuclear_chromatio', 'nuclear_chromatin'])]
-    cells = read_annotations(film.write(), CLASSES, LEUKEMIA_ATTRIBUTES).images[0].cells
+    schema = get_declaration('leukemia_attri').attributes
+    cells = read_annotations(film.write(), CLASSES, schema).images[0].cells
     assert [cell.attributes for cell in cells] == [(1, -1, -1, -1, -1, -1)] * 2   # 2 means unknown
 
 

@@ -7,11 +7,21 @@ import cv2
 import numpy as np
 import pytest
 
+from mmleuk.datasets.file_names import RELEASE_NAME_PATTERN
 from mmleuk.datasets.presets import make_metainfo
 from mmleuk.datasets.subsets import SUBSETS, get_subset
 from mmleuk.errors import UserError
 from mmleuk.registry import DATASETS
-from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES
+from mmleuk.schema import (
+    DECLARATIONS,
+    LEUKEMIA_ATTRIBUTES,
+    LEUKEMIA_CLASSES,
+    TXL_PBC_CLASSES,
+    WBCATT_CLASSES,
+    AttributeSchema,
+    SchemaError,
+    get_declaration,
+)
 
 LOAD = [dict(type='mmleuk.LoadImage'), dict(type='mmleuk.LoadCellAnnotations')]
 
@@ -22,7 +32,7 @@ def build(film, **changes):
 
 
 def test_record_of_a_sparse_film(film):
-    data = build(film)
+    data = build(film, name_pattern=RELEASE_NAME_PATTERN)
     record = data.get_data_info(0)
     assert record['img_path'] == str(film.root / 'images' / 'a_AML.png')
     assert (record['img_id'], record['height'], record['width']) == (7, 48, 64)
@@ -95,21 +105,54 @@ def test_sparse_refuses_transforms_that_leave_regions_behind(film):
         build(film, pipeline=[*LOAD, dict(type='PackDetInputs')])
 
 
-def test_defaults_are_leukemia_attris():
-    metainfo = make_metainfo()
-    assert metainfo['classes'] == LEUKEMIA_CLASSES
-    assert metainfo['attributes'] == LEUKEMIA_ATTRIBUTES.to_dict()
-    assert len(set(metainfo['palette'])) == 14
+def test_defaults_of_leukemia_attri_and_of_nobody_else():
+    data = DATASETS.build(dict(type='mmleuk.LeukemiaAttriDataset', ann_file='a.json', lazy_init=True))
+    assert data.metainfo['classes'] == LEUKEMIA_CLASSES and data.schema.keys == LEUKEMIA_ATTRIBUTES.keys
+    assert data.metainfo['leukocytes'] == data.metainfo['described'] == LEUKEMIA_CLASSES[1:]
+    assert len(set(data.metainfo['palette'])) == 14
+    for metainfo in (None, {}, dict(attributes={})):
+        with pytest.raises(UserError, match='metainfo names no classes'):
+            DATASETS.build(dict(type='mmleuk.CellDataset', ann_file='a.json', metainfo=metainfo, lazy_init=True))
+
+
+def test_twos_and_fours_are_unknown_in_the_release_alone():
+    released = get_declaration('leukemia_attri').attributes
+    assert [released.encode('cytoplasm', value) for value in (0, 1, 2, 4, -1)] == [0, 1, -1, -1, -1]
+    assert AttributeSchema.from_dict(released.to_dict()) == released
+    for schema in (get_declaration('wbcatt').attributes, AttributeSchema.from_dict(dict(cell_size=['small', 'big']))):
+        with pytest.raises(SchemaError, match="'cell_size' has the value 2"):
+            schema.encode('cell_size', 2)
+    with pytest.raises(SchemaError, match='known value'):
+        AttributeSchema.from_dict(dict(hue=dict(values=['red', 'blue'], unknown=[1])))
 
 
 def test_metainfo_rules():
     assert make_metainfo(dict(classes=['a', 'b']))['attributes'] == {}
-    assert make_metainfo(dict(attributes={}))['classes'] == LEUKEMIA_CLASSES
+    assert make_metainfo(dict(classes=['a', 'RBCs']))['leukocytes'] == ('a',)
+    two = make_metainfo(dict(classes=['a', 'b'], attributes=dict(hue=['red', 'blue']), described=['b']))
+    assert (two['described'], two['leukocytes']) == (('b',), ('a', 'b'))
+    assert make_metainfo(dict(preset='wbcatt', leukocytes=['Monocyte']))['leukocytes'] == ('Monocyte',)
+    assert make_metainfo(dict(preset='wbcatt', classes=['a', 'b']))['described'] == ('a', 'b')
+    assert make_metainfo(dict(preset='txl_pbc', attributes=dict(hue=['red', 'blue'])))['described'] == TXL_PBC_CLASSES
     assert len(make_metainfo(dict(preset='wbcatt'))['attributes']) == 11
     assert make_metainfo(dict(preset='wbcatt', attributes={}))['attributes'] == {}
-    for wrong in (dict(preset='wbcat'), dict(classes='WBC'), dict(classes=()), dict(classes=('a', 'a'))):
-        with pytest.raises(UserError, match='metainfo'):
+    for wrong, message in ((dict(preset='wbcat'), "unknown data set 'wbcat'; known are leukemia_attri"),
+                           (dict(classes='WBC'), "classes are 'WBC'"), (dict(classes=()), 'give a tuple of names'),
+                           (dict(classes=('a', 'a')), 'name one twice'),
+                           (dict(classes=('a',), described=('b',), attributes=dict(hue=['red', 'blue'])), "'b'")):
+        with pytest.raises(UserError, match=message):
             make_metainfo(wrong)
+
+
+def test_every_declared_data_set():
+    assert set(DECLARATIONS) >= {'leukemia_attri', 'lld_40x', 'leukocyte', 'pbc', 'synthetic', 'txl_pbc', 'wbcatt'}
+    pbc, wbcatt = get_declaration('pbc'), get_declaration('wbcatt')
+    assert len(pbc.classes) == 12 and len(pbc.attributes) == 11
+    assert set(pbc.classes) - set(pbc.leukocytes) == {'Erythroblast', 'Platelet', 'RBC'}
+    assert set(pbc.leukocytes) - set(pbc.described) == {'Metamyelocyte', 'Myelocyte', 'Promyelocyte'}
+    assert wbcatt.described == wbcatt.leukocytes == WBCATT_CLASSES[:5]
+    assert get_declaration('leukemia') is get_declaration('leukemia_attri')
+    assert get_declaration('txl_pbc').described == ()
 
 
 def test_unknown_attributes_of_an_artefact_and_of_everything(film):
@@ -227,7 +270,7 @@ TXL_PBC = Path(os.environ.get('MMLEUK_DATA', 'absent')) / 'txl_pbc'
     ('val', 'txl_pbc', 'complete', 281, 5162, 0), ('attri_train', 'wbcatt', 'complete', 350, 6437, 85)])
 def test_real_data_loads_whole(name, preset, annotation, images, boxes, ignored):
     data = DATASETS.build(dict(
-        type='mmleuk.LeukemiaAttriDataset', data_root=str(TXL_PBC), ann_file=f'annotations/{name}.json',
+        type='mmleuk.CellDataset', data_root=str(TXL_PBC), ann_file=f'annotations/{name}.json',
         data_prefix=dict(img='images'), metainfo=dict(preset=preset), annotation=annotation))
     cells = [cell for place in range(len(data)) for cell in data.get_data_info(place)['instances']]
     assert (len(data), len(cells), sum(cell['ignore_flag'] for cell in cells)) == (images, boxes, ignored)

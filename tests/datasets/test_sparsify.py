@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmleuk import cli
+from mmleuk.datasets.cells import CellDataset
 from mmleuk.datasets.converters.coco_files import check_coco
-from mmleuk.datasets.leukemia_attri import LeukemiaAttriDataset
 from mmleuk.datasets.sparsify import sparsify
 from mmleuk.errors import UserError
 from mmleuk.structures.sampled_regions import sample_region
@@ -117,7 +117,7 @@ def test_the_command_writes_what_the_data_set_reads(tmp_path, capsys):
     assert '2 images, ' in (said := capsys.readouterr().out) and ' of 72 cells' in said
     for name in ('1.png', '2.png'):
         cv2.imwrite(str(tmp_path / name), np.zeros((60, 60, 3), np.uint8))
-    data_set = LeukemiaAttriDataset(ann_file='sparse.json', data_root=str(tmp_path), annotation='sparse', pipeline=[],
+    data_set = CellDataset(ann_file='sparse.json', data_root=str(tmp_path), annotation='sparse', pipeline=[],
                                     metainfo=dict(classes=('WBC',)), test_mode=True)
     written = json.loads((tmp_path / 'sparse.json').read_text())
     assert sum(len(data_set.get_data_info(index)['instances']) for index in range(2)) == len(written['annotations'])

@@ -67,7 +67,7 @@ def both(voc, split, corners='pixels', side=True, **changes):
             *(() if side else ('--no-side-file',)))
     direct = DATASETS.build(voc_config(voc, split, corners=corners, use_side_file=side, **changes))
     converted = DATASETS.build(dict(
-        type='mmleuk.LeukemiaAttriDataset', ann_file=str(out), data_root=str(voc), data_prefix=direct.data_prefix,
+        type='mmleuk.CellDataset', ann_file=str(out), data_root=str(voc), data_prefix=direct.data_prefix,
         metainfo=dict(classes=CLASSES), annotation='complete') | changes)
     return direct, converted, out
 

@@ -22,7 +22,7 @@ model = dict(
     bottleneck=dict(type='mmleuk.ConceptBottleneck', attributes={attributes!r}, num_classes=2, crop_size=32,
         encoder=dict(type='ResNet', depth=18, base_channels=8, out_indices=(3,), frozen_stages=-1, norm_eval=False,
                      norm_cfg=dict(type='GN', num_groups=4))))
-cells = dict(_delete_=True, type='mmleuk.LeukemiaAttriDataset', ann_file={ann!r}, data_prefix=dict(img={images!r}),
+cells = dict(_delete_=True, type='mmleuk.CellDataset', ann_file={ann!r}, data_prefix=dict(img={images!r}),
             annotation='complete', metainfo=dict(classes={classes!r}, attributes={attributes!r}))
 load = [dict(type='mmleuk.LoadImage'), dict(type='mmleuk.LoadCellAnnotations')]
 train_dataloader = dict(

@@ -77,6 +77,10 @@ def test_typical_cells_share_the_usual_values_then_score(cell):
 def test_leukocyte_classes():
     assert leukocyte_classes(LEUKEMIA_CLASSES) == LEUKEMIA_CLASSES[1:]
     assert leukocyte_classes(('WBC', 'RBC', 'Platelets', 'Artifact')) == ('WBC',)
+    plurals = ('Leukocytes', 'RBCs', 'Erythrocytes', 'Red blood cells', 'red_cells', 'RedBloodCell', 'Thrombocytes',
+               'PLT', 'giant platelets', 'NRBC', 'Artefacts', 'none')
+    assert leukocyte_classes(plurals) == ('Leukocytes',)
+    assert leukocyte_classes(('WBCs', 'Atypical lymphocyte', 'Mitosis')) == ('WBCs', 'Atypical lymphocyte', 'Mitosis')
     assert leukocyte_classes(CLASSES, ['None', 'Blast']) == ('Blast', 'None')
     with pytest.raises(UserError, match='no class of this model'):
         leukocyte_classes(CLASSES, ['Blasts'])

@@ -172,7 +172,7 @@ def test_checkpoints_that_do_not_do_are_refused(tiny, tmp_path, capsys):
 ATTRIBUTES = """
 _base_ = {base!r}
 attributes = dict(shape=['round', 'odd'], hue=['red', 'blue'])
-cells = dict(type='mmleuk.LeukemiaAttriDataset', metainfo=dict(classes=('round', 'square'), attributes=attributes))
+cells = dict(type='mmleuk.CellDataset', metainfo=dict(classes=('round', 'square'), attributes=attributes))
 model = dict(
     _delete_=True, type='mmleuk.AttriDet', detector={{{{_base_.model}}}},
     feature_layers=['backbone.layer1', 'backbone.layer2'],

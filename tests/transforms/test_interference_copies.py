@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mmleuk.commands.interfere import add_arguments, run
-from mmleuk.datasets import LeukemiaAttriDataset
+from mmleuk.datasets import CellDataset
 from mmleuk.datasets.annotations import read_annotations
 from mmleuk.datasets.interference import interfere
 from mmleuk.datasets.interference.preview import draw_sheet
@@ -119,7 +119,7 @@ def test_cut_cells_move_with_their_picture(films):
 def test_a_pipeline_shows_what_the_copies_show(films, factor):
     """Overlapping cells aside, whose donors come from other pictures, too. The file_name has a folder."""
     copy = make(films, 'out', factor, seed=4)[factor]
-    dataset = LeukemiaAttriDataset(
+    dataset = CellDataset(
         ann_file=str(films / 'val.json'), data_prefix=dict(img=str(films / 'images')), annotation='complete',
         metainfo=dict(classes=CLASSES, attributes=SCHEMA),
         pipeline=[dict(type='mmleuk.LoadImage'), dict(type='mmleuk.LoadCellAnnotations'),

@@ -13,7 +13,7 @@ train_dataloader = dict(
     dataset=dict(
         type='MultiImageMixDataset',
         dataset=dict(
-            type='mmleuk.LeukemiaAttriDataset',
+            type='mmleuk.CellDataset',
             data_prefix=dict(img='images/'),
             annotation='complete',
             pipeline=[
@@ -35,7 +35,7 @@ val_dataloader = dict(
     drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='mmleuk.LeukemiaAttriDataset',
+        type='mmleuk.CellDataset',
         test_mode=True,
         data_prefix=dict(img='images/'),
         annotation='complete',

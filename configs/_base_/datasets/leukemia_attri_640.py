@@ -14,7 +14,7 @@ train_dataloader = dict(
             data_root='{{$MMLEUK_DATA:data}}/LeukemiaAttri/',
             subset='HCM_100x_C2',
             split='train',
-            metainfo=dict(preset='leukemia'),
+            metainfo=dict(preset='leukemia_attri'),
             pipeline=[
                 dict(type='mmleuk.LoadImage'),
                 dict(type='mmleuk.LoadCellAnnotations'),
@@ -38,7 +38,7 @@ val_dataloader = dict(
         data_root='{{$MMLEUK_DATA:data}}/LeukemiaAttri/',
         subset='HCM_100x_C2',
         split='test',
-        metainfo=dict(preset='leukemia'),
+        metainfo=dict(preset='leukemia_attri'),
         annotation='complete',
         pipeline=[
             dict(type='mmleuk.LoadImage'),

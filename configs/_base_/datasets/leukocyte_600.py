@@ -14,11 +14,11 @@ train_dataloader = dict(
     dataset=dict(
         type='MultiImageMixDataset',
         dataset=dict(
-            type='mmleuk.LeukemiaAttriDataset',
+            type='mmleuk.CellDataset',
             data_root='{{$MMLEUK_DATA:data}}/leukocyte/',
             ann_file='annotations/train.json',
             data_prefix=dict(img='images/'),
-            metainfo=dict(classes=('BG', 'EG', 'NG', 'M', 'L')),
+            metainfo=dict(preset='leukocyte'),
             annotation='complete',
             pipeline=[
                 dict(type='mmleuk.LoadImage'),
@@ -37,12 +37,12 @@ val_dataloader = dict(
     drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='mmleuk.LeukemiaAttriDataset',
+        type='mmleuk.CellDataset',
         test_mode=True,
         data_root='{{$MMLEUK_DATA:data}}/leukocyte/',
         ann_file='annotations/test.json',
         data_prefix=dict(img='images/'),
-        metainfo=dict(classes=('BG', 'EG', 'NG', 'M', 'L')),
+        metainfo=dict(preset='leukocyte'),
         annotation='complete',
         pipeline=[
             dict(type='mmleuk.LoadImage'),

@@ -7,7 +7,7 @@ train_dataloader = dict(dataset=dict(
     dataset=dict(
         data_root='{{$MMLEUK_DATA:data}}/synthetic/',
         ann_file='annotations/train.json',
-        metainfo=dict(preset='leukemia')),
+        metainfo=dict(preset='synthetic')),
     pipeline=[
         dict(type='Resize', scale=(320, 320), keep_ratio=True),
         dict(type='Pad', size=(320, 320), pad_val=dict(img=(114, 114, 114))),
@@ -17,7 +17,7 @@ train_dataloader = dict(dataset=dict(
         dict(type='mmleuk.PackCells'),
     ]))
 val_dataloader = dict(dataset=dict(
-    data_root='{{$MMLEUK_DATA:data}}/synthetic/', ann_file='annotations/test.json', metainfo=dict(preset='leukemia')))
+    data_root='{{$MMLEUK_DATA:data}}/synthetic/', ann_file='annotations/test.json', metainfo=dict(preset='synthetic')))
 test_dataloader = val_dataloader
 val_evaluator = [dict(_base_.val_evaluator[0], ann_file='{{$MMLEUK_DATA:data}}/synthetic/annotations/test.json')]
 test_evaluator = val_evaluator

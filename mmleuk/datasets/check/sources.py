@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mmdet.datasets import BaseDetDataset, CocoDataset
 
 from mmleuk.datasets.annotations import AnnotationReader, Annotations
-from mmleuk.datasets.leukemia_attri import LeukemiaAttriDataset
+from mmleuk.datasets.cells import CellDataset
 from mmleuk.errors import UserError
 from mmleuk.registry import DATASETS
 from mmleuk.schema import AttributeSchema
@@ -51,7 +51,7 @@ class Source:
 
     def read(self) -> Annotations:
         """Read the annotation file; its defects are collected, not raised."""
-        if isinstance(self.dataset, LeukemiaAttriDataset):
+        if isinstance(self.dataset, CellDataset):
             return self.dataset.read_annotations()
         return AnnotationReader(self.classes, self.schema).read(self.dataset.ann_file)
 
@@ -74,7 +74,7 @@ def find_sources(cfg: Mapping) -> tuple[list[Source], list[str]]:
         loader = cfg.get(f'{split}_dataloader')
         for leaf, pipelines in _leaves(loader['dataset'], ()) if loader else ():
             dataset = _build(leaf, split)
-            if isinstance(dataset, (LeukemiaAttriDataset, CocoDataset)):
+            if isinstance(dataset, (CellDataset, CocoDataset)):
                 _add(sources, Source((split,), dataset, pipelines))
             else:
                 unchecked.append(f'{split}: {leaf["type"]}')

@@ -80,7 +80,7 @@ class Interference(BaseTransform):
     Args:
         seed: the picture's name and this number decide what happens, so that a test set is the same every time, and the
             same as in the copies of ``mmleuk data interfere``. The name is ``file_name`` as the annotation file has it,
-            which :class:`mmleuk.LeukemiaAttriDataset` gives; with other data sets the file's name without folders.
+            which :class:`mmleuk.CellDataset` gives; with other data sets the file's name without folders.
             None: another draw each time, from numpy's global generator.
     """
 

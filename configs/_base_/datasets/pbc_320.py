@@ -1,0 +1,21 @@
+"""PBC at 320 px: 12 types of blood cells, every cell has a box; mature leukocytes have WBCAtt's 11 attributes."""
+
+_base_ = './cells_320.py'
+
+num_classes = 12
+train_dataloader = dict(dataset=dict(dataset=dict(
+    data_root='{{$MMLEUK_DATA:data}}/pbc/',
+    ann_file='annotations/train.json',
+    metainfo=dict(preset='pbc'))))
+val_dataloader = dict(dataset=dict(
+    data_root='{{$MMLEUK_DATA:data}}/pbc/', ann_file='annotations/val.json', metainfo=dict(preset='pbc')))
+test_dataloader = val_dataloader
+val_evaluator = [
+    dict(
+        type='mmleuk.CocoMetric',
+        ann_file='{{$MMLEUK_DATA:data}}/pbc/annotations/val.json',
+        metric='bbox',
+        classwise=True,
+        metric_items=('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l', 'AR@100')),
+]
+test_evaluator = val_evaluator

@@ -1,0 +1,14 @@
+"""SLA-Det+: labelled-region loss on images made of annotated regions, half of them whole images from epoch 8 on.
+
+YOLOv5n, PBC's sparse labels, 320 px, 15 epochs.
+
+MMLEUK_DATA=... python tools/train.py configs/sla_det/yolov5n_sla-plus_pbc.py
+"""
+
+_base_ = './yolov5n_sla_pbc_lr.py'
+
+train_dataloader = dict(dataset=dict(pipeline=[
+    dict(type='mmleuk.RegionMosaic', img_scale=(320, 320), prob=1.0),
+    *_base_.train_dataloader.dataset.pipeline]))
+default_hooks = dict(skip_transforms=dict(
+    type='mmleuk.SkipTransformsHook', transforms=['mmleuk.RegionMosaic'], first_epoch=8, keep=0.5))
