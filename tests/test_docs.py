@@ -164,7 +164,7 @@ def test_flags_of_our_commands_exist(words):
 
 def parse(tool: str, words: list[str], load_tool) -> None:
     """Let the parser of tools/<tool>.py read a command's words; SystemExit where it wouldn't take them."""
-    from mmleuk.benchmarks import cli as benchmarks
+    from benchmarking import cli as benchmarks
     from mmleuk.engine import launch
     parsers = dict(train=launch.train_parser, test=launch.test_parser, benchmark=benchmarks.benchmark_parser,
                    benchmark_cost=benchmarks.cost_parser, benchmark_report=benchmarks.report_parser)

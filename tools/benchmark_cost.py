@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
-from mmleuk.benchmarks.cli import cost_main
+from benchmarking.cli import cost_main
 
 if __name__ == '__main__':
     sys.exit(cost_main())

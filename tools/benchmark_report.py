@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
-from mmleuk.benchmarks.cli import report_main
+from benchmarking.cli import report_main
 
 if __name__ == '__main__':
     sys.exit(report_main())

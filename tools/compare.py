@@ -12,11 +12,10 @@ import json
 import sys
 from pathlib import Path
 
-from runs import COCO_SCORES, Workplace, number, table
-
 from mmleuk.utils.command_line import exit_status
 from mmleuk.utils.files import write_atomic
 from mmleuk.utils.tables import markdown_table
+from runs import COCO_SCORES, Workplace, number, table
 
 TRAININGS = (
     ('sparse labels, SLA-Det', 'sla', 'configs/sla_det/yolov5n_sla_synthetic.py'),

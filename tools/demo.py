@@ -9,9 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from runs import COCO_SCORES, Workplace, number, table
-
 from mmleuk.utils.command_line import exit_status
+from runs import COCO_SCORES, Workplace, number, table
 
 CONFIG = 'configs/sla_det/yolov5n_sla_synthetic.py'
 NAME = 'sla'

@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from mmleuk.benchmarks.identity import config_hash, files_hash
+from benchmarking.identity import config_hash, files_hash
 from mmleuk.errors import UserError
 
 NEVER = 1_000_000

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mmleuk.benchmarks.suite import Case, read_suite
+from benchmarking.suite import Case, read_suite
 from mmleuk.testing.tiny_run import write_tiny_run
 
 ROOT = Path(__file__).parents[2]

@@ -5,12 +5,12 @@ import mmap
 
 import pytest
 
-from mmleuk.benchmarks.cli import benchmark_main, cost_main
-from mmleuk.benchmarks.cost import measure
-from mmleuk.benchmarks.document import section
-from mmleuk.benchmarks.results import current_cost
-from mmleuk.benchmarks.running import Settings
-from mmleuk.benchmarks.turns import held_mib, peak_mib
+from benchmarking.cli import benchmark_main, cost_main
+from benchmarking.cost import measure
+from benchmarking.document import section
+from benchmarking.results import current_cost
+from benchmarking.running import Settings
+from benchmarking.turns import held_mib, peak_mib
 from mmleuk.errors import UserError
 
 

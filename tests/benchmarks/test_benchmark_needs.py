@@ -1,9 +1,9 @@
 """Rows that read what other rows' trainings wrote."""
 
-from mmleuk.benchmarks.identity import identity
-from mmleuk.benchmarks.results import result_path, write_result
-from mmleuk.benchmarks.running import Settings
-from mmleuk.benchmarks.scheduling import run_cases
+from benchmarking.identity import identity
+from benchmarking.results import result_path, write_result
+from benchmarking.running import Settings
+from benchmarking.scheduling import run_cases
 from mmleuk.errors import UserError
 
 
@@ -18,7 +18,7 @@ def test_a_row_that_reads_anothers_checkpoint_waits_for_it(make_suite, tiny_conf
     assert run_cases([second], settings, told.append) == []
     assert told == ['b_seed0: left out, it needs a_seed0'] * 2
     write_result(result_path(settings.results, first), record(first, 0.5, **identity(first)))
-    monkeypatch.setattr('mmleuk.benchmarks.scheduling.Training', refuse)
+    monkeypatch.setattr('benchmarking.scheduling.Training', refuse)
     run_cases([second], settings, told.append)
     assert told[2] == 'b_seed0: left out, its turn'
 
@@ -34,8 +34,8 @@ def test_a_config_that_breaks_meanwhile_leaves_out_what_needs_it_alone(
             raise UserError('a.py: broken')
         return identity(case)
 
-    monkeypatch.setattr('mmleuk.benchmarks.scheduling.identity', identity_of)
-    monkeypatch.setattr('mmleuk.benchmarks.scheduling.Training', refuse)
+    monkeypatch.setattr('benchmarking.scheduling.identity', identity_of)
+    monkeypatch.setattr('benchmarking.scheduling.Training', refuse)
     told: list[str] = []
     run_cases([needing, other], Settings(work_dir=tmp_path / 'work', results=tmp_path / 'results'), told.append)
     assert told == ['b_seed0: left out, a.py: broken', 'c_seed0: left out, its turn']

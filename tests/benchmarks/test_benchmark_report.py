@@ -6,12 +6,12 @@ from pathlib import Path
 import cv2
 import pytest
 
-from mmleuk.benchmarks.checks import judge
-from mmleuk.benchmarks.cli import read_suites, report_main
-from mmleuk.benchmarks.document import document, section
-from mmleuk.benchmarks.identity import config_hash
-from mmleuk.benchmarks.plots import write_plots
-from mmleuk.benchmarks.results import (
+from benchmarking.checks import judge
+from benchmarking.cli import read_suites, report_main
+from benchmarking.document import document, section
+from benchmarking.identity import config_hash
+from benchmarking.plots import write_plots
+from benchmarking.results import (
     cost_path,
     current_cost,
     current_results,
@@ -20,7 +20,7 @@ from mmleuk.benchmarks.results import (
     result_path,
     write_result,
 )
-from mmleuk.benchmarks.summary import curve, gap_closed, summarise
+from benchmarking.summary import curve, gap_closed, summarise
 from mmleuk.errors import UserError
 
 ROOT = Path(__file__).parents[2]

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from mmleuk.benchmarks.cli import benchmark_main
-from mmleuk.benchmarks.history import read_history
-from mmleuk.benchmarks.identity import identity
-from mmleuk.benchmarks.machine import cpu_model, git_state
-from mmleuk.benchmarks.results import outcome, result_path, write_result
-from mmleuk.benchmarks.running import Settings, Training, resume_point, state_of
-from mmleuk.benchmarks.scheduling import run_cases
+from benchmarking.cli import benchmark_main
+from benchmarking.history import read_history
+from benchmarking.identity import identity
+from benchmarking.machine import cpu_model, git_state
+from benchmarking.results import outcome, result_path, write_result
+from benchmarking.running import Settings, Training, resume_point, state_of
+from benchmarking.scheduling import run_cases
 from mmleuk.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def test_no_log_is_an_empty_history(tmp_path):
 
 
 def test_the_last_epoch_has_to_be_validated(interrupted, tiny_config):
-    from mmleuk.benchmarks.identity import settle
+    from benchmarking.identity import settle
     history = read_history(interrupted)
     assert outcome(history, settle(tiny_config))['metrics'] == {'coco/bbox_mAP': 0.2}
     with pytest.raises(UserError, match=r'without a validation after epoch 3.*\[1, 2\]'):
@@ -140,7 +140,7 @@ def test_what_another_command_has_done_meanwhile_is_left_alone(make_suite, tiny_
             write_result(result_path(settings.results, other), record(other, 0.5, **identity(other)))
             return record(self.case, 0.4)
 
-    monkeypatch.setattr('mmleuk.benchmarks.scheduling.Training', FirstOfTwo)
+    monkeypatch.setattr('benchmarking.scheduling.Training', FirstOfTwo)
     told = []
     assert len(run_cases(suite.cases(), settings, told.append)) == 1
     assert told[-1] == 'b_seed0: done'

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmleuk.benchmarks.cli import read_suites
-from mmleuk.benchmarks.identity import annotation_files, case_hash, config_hash, data_hash, settle
-from mmleuk.benchmarks.results import missing_configs
-from mmleuk.benchmarks.suite import read_suite
+from benchmarking.cli import read_suites
+from benchmarking.identity import annotation_files, case_hash, config_hash, data_hash, settle
+from benchmarking.results import missing_configs
+from benchmarking.suite import read_suite
 from mmleuk.errors import UserError
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from mmengine.model import BaseModel
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmleuk.benchmarks.running import resume_point
+from benchmarking.running import resume_point
 from mmleuk.engine import CheckpointHook, Runner
 from mmleuk.errors import UserError
 from mmleuk.utils.checkpoint import load_checkpoint_safely

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
-from mmleuk.benchmarks.results import DONE, FAILED
-from mmleuk.benchmarks.suite import Case, Row, Suite
+from benchmarking.results import DONE, FAILED
+from benchmarking.suite import Case, Row, Suite
 
 Records = Mapping[str, Mapping[str, Any]]
 
@@ -83,7 +83,7 @@ def summarise(suite: Suite, records: Records) -> dict[str, RowSummary]:
 
     Args:
         suite: the suite.
-        records: by the trainings' names, as :func:`mmleuk.benchmarks.results.current_results` gives them: all count.
+        records: by the trainings' names, as :func:`benchmarking.results.current_results` gives them: all count.
     """
     return {row.name: _summary(suite, row, records) for row in suite.rows}
 

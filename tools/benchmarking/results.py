@@ -8,10 +8,10 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmleuk.benchmarks.history import History
-from mmleuk.benchmarks.identity import case_hash
-from mmleuk.benchmarks.machine import ROOT
-from mmleuk.benchmarks.suite import Case, Suite
+from benchmarking.history import History
+from benchmarking.identity import case_hash
+from benchmarking.machine import ROOT
+from benchmarking.suite import Case, Suite
 from mmleuk.errors import UserError
 from mmleuk.utils.files import write_atomic
 

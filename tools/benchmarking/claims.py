@@ -1,4 +1,4 @@
-"""What a suite claims of its rows; whether it holds is for :mod:`mmleuk.benchmarks.checks` to say.
+"""What a suite claims of its rows; whether it holds is for :mod:`benchmarking.checks` to say.
 
 Each is a dict with ``claim`` (words) and one of
 
@@ -22,7 +22,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmleuk.benchmarks.fields import check_keys, check_one_of, text_at, texts_at
+from benchmarking.fields import check_keys, check_one_of, text_at, texts_at
 from mmleuk.errors import UserError
 
 KINDS: Mapping[str, str] = {

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmleuk.benchmarks.claims import Claim, read_claim
-from mmleuk.benchmarks.fields import check_keys, check_one_of, read_yaml, text_at, text_dict_at, texts_at, value_at
+from benchmarking.claims import Claim, read_claim
+from benchmarking.fields import check_keys, check_one_of, read_yaml, text_at, text_dict_at, texts_at, value_at
 from mmleuk.errors import UserError
 
 SUITE_KEYS = frozenset({'title', 'intro', 'caption', 'cfg-options', 'metrics', 'classes', 'scalars', 'roles', 'rows',
@@ -94,8 +94,8 @@ class Suite:
         classes: class names whose AP gets a column, in order.
         scalars: column title -> key of a logged scalar, averaged over the epochs that have it.
         roles: ``upper``, ``lower`` -> name of a row; with both the share of the gap is shown.
-        claims: see :mod:`mmleuk.benchmarks.claims`.
-        cost: how costs are measured, see :mod:`mmleuk.benchmarks.cost`.
+        claims: see :mod:`benchmarking.claims`.
+        cost: how costs are measured, see :mod:`benchmarking.cost`.
         order: place in the document; equal ones by name.
     """
 

@@ -1,6 +1,6 @@
 """A training that makes one iteration per line on its standard input and answers with what it took.
 
-``python -m mmleuk.benchmarks.turns ANSWER_FD CONFIG CHECKPOINT EPOCH WORK_DIR [KEY=VALUE ...]``; see ``cost.py``.
+``python -m benchmarking.turns ANSWER_FD CONFIG CHECKPOINT EPOCH WORK_DIR [KEY=VALUE ...]``; see ``cost.py``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmleuk.benchmarks.identity import settle
+from benchmarking.identity import settle
 from mmleuk.engine.launch import build_runner
 from mmleuk.errors import UserError
 from mmleuk.utils.strict_config import check_config_keys

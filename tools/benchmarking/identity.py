@@ -13,8 +13,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmleuk.benchmarks.machine import ROOT
-from mmleuk.benchmarks.suite import Case
+from benchmarking.machine import ROOT
+from benchmarking.suite import Case
 from mmleuk.datasets.converters.coco_files import SIDE_FILE
 from mmleuk.datasets.converters.voc import VocFormat
 from mmleuk.datasets.subsets import get_subset

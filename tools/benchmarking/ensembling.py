@@ -9,11 +9,11 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmleuk.benchmarks.identity import settle
-from mmleuk.benchmarks.machine import ROOT
-from mmleuk.benchmarks.parameters import count_parameters
-from mmleuk.benchmarks.running import Settings, Training, check_checkpoints
-from mmleuk.benchmarks.suite import Case
+from benchmarking.identity import settle
+from benchmarking.machine import ROOT
+from benchmarking.parameters import count_parameters
+from benchmarking.running import Settings, Training, check_checkpoints
+from benchmarking.suite import Case
 from mmleuk.ensemble.files import ENSEMBLE
 from mmleuk.ensemble.table import logged_metrics
 

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mmleuk.benchmarks.ensembling import Ensembling
-from mmleuk.benchmarks.identity import identity
-from mmleuk.benchmarks.results import DONE, read_result, result_path
-from mmleuk.benchmarks.running import Settings, Training, differences, started_with, state_of
-from mmleuk.benchmarks.suite import Case
+from benchmarking.ensembling import Ensembling
+from benchmarking.identity import identity
+from benchmarking.results import DONE, read_result, result_path
+from benchmarking.running import Settings, Training, differences, started_with, state_of
+from benchmarking.suite import Case
 from mmleuk.errors import UserError
 
 _POLL_S = 0.2

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from mmleuk.benchmarks.cost import measure
-from mmleuk.benchmarks.document import document
-from mmleuk.benchmarks.identity import identity
-from mmleuk.benchmarks.machine import ROOT
-from mmleuk.benchmarks.plots import write_plots
-from mmleuk.benchmarks.results import DONE, current_results, missing_configs, result_path
-from mmleuk.benchmarks.running import Settings, state_of
-from mmleuk.benchmarks.scheduling import run_cases
-from mmleuk.benchmarks.suite import Case, Suite, read_suite
+from benchmarking.cost import measure
+from benchmarking.document import document
+from benchmarking.identity import identity
+from benchmarking.machine import ROOT
+from benchmarking.plots import write_plots
+from benchmarking.results import DONE, current_results, missing_configs, result_path
+from benchmarking.running import Settings, state_of
+from benchmarking.scheduling import run_cases
+from benchmarking.suite import Case, Suite, read_suite
 from mmleuk.errors import UserError
 from mmleuk.utils.command_line import exit_status
 from mmleuk.utils.files import write_atomic

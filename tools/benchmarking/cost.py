@@ -1,6 +1,6 @@
 """What a training iteration costs beside a plain one: time in turns, memory in a process of its own.
 
-Each row of a suite's ``cost.rows`` trains on its own data in a process of its own (:mod:`mmleuk.benchmarks.turns`),
+Each row of a suite's ``cost.rows`` trains on its own data in a process of its own (:mod:`benchmarking.turns`),
 with all its hooks and in an epoch in which the schedule has every term on. All of them, the reference included, start
 from the same trained weights: from random ones there would be no pseudo-labels to pay for. The process makes one
 iteration at a time, in turns with one that trains the reference, so that a busy machine slows both.
@@ -17,11 +17,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from mmleuk.benchmarks.identity import identity
-from mmleuk.benchmarks.machine import ROOT, describe_machine, git_state
-from mmleuk.benchmarks.results import cost_path, write_result
-from mmleuk.benchmarks.running import Settings
-from mmleuk.benchmarks.suite import COST_KEYS, Case, Suite
+from benchmarking.identity import identity
+from benchmarking.machine import ROOT, describe_machine, git_state
+from benchmarking.results import cost_path, write_result
+from benchmarking.running import Settings, environment
+from benchmarking.suite import COST_KEYS, Case, Suite
 from mmleuk.errors import UserError
 
 
@@ -91,17 +91,16 @@ class Turns:
     """
 
     def __init__(self, case: Case, settings: Settings, weights: Path, epoch: int) -> None:
-        threads = str(settings.threads)
-        env = {**os.environ, 'OMP_NUM_THREADS': threads, 'MKL_NUM_THREADS': threads}
         self.name, self.log = case.name, settings.work_dir / case.suite / f'{case.name}_cost.txt'
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._steps: list[dict[str, float]] = []
         answers, answer = os.pipe()  # what the training prints goes to the log and must not come between
         with open(self.log, 'wb') as log:
             self._process = subprocess.Popen(
-                [sys.executable, '-m', 'mmleuk.benchmarks.turns', str(answer), case.row.config, str(weights.absolute()),
+                [sys.executable, '-m', 'benchmarking.turns', str(answer), case.row.config, str(weights.absolute()),
                  str(epoch), str(self.log.with_suffix('')), *case.cfg_options()],
-                cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True, pass_fds=[answer])
+                cwd=ROOT, env=environment(settings.threads), stdin=subprocess.PIPE, stdout=log, stderr=log, text=True,
+                pass_fds=[answer])
         os.close(answer)
         self._answers = open(answers)
 

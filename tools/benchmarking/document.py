@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmleuk.benchmarks.checks import judge
-from mmleuk.benchmarks.results import FAILED, current_cost, current_results
-from mmleuk.benchmarks.suite import Case, Suite
-from mmleuk.benchmarks.summary import Records, RowSummary, gap_closed, keys_of, on_same_seeds, seed_of_all, summarise
+from benchmarking.checks import judge
+from benchmarking.results import FAILED, current_cost, current_results
+from benchmarking.suite import Case, Suite
+from benchmarking.summary import Records, RowSummary, gap_closed, keys_of, on_same_seeds, seed_of_all, summarise
 from mmleuk.utils.tables import markdown_table
 
 HEAD = """# Benchmarks

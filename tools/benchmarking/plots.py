@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from mmleuk.benchmarks.document import has_curves, plot_name
-from mmleuk.benchmarks.suite import Case, Suite
-from mmleuk.benchmarks.summary import Records, RowSummary, Spread, curve, seed_of_all, summarise
+from benchmarking.document import has_curves, plot_name
+from benchmarking.suite import Case, Suite
+from benchmarking.summary import Records, RowSummary, Spread, curve, seed_of_all, summarise
 from mmleuk.pictures.text import plain_text
 from mmleuk.utils.files import write_atomic
 

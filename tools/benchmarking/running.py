@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from mmleuk.benchmarks.history import read_history
-from mmleuk.benchmarks.identity import DATA_VARIABLE, settle
-from mmleuk.benchmarks.machine import ROOT, describe_machine, git_state
-from mmleuk.benchmarks.parameters import count_parameters
-from mmleuk.benchmarks.results import DONE, FAILED, FORMAT, outcome, read_result, result_path, write_result
-from mmleuk.benchmarks.suite import Case
+from benchmarking.history import read_history
+from benchmarking.identity import DATA_VARIABLE, settle
+from benchmarking.machine import ROOT, describe_machine, git_state
+from benchmarking.parameters import count_parameters
+from benchmarking.results import DONE, FAILED, FORMAT, outcome, read_result, result_path, write_result
+from benchmarking.suite import Case
 from mmleuk.errors import UserError
 from mmleuk.utils.files import write_atomic
 
@@ -51,6 +51,13 @@ class Settings:
     def folder(self, case: Case) -> Path:
         """The training's work dir."""
         return self.work_dir / case.suite / case.name
+
+
+def environment(threads: int) -> dict[str, str]:
+    """Environment of a training's process: this checkout's package and tools come first, ``threads`` threads."""
+    path = os.pathsep.join([str(ROOT), str(ROOT / 'tools'), *filter(None, [os.environ.get('PYTHONPATH')])])
+    return {**os.environ, 'OMP_NUM_THREADS': str(threads), 'MKL_NUM_THREADS': str(threads), 'PYTHONPATH': path,
+            'PYTHONUNBUFFERED': '1'}
 
 
 def state_of(case: Case, settings: Settings, now: dict[str, Any]) -> str:
@@ -153,10 +160,7 @@ class Training:
         return [*self.command(self.folder), *self._loading(), *(['--resume', str(resume)] if resume else [])]
 
     def _start(self, arguments: list[str]) -> subprocess.Popen:
-        threads = str(self.settings.threads)
-        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])])
-        env = {**os.environ, 'OMP_NUM_THREADS': threads, 'MKL_NUM_THREADS': threads, 'PYTHONPATH': path,
-               'PYTHONUNBUFFERED': '1'}
+        env = environment(self.settings.threads)
         with open(self.log, 'ab') as output:
             return subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=env, stdout=output,
                                     stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,

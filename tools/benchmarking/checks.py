@@ -1,13 +1,13 @@
-"""Whether a suite's claims hold (:mod:`mmleuk.benchmarks.claims` says what each kind asks for)."""
+"""Whether a suite's claims hold (:mod:`benchmarking.claims` says what each kind asks for)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from mmleuk.benchmarks.claims import Claim
-from mmleuk.benchmarks.suite import Suite
-from mmleuk.benchmarks.summary import RowSummary, Spread, gap_closed, on_same_seeds
+from benchmarking.claims import Claim
+from benchmarking.suite import Suite
+from benchmarking.summary import RowSummary, Spread, gap_closed, on_same_seeds
 from mmleuk.utils.words import plural_n
 
 _LOST_BY_ONE = ('worst_above_best', 'above_seed_by_seed')
