@@ -56,10 +56,10 @@ def run(args: argparse.Namespace) -> None:
     out = ensure_writable(args.out or args.work_dir / 'pseudo_labels')
     # Late: --help must not wait for torch.
     from mmleuk.evaluation.pseudo_label_analysis import analyse
-    from mmleuk.report.pseudo_labels import text_table, write_analysis
+    from mmleuk.report.pseudo_labels import summary_table, write_analysis
     report = analyse(cfg, args.work_dir, args.truth, args.weights, args.images, args.min_iou, args.device)
     print(f'{report["images"]} images, {sum(report["hidden"].values())} hidden cells, {report["weights"]} weights\n')
-    print(text_table(report))
+    print(summary_table(report))
     for path in write_analysis(report, out):
         print(f'  {path}')
 

@@ -16,13 +16,14 @@ from mmleuk.commands.evaluation_files import PICTURES, files_of_run
 from mmleuk.errors import UserError
 from mmleuk.evaluation.complexity import Complexity
 from mmleuk.evaluation.evaluate import Evaluation, Settings, evaluate_files
-from mmleuk.evaluation.tables import CSV_FILES, class_rows, error_rows, group_rows, notes, to_csv_text, to_dict
+from mmleuk.evaluation.tables import CSV_FILES, class_rows, error_rows, group_rows, notes, to_dict
 from mmleuk.pictures.crops import data_uri
 from mmleuk.pictures.drawing import load_image, save_picture
-from mmleuk.report.evaluation_page import GalleryEntry, number, render_evaluation, sentence
+from mmleuk.report.evaluation_page import GalleryEntry, render_evaluation, sentence
 from mmleuk.report.evaluation_pictures import draw_marks, find_pictures, marks_of
 from mmleuk.report.evaluation_plots import draw_plots
 from mmleuk.utils.files import ensure_writable, remove_files, write_atomic
+from mmleuk.utils.tables import csv_text, lines, shown, text_table
 from mmleuk.utils.words import plural_n
 
 TIMED_IMAGES = 5
@@ -79,7 +80,7 @@ def write_evaluation(evaluation: Evaluation, plots: Mapping[str, bytes],
     What an earlier run wrote into the folder and this one doesn't, goes: it would pass for this run's.
     """
     earlier = files_of_run(out)
-    written = [write_atomic(out / name, to_csv_text(rows(evaluation))) for name, rows in CSV_FILES.items()]
+    written = [write_atomic(out / name, csv_text(rows(evaluation))) for name, rows in CSV_FILES.items()]
     written += [write_atomic(out / name, content) for name, content in plots.items()]
     pictures = [save_picture(picture, out / str(entry.link)) for entry, picture in gallery if picture is not None]
     page = render_evaluation(evaluation, plots, [entry for entry, _ in gallery], created)
@@ -122,7 +123,7 @@ def _check_size(evaluation: Evaluation, place: int, path: Path, image: Image) ->
 def _caption(evaluation: Evaluation, place: int) -> str:
     images = evaluation.images
     false = int(images.false[place].sum())
-    return (f'F1 {number(float(images.f1[place]))}; {plural_n(int(images.cells[place]), "cell")}, '
+    return (f'F1 {shown(float(images.f1[place]))}; {plural_n(int(images.cells[place]), "cell")}, '
             f'{int(images.not_found[place])} not found; {plural_n(false, "false detection")}')
 
 
@@ -148,10 +149,11 @@ def _say(evaluation: Evaluation, written: Sequence[Path]) -> None:
         print(f'note: {note}')
     print()
     columns = ('class', 'cells', 'AP', 'AP_50', 'AP_75', 'AR', 'precision', 'recall', 'note')
-    _print_table(class_rows(evaluation), columns)
+    print(text_table(lines(class_rows(evaluation), columns)))
     if evaluation.groups:
         print()
-        _print_table(group_rows(evaluation), ('kind', 'group', 'images', 'cells', 'mAP', 'mAP_50', 'mAR', 'note'))
+        columns = ('kind', 'group', 'images', 'cells', 'mAP', 'mAP_50', 'mAR', 'note')
+        print(text_table(lines(group_rows(evaluation), columns)))
     print('\nerrors: ' + ', '.join(f'{row["type"]} {row["errors"]}' for row in error_rows(evaluation)))
     cost = evaluation.complexity
     if cost is not None:
@@ -161,10 +163,3 @@ def _say(evaluation: Evaluation, written: Sequence[Path]) -> None:
     print()
     for path in written:
         print(f'  {path}')
-
-
-def _print_table(rows: Sequence, columns: Sequence[str]) -> None:
-    shown = [[name.replace('_', ' ') for name in columns], *([number(row[name]) for name in columns] for row in rows)]
-    widths = [max(len(line[place]) for line in shown) for place in range(len(columns))]
-    for line in shown:
-        print('  '.join(text.ljust(width) for text, width in zip(line, widths)).rstrip())

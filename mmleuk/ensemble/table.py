@@ -8,9 +8,9 @@ from typing import Any
 
 from mmleuk.ensemble.files import ENSEMBLE, Comparison
 from mmleuk.evaluation.evaluate import Evaluation
-from mmleuk.evaluation.tables import Row, group_rows, notes, to_csv_text
+from mmleuk.evaluation.tables import group_rows, notes
 from mmleuk.utils.files import write_atomic
-from mmleuk.utils.tables import markdown_table
+from mmleuk.utils.tables import Row, csv_text, lines, markdown_table
 from mmleuk.utils.words import plural_n
 
 MEANS = ('mAP', 'mAP_50', 'mAP_75', 'mAR')
@@ -57,7 +57,7 @@ def to_markdown(comparison: Comparison) -> str:
             f'{settings.iou_thr:g}{weights}{skipped}; a cell\'s confidence is the sum over its boxes divided by the '
             f'{"number" if settings.weights is None else "weights"} of all models.']
     table = rows(comparison)
-    drawn = markdown_table([list(table[0]), *([_text(value) for value in row.values()] for row in table)])
+    drawn = markdown_table(lines(table, list(table[0])))
     remarks = [f'- {name}: {note}' for name, evaluation in comparison.evaluations.items() for note in notes(evaluation)]
     return '\n'.join([*said, '', drawn, *(['', *remarks] if remarks else [])]) + '\n'
 
@@ -65,11 +65,5 @@ def to_markdown(comparison: Comparison) -> str:
 def write_tables(comparison: Comparison, stem: str | Path) -> list[Path]:
     """Write ``<stem>.csv`` and ``<stem>.md``; each appears whole or not at all."""
     stem = Path(stem)
-    return [write_atomic(stem.with_name(f'{stem.name}.csv'), to_csv_text(rows(comparison))),
+    return [write_atomic(stem.with_name(f'{stem.name}.csv'), csv_text(rows(comparison))),
             write_atomic(stem.with_name(f'{stem.name}.md'), to_markdown(comparison))]
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return '–'
-    return f'{value:.3f}' if isinstance(value, float) else f'{value:,}' if isinstance(value, int) else str(value)

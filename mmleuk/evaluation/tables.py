@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -14,12 +12,11 @@ from mmleuk.evaluation.coco_scores import FEW, RECALLS, SIZES, THRESHOLDS, CocoS
 from mmleuk.evaluation.confusion import free_name
 from mmleuk.evaluation.error_types import BACKGROUND_IOU, FALSE_TYPES
 from mmleuk.evaluation.evaluate import Evaluation
+from mmleuk.utils.tables import Row
 
 FORMAT = 'mmleuk.evaluation/1'
 CURVE_IOUS = (0.5, 0.6, 0.7, 0.8, 0.9)
 NO_TRUTH, NO_DETECTION, NEITHER, FINE = 'no ground truth', 'nothing detected', 'no ground truth, nothing detected', ''
-
-Row = Mapping[str, Any]
 
 
 def known(value: float) -> float | None:
@@ -117,16 +114,6 @@ CSV_FILES: Mapping[str, Callable[[Evaluation], Sequence[Row]]] = {
     'summary.csv': lambda evaluation: [dict(measure=k, value=v) for k, v in summary(evaluation).items()],
     'classes.csv': class_rows, 'groups.csv': group_rows, 'errors.csv': error_rows, 'confusion.csv': confusion_rows,
     'images.csv': image_rows, 'pr_curves.csv': curve_rows}
-
-
-def to_csv_text(rows: Sequence[Row]) -> str:
-    """Rows as CSV; None is an empty field. All text is quoted, as it may hold anything."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator='\n', quoting=csv.QUOTE_NONNUMERIC)
-    if rows:
-        writer.writerow(list(rows[0]))
-    writer.writerows([list(row.values()) for row in rows])
-    return text.getvalue()
 
 
 def notes(evaluation: Evaluation) -> list[str]:

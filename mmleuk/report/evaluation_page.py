@@ -11,8 +11,9 @@ from urllib.parse import quote
 import mmleuk
 from mmleuk.evaluation.error_types import BACKGROUND_IOU
 from mmleuk.evaluation.evaluate import Evaluation
-from mmleuk.evaluation.tables import Row, class_rows, confusion_rows, error_rows, group_rows, notes, summary
+from mmleuk.evaluation.tables import class_rows, confusion_rows, error_rows, group_rows, notes, summary
 from mmleuk.report.page_style import STYLE
+from mmleuk.utils.tables import Row, shown
 from mmleuk.utils.words import plural_n
 
 _PLOT_STYLE = """
@@ -79,19 +80,6 @@ def sentence(evaluation: Evaluation) -> str:
             f'{figures["mAP_75"]:.3f} at IoU 0.75, and mAR {figures["mAR"]:.3f}, on {what}.')
 
 
-def number(value: object) -> str:
-    """A value of a table as people read it: three decimals, a dash for what is unknown.
-
-    >>> number(0.12345), number(1234567), number(None), number('RBC')
-    ('0.123', '1,234,567', '–', 'RBC')
-    """
-    if value is None:
-        return '–'
-    if isinstance(value, float):
-        return f'{value:.3f}'
-    return f'{value:,}' if isinstance(value, int) else str(value)
-
-
 def _summary(evaluation: Evaluation) -> str:
     said = '\n'.join(f'<p class="warn">{escape(note)}</p>' for note in notes(evaluation))
     figures = summary(evaluation)
@@ -145,7 +133,7 @@ def _group_row(row: Row, classes: Sequence[str]) -> Row:
     """A class's AP and number of cells in one column, and so the kind and name of the group."""
     name = row['group'] if row['kind'] == 'all' else f'{row["kind"]}: {row["group"]}'
     rest = {key: row[key] for key in ('images', 'cells', 'mAP', 'mAP_50', 'mAP_75', 'mAR')}
-    per_class = {c: f'{number(row[f"AP {c}"])} ({row[f"cells {c}"]})' for c in classes}
+    per_class = {c: f'{shown(row[f"AP {c}"])} ({row[f"cells {c}"]})' for c in classes}
     return dict(group=name, **rest) | per_class | dict(note=row['note'])
 
 
@@ -190,9 +178,9 @@ def _cost(evaluation: Evaluation) -> str:
 def _provenance(evaluation: Evaluation, created: str) -> str:
     truth, settings = evaluation.truth, evaluation.settings
     facts = {'Annotations': truth.source, 'Predictions': evaluation.detections.source,
-             'Images': number(len(truth.images)),
-             'Cells': f'{number(int(evaluation.counts.cells.sum()))}, and {int(truth.crowd.sum())} ignored (iscrowd)',
-             'Detections': f'{number(evaluation.n_read)}, of which {number(len(evaluation.detections))} count',
+             'Images': shown(len(truth.images)),
+             'Cells': f'{shown(int(evaluation.counts.cells.sum()))}, and {int(truth.crowd.sum())} ignored (iscrowd)',
+             'Detections': f'{shown(evaluation.n_read)}, of which {shown(len(evaluation.detections))} count',
              'Lowest score (confusion, errors, worst images)': f'{settings.min_score:g}',
              'Smallest IoU there': f'{settings.min_iou:g}', 'Detections per image and class':
              f'at most {settings.max_detections}', 'Made': created, 'mmleuk': mmleuk.__version__}
@@ -214,10 +202,10 @@ def _table(rows: Sequence[Row]) -> str:
     texts = {name for name in columns if any(isinstance(row[name], str) for row in rows)}
 
     def cells(values: Sequence[object], tag: str) -> str:
-        parts = [f'<{tag}{"" if name in texts else " class=n"}>{escape(number(value))}</{tag}>'
+        parts = [f'<{tag}{"" if name in texts else " class=n"}>{escape(shown(value))}</{tag}>'
                  for name, value in zip(columns, values)]
         if columns[0] in texts and tag == 'td':  # names head their rows, unbroken
-            parts[0] = f'<th scope="row">{escape(number(values[0]))}</th>'
+            parts[0] = f'<th scope="row">{escape(shown(values[0]))}</th>'
         return ''.join(parts)
 
     head = cells([name.replace('_', ' ') for name in columns], 'th')

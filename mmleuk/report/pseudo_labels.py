@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mmleuk.pictures.text import plain_text
 from mmleuk.utils.files import write_atomic
+from mmleuk.utils.tables import csv_text, text_table
 
 _COLUMNS = ('epoch', 'criterion', 'class', 'images', 'taken', 'right', 'wrong_class', 'wrong_place', 'hidden',
             'precision', 'precision_any_class', 'recall', 'mean_iou')
@@ -34,29 +34,22 @@ def rows(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 yield {'class': name, **{key: row[key] for key in _COLUMNS if key != 'class'}}
 
 
-def text_table(report: Mapping[str, Any]) -> str:
+def summary_table(report: Mapping[str, Any]) -> str:
     """What a person wants to see at once: all classes together, a line per epoch and criterion."""
-    lines = [['epoch', 'criterion', 'per image', 'right', 'wrong class', 'wrong place', 'precision', 'any class',
-              'recall', 'IoU']]
+    lines: list[list[object]] = [['epoch', 'criterion', 'per image', 'right', 'wrong class', 'wrong place', 'precision',
+                                  'any class', 'recall', 'IoU']]
     for row in rows(report):
         if row['class'] == _ALL_CLASSES:
-            shares = [row[key] for key in ('precision', 'precision_any_class', 'recall', 'mean_iou')]
-            lines.append([str(row['epoch']), row['criterion'], f'{row["taken"] / row["images"]:.2f}',
-                          *(str(row[key]) for key in ('right', 'wrong_class', 'wrong_place')),
-                          *('-' if share is None else f'{share:.3f}' for share in shares)])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return '\n'.join('  '.join(word.rjust(width) for word, width in zip(line, widths)) for line in lines)
+            names = ('right', 'wrong_class', 'wrong_place', 'precision', 'precision_any_class', 'recall', 'mean_iou')
+            lines.append([row['epoch'], row['criterion'], row['taken'] / row['images'], *(row[key] for key in names)])
+    return text_table(lines)
 
 
 def write_analysis(report: Mapping[str, Any], out: str | Path) -> list[Path]:
     """Write pseudo_labels.json, .csv and .png into ``out``; each appears whole or not at all."""
     out = Path(out)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, lineterminator='\n')
-    writer.writeheader()
-    writer.writerows(rows(report))
     return [write_atomic(out / 'pseudo_labels.json', json.dumps(report, indent=1) + '\n'),
-            write_atomic(out / 'pseudo_labels.csv', text.getvalue()),
+            write_atomic(out / 'pseudo_labels.csv', csv_text(list(rows(report)), _COLUMNS)),
             write_atomic(out / 'pseudo_labels.png', plot(report))]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +10,7 @@ from mmleuk.errors import UserError
 from mmleuk.schema import IGNORE, AttributeSchema
 from mmleuk.structures.prediction import AttributeReading, Cell, Prediction, Run, run_from_dict, run_to_dict
 from mmleuk.utils.files import write_atomic
+from mmleuk.utils.tables import csv_text, read_csv
 
 _CELL_COLUMNS = ('image', 'height', 'width', 'cell', 'label', 'class_name', 'score', 'x1', 'y1', 'x2', 'y2')
 
@@ -39,38 +38,33 @@ def from_json(path: str | Path) -> Run:
 def to_csv(predictions: Sequence[Prediction], schema: AttributeSchema, path: str | Path) -> Path:
     """Write one row per cell; an attribute ``a`` fills the columns ``a`` (value's name) and ``a_prob``.
 
-    Images without cells have no row: :func:`to_json` lists every image.
+    Images without cells have no row: :func:`to_json` lists every image. Names that a spreadsheet would run as a formula
+    start with an apostrophe.
     """
-    text = io.StringIO()
-    # All text is quoted: csv leaves a lone carriage return in a name bare, which splits the row.
-    writer = csv.writer(text, lineterminator='\n', quoting=csv.QUOTE_NONNUMERIC)
-    writer.writerow([*_CELL_COLUMNS, *(column for key in schema.keys for column in (key, f'{key}_prob'))])
-    for prediction in predictions:
-        for number, cell in enumerate(prediction.cells, start=1):
-            writer.writerow([prediction.image, *prediction.size_hw, number, cell.label, cell.class_name, cell.score,
-                             *cell.box, *_attribute_columns(cell, schema)])
-    return write_atomic(path, text.getvalue())
+    rows = [dict(zip(_columns(schema), (prediction.image, *prediction.size_hw, number, cell.label, cell.class_name,
+                                        cell.score, *cell.box, *_attribute_columns(cell, schema)), strict=True))
+            for prediction in predictions for number, cell in enumerate(prediction.cells, start=1)]
+    return write_atomic(path, csv_text(rows, _columns(schema)))
 
 
 def from_csv(path: str | Path, schema: AttributeSchema) -> list[Prediction]:
     """Predictions of the images that have cells, as :func:`to_csv` wrote them (paths are not in the file).
 
     Raises:
-        UserError: the file is missing, or a row lacks a column or holds a wrong value; names the line.
+        UserError: the file is missing, lacks a column, or a row holds a wrong value; names the row, from 1.
     """
     cells: dict[tuple[str, int, int], list[Cell]] = {}
-    try:
-        with open(path, encoding='utf-8', newline='') as file:
-            reader = csv.DictReader(file)
-            for row in reader:
-                try:
-                    key = (row['image'], int(row['height']), int(row['width']))
-                    cells.setdefault(key, []).append(_cell_from_row(row, schema))
-                except (KeyError, TypeError, ValueError) as error:
-                    raise UserError(f'{path}: line {reader.line_num}: broken row ({error})') from error
-    except OSError as error:
-        raise UserError(f'{path}: cannot be read ({error.strerror or error})') from error
+    for number, row in enumerate(read_csv(path, _columns(schema)), start=1):
+        try:
+            key = (row['image'], int(row['height']), int(row['width']))
+            cells.setdefault(key, []).append(_cell_from_row(row, schema))
+        except ValueError as error:
+            raise UserError(f'{path}: row {number}: {error}') from error
     return [Prediction(image, (height, width), tuple(found)) for (image, height, width), found in cells.items()]
+
+
+def _columns(schema: AttributeSchema) -> list[str]:
+    return [*_CELL_COLUMNS, *(column for key in schema.keys for column in (key, f'{key}_prob'))]
 
 
 def _attribute_columns(cell: Cell, schema: AttributeSchema) -> list[object]:

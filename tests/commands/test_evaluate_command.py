@@ -15,11 +15,12 @@ from mmleuk.commands.evaluate import write_evaluation
 from mmleuk.errors import UserError
 from mmleuk.evaluation.detections import from_results
 from mmleuk.evaluation.evaluate import Settings, evaluate
-from mmleuk.evaluation.tables import CSV_FILES, class_rows, notes, summary, to_csv_text, to_dict
+from mmleuk.evaluation.tables import CSV_FILES, class_rows, notes, summary, to_dict
 from mmleuk.evaluation.truth import read_truth
 from mmleuk.report.evaluation_page import GalleryEntry, render_evaluation
 from mmleuk.report.evaluation_pictures import draw_marks, marks_of
 from mmleuk.report.evaluation_plots import class_plot, confusion_plot, curve_plot, draw_plots, group_plot
+from mmleuk.utils.tables import csv_text
 
 PNG_START = b'\x89PNG\r\n\x1a\n'
 
@@ -162,7 +163,7 @@ def test_empty_files_are_marked_and_break_nothing(tmp_path, make_files, what, ma
     assert all(row['precision'] is None for row in class_rows(found) if 'detections' in what)
     assert all(value >= 0 for value in numbers(to_dict(found, 'now')))  # no -1, and NaN fails the comparison
     for rows in CSV_FILES.values():
-        assert 'nan' not in to_csv_text(rows(found)).lower()
+        assert 'nan' not in csv_text(rows(found)).lower()
     plots = draw_plots(found) if len(what) == 1 else {}  # drawing takes most of the time
     assert marks.split(',')[0] in render_evaluation(found, plots, [], 'now')
 

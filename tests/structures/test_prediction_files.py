@@ -62,11 +62,29 @@ def test_broken_json_names_the_file(tmp_path, content, message):
         from_json(tmp_path / 'none.json')
 
 
-def test_broken_csv_names_the_line(tmp_path, film):
+@pytest.mark.parametrize('name', ['=1+1', '+1', '-1', '@SUM(A1)', '\t=1', '\r=1', '\n=1', "'=1", "''=1", "'n", '＝1'])
+def test_no_name_runs_as_a_formula_and_each_reads_back(tmp_path, name):
+    schema = AttributeSchema.from_dict({'=hue': [name, 'blue']})
+    cell = Cell((-1.5, 0, 1, 1), 1.0, 0, name, {'=hue': dict(value=name, value_index=0, prob=0.5)})
+    path = to_csv([Prediction(name, (1, 1), (cell,))], schema, tmp_path / 'p.csv')
+    assert from_csv(path, schema) == [Prediction(name, (1, 1), (cell,))]
+    with open(path, encoding='utf-8', newline='') as file:
+        head, row = csv.reader(file)
+    assert "'=hue" in head and row[head.index('x1')] == '-1.5'
+    assert all(text[0] not in '=+@\t\r\n＝-' for text in (*head, row[0], row[head.index('class_name')]))
+
+
+def test_a_broken_csv_names_the_row(tmp_path, film):
     path = to_csv(film.predictions, LEUKEMIA_ATTRIBUTES, tmp_path / 'p.csv')
-    path.write_text(path.read_text(encoding='utf-8').replace('"Neutrophil",0.8', '"Neutrophil",high'), encoding='utf-8')
-    with pytest.raises(UserError, match='p.csv: line 4: broken row'):
-        from_csv(path, LEUKEMIA_ATTRIBUTES)
+    good = path.read_text(encoding='utf-8')
+    for old, new, message in (('"Neutrophil",0.8', '"Neutrophil",high', 'row 3: could not convert .*high'),
+                              ('"score"', '"skore"', "has no column 'score'"),
+                              ('"image"', '"image","more"', 'ends after')):
+        path.write_text(good.replace(old, new), encoding='utf-8')
+        with pytest.raises(UserError, match=f'p.csv: .*{message}'):
+            from_csv(path, LEUKEMIA_ATTRIBUTES)
+    path.write_bytes(b'\xef\xbb\xbf' + good.encode())  # as Excel saves
+    assert len(from_csv(path, LEUKEMIA_ATTRIBUTES)) == 1
 
 
 def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
