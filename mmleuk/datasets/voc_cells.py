@@ -26,7 +26,7 @@ class VOCCellsDataset(CellDataset):
         ann_file: list of the split's images, such as ``ImageSets/Main/train.txt``: names without suffix, one per line.
         data_root: folder with ``Annotations/``, on a local disk.
         data_prefix: ``dict(img=folder)`` of the images, default ``JPEGImages/``; an image is called there as its XML's
-            ``<filename>`` says.
+            ``<filename>`` says, with or without suffix, or as the XML itself.
         corners: 'pixels' (VOC's own: counted from 1, the last one inside) or 'edges' (plain corners from 0).
         use_side_file: False: the XML files alone, whatever ``mmleuk_side.json`` holds.
         kwargs: as :class:`CellDataset`'s.
@@ -50,7 +50,9 @@ class VOCCellsDataset(CellDataset):
         """The XML files of the listed images as COCO JSON's content."""
         folder = Path(self.data_root)
         with_side = self.use_side_file and (folder / SIDE_FILE).exists()
+        images = Path(self.data_prefix['img'])
         data, _ = read_labels(folder, 'voc', Reading(
-            corners=self.corners, classes=() if with_side else tuple(self._metainfo['classes']),
+            corners=self.corners, images=images if images.is_dir() else None,
+            classes=() if with_side else tuple(self._metainfo['classes']),
             listing=Path(self.ann_file), side_file=None if with_side else '', max_overhang_px=self.max_overhang_px))
         return data

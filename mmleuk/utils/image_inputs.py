@@ -8,14 +8,10 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from PIL import Image
-
 from mmleuk.errors import UserError
-from mmleuk.utils.image_stacks import PILLOW_ERRORS, find_stack
+from mmleuk.utils.image_files import SUFFIXES, decode_image, read_image_file
 from mmleuk.utils.progress import progress
 
-# No import from MMDetection for these: a wrong path should be named at once, not seconds later.
-SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
 _GLOB_SIGNS = frozenset('*?[')
 
 
@@ -49,33 +45,25 @@ def name_images(paths: Sequence[Path]) -> list[str]:
 
 
 def check_images(paths: Sequence[Path]) -> None:
-    """Decode every image once (in threads), so that a bad one shows before a long run and not in it.
+    """Decode every image once (in threads), as the run does, so that a bad one shows before a long run and not in it.
 
     Raises:
         UserError: names the first unreadable file, says why, and how many others there are.
     """
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        errors = [error for error in progress(pool.map(image_error, paths), total=len(paths), desc='Checking images')
+        errors = [error for error in progress(pool.map(_image_error, paths), total=len(paths), desc='Checking images')
                   if error]
     if errors:
         others = f' (and {len(errors) - 1} other files)' if len(errors) > 1 else ''
-        raise UserError(f'{errors[0]}{others}; repair or remove it, nothing has been written')
+        raise UserError(f'{errors[0]}{others}; nothing has been written')
 
 
-def image_error(path: str | Path) -> str | None:
-    """What is wrong with an image file, naming it; None when it decodes to its end and is one picture.
-
-    OpenCV fills the missing part of a truncated file with grey and says nothing, so PIL does this.
-    """
+def _image_error(path: str | Path) -> str | None:
     try:
-        with Image.open(path) as image:
-            image.load()
-            stack = find_stack(image)
-    except FileNotFoundError:
-        return f'{path}: no such file'
-    except PILLOW_ERRORS as error:
-        return f'{path}: not an image or truncated ({error})'
-    return f'{path}: {stack}; save the page that counts as an image of its own' if stack else None
+        decode_image(read_image_file(str(path)), str(path))
+    except UserError as error:
+        return str(error)
+    return None
 
 
 def _expand(path: Path, skip: Path | None) -> list[Path]:

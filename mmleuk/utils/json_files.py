@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mmengine.fileio import get_text
+from mmengine.fileio import get
 
 from mmleuk.errors import UserError
 from mmleuk.utils.files import write_atomic
+from mmleuk.utils.text_files import decode_text
 
 
 def read_json(path: str | Path, backend_args: dict | None = None) -> object:
@@ -18,7 +19,7 @@ def read_json(path: str | Path, backend_args: dict | None = None) -> object:
         UserError: the file is missing, unreadable, no text or no JSON; the message names line and column.
     """
     try:
-        return json.loads(get_text(path, backend_args=backend_args))
+        return json.loads(decode_text(get(path, backend_args=backend_args)))
     except json.JSONDecodeError as error:
         raise UserError(f'{path}: line {error.lineno}, column {error.colno}: not valid JSON ({error.msg}); '
                         'mend or download the file again') from error

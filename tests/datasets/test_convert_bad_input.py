@@ -17,11 +17,17 @@ from mmleuk.errors import UserError
     ('<annotation>', '<!DOCTYPE a [<!ENTITY b "c">]><annotation>', 'a.xml: declares entities'),
     ('<annotation>', '<?xml version="1.0" encoding="gbk"?><annotation>', 'a.xml: its encoding cannot be read'),
     ('annotation>', 'labels>', 'its root is <labels>'),
-    ('<filename>a.png</filename>', '', '<filename> is missing'),
-    ('<width>100</width>', '', '<width> is missing'),
+    ('<filename>a.png</filename>', '', "a.xml: <filename> 'a' is no name of an image file .*; give --images"),
+    ('<filename>a.png</filename>', '<filename>a</filename>', "a.xml: <filename> 'a' is no name of an image file"),
+    ('>a.png<', '>../../a.png<', "a.xml: <filename> '../../a.png' is no name of an image file in a folder of images"),
+    ('>a.png<', '>/etc/a.png<', "a.xml: <filename> '/etc/a.png' is no name of an image file in a folder of images"),
+    ('>a.png<', r'>C:\a.png<', r"a.xml: <filename> 'C:.*a.png' is no name of an image file in a folder of images"),
+    ('<width>100</width>', '', 'a.xml: the size of its image is needed; give --images'),
+    ('<width>100</width>', '<width>0</width>', 'a.xml: the size of its image is needed; give --images'),
+    ('<xmin>11</xmin>', '<xmin>0</xmin>', r'a.xml: object 1: WBC starts at 0 \(1 such objects\), .*-corners edges'),
     ('<width>100</width>', '<width>1e9999</width>', '<width> is .1e9999., no finite number'),
     ('<width>100</width>', '<width>-3</width>', '<width> is .-3.; it needs a positive'),
-    ('size>', 'sizes>', 'has no <size>'),
+    ('size>', 'sizes>', 'a.xml: the size of its image is needed; give --images'),
     ('bndbox>', 'box>', r'object 1 \(WBC\): has no <bndbox>'),
     ('<xmin>11</xmin>', '', r'object 1 \(WBC\): <xmin>|object 1: <xmin> is missing'),
     ('<xmin>11</xmin>', '<xmin>eleven</xmin>', r'object 1 \(WBC\): <xmin> is .eleven., no number'),
@@ -126,7 +132,7 @@ def test_missing_things(folders):
     with pytest.raises(UserError, match=r'classes.txt: line 2 is empty, yet lines number the classes'):
         read_labels(yolo, 'yolo', Reading(side_file='', images=images))
     (yolo / 'classes.txt').unlink()
-    with pytest.raises(UserError, match=r'classes.txt: cannot be read'):
+    with pytest.raises(UserError, match=r'only number their classes, and there is no list'):
         read_labels(yolo, 'yolo', Reading(side_file='', images=images))
     with pytest.raises(UserError, match=r'nowhere: no such folder'):
         read_labels(Path('nowhere'), 'voc', Reading())
@@ -139,8 +145,17 @@ def test_missing_things(folders):
     (['a', '--from', 'voc'], '--from takes one PATH'),
     (['a', 'b'], 'give either IMAGES LABELS OUT'),
     (['a', '--from', 'voc', '--to', 'voc', '--out', 'c'], 'nothing to convert'),
-    (['a', '--from', 'coco', '--to', 'voc', '--out', 'c', '--classes', 'x'], 'names its own classes'),
-    (['a', '--from', 'yolo', '--to', 'voc', '--out', 'c', '--split', 'x'], 'only VOC has lists')])
+    (['a', '--from', 'coco', '--to', 'voc', '--out', 'c', '--classes', 'x'], '--classes is for --from voc'),
+    (['a', '--from', 'coco', '--to', 'voc', '--out', 'c', '--split', 'x'], '--split is for --from voc and'),
+    (['a', '--from', 'voc', '--to', 'coco', '--out', 'c', '--allow-unlabelled'], '--allow-unlabelled is for --from'),
+    (['a', '--from', 'coco', '--to', 'voc', '--out', 'c', '--images', 'x'], '--images is for --from voc and'),
+    (['a', '--from', 'coco', '--to', 'voc', '--out', 'c', '--no-side-file'], '--no-side-file is for --from voc and'),
+    (['a', '--from', 'yolo', '--to', 'coco', '--out', 'c', '--layout', 'auto'], '--layout is for the release'),
+    (['a', '--from', 'yolo', '--to', 'coco', '--out', 'c', '--corners', 'xxyy'], '--corners is for the release'),
+    (['a', '--from', 'yolo', '--to', 'coco', '--out', 'c', '--voc-corners', 'edges'], '--voc-corners is for'),
+    (['a', '--from', 'voc', '--to', 'coco', '--out', 'c', '--no-side-file', '--changed-labels', 'keep'], 'side file'),
+    (['a', 'b', 'c', '--images', 'x'], '--images is for --from voc and --from yolo; leave it out'),
+    (['a', 'b', 'c', '--changed-labels', 'refuse'], '--changed-labels is for')])
 def test_usage(words, message):
     with pytest.raises(UserError, match=message):
         convert(*words)

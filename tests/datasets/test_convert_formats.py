@@ -166,15 +166,8 @@ def test_another_tools_yolo_texts_come_back_as_they_were(folders):
     assert list(map(float, again)) == list(map(float, text.split()))
 
 
-@pytest.mark.parametrize('text', ['names: [WBC, RBC]\n', 'path: .\ntrain: images\nnames:\n  0: WBC\n  1: RBC\n'])
-def test_ultralytics_names_are_read(tmp_path, text):
-    (tmp_path / 'data.yaml').write_text(text)
-    assert find_classes(tmp_path) == ('WBC', 'RBC')
-    (tmp_path / 'classes.txt').write_text('A\nB\n')
-    assert find_classes(tmp_path) == ('A', 'B'), 'the texts\' own list comes first'
-
-
-@pytest.mark.parametrize('text', ['names: [1, 2]', 'names: {1: WBC}', 'nc: 2', 'names: []', 'names: [', '- WBC'])
+@pytest.mark.parametrize('text', ['names: [1, 2]', 'names: {1: WBC}', 'nc: 2', 'names: []', 'names: [', '- WBC',
+                                  'names: {0: A, 2: B}', 'names: {0: A, "0": B}', 'nc: 3\nnames: [A, B]'])
 def test_a_data_yaml_without_names_is_refused(tmp_path, text):
     (tmp_path / 'data.yaml').write_text(text)
     with pytest.raises(UserError, match='data.yaml: .*give --classes'):

@@ -17,6 +17,7 @@ from mmleuk.errors import UserError
 from mmleuk.schema import LEUKEMIA_ATTRIBUTES
 from mmleuk.utils.image_files import SUFFIXES, decode_image, read_image_file
 from mmleuk.utils.progress import progress
+from mmleuk.utils.text_files import read_text
 
 Corners = tuple[float, float, float, float]
 
@@ -24,6 +25,7 @@ ATTRIBUTE_KEYS = ('cell_size', *LEUKEMIA_ATTRIBUTES.keys)
 COLUMNS = {'leukemia': (12, 11), 'sparse': (16,)}
 PATCH_IMAGE_SIZE = 640.0
 PATCH_TOLERANCE = 1.0
+SHARE_TOLERANCE = 0.01
 
 CORNER_ORDERS = {'xyxy': (0, 1, 2, 3), 'xxyy': (0, 2, 1, 3)}
 """The order of the p's in the file -> their places as x1, y1, x2, y2. The release's code reads the first, its page
@@ -64,9 +66,7 @@ def parse_row(text: str, where: str, columns: int, num_classes: int) -> Row:
     numbers = [parse_number(field, where) for field in fields]
     label = parse_whole(numbers[0], where, 'class', range(num_classes))
     centre_size = numbers[1:5]
-    if not all(0 <= value <= 1 for value in centre_size) or min(centre_size[2:]) <= 0:
-        raise UserError(f'{where}: box {" ".join(fields[1:5])} is no normalised centre and size: all lie in 0..1, '
-                        'width and height above 0; correct or remove the line')
+    check_shares(centre_size, where, ' '.join(fields[1:5]), sizes=centre_size[2:])
     corners = _four(numbers[5:]) if columns == 16 else None
     attributes = numbers[9:] if columns == 16 else numbers[5:]
     return Row(where, label, _four(centre_size), corners,
@@ -76,6 +76,26 @@ def parse_row(text: str, where: str, columns: int, num_classes: int) -> Row:
 def _four(numbers: Sequence[float]) -> Corners:
     first, second, third, fourth = numbers[:4]
     return first, second, third, fourth
+
+
+def check_shares(shares: Sequence[float], where: str, stated: str, sizes: Sequence[float]) -> None:
+    """Refuse what can be no shares of an image's width and height.
+
+    Args:
+        shares: coordinates and sizes. They may be a little outside 0..1, from rounding (1.000001): whether the box fits
+            is decided in pixels.
+        where: file and line, for messages.
+        stated: the numbers as they stand in the file.
+        sizes: those among them that must be positive.
+
+    Raises:
+        UserError: names the line.
+    """
+    if all(-SHARE_TOLERANCE <= share <= 1 + SHARE_TOLERANCE for share in shares) and all(size > 0 for size in sizes):
+        return
+    pixels = '; they seem to be pixels: divide them by width and height' if max(shares) > 2 else ''
+    raise UserError(f'{where}: box {stated} is no normalised centre and size: all lie in 0..1, width and height above '
+                    f'0{pixels}; correct or remove the line')
 
 
 def parse_number(field: str, where: str) -> float:
@@ -226,11 +246,8 @@ def _count_columns(texts: Sequence[Path], layout: str) -> int:
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     """Numbered lines that are not empty."""
-    try:
-        text = path.read_text(encoding='utf-8')
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f'{path}: cannot be read as text ({error}); restore the file') from error
-    return [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = enumerate(read_text(path, 'restore the file').splitlines(), 1)
+    return [(number, line) for number, line in lines if line.strip()]
 
 
 def _read_image(root: Path, image: Path, text: Path | None, columns: int, num_classes: int) -> LabelledImage:

@@ -2,51 +2,195 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from PIL import Image
 
 from mmleuk.datasets.converters.labels import LabelFile, SizeWH
 from mmleuk.datasets.converters.plain_yolo import CLASSES_FILE, YoloFormat
 from mmleuk.datasets.converters.voc import VocFormat
 from mmleuk.errors import UserError
-from mmleuk.utils.image_files import SUFFIXES, decode_image, read_image_file
+from mmleuk.utils.image_files import PILLOW_ERRORS, SUFFIXES, decode_image, read_image_file
 from mmleuk.utils.progress import progress
+from mmleuk.utils.text_files import read_text
+
+# Texts that exports have beside the labels; a README may have any ending: README.roboflow.txt.
+_NO_LABELS = (CLASSES_FILE, 'train.txt', 'val.txt', 'valid.txt', 'test.txt', 'notes.txt', 'labels.txt')
 
 
-def _files(source: Path, folder: str, suffix: str) -> tuple[Path, list[Path]]:
-    """The folder of labels in ``source`` (or ``source`` itself) and its label files, sorted."""
+@dataclass(frozen=True)
+class Folders:
+    """Where a data set's parts lie: ``labels``, and ``images`` (None: nobody said, and the usual folder is absent)."""
+
+    source: Path
+    labels: Path
+    images: Path | None
+
+
+def find_folders(source: Path, source_format: str, split: str | None, images: Path | None) -> Folders:
+    """Folders of labels and images of a data set, or of one of its splits.
+
+    Args:
+        source: the data set's folder, or that of the labels.
+        source_format: 'voc' or 'yolo'.
+        split: its name: a folder of its own (``train/labels``) or a folder within both (``labels/train``). VOC's lists
+            of splits are no folders.
+        images: the folder of the images that the user named.
+
+    Raises:
+        UserError: there is no such folder or split.
+    """
+    labels_name, images_name = ('Annotations', 'JPEGImages') if source_format == 'voc' else ('labels', 'images')
     if not source.is_dir():
-        raise UserError(f'{source}: no such folder; give the folder that holds {folder}/')
-    root = source / folder if (source / folder).is_dir() else source
-    paths = sorted(path for path in root.rglob(f'*{suffix}') if path.name != CLASSES_FILE)
+        raise UserError(f'{source}: no such folder; give the folder that holds {labels_name}/')
+    if split is not None:
+        inner = source / labels_name / split
+        if source_format == 'yolo' and inner.is_dir():
+            return Folders(source, inner, images or _existing(source / images_name / split))
+        if not (source / split).is_dir():
+            raise UserError(f'{source}: has no split {split!r}; looked for the folders {split}/{labels_name} and '
+                            f'{labels_name}/{split}')
+        source = source / split
+    if (source / labels_name).is_dir():
+        return Folders(source, source / labels_name, images or _existing(source / images_name))
+    splits = sorted(folder.parent.name for folder in source.glob(f'*/{labels_name}') if folder.is_dir())
+    if splits:
+        raise UserError(f'{source}: holds the splits {", ".join(splits)}; choose one, such as --split {splits[0]}')
+    beside = source.absolute().with_name(images_name) if source.name == labels_name else source
+    return Folders(source, source, images or _existing(beside))
+
+
+def _existing(folder: Path) -> Path | None:
+    holds_images = folder.is_dir() and any(path.suffix.lower() in SUFFIXES for path in folder.rglob('*'))
+    return folder if holds_images else None
+
+
+def _label_files(folder: Path, suffix: str) -> list[Path]:
+    paths = sorted(path for path in folder.rglob(f'*{suffix}') if path.name != CLASSES_FILE)
     if not paths:
-        raise UserError(f'{root}: holds no {suffix} file; give the folder that holds {folder}/')
-    return root, paths
+        raise UserError(f'{folder}: holds no {suffix} file; give the folder that holds the labels')
+    return paths
 
 
-def split_listing(source: Path, split: str) -> Path:
-    """Where VOC lists the images of a split."""
-    return source / 'ImageSets' / 'Main' / f'{split}.txt'
+def find_voc(folders: Folders, voc: VocFormat, listing: Path | None, check_images: bool) -> dict[str, LabelFile]:
+    """VOC's label files by path within the data set's folder, all or those that a split's list names, in its order.
 
+    Args:
+        folders: of the data set.
+        voc: the format.
+        listing: the list of a split.
+        check_images: every image must be in ``folders.images`` and have the size that its XML states. Else images are
+            looked up only where the XML doesn't give a usable file name.
 
-def find_voc(source: Path, voc: VocFormat, listing: Path | None) -> dict[str, LabelFile]:
-    """VOC's label files by path within the data set's folder, all or those that a split's list names, in its order."""
-    root, paths = _files(source, voc.folder, voc.suffix)
+    Raises:
+        UserError: any defect of a file, an image that can't be found, or one of another size.
+    """
+    root, paths = folders.labels, _label_files(folders.labels, voc.suffix)
     if listing is not None:
         paths = _of_split(listing, root, paths, voc.suffix)
-    return {str(PurePosixPath(voc.folder) / path.relative_to(root).as_posix()): voc.read(path, root)
-            for path in progress(paths, total=len(paths), desc='reading labels')}
+    lookup = ImageLookup(folders.images) if folders.images else None
+    found = {}
+    for path in progress(paths, total=len(paths), desc='reading labels'):
+        labels = voc.read(path)
+        below = PurePosixPath(path.relative_to(root).with_suffix('').as_posix())
+        name = _usable_name(labels.file_name, below.parent)
+        if lookup and (check_images or name is None):
+            labels = replace(labels, file_name=lookup.find(labels, below))
+            if check_images and labels.size_wh is not None:
+                _check_stated_size(lookup.images / labels.file_name, labels)
+        elif name is None:
+            raise UserError(f'{path}: <filename> {labels.file_name!r} is no name of an image file in a folder of '
+                            'images; give --images, the folder where it can be looked up')
+        else:
+            labels = replace(labels, file_name=name)
+        found[str(PurePosixPath(voc.folder) / path.relative_to(root).as_posix())] = labels
+    return found
+
+
+def _usable_name(stated: str, below: PurePosixPath) -> str | None:
+    """An image's path as its XML states it; None without a suffix, or where it leads out of the folder of images."""
+    path = PurePosixPath(stated)
+    if path.suffix.lower() not in SUFFIXES or path.is_absolute() or '..' in path.parts or '\\' in stated:
+        return None
+    return stated if '/' in stated else (below / stated).as_posix()
+
+
+class ImageLookup:
+    """Finds images by the names that label files give them, which other computers and tools made.
+
+    Args:
+        images: the folder of the images.
+    """
+
+    def __init__(self, images: Path) -> None:
+        self.images = images
+        if not images.is_dir():
+            raise UserError(f'{images}: no such folder; give the folder of the images')
+        names = [path.relative_to(images).as_posix() for path in sorted(images.rglob('*'))
+                 if path.suffix.lower() in SUFFIXES]
+        self._names = set(names)
+        self._by_path: dict[str, list[str]] = defaultdict(list)
+        self._by_stem: dict[str, list[str]] = defaultdict(list)
+        for name in names:
+            path = PurePosixPath(name.casefold())
+            self._by_path[str(path.with_suffix(''))].append(name)
+            self._by_stem[path.stem].append(name)
+
+    def find(self, labels: LabelFile, below: PurePosixPath) -> str:
+        """Name of a label file's image within the folder of images.
+
+        Looked up as it stands, without its suffix, by its last part, and by the label file's own name.
+
+        Args:
+            labels: the label file with the stated name.
+            below: the label file's path within the folder of labels, without suffix.
+
+        Raises:
+            UserError: there is no such image, or there are several.
+        """
+        stated = PureWindowsPath(labels.file_name).as_posix()
+        for name in ((below.parent / stated).as_posix(), stated):
+            if name in self._names:
+                return name
+        path = PurePosixPath(stated)
+        stem = path.with_suffix('') if path.suffix.lower() in SUFFIXES else path
+        by_path, by_stem = self._by_path, self._by_stem
+        for index, key in ((by_path, below.parent / stem), (by_path, stem), (by_stem, stem.name), (by_path, below),
+                           (by_stem, below.name)):
+            matches = index[str(key).casefold()]
+            if len(matches) > 1:
+                raise UserError(f'{labels.where}: <filename> {labels.file_name!r} may be {matches[0]} or {matches[1]} '
+                                f'in {self.images}; give the whole name in the file')
+            if matches:
+                return matches[0]
+        raise UserError(f'{labels.where}: {self.images} holds no image {labels.file_name!r}, and none called '
+                        f'{below.name}; add it, correct <filename>, or give the right folder of images')
+
+
+def _check_stated_size(path: Path, labels: LabelFile) -> None:
+    """Compare the size that a label file states with the image's; it is decoded only where its header disagrees."""
+    try:
+        with Image.open(path) as image:
+            header = image.size
+            if header == labels.size_wh and image.getexif().get(0x112, 1) == 1:
+                return
+    except PILLOW_ERRORS:
+        return  # a broken image is found, and named with the reason, when it is read
+    actual = read_size(path)
+    if actual != labels.size_wh:
+        turned = ', as it is turned by its EXIF orientation' if header == labels.size_wh else ''
+        raise UserError(f'{labels.where}: <size> is {"x".join(map(str, labels.size_wh or ()))}, but {path} is '
+                        f'{actual[0]}x{actual[1]} px{turned}; correct the size, or restore the image that was '
+                        'annotated')
 
 
 def _of_split(listing: Path, root: Path, paths: Sequence[Path], suffix: str) -> list[Path]:
-    try:
-        lines = listing.read_text(encoding='utf-8').splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f'{listing}: cannot be read ({error}); it lists the names of the split, one per '
-                        'line') from error
-    names = [line.split()[0] for line in lines if line.split()]
+    lines = read_text(listing, 'it lists the names of the split, one per line').splitlines()
     known = {path.relative_to(root).with_suffix('').as_posix(): path for path in paths}
+    names = [_listed_name(line, known) for line in lines if line.strip()]
     for number, name in enumerate(names, 1):
         if name not in known:
             raise UserError(f'{listing}: entry {number}, {name!r}, has no {name}{suffix} in {root}; correct the list '
@@ -57,39 +201,56 @@ def _of_split(listing: Path, root: Path, paths: Sequence[Path], suffix: str) -> 
     return [known[name] for name in names]
 
 
-def find_yolo(source: Path, yolo: YoloFormat, classes: Sequence[str], known: Mapping[str, str],
-              images: Path | None) -> dict[str, LabelFile]:
+def _listed_name(line: str, known: Mapping[str, Path]) -> str:
+    """A line's name: VOC's lists per class have a number behind it, other tools write the image's suffix."""
+    name = line.strip()
+    for candidate in (name, name.split()[0]):
+        path = PurePosixPath(candidate)
+        stem = str(path.with_suffix('')) if path.suffix.lower() in SUFFIXES else candidate
+        for found in (candidate, stem):
+            if found in known:
+                return found
+    return name.split()[0]
+
+
+def find_yolo(folders: Folders, yolo: YoloFormat, classes: Sequence[str], known: Mapping[str, str],
+              allow_unlabelled: bool, check_images: bool) -> dict[str, LabelFile]:
     """YOLO's label files by path within the data set's folder.
 
     Args:
-        source: the data set's folder, or that of the texts.
+        folders: of the data set; the images are needed for label files that aren't known, and to find images without
+            one. Sub-folders without any text are left alone.
         yolo: the format.
         classes: class names by index.
         known: names of images by path of their label file, from the side file.
-        images: folder of the images, for label files that aren't known, and to find images without one; sub-folders
-            without any text are left alone.
+        allow_unlabelled: take an image without a text as one without cells.
+        check_images: look at ``folders.images`` even where all label files are known.
 
     Raises:
         UserError: a text without an image, an image without a text, or any defect of a line.
     """
-    root, paths = _files(source, yolo.folder, yolo.suffix)
+    root, images, paths = folders.labels, folders.images, _label_files(folders.labels, yolo.suffix)
+    keys = {str(PurePosixPath(yolo.folder) / path.relative_to(root).as_posix()): path for path in paths}
     named = dict(known)
-    if images is not None:
+    if images is not None and (check_images or any(key not in known for key in keys)):
         named |= {str(PurePosixPath(yolo.folder) / PurePosixPath(name).with_suffix(yolo.suffix)): name
                   for name in image_files(images)}
     found: dict[str, LabelFile] = {}
-    for path in progress(paths, total=len(paths), desc='reading labels'):
-        key = str(PurePosixPath(yolo.folder) / path.relative_to(root).as_posix())
-        if key not in named:
+    for key, path in progress(keys.items(), total=len(keys), desc='reading labels'):
+        if key in named:
+            found[key] = yolo.read(path, named[key], classes)
+        elif path.name.lower() not in _NO_LABELS and not path.name.lower().startswith('readme'):
             raise UserError(f'{path}: has no image{f" in {images}" if images else ""}; add it, remove the text, or '
                             'give --images, the folder of the images')
-        found[key] = yolo.read(path, named[key], classes)
     read = {PurePosixPath(key).parent for key in found}
-    without = [name for key, name in named.items()
-               if key not in found and key not in known and PurePosixPath(key).parent in read]
-    if without:
-        raise UserError(f'{images}: image {without[0]} has no text in {root} ({len(without)} such images); add it, '
-                        'empty for an image without cells')
+    without = {key: name for key, name in named.items() if key not in found and key not in known}
+    if allow_unlabelled:
+        found |= {key: LabelFile(str(root / name), name, None, ()) for key, name in without.items()}
+    elif unlabelled := [name for key, name in without.items() if PurePosixPath(key).parent in read]:
+        raise UserError(f'{images}: image {unlabelled[0]} has no text in {root} ({len(unlabelled)} such images); add '
+                        'it, empty for an image without cells, or give --allow-unlabelled')
+    if not found:
+        raise UserError(f'{root}: none of its texts is the label file of an image')
     return found
 
 
@@ -108,12 +269,13 @@ def image_files(images: Path) -> list[str]:
     if reserved:
         raise UserError(f'{images}: image {reserved[0]} is called like {CLASSES_FILE}, the list of classes, so no text '
                         'can be its labels; rename the image and its text')
-    stems = [str(PurePosixPath(name).with_suffix('')) for name in names]
-    counts = Counter(stems)
-    for name, stem in zip(names, stems, strict=True):
-        if counts[stem] > 1:
+    seen: set[PurePosixPath] = set()
+    for name in names:
+        stem = PurePosixPath(name).with_suffix('')
+        if stem in seen:
             raise UserError(f'{images}: image {name} and another are both called {stem}; rename one, since labels go '
                             'by the name without suffix')
+        seen.add(stem)
     return names
 
 
@@ -125,6 +287,10 @@ def image_size(images: Path | None, labels: LabelFile) -> SizeWH:
     """
     if images is None:
         raise UserError(f'{labels.where}: the size of its image is needed; give --images, the folder of the images')
-    path = str(images / labels.file_name)
-    height, width = decode_image(read_image_file(path), path).shape[:2]
+    return read_size(images / labels.file_name)
+
+
+def read_size(path: Path) -> SizeWH:
+    """Width and height of an image as it is decoded, turned upright."""
+    height, width = decode_image(read_image_file(str(path)), str(path)).shape[:2]
     return width, height

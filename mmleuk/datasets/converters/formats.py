@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,7 +16,7 @@ from mmleuk.datasets.converters.coco_files import (
     make_side_data,
     read_coco,
 )
-from mmleuk.datasets.converters.folders import find_voc, find_yolo, image_size
+from mmleuk.datasets.converters.folders import find_folders, find_voc, find_yolo, image_size
 from mmleuk.datasets.converters.labels import LabelFile, LabelFormat, check_class_names
 from mmleuk.datasets.converters.plain_yolo import CLASSES_FILE, YoloFormat, find_classes
 from mmleuk.datasets.converters.restore import make_annotation, make_image, restore
@@ -34,55 +34,84 @@ class Reading:
 
     Args:
         corners: VOC's corners, 'pixels' or 'edges'.
-        images: folder of the images; YOLO needs it where no side file says names and sizes.
-        classes: class names in order; default: the side file's, YOLO's ``classes.txt`` or ``data.yaml``, else VOC's in
-            alphabetical order.
+        images: folder of the images. With it each image is looked up there. Default: ``images/`` or ``JPEGImages/``
+            beside the labels, for what the labels don't say: YOLO's names and sizes, VOC's names without suffix and
+            missing sizes.
+        classes: class names in order; default: the side file's, those of YOLO's list (:func:`find_classes`), else VOC's
+            in alphabetical order.
+        split: only this split; see :func:`find_folders`. VOC has lists, ``ImageSets/Main/SPLIT.txt``, too.
         listing: only the images that this file names, one per line (VOC).
         side_file: default ``mmleuk_side.json`` in the folder, where there is one; '' for none.
         keep_changed: take labels that were changed since the side file was written; see ``restore``.
+        allow_unlabelled: take images without a YOLO text as images without cells.
         max_overhang_px: by how much a box that no side file has may stick out of its image; it is cut at the border.
     """
 
     corners: str = 'pixels'
     images: Path | None = None
     classes: tuple[str, ...] = ()
+    split: str | None = None
     listing: Path | None = None
     side_file: str | Path | None = None
     keep_changed: bool = False
+    allow_unlabelled: bool = False
     max_overhang_px: float = 1.0
 
 
 def read_labels(source: Path, source_format: str, reading: Reading) -> tuple[dict[str, Any], str]:
-    """COCO JSON of a folder of VOC or YOLO labels, and what was lost or changed, in words ('' for nothing).
+    """COCO JSON of a folder of VOC or YOLO labels, and what was lost or changed, a line each ('' for nothing).
 
     Raises:
         UserError: any defect, naming file and record.
     """
     if source.is_file():
         raise UserError(f'{source}: is a file; name the folder that the labels lie in')
-    side = _side(source, source_format, reading)
     label_format: LabelFormat = VocFormat(reading.corners) if source_format == 'voc' else YoloFormat()
-    classes = reading.classes
+    listing, split = reading.listing, reading.split
+    if source_format == 'voc' and split and not (source / split).is_dir():
+        listing, split = source / 'ImageSets' / 'Main' / f'{split}.txt', None
+    folders = find_folders(source, source_format, split, reading.images)
+    side = _side(folders.source, source_format, reading)
+    if side is not None and folders.source == source and split is not None:
+        raise UserError(f'{folders.labels}: the side file is of all splits; convert the whole folder, or give '
+                        '--no-side-file')
+    classes, notes = reading.classes, []
     if source_format == 'voc':
-        found = find_voc(source, VocFormat(reading.corners), reading.listing)
+        found = find_voc(folders, VocFormat(reading.corners), listing, check_images=reading.images is not None)
+        _check_corners(found.values(), reading.corners)
     else:
-        classes = classes or _yolo_classes(source, side)
+        if not classes:
+            classes, notes = _yolo_classes(folders.source, side)
         check_class_names(classes, str(source))
         known = {path: labels.file_name for path, labels in _written(side, label_format).items()}
-        found = find_yolo(source, YoloFormat(), classes, known, reading.images)
+        found = find_yolo(folders, YoloFormat(), classes, known, reading.allow_unlabelled,
+                          check_images=reading.images is not None or reading.allow_unlabelled)
+        outlines = sum(label.is_outline for labels in found.values() for label in labels.labels)
+        notes += [f'{outlines} polygons became the boxes around them'] if outlines else []
     _check_names(found.values())
     if side is None:
-        return _plain(found, label_format, reading, classes), (
-            'no side file: ids are new, attributes, regions, domains and factors unknown, and boxes as exact as '
-            f'{source_format.upper()} is')
-    if reading.listing is not None:
+        data = _plain(found, label_format, replace(reading, images=folders.images), classes)
+        return data, '\n'.join([*notes, 'no side file: ids are new, attributes, regions, domains and factors unknown, '
+                                f'and boxes as exact as {source_format.upper()} is'])
+    if listing is not None:
         side = keep_images(side, found, label_format)
     written = _written(side, label_format)
-    sizes = {path: image_size(reading.images, labels) for path, labels in found.items()
+    sizes = {path: image_size(folders.images, labels) for path, labels in found.items()
              if path not in written and labels.size_wh is None}
     data, changes = restore(found, side, label_format, keep_changed=reading.keep_changed, sizes=sizes)
-    return data, (f'labels were changed since the side file was written: {changes}; new and moved cells have no '
-                  'attributes' if changes else '')
+    if changes:
+        notes.append(f'labels were changed since the side file was written: {changes}; new and moved cells have no '
+                     'attributes')
+    return data, '\n'.join(notes)
+
+
+def _check_corners(files: Iterable[LabelFile], corners: str) -> None:
+    """Corners that start at 0 are no pixels that are counted from 1: all boxes would be one pixel off."""
+    at_zero = [label for labels in files for label in labels.labels if 0 <= min(label.numbers[:2]) < 1]
+    if corners == 'pixels' and at_zero:
+        raise UserError(f'{at_zero[0].where}: {at_zero[0].class_name} starts at {min(at_zero[0].numbers[:2])} '
+                        f"({len(at_zero)} such objects), yet VOC's pixels count from 1: these are plain corners. Give "
+                        '--voc-corners edges (in a config corners=\'edges\'), or correct these objects')
 
 
 def _written(side: CocoFile | None, label_format: LabelFormat) -> dict[str, LabelFile]:
@@ -109,8 +138,12 @@ def _side(source: Path, source_format: str, reading: Reading) -> CocoFile | None
     return side
 
 
-def _yolo_classes(source: Path, side: CocoFile | None) -> tuple[str, ...]:
-    return side.class_names if side and not (source / CLASSES_FILE).exists() else find_classes(source)
+def _yolo_classes(source: Path, side: CocoFile | None) -> tuple[tuple[str, ...], list[str]]:
+    """Class names, and a note where their list lies in another folder."""
+    if side is not None and not (source / CLASSES_FILE).exists():
+        return side.class_names, []
+    classes, listed = find_classes(source)
+    return classes, [] if listed.parent == source.absolute() else [f'class names are those of {listed}']
 
 
 def _check_names(files: Iterable[LabelFile]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from itertools import combinations
 from pathlib import PurePosixPath
 from typing import Protocol
 
@@ -23,6 +25,7 @@ class Label:
         ignored: takes no part in training or scores (VOC: difficult; YOLO cannot say it).
         truncated: VOC's remark that the border cuts the cell.
         where: file and object or line, for messages; labels that say the same are equal wherever they stand.
+        is_outline: the file has a polygon; ``numbers`` is the box around it.
     """
 
     class_name: str
@@ -30,6 +33,7 @@ class Label:
     ignored: bool = False
     truncated: bool = False
     where: str = field(default='', compare=False)
+    is_outline: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -94,3 +98,22 @@ def check_class_names(names: Sequence[object], where: str) -> None:
     twice = next((name for name in names if list(names).count(name) > 1), None)
     if twice is not None:
         raise UserError(f'{where}: the class {twice!r} is listed twice; list every class once')
+
+
+def similar_names(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of class names that may be one class: they differ in case, spaces, signs or a plural s, or by a slip.
+
+    Example:
+        >>> similar_names(['RBC', 'WBC', 'rbcs', 'Myelocyte', 'Promyelocyte', 'Neutrophil', 'Neutrophill'])
+        [('RBC', 'rbcs'), ('Neutrophil', 'Neutrophill')]
+    """
+    def key(name: str) -> str:
+        return ''.join(letter for letter in name.casefold() if letter.isalnum()).removesuffix('s')
+
+    def is_slip(one: str, other: str) -> bool:
+        digits = [[letter for letter in name if letter.isdigit()] for name in (one, other)]
+        return (min(len(one), len(other)) >= 6 and one[0] == other[0] and digits[0] == digits[1]
+                and SequenceMatcher(None, one, other).ratio() >= 0.9)
+
+    return [(one, other) for one, other in combinations(names, 2)
+            if (key(one) == key(other) and key(one)) or is_slip(key(one), key(other))]

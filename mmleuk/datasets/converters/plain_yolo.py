@@ -12,16 +12,20 @@ from pathlib import Path
 
 import yaml
 
-from mmleuk.datasets.converters.extended_yolo import parse_number, parse_whole
+from mmleuk.datasets.converters.extended_yolo import check_shares, parse_number, parse_whole
 from mmleuk.datasets.converters.labels import Label, LabelFile, SizeWH
 from mmleuk.datasets.validation import Box
 from mmleuk.errors import UserError
+from mmleuk.utils.text_files import read_text
 
 CLASSES_FILE = 'classes.txt'
-YAML_FILE = 'data.yaml'
+CLASS_LISTS = (CLASSES_FILE, 'obj.names', 'data.yaml', 'dataset.yaml')
 COLUMNS = 5
 PIXEL_DECIMALS = 6
 SHARE_DECIMALS = range(6, 18)
+_EXTENDED = "LeukemiaAttri's extended texts are read without --from"
+_COLUMN_HINTS = {6: 'a sixth column is a score: these are predictions, no labels; or remove the column', 11: _EXTENDED,
+                 12: _EXTENDED, 16: _EXTENDED}
 
 
 @dataclass(frozen=True)
@@ -70,17 +74,13 @@ class YoloFormat:
         Raises:
             UserError: unreadable, or a line that is none, naming file and line.
         """
-        try:
-            text = path.read_text(encoding='utf-8')
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f'{path}: cannot be read as text ({error}); restore the file') from error
-        lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        lines = enumerate(read_text(path, 'restore the file').splitlines(), 1)
         return LabelFile(str(path), file_name, None, tuple(
-            parse_line(line, f'{path}:{number}', class_names) for number, line in lines))
+            parse_line(line, f'{path}:{number}', class_names) for number, line in lines if line.strip()))
 
 
 def parse_line(text: str, where: str, class_names: Sequence[str]) -> Label:
-    """One line.
+    """One line: a box, or a polygon (``class x1 y1 x2 y2 x3 y3 ...``), which stands for the box around it.
 
     Raises:
         UserError: wrong number of columns, no number, a class that isn't in the list, a share outside 0 to 1.
@@ -88,32 +88,57 @@ def parse_line(text: str, where: str, class_names: Sequence[str]) -> Label:
     Example:
         >>> parse_line('1 .5 .5 .1 .2', 'a.txt:1', ('WBC', 'RBC')).class_name
         'RBC'
+        >>> parse_line('0 .25 .25 .75 .25 .5 .5', 'a.txt:1', ('WBC',)).numbers
+        (0.5, 0.375, 0.5, 0.25)
     """
     fields = text.split()
-    if len(fields) != COLUMNS:
+    if len(fields) != COLUMNS and not _is_polygon(fields):
+        hint = _COLUMN_HINTS.get(len(fields), 'a polygon has at least three points, so 7 columns, 9, 11, ...')
         raise UserError(f'{where}: has {len(fields)} columns where YOLO has {COLUMNS} (class, centre x, centre y, '
-                        "width, height); LeukemiaAttri's extended texts are read without --from")
-    place, *shares = (parse_number(field, where) for field in fields)
-    label = parse_whole(place, where, 'class', range(len(class_names)))
+                        f'width, height); {hint}')
+    index, *shares = (parse_number(field, where) for field in fields)
+    label = parse_whole(index, where, 'class', range(len(class_names)))
+    outline = len(fields) != COLUMNS
+    check_shares(shares, where, ' '.join(fields[1:]), sizes=[] if outline else shares[2:])
+    if outline:
+        low, high = (min(shares[0::2]), min(shares[1::2])), (max(shares[0::2]), max(shares[1::2]))
+        shares = [(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, high[0] - low[0], high[1] - low[1]]
+        check_shares(shares, where, ' '.join(fields[1:]), sizes=shares[2:])
     x, y, width, height = shares
-    if not all(0 <= share <= 1 for share in shares) or min(width, height) <= 0:
-        raise UserError(f'{where}: box {" ".join(fields[1:])} is no normalised centre and size: all lie in 0..1, width '
-                        'and height above 0; correct or remove the line')
-    return Label(class_names[label], (x, y, width, height), where=where)
+    return Label(class_names[label], (x, y, width, height), where=where, is_outline=outline)
 
 
-def read_classes(path: Path) -> tuple[str, ...]:
-    """Class names of a ``classes.txt``, one per line.
+def _is_polygon(fields: Sequence[str]) -> bool:
+    """Whether a row is a class and three points or more, and no row of the release's 11 columns.
+
+    That row ends with six whole numbers, its attributes; a polygon's points lie between 0 and 1.
+    """
+    if len(fields) < 7 or len(fields) % 2 == 0:
+        return False
+    return len(fields) != 11 or not all(field in ('0', '1', '2') for field in fields[5:])
+
+
+def find_classes(folder: Path) -> tuple[tuple[str, ...], Path]:
+    """Names of the classes that YOLO's texts only number, and the file that lists them.
+
+    ``classes.txt`` and ``obj.names`` have one per line, ``data.yaml`` and ``dataset.yaml`` a table ``names``. They are
+    looked for in the folder, then in the two above it: exports have one list for all their splits.
 
     Raises:
-        UserError: missing or unreadable, or an empty line before the last name.
+        UserError: there is none, or the one that is there has no such names.
     """
-    try:
-        lines = path.read_text(encoding='utf-8').splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f'{path}: cannot be read ({error}); YOLO texts only number their classes: put the names there, '
-                        'one per line, or into data.yaml, or give --classes') from error
-    names = [line.strip() for line in lines]
+    folder = folder.absolute()
+    for above in (folder, *folder.parents[:2]):
+        others = [path for pattern in ('*.names', '*.yaml', '*.yml') for path in sorted(above.glob(pattern))]
+        for path in [above / name for name in CLASS_LISTS] + (others if above == folder else []):
+            if path.is_file():
+                return (_yaml_names(path) if path.suffix in ('.yaml', '.yml') else _listed_names(path)), path
+    raise UserError(f'{folder}: YOLO texts only number their classes, and there is no list of their names '
+                    f'({", ".join(CLASS_LISTS)}); put them into {CLASSES_FILE}, one per line, or give --classes')
+
+
+def _listed_names(path: Path) -> tuple[str, ...]:
+    names = [line.strip() for line in read_text(path, 'restore the file, or give --classes').splitlines()]
     while names and not names[-1]:
         names.pop()
     if '' in names:
@@ -122,39 +147,31 @@ def read_classes(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _yaml_names(path: Path) -> tuple[str, ...]:
+    """``names`` of a YAML file: a list, or a dict with the numbers from 0 as keys, in any order."""
+    try:
+        content = yaml.safe_load(read_text(path, 'restore the file, or give --classes'))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f'{path}: cannot be read ({" ".join(str(error).split())}); fix it, or give '
+                        '--classes') from error
+    names = content.get('names') if isinstance(content, Mapping) else None
+    if isinstance(names, Mapping):
+        by_index = {str(key): name for key, name in names.items()}
+        names = [by_index[str(index)] for index in range(len(names)) if str(index) in by_index]
+        names = names if len(names) == len(by_index) else content['names']
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise UserError(f'{path}: names is {names!r:.80}; it has to be a list of class names, or a dict of them '
+                        'with the keys 0, 1, 2, ...; fix it, or give --classes')
+    if content.get('nc', len(names)) != len(names):
+        raise UserError(f'{path}: nc is {content["nc"]!r}, yet there are {len(names)} names; correct it, or give '
+                        '--classes')
+    return tuple(name.strip() for name in names)
+
+
 def _decimal(value: float) -> str:
     """Plain decimals, at least six of them: some readers know no exponents."""
     text = f'{value:.17f}'.rstrip('0') if abs(value) < 1e-4 else repr(float(value))
     whole, _, decimals = text.partition('.')
     return f'{whole}.{decimals.ljust(SHARE_DECIMALS[0], "0")}'
-
-
-def find_classes(folder: Path) -> tuple[str, ...]:
-    """Names in ``classes.txt`` or, without one, in ``data.yaml``.
-
-    Raises:
-        UserError: neither is there, or the one that is has no such names.
-    """
-    if not (folder / CLASSES_FILE).exists() and (folder / YAML_FILE).exists():
-        return read_yaml_names(folder / YAML_FILE)
-    return read_classes(folder / CLASSES_FILE)
-
-
-def read_yaml_names(path: Path) -> tuple[str, ...]:
-    """``names`` of a ``data.yaml``: a list, or a dict that counts from 0.
-
-    Raises:
-        UserError: unreadable, or without such names.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        what = ' '.join(str(error).split())
-        raise UserError(f'{path}: cannot be read ({what}); mend it, or give --classes') from error
-    names = content.get('names') if isinstance(content, Mapping) else None
-    if isinstance(names, Mapping) and list(names) == list(range(len(names))):
-        names = list(names.values())
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise UserError(f'{path}: names is {names!r:.80}; it has to be a list of class names, or a dict of them '
-                        'that counts from 0; mend it, or give --classes')
-    return tuple(names)

@@ -72,8 +72,8 @@ class VocFormat:
         indent(root, '  ')
         return tostring(root, encoding='unicode') + '\n'
 
-    def read(self, path: Path, folder: Path) -> LabelFile:
-        """One XML file below ``folder`` (``Annotations``).
+    def read(self, path: Path) -> LabelFile:
+        """One XML file; its image's name is what ``<filename>`` says, or the file's own name without one.
 
         Raises:
             UserError: unreadable, broken or incomplete, naming the file and the object.
@@ -86,15 +86,8 @@ class VocFormat:
         if root.tag != 'annotation':
             raise UserError(f"{path}: its root is <{root.tag}>, not VOC's <annotation>; point --from voc at the "
                             'folder that holds Annotations/')
-        file_name = _text(root, 'filename', where)
-        below = path.parent.relative_to(folder)
-        if '/' not in file_name:
-            file_name = (below / file_name).as_posix()
-        size = root.find('size')
-        if size is None:
-            raise UserError(f'{path}: has no <size>; add width and height of the image in pixels')
-        width, height = (_whole(_text(size, tag, where), f'{where}: <{tag}>') for tag in ('width', 'height'))
-        return LabelFile(where, file_name, (width, height), tuple(
+        file_name = (root.findtext('filename') or '').strip() or path.stem
+        return LabelFile(where, file_name, _read_size(root, where), tuple(
             _read_object(element, f'{where}: object {number}') for number, element in
             enumerate(root.findall('object'), 1)))
 
@@ -142,6 +135,18 @@ def _add_object(root: Element, label: Label) -> None:
         SubElement(box, tag).text = f'{number:d}'
 
 
+def _read_size(root: Element, where: str) -> SizeWH | None:
+    """Width and height in pixels; None where the file doesn't say them or says 0, as some tools do."""
+    numbers = []
+    for tag in ('width', 'height'):
+        text = (root.findtext(f'size/{tag}') or '0').strip() or '0'
+        value = _number(text, f'{where}: <{tag}>')
+        if value != int(value) or value < 0:
+            raise UserError(f'{where}: <{tag}> is {text!r}; it needs a positive whole number of pixels')
+        numbers.append(int(value))
+    return (numbers[0], numbers[1]) if all(numbers) else None
+
+
 def _read_object(element: Element, where: str) -> Label:
     name = _text(element, 'name', where)
     box = element.find('bndbox')
@@ -167,13 +172,6 @@ def _number(text: str, where: str) -> float:
     if not math.isfinite(value):
         raise UserError(f'{where} is {text!r}, no finite number; correct it')
     return int(value) if value == int(value) else value
-
-
-def _whole(text: str, where: str) -> int:
-    value = _number(text, where)
-    if value != int(value) or value <= 0:
-        raise UserError(f'{where} is {text!r}; it needs a positive whole number of pixels')
-    return int(value)
 
 
 def _flag(element: Element, tag: str, where: str) -> bool:
