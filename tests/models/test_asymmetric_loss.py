@@ -123,3 +123,31 @@ def test_bad_settings_and_shapes():
         AsymmetricLoss(gamma_neg=-1)
     with pytest.raises(ValueError, match='differ in shape'):
         asymmetric_loss(torch.zeros(3), torch.zeros(2, dtype=torch.int64))
+
+
+@pytest.mark.parametrize('gamma_neg, gamma_pos, clip', [
+    (4, 1, 0.08), (2, 2, 0), (0, 0, 0), (1, 1, 0.2), (3.5, 0.5, 0.05)])
+def test_probability_is_the_inverse_of_the_losses_optimum(gamma_neg, gamma_pos, clip):
+    """The logit that brute force finds best where a share of the cells has value 1 reads as that share."""
+    loss = AsymmetricLoss(gamma_neg=gamma_neg, gamma_pos=gamma_pos, clip=clip)
+    logits = np.linspace(-8, 8, 16001)
+    p = 1 / (1 + np.exp(-logits))
+    shifted = np.maximum(p - clip, 0)
+    of_one, of_zero = -(1 - p) ** gamma_pos * np.log(p), -shifted ** gamma_neg * np.log(1 - shifted)
+    for share in (0.02, 0.113, 0.3, 0.5, 0.8, 0.98):
+        best = logits[np.argmin(share * of_one + (1 - share) * of_zero)]
+        assert loss.probability(torch.tensor([best])).item() == pytest.approx(share, abs=2e-3)
+
+
+def test_the_papers_loss_leans_to_value_1():
+    """A sigmoid of 0.659 stands for a half, one of 0.5 for 0.113, and below the clip for nothing."""
+    read = AsymmetricLoss().probability(torch.tensor([0.659, 0.5, 0.07]).logit())
+    assert read.tolist() == pytest.approx([0.5, 0.113, 0.0], abs=2e-3)
+
+
+@pytest.mark.parametrize('options', [{}, dict(gamma_neg=0, gamma_pos=0, clip=0), dict(gamma_neg=0.5, gamma_pos=0.5)])
+def test_probabilities_grow_with_the_logit_and_stay_finite(options):
+    logits = torch.tensor([-math.inf, -500.0, *torch.linspace(-20, 20, 401).tolist(), 500.0, math.inf])
+    read = AsymmetricLoss(**options).probability(logits)
+    assert read.dtype == torch.float32 and ((read >= 0) & (read <= 1)).all()
+    assert (read.diff() >= 0).all() and read[0] < 1e-9 and read[-1] > 1 - 1e-5

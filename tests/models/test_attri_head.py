@@ -122,10 +122,31 @@ def test_weights_of_earlier_versions_load():
 
 
 def test_decoding_by_hand():
+    """Binary attributes read as the frequency at which their logit is the loss's optimum; others are a softmax."""
     head = make_head(MIXED)
-    logits = torch.tensor([[math.log(3), 0.0, math.log(2), 0.0, -math.log(4)]])
-    expected = [[[0.25, 0.75, 0], [0.25, 0.5, 0.25], [0.8, 0.2, 0]]]
-    torch.testing.assert_close(head.classifier.decode(logits), torch.tensor(expected))
+    half = math.log(0.659 / 0.341)  # where half of the cells have value 1, the asymmetric loss wants 0.659
+    logits = torch.tensor([[half, 0.0, math.log(2), 0.0, 0.0]])
+    expected = [[[0.5, 0.5, 0], [0.25, 0.5, 0.25], [0.887, 0.113, 0]]]
+    torch.testing.assert_close(head.classifier.decode(logits), torch.tensor(expected), atol=2e-3, rtol=0)
+    plain = make_head(MIXED, loss_binary=dict(type='mmleuk.AsymmetricLoss', gamma_neg=0, gamma_pos=0, clip=0))
+    assert plain.classifier.decode(logits)[0, 0, :2].tolist() == pytest.approx([0.341, 0.659])
+
+
+@pytest.mark.parametrize('share', [0.2, 0.5, 0.8])
+def test_a_trained_head_says_how_often_a_value_occurs(share):
+    """Cells that look alike, of which a share has value 1: the probability is that share, and the value follows it."""
+    head = make_head({'shape': ['disc', 'ring']}, dropout=0.0)
+    features, boxes = make_inputs((1,))
+    targets = (torch.arange(10) < 10 * share).long()[:, None]
+    optimizer = torch.optim.Adam(head.classifier.parameters(), lr=0.01)
+    extracted = head.extractor(features, torch.cat([torch.zeros(1, 1), boxes[0]], 1)).detach().expand(10, -1)
+    for _ in range(300):
+        optimizer.zero_grad()
+        head.classifier.loss(head.classifier(extracted), targets).backward()
+        optimizer.step()
+    values, probabilities = head.eval().predict(features, boxes)[0]
+    assert probabilities[0, 0, 1].item() == pytest.approx(share, abs=0.01)
+    assert values.item() == round(share) or share == 0.5
 
 
 def test_loss_by_hand():
@@ -221,8 +242,9 @@ def test_autocast_keeps_roi_align_in_float32():
 
 
 @pytest.mark.parametrize('change, message', [
-    (dict(attributes='leukaemia'), "unknown attribute schema 'leukaemia'; known are leukemia, wbcatt"),
+    (dict(attributes='leukaemia'), "unknown attribute schema 'leukaemia'; known are .*wbcatt"),
     (dict(attributes={}), 'needs at least one attribute'),
+    (dict(loss_binary=dict(type='mmdet.CrossEntropyLoss')), 'AttriHead: .* has no sum_and_count and probability'),
     (dict(in_channels=(4,)), 'one entry per feature map'),
     (dict(roi_output_size=(7, 30)), 'at least 8 bins')])
 def test_bad_settings(change, message):

@@ -35,7 +35,7 @@ class AttributeClassifier(BaseModule):
         owner: name of the head for messages.
 
     Raises:
-        UserError: the schema is empty.
+        UserError: the schema is empty, or the loss lacks one of the two methods.
     """
 
     def __init__(self, attributes: str | Mapping[str, object] | AttributeSchema, in_features: int, *,
@@ -53,6 +53,9 @@ class AttributeClassifier(BaseModule):
             layers += [nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True), nn.Dropout(dropout), nn.Linear(width_in, width_out)]
         self.layers = nn.Sequential(*layers)
         self.loss_binary = None if loss_binary is None else MODELS.build(loss_binary)
+        if not all(hasattr(self.loss_binary, name) for name in ('sum_and_count', 'probability') if loss_binary):
+            raise UserError(f'{owner}: loss_binary {type(self.loss_binary).__name__} has no sum_and_count and '
+                            'probability; take mmleuk.AsymmetricLoss, a loss with both, or None for cross-entropy')
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, D) -> logits (N, K)."""
@@ -92,12 +95,17 @@ class AttributeClassifier(BaseModule):
         return known_cross_entropy(column, target)
 
     def probabilities(self, logits: Tensor) -> list[Tensor]:
-        """Logits (N, K) -> per attribute (N, V) float32, which add up to 1."""
+        """Logits (N, K) -> per attribute (N, V) float32, which add up to 1.
+
+        A probability is a frequency: the loss's own inverse is taken (``loss_binary.probability``; the softmax is that
+        of cross-entropy), since the sigmoid of a logit trained with another loss means something else.
+        """
         return [self._probability(column) for column in logits.float().split(self.logit_counts, 1)]
 
     def _probability(self, column: Tensor) -> Tensor:
-        if column.shape[1] == 1:
-            column = torch.cat([torch.zeros_like(column), column], 1)  # softmax of (0, x) is the sigmoid of x
+        if self.loss_binary is not None and column.shape[1] == 1:
+            present = self.loss_binary.probability(column)
+            return torch.cat([1 - present, present], 1)
         return column.softmax(1)
 
     def decode(self, logits: Tensor) -> Tensor:
