@@ -106,7 +106,9 @@ class AttributeSchema:
         return self.attributes[position]
 
     def encode(self, key: str, value: object) -> int:
-        """Integer value of ``key`` from an integer or a value's name; IGNORE for None, IGNORE, '' and ``unknown``.
+        """Integer value of ``key`` from a number or a value's name; IGNORE for None, IGNORE, '' and ``unknown``.
+
+        Capitals and spaces around a name don't matter, and the number may be a text.
 
         Raises:
             SchemaError: the key or the value isn't in the schema.
@@ -114,8 +116,16 @@ class AttributeSchema:
         attribute = self[key]
         if value is None or value == '' or value == IGNORE:
             return IGNORE
-        if isinstance(value, str) and value in attribute.values:
-            return attribute.values.index(value)
+        if isinstance(value, str):
+            if value in attribute.values:
+                return attribute.values.index(value)
+            plain = value.strip().casefold()
+            alike = [index for index, name in enumerate(attribute.values) if name.casefold() == plain]
+            if len(alike) == 1:
+                return alike[0]
+            value = int(value) if re.fullmatch(r'\s*-?\d{1,9}\s*', value) else value
+            if value == IGNORE:
+                return IGNORE
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value):
             number = int(value)
             if 0 <= number < len(attribute.values):

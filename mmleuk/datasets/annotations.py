@@ -6,9 +6,8 @@ raises, what the schema doesn't name is counted.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,22 @@ from mmleuk.datasets.validation import (
     Box,
     Defect,
     RecordDefect,
+    RecordId,
+    needed,
+    normalise_coco,
     parse_attributes,
+    parse_flag,
+    parse_image_path,
+    parse_name,
     parse_rectangle,
     parse_regions,
+    parse_size,
+    recognise_boxes,
     schema_spellings,
 )
 from mmleuk.errors import UserError
-from mmleuk.schema import AttributeSchema
+from mmleuk.schema import AttributeSchema, normalise_class_name
 from mmleuk.utils.json_files import read_json
-
-RecordId = int | str
 
 
 @dataclass(frozen=True)
@@ -100,12 +105,21 @@ def read_annotations(path: str | Path, classes: Sequence[str], schema: Attribute
     return annotations
 
 
+def read_coco_json(path: str | Path, backend_args: dict | None = None) -> Any:
+    """The content of a COCO JSON file as :func:`mmleuk.datasets.validation.normalise_coco` leaves it, unchecked.
+
+    Raises:
+        UserError: the file cannot be read as JSON.
+    """
+    return normalise_coco(read_json(path, backend_args))
+
+
 @dataclass
 class AnnotationReader:
     """Reads files of one data set.
 
     Args:
-        classes: class names; a cell's label is its class's place here.
+        classes: class names; a cell's label is its class's index here.
         schema: attributes to read.
         require_regions: every image must say where it is annotated.
         max_overhang_px: by how much boxes and regions may stick out of the image; they are cut at its border.
@@ -120,9 +134,6 @@ class AnnotationReader:
     max_overhang_px: float = 1.0
     name_pattern: str | None = None
     backend_args: dict | None = None
-    _defects: list[RecordDefect] = field(default_factory=list, init=False)
-    _left_out: dict[str, int] = field(default_factory=dict, init=False)
-    _broken_images: set[RecordId] = field(default_factory=set, init=False)
 
     def read(self, path: str | Path) -> Annotations:
         """Read one file and collect its defects; a file without the needed tables raises UserError at once."""
@@ -130,165 +141,174 @@ class AnnotationReader:
 
     def parse(self, content: object, path: str | Path) -> Annotations:
         """As :meth:`read`, for a file's parsed content; ``path`` is for messages."""
-        self._path, self._defects, self._left_out, self._broken_images = str(path), [], {}, set()
-        self._pattern: re.Pattern[str] | None = (
-            None if self.name_pattern is None else compile_name_pattern(self.name_pattern))
-        self._spellings = schema_spellings(self.schema)
-        data = self._tables(content)
-        self._check_schema(data.get('attributes'))
-        names = self._category_names(data['categories'])
-        images = self._images(data['images'])
-        used = self._add_cells(data['annotations'], images, names)
-        listed = tuple(names.values())
-        return Annotations(
-            path=self._path,
-            images=tuple(FilmImage(**image, cells=tuple(cells)) for image, cells in images.values()),
-            absent_classes=tuple(name for name in self.classes if name not in listed),
-            unused_categories=tuple(name for name in listed if name not in self.classes and name not in used),
-            left_out_attributes=dict(self._left_out),
-            defects=tuple(self._defects))
+        return _Reading(self, str(path)).parse(normalise_coco(content))
 
-    def _tables(self, data: object) -> dict:
+
+class _Reading:
+    """One file being read: its defects and counts so far."""
+
+    def __init__(self, reader: AnnotationReader, path: str) -> None:
+        self.reader = reader
+        self.path = path
+        self.pattern = None if reader.name_pattern is None else compile_name_pattern(reader.name_pattern)
+        self.spellings = schema_spellings(reader.schema)
+        self.labels = {name: label for label, name in enumerate(reader.classes)}
+        self.defects: list[RecordDefect] = []
+        self.left_out: dict[str, int] = {}
+        self.broken_images: set[RecordId] = set()
+
+    def parse(self, content: object) -> Annotations:
+        data = self.tables(content)
+        self.check_schema(data.get('attributes'))
+        names = self.category_names(data['categories'])
+        images = self.images(data['images'])
+        used = self.add_cells(data['annotations'], images, names)
+        classes, listed = self.reader.classes, tuple(names.values())
+        return Annotations(
+            path=self.path,
+            images=tuple(replace(image, cells=tuple(cells)) for image, cells in images.values()),
+            absent_classes=tuple(name for name in classes if name not in listed),
+            unused_categories=tuple(name for name in listed if name not in classes and name not in used),
+            left_out_attributes=dict(self.left_out),
+            defects=tuple(self.defects))
+
+    def tables(self, data: object) -> dict:
         if not isinstance(data, dict):
-            raise UserError(f'{self._path}: holds a {type(data).__name__}, not the dict of a COCO JSON file')
+            raise UserError(f'{self.path}: holds a {type(data).__name__}, not the dict of a COCO JSON file')
         for key in ('images', 'annotations', 'categories'):
             if not isinstance(data.get(key), list):
-                raise UserError(f'{self._path}: the key {key!r} is missing or no list; a COCO JSON file has images, '
+                raise UserError(f'{self.path}: the key {key!r} is missing or no list; a COCO JSON file has images, '
                                 'annotations and categories')
         if not data['images']:
-            raise UserError(f'{self._path}: images is empty; nothing to train or test on')
+            raise UserError(f'{self.path}: images is empty; nothing to train or test on')
         return data
 
-    def _add_defect(self, record: str, what: str, mend: str) -> None:
-        self._defects.append(RecordDefect(record, what, mend))
+    def add_defect(self, record: str, defect: Defect) -> None:
+        self.defects.append(RecordDefect(record, defect.what, defect.mend, defect.kind))
 
-    def _check_schema(self, raw: object) -> None:
-        """Integers in the file mean places in the file's own value lists, so those must equal the schema's."""
-        if raw is None or not len(self.schema):
+    def check_schema(self, raw: object) -> None:
+        """Integers in the file index the file's own value lists, so those must equal the schema's."""
+        schema = self.reader.schema
+        if raw is None or not len(schema):
             return
         if not isinstance(raw, Mapping):
-            raise UserError(f'{self._path}: attributes is no dict of attribute: value names')
+            raise UserError(f'{self.path}: attributes is no dict of attribute: value names')
         for attribute in AttributeSchema.from_dict(raw).attributes:
-            position = self.schema.position(attribute.key)
-            if position is not None and self.schema.attributes[position].values != attribute.values:
-                self._add_defect(f'attribute {attribute.key!r}', f'the file has the values {list(attribute.values)}',
-                                 f'the data set is configured with {list(self.schema.attributes[position].values)}; '
-                                 "give metainfo=dict(attributes=...) the file's own")
+            index = schema.position(attribute.key)
+            if index is not None and schema.attributes[index].values != attribute.values:
+                self.add_defect(f'attribute {attribute.key!r}', Defect(
+                    f'the file has the values {list(attribute.values)}',
+                    f'the data set is configured with {list(schema.attributes[index].values)}; give '
+                    "metainfo=dict(attributes=...) the file's own"))
 
-    def _category_names(self, raw: Sequence) -> dict[RecordId, str]:
+    def category_names(self, raw: Sequence) -> dict[RecordId, str]:
         names: dict[RecordId, str] = {}
-        for place, category in enumerate(raw):
+        for index, category in enumerate(raw):
             try:
-                identity, name = _needed(category, 'id'), _needed(category, 'name')
+                identity, name = needed(category, 'id'), parse_name(category)
                 if identity in names:
-                    raise Defect(f'the id {identity} stands twice', 'give every category its own id')
+                    raise Defect(f'the id {identity} occurs twice', 'give every category its own id')
                 if name in names.values():
-                    raise Defect(f'the name {name!r} stands twice', 'merge the two categories')
+                    raise Defect(f'the name {name!r} occurs twice', 'merge the two categories')
                 names[identity] = name
             except Defect as defect:
-                self._add_defect(f'category {place}', defect.what, defect.mend)
+                self.add_defect(f'category {index}', defect)
         return names
 
-    def _images(self, raw: Sequence) -> dict[RecordId, tuple[dict, list[Cell]]]:
-        images: dict[RecordId, tuple[dict, list[Cell]]] = {}
-        for place, image in enumerate(raw):
-            record = f'image {place} of the list'
+    def images(self, raw: Sequence) -> dict[RecordId, tuple[FilmImage, list[Cell]]]:
+        images: dict[RecordId, tuple[FilmImage, list[Cell]]] = {}
+        file_names: set[str] = set()
+        for index, image in enumerate(raw):
+            record = f'image {index} of the list'
             try:
-                file_name = _needed(image, 'file_name')
+                file_name = parse_image_path(image)
                 record = f'image {file_name}'
-                identity = _needed(image, 'id')
+                identity = needed(image, 'id')
                 if identity in images:
-                    raise Defect(f'its id {identity} stands twice', 'give every image its own id')
-                images[identity] = self._image(image, identity), []
+                    raise Defect(f'its id {identity} occurs twice', 'give every image its own id', 'image id twice')
+                if file_name in file_names:
+                    raise Defect('the image has two entries, and each would show the cells of the other as background',
+                                 'give it one entry, and all its annotations the image_id of that one')
+                file_names.add(file_name)
+                images[identity] = self.image(image, identity, file_name), []
             except Defect as defect:
-                self._add_defect(record, defect.what, defect.mend)
+                self.add_defect(record, defect)
                 identity = image.get('id') if isinstance(image, Mapping) else None
                 if isinstance(identity, (int, str)) and identity not in images:
-                    self._broken_images.add(identity)
+                    self.broken_images.add(identity)
         return images
 
-    def _image(self, raw: Mapping, identity: RecordId) -> dict:
-        image_wh = (_size(raw, 'width'), _size(raw, 'height'))
+    def image(self, raw: Mapping, identity: RecordId, file_name: str) -> FilmImage:
+        image_wh = (parse_size(raw, 'width'), parse_size(raw, 'height'))
         region = raw.get('annotated_region')
-        if region is None and self.require_regions:
+        if region is None and self.reader.require_regions:
             raise Defect("has no annotated_region, but the data set is annotation='sparse'",
                          "add the region ([] where nothing is known), or say annotation='complete' if it is annotated "
                          'everywhere')
-        patient, diagnosis = parse_file_name(str(raw['file_name']), self._pattern)
-        return dict(
-            image_id=identity, file_name=str(raw['file_name']), width=image_wh[0], height=image_wh[1],
-            regions_xyxy=None if region is None else parse_regions(region, image_wh, self.max_overhang_px),
-            domain=raw.get('domain'), factors=raw.get('factors'),
-            patient=_first_known(raw.get('patient'), patient), diagnosis=_first_known(raw.get('diagnosis'), diagnosis))
+        stated = {key: None if raw.get(key) is None else str(raw[key]) for key in ('patient', 'diagnosis', 'domain')}
+        patient, diagnosis = parse_file_name(file_name, self.pattern)
+        return FilmImage(
+            image_id=identity, file_name=file_name, width=image_wh[0], height=image_wh[1],
+            regions_xyxy=None if region is None else parse_regions(region, image_wh, self.reader.max_overhang_px),
+            domain=stated['domain'], factors=raw.get('factors'), patient=stated['patient'] or patient,
+            diagnosis=stated['diagnosis'] or diagnosis)
 
-    def _add_cells(self, raw: Sequence, images: dict[RecordId, tuple[dict, list[Cell]]],
-                   names: Mapping[RecordId, str]) -> set[str]:
+    def add_cells(self, raw: Sequence, images: dict[RecordId, tuple[FilmImage, list[Cell]]],
+                  names: Mapping[RecordId, str]) -> set[str]:
         """Put cells into their images; the names of the classes that they have."""
-        labels = {name: label for label, name in enumerate(self.classes)}
         seen: set[RecordId] = set()
         used: set[str] = set()
-        for place, annotation in enumerate(raw):
-            record = f'annotation {place} of the list'
+        boxes: list[tuple[str, object, tuple[int, int]]] = []
+        box_defects: list[RecordDefect] = []
+        for index, annotation in enumerate(raw):
+            record = f'annotation {index} of the list'
             try:
-                identity = _needed(annotation, 'id')
+                identity = needed(annotation, 'id')
                 record = f'annotation {identity}'
                 if identity in seen:
-                    raise Defect('its id stands twice', 'give every annotation its own id')
+                    raise Defect('its id occurs twice', 'give every annotation its own id')
                 seen.add(identity)
-                image_id = _needed(annotation, 'image_id')
-                if image_id in self._broken_images:
-                    continue  # what is wrong with the image was said; nothing can be told of its cells
+                image_id = needed(annotation, 'image_id')
+                if image_id in self.broken_images:
+                    continue  # the image's defect is reported; its cells cannot be checked
                 image, cells = _look_up(images, image_id)
-                record += f' of image {image["file_name"]}'
+                record += f' of image {image.file_name}'
+                boxes.append((record, annotation.get('bbox'), (image.width, image.height)))
                 name = _class_name(annotation, names)
                 used.add(name)
-                cells.append(self._cell(annotation, identity, image, labels, name))
+                cells.append(self.cell(annotation, identity, image, name))
             except Defect as defect:
-                self._add_defect(record, defect.what, defect.mend)
+                self.add_defect(record, defect)
+                if defect.kind.startswith('bbox'):
+                    box_defects.append(self.defects[-1])
+        if pattern := recognise_boxes(boxes, self.reader.max_overhang_px):
+            self.defects = [defect for defect in self.defects if defect not in box_defects] + [pattern]
         return used
 
-    def _cell(self, raw: Mapping, identity: RecordId, image: Mapping, labels: Mapping[str, int], name: str) -> Cell:
-        if name not in labels:
-            raise Defect(f'unknown class {name!r}', f'known are {", ".join(labels)}; name it in metainfo=dict(classes='
-                         '...) or correct the file')
+    def cell(self, raw: Mapping, identity: RecordId, image: FilmImage, name: str) -> Cell:
+        if name not in self.labels:
+            alike = [known for known in self.labels if normalise_class_name(known) == normalise_class_name(name)]
+            raise Defect(f'unknown class {name!r}' + (f' (did you mean {alike[0]!r}?)' if alike else ''),
+                         f'known are {", ".join(self.labels)}; name it in metainfo=dict(classes=...) or correct the '
+                         'file')
         return Cell(
-            annotation_id=identity, label=labels[name],
-            box_xyxy=parse_rectangle(_needed(raw, 'bbox'), (image['width'], image['height']), self.max_overhang_px),
-            attributes=parse_attributes(raw, self.schema, self._spellings, self._left_out),
-            ignore=bool(raw.get('iscrowd')) or bool(raw.get('ignore')))
+            annotation_id=identity, label=self.labels[name],
+            box_xyxy=parse_rectangle(needed(raw, 'bbox'), (image.width, image.height), self.reader.max_overhang_px),
+            attributes=parse_attributes(raw, self.reader.schema, self.spellings, self.left_out),
+            ignore=parse_flag(raw, 'iscrowd') or parse_flag(raw, 'ignore'))
 
 
-def _needed(record: object, key: str) -> Any:
-    if not isinstance(record, Mapping):
-        raise Defect(f'is {record!r}', 'every record is a dict')
-    if record.get(key) is None:
-        raise Defect(f'the key {key!r} is missing', f'it is needed; the record has {", ".join(map(str, record))}')
-    value = record[key]
-    if key.endswith('id') and (isinstance(value, bool) or not isinstance(value, (int, str))):
-        raise Defect(f'{key} is {value!r}', 'it needs a whole number or a text')
-    return value
-
-
-def _size(image: Mapping, key: str) -> int:
-    value = _needed(image, key)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1 or value <= 0:
-        raise Defect(f'{key} is {value!r}', 'it needs a positive whole number of pixels')
-    return int(value)
-
-
-def _look_up(images: Mapping[RecordId, tuple[dict, list[Cell]]], image_id: RecordId) -> tuple[dict, list[Cell]]:
+def _look_up(images: Mapping[RecordId, tuple[FilmImage, list[Cell]]],
+             image_id: RecordId) -> tuple[FilmImage, list[Cell]]:
     if image_id not in images:
-        raise Defect(f'image_id {image_id} is no image of the file', 'correct it, or add the image')
+        raise Defect(f'image_id {image_id!r} is no image of the file', 'correct it, or add the image',
+                     'image_id is no image')
     return images[image_id]
 
 
 def _class_name(annotation: Mapping, names: Mapping[RecordId, str]) -> str:
-    category_id = _needed(annotation, 'category_id')
+    category_id = needed(annotation, 'category_id')
     if category_id not in names:
-        raise Defect(f'category_id {category_id} is no category of the file',
-                     f'its categories are {", ".join(f"{key} ({name})" for key, name in names.items())}')
+        raise Defect(f'category_id {category_id!r} is no category of the file',
+                     f'its categories are {", ".join(f"{key!r} ({name})" for key, name in names.items())}')
     return names[category_id]
-
-
-def _first_known(stated: object, parsed: str | None) -> str | None:
-    return parsed if stated is None else str(stated)

@@ -9,14 +9,13 @@ from mmdet.datasets import BaseDetDataset
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.logging import print_log
 
-from mmleuk.datasets.annotations import AnnotationReader, Annotations, FilmImage
+from mmleuk.datasets.annotations import AnnotationReader, Annotations, FilmImage, read_coco_json
 from mmleuk.datasets.presets import make_metainfo
 from mmleuk.errors import UserError
 from mmleuk.registry import DATASETS
 from mmleuk.schema import AttributeSchema
 from mmleuk.transforms.checks import check_pipeline_moves_regions
 from mmleuk.utils.image_files import check_image_file
-from mmleuk.utils.json_files import read_json
 
 ANNOTATION_KINDS = ('complete', 'sparse')
 FILTERS = ('filter_empty_gt', 'min_size')
@@ -81,7 +80,7 @@ class CellDataset(BaseDetDataset):
 
     def read_coco(self) -> object:
         """The annotation file's parsed content; other forms of annotations override it."""
-        return read_json(self.ann_file, self.backend_args)
+        return read_coco_json(self.ann_file, self.backend_args)
 
     def load_data_list(self) -> list[dict]:
         """Records of all images, in the file's order."""

@@ -12,6 +12,7 @@ from mmdet.datasets.api_wrappers import COCO
 from mmdet.evaluation import CocoMetric as MMDetCocoMetric
 from mmengine.logging import MMLogger
 
+from mmleuk.datasets.validation import normalise_coco
 from mmleuk.errors import UserError
 from mmleuk.evaluation.samples import field_rows, refuse_moved_cells, sample_name
 from mmleuk.registry import METRICS
@@ -147,8 +148,9 @@ class CocoMetric(MMDetCocoMetric):
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Scores over all images; see MMDetection."""
         if self._truth_of_file and not self._by_name:
-            self._file_ids = {category['name']: category['id'] for category in self._coco_api.dataset['categories']}
-            self._coco_api = _index(relabel_categories(self._coco_api.dataset, self.dataset_meta['classes']))
+            truth = normalise_coco(self._coco_api.dataset)
+            self._file_ids = {category['name']: category['id'] for category in truth['categories']}
+            self._coco_api = _index(relabel_categories(truth, self.dataset_meta['classes']))
             self._by_name = True
         scores = super().compute_metrics(results)
         if self.outfile_prefix is not None:

@@ -16,16 +16,19 @@ def read_json(path: str | Path, backend_args: dict | None = None) -> object:
     """Parsed content of a JSON file.
 
     Raises:
-        UserError: the file is missing, unreadable, no text or no JSON; the message names line and column.
+        UserError: the file is missing, unreadable, no text, no JSON, or nested too deeply; the message names line and
+            column where it can. A byte order mark is skipped.
     """
     try:
         return json.loads(decode_text(get(path, backend_args=backend_args)))
     except json.JSONDecodeError as error:
         raise UserError(f'{path}: line {error.lineno}, column {error.colno}: not valid JSON ({error.msg}); '
-                        'mend or download the file again') from error
+                        'correct or download the file again') from error
     except UnicodeDecodeError as error:
         raise UserError(f'{path}: byte {error.start}: not UTF-8 text, so not JSON; '
                         'point ann_file at the annotation file') from error
+    except (RecursionError, ValueError) as error:  # nested too deeply; a number of thousands of digits
+        raise UserError(f'{path}: cannot be read as JSON ({error}); correct the file') from error
     except FileNotFoundError as error:
         raise UserError(f'{path}: no such file; set data_root (or the variable MMLEUK_DATA) and ann_file to where '
                         'the annotations lie') from error

@@ -6,6 +6,7 @@ import pytest
 
 from mmleuk.datasets.annotations import AnnotationReader, read_annotations
 from mmleuk.datasets.file_names import RELEASE_NAME_PATTERN, compile_name_pattern, parse_file_name
+from mmleuk.datasets.validation import normalise_id, recognise_boxes
 from mmleuk.errors import UserError
 from mmleuk.schema import IGNORE, AttributeSchema, get_declaration
 
@@ -88,20 +89,37 @@ DEFECTS = {
     'unknown class': (lambda coco: coco['categories'][0].update(name='Alien'), CELL, "unknown class 'Alien'; known"),
     'unknown category': (in_annotation(category_id=77), CELL, 'category_id 77'),
     'missing image': (in_annotation(image_id=99), 'annotation 12', 'image_id 99'),
-    'twin annotation': (again('annotations'), 'annotation 12', 'stands twice'),
-    'twin image': (again('images'), 'image b.png', 'id 3 stands twice'),
-    'twin category': (again('categories'), 'category 3', 'stands twice'),
+    'twin annotation': (again('annotations'), 'annotation 12', 'occurs twice'),
+    'twin image': (again('images'), 'image b.png', 'id 3 occurs twice'),
+    'twin category': (again('categories'), 'category 3', 'occurs twice'),
     'value by number': (in_annotation(hue=3), CELL, "'hue' has the value 3"),
     'value by name': (in_annotation(size='huge'), CELL, "'size' has the value 'huge'"),
     'value NaN': (in_annotation(size=float('nan')), CELL, "'size' has the value nan"),
-    'two values': (in_annotation(attributes=dict(hue=1)), CELL, "'hue' stands twice"),
+    'two values': (in_annotation(attributes=dict(hue=1)), CELL, "'hue' occurs twice"),
     'attributes no dict': (in_annotation(attributes=[1, 2]), CELL, 'attributes is [1, 2]'),
     'zero width': (in_annotation(bbox=[3, 3, 0, 5]), CELL, 'zero or negative'),
     'negative height': (in_annotation(bbox=[3, 3, 5, -5]), CELL, 'zero or negative'),
     'NaN': (in_annotation(bbox=[3, float('nan'), 5, 5]), CELL, 'NaN'),
     'infinite': (in_annotation(bbox=[3, 3, float('inf'), 5]), CELL, 'infinity'),
     'three numbers': (in_annotation(bbox=[3, 3, 5]), CELL, 'four numbers'),
-    'text': (in_annotation(bbox=[3, 3, '5', 5]), CELL, 'four numbers'),
+    'text': (in_annotation(bbox=[3, 3, '5 px', 5]), CELL, 'four numbers'),
+    'huge number': (in_annotation(bbox=[10 ** 400, 1, 2, 3]), CELL, 'a number too large'),
+    'no flag': (in_annotation(iscrowd=2), CELL, 'iscrowd is 2; iscrowd is 0 or 1'),
+    'no flag, text': (in_annotation(ignore='maybe'), CELL, "ignore is 'maybe'"),
+    'another spelling of a class': (lambda coco: coco['categories'][0].update(name='platelet'), CELL,
+                                    "unknown class 'platelet' (did you mean 'Platelets'?)"),
+    'name of a category': (lambda coco: coco['categories'][0].update(name=['Platelets']), 'category 0',
+                           "its name is ['Platelets']; a category is called by a text"),
+    'web address': (in_image(file_name='https://example.org/b.png'), 'image 1 of the list', 'is a web address'),
+    'NUL': (in_image(file_name='b\0.png'), 'image 1 of the list', 'no possible file name'),
+    'long file name': (in_image(file_name='x' * 300 + '.png'), 'image 1 of the list', 'no possible file name'),
+    'surrogate': (in_image(file_name='\ud800.png'), 'image 1 of the list', 'is no valid text'),
+    'file name no text': (in_image(file_name=['b.png']), 'image 1 of the list', "file_name is ['b.png']"),
+    'way out': (in_image(file_name='a/../../b.png'), 'image 1 of the list', 'leads out of the folder of images'),
+    'two entries of one image': (in_image(file_name='a_AML.png'), 'image a_AML.png', 'has two entries'),
+    'huge width': (in_image(width=1e300), 'image b.png', 'width is 1e+300'),
+    'width beyond floats': (in_image(width=10 ** 400), 'image b.png', 'width is 1000'),
+    'region beyond floats': (in_image(annotated_region=[0, 0, 10 ** 400, 5]), 'image b.png', 'a number too large'),
     'partly outside': (in_annotation(bbox=[60, 3, 8, 5]), CELL, '4 px out of the image of 64x48'),
     'wholly outside': (in_annotation(bbox=[90, 3, 8, 5]), CELL, 'out of the image'),
     'in the margin': (in_annotation(bbox=[64, 3, 0.5, 5]), CELL, 'wholly outside'),
@@ -150,6 +168,54 @@ def test_says_how_many_more_defects(film):
         read(film)
 
 
+def test_every_spelling_of_a_value_is_read_as_one(film):
+    expected = read(film).images
+    film.coco['images'][0].update(id='7', width='64', height=48.0, file_name='./a_AML.png')
+    film.coco['images'][1].update(annotated_region=[['0', 0.0, '10', 10], [20, 20, 20, 20]])
+    film.coco['categories'][0].update(id=str(film.coco['categories'][0]['id']))
+    for annotation, flag in zip(film.coco['annotations'], ('0', False, 'true'), strict=True):
+        annotation.update(id=float(annotation['id']), image_id=str(annotation['image_id']), iscrowd=flag,
+                          category_id=str(annotation['category_id']), bbox=[str(n) for n in annotation['bbox']])
+    film.coco['annotations'][0]['attributes'] = dict(size=' Big', hue='-1')
+    film.coco['annotations'][1].update(size='0', hue='2')
+    assert read(film).images == expected
+    path = film.write()
+    path.write_bytes(b'\xef\xbb\xbf' + path.read_bytes())  # as Windows editors write it
+    assert read_annotations(path, CLASSES, SCHEMA).images == expected
+
+
+def test_ids_that_only_look_like_numbers_stay_texts():
+    assert [normalise_id(value) for value in ('7', ' 7 ', '7.0', 7.0, '007', '7a', 'a', '', True)] == [
+        7, 7, 7, 7, '007', '7a', 'a', '', True]
+
+
+def test_windows_paths(film):
+    film.coco['images'][0]['file_name'] = '.\\day 1\\a.png'
+    assert read(film).images[0].file_name == 'day 1/a.png'
+
+
+def test_the_mistake_behind_all_boxes_is_named_once(film):
+    for annotation, corners in zip(film.coco['annotations'], ([40, 6, 50, 18], [30, 20, 38, 28], [21, 22, 31, 34]),
+                                   strict=True):
+        annotation['bbox'] = corners
+    with pytest.raises(UserError, match=r'annotation 11 of image a_AML.png \(and 2 more\): bbox .* holds the corners '
+                                        r'x1, y1, x2, y2.*here \[40, 6, 10, 12\]$'):
+        read(film)
+    for annotation in film.coco['annotations']:
+        annotation['bbox'] = [0.2, 0.3, 0.1, 0.1]
+    with pytest.raises(UserError, match=r'\(and 2 more\): bbox .* holds shares of the image.*here 64 and 48'):
+        read(film)
+
+
+@pytest.mark.parametrize('boxes', [
+    [[4, 6, 10, 12], [30, 20, 8, 8], [60, 22, 10, 12]],  # one box sticks out, the others don't fit as corners
+    [[4, 6, 10, 12], [3, 2, 8, 8], [1, 2, 10, 12]],  # all would fit as corners, and all fit as they are
+])
+def test_right_boxes_are_not_taken_for_corners(boxes):
+    records = [('', box, (64, 48)) for box in boxes]
+    assert recognise_boxes(records, 1.0) is None and recognise_boxes([], 1.0) is None
+
+
 @pytest.mark.parametrize('key', ['images', 'annotations', 'categories'])
 def test_missing_table(film, key):
     del film.coco[key]
@@ -165,7 +231,8 @@ def test_no_image_at_all(film):
 
 @pytest.mark.parametrize(('content', 'message'), [
     (b'{"images": [],\n "annotations" []}', 'line 2, column 16: not valid JSON'),
-    (b'', 'line 1, column 1'), (b'\xff\xd8\xff\xe0', 'not UTF-8'), (b'[1]', 'holds a list')])
+    (b'', 'line 1, column 1'), (b'\xff\xd8\xff\xe0', 'not UTF-8'), (b'[1]', 'holds a list'),
+    (b'[' * 100000, 'cannot be read as JSON'), (b'{"a": ' + b'1' * 5000 + b'}', 'cannot be read as JSON')])
 def test_broken_json(tmp_path, content, message):
     path = tmp_path / 'broken.json'
     path.write_bytes(content)

@@ -84,7 +84,7 @@ def test_a_misspelt_class_is_one_problem_and_not_one_per_cell(splits):
     splits.coco['categories'][0]['name'] = 'platelet'
     splits.save()
     (found,) = [finding for finding in problems(splits) if finding.kind == 'defect']
-    assert "annotation 11 of image a_AML.png (and 2 more): unknown class 'platelet'; known are" in found.message
+    assert "annotation 11 of image a_AML.png (and 2 more): unknown class 'platelet' (did you mean" in found.message
 
 
 def test_attribute_names_that_do_not_match(splits):

@@ -11,6 +11,7 @@ from mmleuk.datasets.annotations import Annotations, Cell, FilmImage
 from mmleuk.datasets.check.findings import NOTE, PROBLEM, Finding, and_more
 from mmleuk.datasets.check.sources import Source
 from mmleuk.datasets.check.sparse import SPARSE_TRUTH
+from mmleuk.datasets.validation import RecordDefect
 from mmleuk.schema import AttributeSchema
 from mmleuk.structures.regions import points_in_regions
 
@@ -65,13 +66,12 @@ def find_in_annotations(source: Source, annotations: Annotations, summary: Summa
 
 
 def _find_defects(split: str, annotations: Annotations) -> list[Finding]:
-    """What stands in many records, such as a misspelt class, is one finding."""
-    alike: dict[tuple[str, str], list[str]] = {}
-    for record, what, mend in annotations.defects:
-        alike.setdefault((what, mend), []).append(record)
-    return [Finding(PROBLEM, split, 'defect',
-                    f'{annotations.path}: {records[0]}{and_more(len(records))}: {what}; {mend}')
-            for (what, mend), records in alike.items()]
+    """One finding for all defects of a kind: the first of them and their number."""
+    alike: dict[str, list[RecordDefect]] = {}
+    for defect in annotations.defects:
+        alike.setdefault(defect.kind, []).append(defect)
+    return [Finding(PROBLEM, split, 'defect', f'{annotations.path}: {first.record}{and_more(1 + len(others))}: '
+                    f'{first.what}; {first.mend}') for first, *others in alike.values()]
 
 
 def _find_kind(source: Source, annotations: Annotations) -> list[Finding]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from mmleuk.datasets.annotations import AnnotationReader, FilmImage
 from mmleuk.datasets.converters.labels import LabelFile, LabelFormat, check_class_names, label_path
+from mmleuk.datasets.validation import normalise_coco
 from mmleuk.errors import UserError
 from mmleuk.schema import AttributeSchema
 from mmleuk.utils.json_files import read_json
@@ -43,6 +44,7 @@ def read_coco(path: str | Path) -> CocoFile:
 
 def check_coco(data: Any, path: str | Path) -> CocoFile:
     """As :func:`read_coco`, for a file's parsed content; ``path`` is for messages."""
+    data = normalise_coco(data)
     categories = data.get('categories') if isinstance(data, dict) else None
     names = [entry.get('name') for entry in categories or () if isinstance(entry, Mapping)]
     schema = data.get('attributes') if isinstance(data, dict) else None
