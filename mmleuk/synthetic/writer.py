@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import shutil
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +23,7 @@ from mmleuk.schema import IGNORE, LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES
 from mmleuk.structures.sampled_regions import inside, sample_region
 from mmleuk.synthetic.classes import CLASS_BALANCES
 from mmleuk.synthetic.film import Film, render_film
+from mmleuk.utils.new_folder import new_folder
 from mmleuk.utils.progress import progress
 
 SPLITS = ('train', 'test')
@@ -151,7 +154,9 @@ def synthesize(out_dir: str | os.PathLike, *, train: int = 500, test: int = 100,
     if target.exists() and not _may_replace(target, settings, overwrite):
         say(f'{target}: already there, rendered with the same arguments')
         return target
-    with _build_folder(target) as folder:
+    with new_folder(target, replace=overwrite) as folder:
+        for name in ('annotations', *(f'images/{split}' for split in SPLITS)):
+            (folder / name).mkdir(parents=True)
         for split in SPLITS:
             _write_split(folder, settings, split, workers)
     say(f'{target}: {train} training and {test} test films')
@@ -216,27 +221,6 @@ def _existing_info(target: Path) -> dict | None:
     return found.get('info') if isinstance(found, dict) else None
 
 
-@contextmanager
-def _build_folder(target: Path) -> Iterator[Path]:
-    """A folder beside the target that takes its place in the end, or vanishes when anything fails."""
-    building = target.parent / f'.{target.name}.rendering-{os.getpid()}'
-    try:
-        for name in ('annotations', *(f'images/{split}' for split in SPLITS)):
-            (building / name).mkdir(parents=True)
-    except OSError as error:
-        shutil.rmtree(building, ignore_errors=True)
-        raise UserError(f'{target}: cannot be written ({error.strerror}); name a folder that can') from error
-    try:
-        yield building
-        if target.exists():
-            shutil.rmtree(target)
-        building.rename(target)
-    except OSError as error:
-        raise UserError(f'{target}: writing failed ({error.strerror or error}); nothing was kept') from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-
-
 def _write_split(folder: Path, settings: Settings, split: str, workers: int) -> None:
     count = getattr(settings, split)
     job = partial(write_film, settings, folder / 'images', split)
@@ -249,18 +233,41 @@ def _write_split(folder: Path, settings: Settings, split: str, workers: int) -> 
 
 
 def _in_parallel(job: Callable[[int], FilmRecord], count: int, workers: int) -> Iterator[FilmRecord]:
-    """``job(0)`` to ``job(count - 1)``, in order."""
+    """``job(0)`` to ``job(count - 1)``, in order.
+
+    Raises:
+        UserError: a worker was killed.
+    """
     if min(workers, count) <= 1:
         yield from map(job, range(count))
         return
     # Forked workers start at once, where spawned ones would import the detection stack first. They run
     # numpy and cv2 alone, as a data loader's workers do, so that other threads of this process don't matter.
     method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
-    with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', 'This process .* is multi-threaded', DeprecationWarning)
-        pool = multiprocessing.get_context(method).Pool(min(workers, count), cv2.setNumThreads, (1,))
-    with pool:
-        yield from pool.imap(job, range(count), chunksize=2)
+    context = multiprocessing.get_context(method)
+    try:
+        with ProcessPoolExecutor(min(workers, count), context, _begin_worker) as executor:
+            with warnings.catch_warnings():
+                warnings.filterwarnings('ignore', 'This process .* is multi-threaded', DeprecationWarning)
+                records = executor.map(job, range(count), chunksize=2)
+            yield from records
+    except BrokenProcessPool as error:
+        raise UserError('a worker process was killed, perhaps because the memory ran out; give fewer --workers. '
+                        'Nothing was kept') from error
+
+
+def _begin_worker() -> None:
+    """One thread per worker; Ctrl-C is for the main process, and no worker outlives it."""
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _coco(settings: Settings, records: list[FilmRecord], sparse: bool) -> dict:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,11 +14,18 @@ from mmleuk.errors import UserError
 
 
 @contextmanager
-def new_folder(target: str | Path) -> Iterator[Path]:
-    """A folder beside ``target`` to write into; it takes the target's place at the end, or vanishes on any error.
+def new_folder(target: str | Path, *, replace: bool = False) -> Iterator[Path]:
+    """A folder beside ``target`` to write into; it takes the target's name at the end, or vanishes on any error.
+
+    While it is written it is called ``.NAME.unfinished-PID`` and locked. Only a killed run leaves such a folder behind;
+    the next one with the same target removes it.
+
+    Args:
+        target: the new folder. A link stays a link: the folder that it points to is made.
+        replace: take the name of a folder that is there and holds something; that one is removed at the end.
 
     Raises:
-        UserError: the target is a file or a folder that holds something, or cannot be written.
+        UserError: the target is a file or, without ``replace``, a folder that holds something; or it cannot be written.
 
     Example:
         >>> import tempfile
@@ -26,20 +35,58 @@ def new_folder(target: str | Path) -> Iterator[Path]:
         >>> [path.name for path in parent.iterdir()], (parent / 'out' / 'a.txt').read_text()
         (['out'], 'whole')
     """
-    target = Path(target)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(f'{target}: is there already{"" if target.is_dir() else " and is a file"}; name a new folder, '
+    real = Path(os.path.realpath(target))
+    if real.exists() and (not real.is_dir() or (any(real.iterdir()) and not replace)):
+        raise UserError(f'{target}: is there already{"" if real.is_dir() else " and is a file"}; name a new folder, '
                         'or remove this one')
-    building = target.parent / f'.{target.name}.writing-{os.getpid()}'
+    prefix = f'.{real.name[:100]}.unfinished-'
+    building, lock = real.with_name(f'{prefix}{os.getpid()}'), None
     try:
-        building.mkdir(parents=True)
+        real.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(real.parent, prefix)
+        building.mkdir()
+        lock = os.open(building, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield building
-        building.rename(target)
+        _take_name(building, real, replace)
     except OSError as error:
-        raise UserError(f'{target}: cannot be written ({error.strerror or error}); choose another place or free some '
+        raise UserError(f'{target}: cannot be written ({error.strerror or error}); choose another folder or free some '
                         'space. Nothing was kept') from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _take_name(building: Path, target: Path, replace: bool) -> None:
+    """Rename, over a folder that may be replaced; that one stays if the renaming fails."""
+    before = building.with_name(f'{building.name}-before')
+    if replace and target.exists():
+        target.rename(before)
+    try:
+        building.rename(target)
+    except OSError:
+        if before.exists():
+            before.rename(target)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _remove_leftovers(parent: Path, prefix: str) -> None:
+    """Remove unfinished folders that no process holds any more."""
+    for path in parent.glob(f'{glob.escape(prefix)}[0-9]*'):
+        try:
+            lock = os.open(path, os.O_RDONLY)
+        except OSError:  # another run was faster, or it isn't ours to remove
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            continue  # its run is alive
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+        finally:
+            os.close(lock)
 
 
 def write_text(path: Path, text: str) -> None:

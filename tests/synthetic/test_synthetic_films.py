@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,7 @@ from mmleuk.errors import UserError
 from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES, AttributeSchema
 from mmleuk.structures.sampled_regions import inside, sample_region
 from mmleuk.synthetic.film import render_film
-from mmleuk.synthetic.writer import Settings, make_film, synthesize
+from mmleuk.synthetic.writer import Settings, _in_parallel, make_film, synthesize
 
 SMALL = dict(train=10, test=3, size=320, empty_share=0.3, cells=(6, 9), say=lambda line: None)
 
@@ -182,6 +183,18 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
     with pytest.raises(UserError, match='No space left'):
         synthesize(tmp_path / 'data', **SMALL | dict(train=1, test=0, size=160, workers=1))
     assert not list(tmp_path.iterdir())
+
+
+def _kill_second(index: int) -> int:
+    if index == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return index
+
+
+def test_a_killed_worker_ends_the_run():
+    assert list(_in_parallel(abs, 5, 2)) == [0, 1, 2, 3, 4]
+    with pytest.raises(UserError, match='a worker process was killed, perhaps because the memory ran out'):
+        list(_in_parallel(_kill_second, 6, 2))
 
 
 def parsed(*arguments: str) -> argparse.Namespace:
