@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
-from mmleuk.pictures.layout import Rect, best_spot, card_spots, tag_spots
+from mmleuk.pictures.layout import Rect, Rects, best_spot, card_spots, on_canvas, tag_spots
 from mmleuk.pictures.text import FONT_PX, LINE_PX, width_px
 from mmleuk.schema import Attribute, AttributeSchema
 from mmleuk.structures.prediction import Cell
@@ -23,7 +24,7 @@ Row = tuple[str, str]
 
 @dataclass
 class Plan:
-    """Rectangles in canvas pixels by position of the cell in the prediction.
+    """Rectangles in canvas pixels by index of the cell in the prediction.
 
     Args:
         cells: the prediction's cells.
@@ -31,7 +32,7 @@ class Plan:
         rows: lines of the cards, of the cells that have attributes.
         tags: class labels; cells without one are explained by the legend alone.
         texts: what the labels say.
-        cards: places of the cards, beside the cells and in the panel.
+        cards: rectangles of the cards, beside the cells and in the panel.
         panel: the cells whose card stands in the panel, with their number.
         size_wh: what image and panel need together.
     """
@@ -58,21 +59,19 @@ def make_plan(cells: Sequence[Cell], factor: int, image_wh: tuple[int, int], sch
         leukocytes: classes whose cells are described and must stay visible.
         certain: the cells are a truth; no scores or probabilities.
     """
-    boxes = [_on_canvas(cell.box, factor, image_wh) for cell in cells]
-    with_card = [i for i, cell in enumerate(cells) if cell.attributes and cell.class_name in leukocytes][:CARDS_UP_TO]
-    rows = {i: card_rows(cells[i], schema, certain) for i in with_card}
-    plan = Plan(cells, boxes, rows, image_wh)
-    important = {i for i, cell in enumerate(cells) if cell.class_name in leukocytes}
-    soft = [box for i, box in enumerate(boxes) if i not in important]
-    tagged = sorted(range(len(cells)) if len(cells) <= _TAG_ALL_UP_TO else important)
-    for i in tagged:
+    boxes = [on_canvas(cell.box, factor, image_wh) for cell in cells]
+    important = [i for i, cell in enumerate(cells) if cell.class_name in leukocytes]
+    described = islice((i for i in important if cells[i].attributes), CARDS_UP_TO)
+    plan = Plan(cells, boxes, {i: card_rows(cells[i], schema, certain) for i in described}, image_wh)
+    taken, solid = Rects(image_wh), Rects(image_wh, (boxes[i] for i in important))
+    soft = Rects(image_wh, (box for cell, box in zip(cells, boxes) if cell.class_name not in leukocytes))
+    for i in range(len(cells)) if len(cells) <= _TAG_ALL_UP_TO else important:
         plan.texts[i] = cells[i].class_name if certain else f'{cells[i].class_name} {cells[i].score:.2f}'
         # Room for a number, should the card move to the panel.
-        width = width_px(plan.texts[i] + (' #88' if i in rows else ''), bold=True) + 2 * PAD
-        others = [boxes[j] for j in important if j != i]
-        plan.tags[i], _ = best_spot(tag_spots(boxes[i], (width, TAG_PX)), image_wh, [*plan.tags.values()],
-                                    others, soft)
-    _place_cards(plan, [boxes[i] for i in important], soft)
+        width = width_px(plan.texts[i] + (' #88' if i in plan.rows else ''), bold=True) + 2 * PAD
+        plan.tags[i], _ = best_spot(tag_spots(boxes[i], (width, TAG_PX)), image_wh, taken, solid, soft, own=boxes[i])
+        taken.add(plan.tags[i])
+    _place_cards(plan, taken, solid, soft)
     return plan
 
 
@@ -88,14 +87,6 @@ def names_width(rows: Sequence[Row]) -> float:
     return max(width_px(name) for name, _ in rows) + 2 * PAD
 
 
-def _on_canvas(box: Rect, factor: int, image_wh: tuple[int, int]) -> Rect:
-    """Enlarge a box and cut what a detector predicts beyond the image's edge."""
-    width, height = image_wh
-    x1, y1, x2, y2 = (value * factor for value in box)
-    return min(max(x1, 0), width - 1), min(max(y1, 0), height - 1), min(max(x2, 0), width - 1), \
-        min(max(y2, 0), height - 1)
-
-
 def _short(attribute: Attribute) -> str:
     return attribute.short if attribute.short != attribute.key else attribute.name
 
@@ -104,14 +95,14 @@ def _card_size(rows: Sequence[Row]) -> tuple[float, float]:
     return names_width(rows) + max(width_px(value) for _, value in rows) + 2 * PAD, len(rows) * LINE_PX + 2 * PAD
 
 
-def _place_cards(plan: Plan, solid: Sequence[Rect], soft: Sequence[Rect]) -> None:
+def _place_cards(plan: Plan, taken: Rects, solid: Rects, soft: Rects) -> None:
     image_wh = plan.size_wh
     for i, rows in plan.rows.items():
-        spot, hidden = best_spot(card_spots(plan.boxes[i], _card_size(rows), GAP), image_wh,
-                                 [*plan.tags.values(), *plan.cards.values()], solid, soft)
+        spot, hidden = best_spot(card_spots(plan.boxes[i], _card_size(rows), GAP), image_wh, taken, solid, soft)
         fits = spot[2] <= image_wh[0] and spot[3] <= image_wh[1]
         if hidden <= _MAX_HIDDEN and fits:
             plan.cards[i] = spot
+            taken.add(spot)
         else:
             plan.panel[i] = len(plan.panel) + 1
             plan.texts[i] += f' #{plan.panel[i]}'

@@ -22,7 +22,7 @@ from PIL import Image
 from mmleuk.datasets.annotations import Annotations, FilmImage
 from mmleuk.errors import UserError
 from mmleuk.evaluation.pseudo_label_quality import HiddenCells, match_place_and_class
-from mmleuk.pictures.layout import Rect, best_spot, tag_spots
+from mmleuk.pictures.layout import Rect, Rects, best_spot, tag_spots
 from mmleuk.pictures.text import plain_text
 from mmleuk.structures.prediction import Cell
 from mmleuk.utils.words import plural_n
@@ -229,8 +229,9 @@ def place_labels(labels: Sequence[tuple[Mark, str]], size_wh: tuple[int, int]) -
     Words that don't fit beside what is there lie over as little of it as they can.
     """
     pixels = _LABEL_POINTS / 72 / _PANEL_INCHES * size_wh[0]
-    spots: list[Rect] = []
+    taken, spots = Rects(size_wh), []
     for mark, words in labels:
         tag = (_LETTER_WIDTH * pixels * len(words), _LINE_HEIGHT * pixels)
-        spots.append(best_spot(tag_spots(mark.box, tag), size_wh, taken=spots, solid=[], soft=[])[0])
+        spots.append(best_spot(tag_spots(mark.box, tag), size_wh, taken)[0])
+        taken.add(spots[-1])
     return spots

@@ -16,7 +16,7 @@ from mmleuk.evaluation.evaluate import Evaluation
 from mmleuk.evaluation.matching import UNMATCHED
 from mmleuk.pictures.colours import ClassStyle
 from mmleuk.pictures.drawing import legend_strip, outline_box, paint_label
-from mmleuk.pictures.layout import Rect, best_spot, tag_spots
+from mmleuk.pictures.layout import Rect, Rects, best_spot, on_canvas, tag_spots
 from mmleuk.pictures.plan import PAD, TAG_PX
 from mmleuk.pictures.text import width_px
 
@@ -77,19 +77,19 @@ def draw_marks(image: Image.Image, marks: Sequence[Mark], title: str) -> Image.I
     legend = legend_strip([(title, None), *entries], enlarged.width)
     canvas = Image.new('RGB', (enlarged.width, enlarged.height + legend.height), _PAPER)
     draw = ImageDraw.Draw(enlarged)
-    boxes = [_on_canvas(mark.box, factor, enlarged.size) for mark in marks]
+    boxes = [on_canvas(mark.box, factor, enlarged.size) for mark in marks]
     for mark, box in zip(marks, boxes):
         if mark.kind == 'correct':  # thin, so that the errors stand out
             draw.rectangle([round(v) for v in box], outline=STYLES['correct'].rgb, width=2)
         else:
             outline_box(draw, box, STYLES[mark.kind])
-    placed: list[Rect] = []
-    errors = [box for mark, box in zip(marks, boxes) if mark.text]
+    taken = Rects(enlarged.size)
+    errors = Rects(enlarged.size, (box for mark, box in zip(marks, boxes) if mark.text))
     for mark, box in zip(marks, boxes):
         if mark.text:
             size = (width_px(mark.text, bold=True) + 2 * PAD, TAG_PX)
-            spot, _ = best_spot(tag_spots(box, size), enlarged.size, placed, [b for b in errors if b != box], [])
-            placed.append(spot)
+            spot, _ = best_spot(tag_spots(box, size), enlarged.size, taken, errors, own=box)
+            taken.add(spot)
             paint_label(draw, spot, mark.text, STYLES[mark.kind])
     canvas.paste(enlarged, (0, 0))
     canvas.paste(legend, (0, enlarged.height))
@@ -129,10 +129,3 @@ def _found_cells(evaluation: Evaluation, place: int) -> set[int]:
 def _xyxy(box_xywh: np.ndarray) -> Rect:
     x, y, width, height = box_xywh.tolist()
     return x, y, x + width, y + height
-
-
-def _on_canvas(box: Rect, factor: int, size_wh: tuple[int, int]) -> Rect:
-    x1, y1, x2, y2 = (value * factor for value in box)
-    right, bottom = size_wh[0] - 1, size_wh[1] - 1
-    x1, y1 = min(max(x1, 0), right), min(max(y1, 0), bottom)
-    return x1, y1, min(max(x2, x1), right), min(max(y2, y1), bottom)
