@@ -1,5 +1,5 @@
-"""Predictions -> words, tables and pictures for people.
+"""Predictions -> words, tables and pages for people.
 
-Everything here works on :class:`~mmleuk.structures.prediction.Prediction` objects and needs no model:
-``statistics`` counts, ``sentence`` describes, ``drawing`` paints, ``page`` lays out, ``files`` writes, ``cli`` wires.
+Nothing here needs a model: ``statistics`` counts, ``sentence`` describes, ``page`` and ``evaluation_page`` fill the
+templates, ``evaluation_plots``, ``evaluation_pictures``, ``comparison`` and ``pseudo_labels`` draw.
 """
