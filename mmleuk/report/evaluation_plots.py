@@ -83,7 +83,7 @@ def confusion_plot(evaluation: Evaluation) -> bytes:
     return _png(figure, f'What each cell was taken for. Rows: the true class, last what was found where no cell is; '
                         f'columns: the predicted class, last the cells not found. {numbers} '
                         f'{_operating_point(evaluation)}, matched one to one whatever the class, the '
-                        f'surest first. {_evidence(evaluation)}')
+                        f'highest score first. {_evidence(evaluation)}')
 
 
 def _write_counts(axes: Axes, confusion: Confusion) -> None:
@@ -143,14 +143,14 @@ def error_plot(evaluation: Evaluation) -> bytes:
     left.invert_yaxis()
     gains = [row['mAP_gain'] for row in rows]
     iou = evaluation.settings.min_iou
-    right.set_title(f'mAP at IoU {iou:g} gained by mending')
+    right.set_title(f'mAP at IoU {iou:g} gained by fixing')
     if None in gains:
         right.text(0.5, 0.5, 'no ground truth', transform=right.transAxes, ha='center', va='center')
         right.set_xticks([])
     else:
         _bars(right, places, gains, _BLUE, '{:.3f}')
     return _png(figure, f'Errors by type (TIDE). Left: {_operating_point(evaluation, False)}. Right: how much the mean '
-                        f'AP at IoU {iou:g} would rise if all errors of the type were mended, detections of every '
+                        f'AP at IoU {iou:g} would rise if all errors of the type were fixed, detections of every '
                         f'score included; the gains do not add up. {_evidence(evaluation)}')
 
 
