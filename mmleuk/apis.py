@@ -16,11 +16,10 @@ import cv2
 import numpy as np
 import torch
 from mmcv.transforms import Compose
-from mmdet.registry import DATASETS, MODELS
+from mmdet.registry import DATASETS
 from mmdet.structures import DetDataSample
 from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from PIL import Image
 
 import mmleuk
@@ -32,7 +31,7 @@ from mmleuk.structures import prediction_files
 from mmleuk.structures.overlaps import surest_per_place
 from mmleuk.structures.prediction import AttributeReading, Cell, FailedImage, Prediction, Run, RunInfo
 from mmleuk.utils.checkpoint import check_attributes, fit_checkpoint, load_checkpoint_safely, state_dict_of
-from mmleuk.utils.config_file import read_config
+from mmleuk.utils.config_file import build_model, building, read_config
 from mmleuk.utils.image_inputs import check_images, list_images, name_images
 from mmleuk.utils.image_size import at_image_size, image_size_of, kind_of, usable_image_size
 
@@ -74,21 +73,21 @@ class Inferencer:
                 raise UserError(f'{name} is {value}; it must lie between 0 and 1')
         if batch_size < 1:
             raise UserError(f'batch_size is {batch_size}; it must be at least 1')
-        self.cfg = config if isinstance(config, Config) else read_config(config)
+        self.cfg = config if isinstance(config, Config) else read_config(config, needed=('model', 'test_dataloader'))
         self.min_score = min_score
         self.max_overlap = max_overlap
         self.batch_size = batch_size
         self.device = _device(device)
         self._checkpoint = str(checkpoint)
-        init_default_scope(self.cfg.get('default_scope', 'mmdet'))
         loaded = load_checkpoint_safely(checkpoint, map_location='cpu')
-        self.model = MODELS.build(self.cfg.model)
+        self.model = build_model(self.cfg)
         load_weights(self.model, loaded, str(checkpoint))
         self.classes, self.schema = _names(loaded.get('meta') or {}, self.cfg, self.model)
         self.model.to(self.device).eval()
-        own = image_size_of(get_test_pipeline_cfg(self.cfg))
-        self.image_size = own if image_size is None else usable_image_size(image_size, own, self.model)
-        self._from_file, self._from_array = inference_pipelines(self.cfg, self.image_size)
+        with building(self.cfg):
+            own = image_size_of(get_test_pipeline_cfg(self.cfg))
+            self.image_size = own if image_size is None else usable_image_size(image_size, own, self.model)
+            self._from_file, self._from_array = inference_pipelines(self.cfg, self.image_size)
 
     def __call__(self, inputs: Source | Iterable[Source]) -> list[Prediction]:
         """Predict.

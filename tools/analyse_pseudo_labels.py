@@ -18,7 +18,6 @@ from mmleuk.errors import UserError
 from mmleuk.utils.command_line import exit_status
 from mmleuk.utils.config_file import SettingsAction, read_config
 from mmleuk.utils.files import ensure_writable
-from mmleuk.utils.strict_config import check_config_keys
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -51,8 +50,7 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f'--images {args.images}: at least one image is needed')
     if not 0 < args.min_iou <= 1:
         raise UserError(f'--min-iou {args.min_iou}: it must lie between 0 and 1')
-    cfg = read_config(args.config, args.cfg_options)
-    check_config_keys(cfg)
+    cfg = read_config(args.config, args.cfg_options, ('model', 'train_dataloader'))
     out = ensure_writable(args.out or args.work_dir / 'pseudo_labels')
     # Late: --help must not wait for torch.
     from mmleuk.evaluation.pseudo_label_analysis import analyse

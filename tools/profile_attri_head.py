@@ -16,9 +16,8 @@ from mmdet.utils import register_all_modules
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
 from mmleuk.models.detectors.attri_det import AttriDet
-from mmleuk.registry import MODELS
 from mmleuk.utils.command_line import exit_status
-from mmleuk.utils.config_file import read_config
+from mmleuk.utils.config_file import build_model, read_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -75,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
     """
     register_all_modules(init_default_scope=True)
     torch.manual_seed(0)
-    model = MODELS.build(read_config(args.config).model).eval()
+    model = build_model(read_config(args.config)).eval()
     image = torch.rand(1, 3, args.size, args.size)
     detector, head = measure(model, image, random_boxes(args.cells, args.size, args.cell_size), args.repeats)
     shares = [b / a for a, b in zip(detector, head)]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmleuk.errors import UserError
-from mmleuk.utils.config_file import SettingsAction, read_config
+from mmleuk.utils.config_file import SettingsAction, building, read_config
 from mmleuk.utils.new_folder import new_folder
 from mmleuk.utils.progress import progress
 
@@ -55,16 +55,10 @@ def training_set(path: str, options: dict | None) -> Any:
     Raises:
         UserError: the config has none, or it cannot be read.
     """
-    from mmengine.registry import init_default_scope
-
     from mmleuk.registry import DATASETS
-    from mmleuk.utils.strict_config import check_config_keys
-    cfg = read_config(path, options)
-    init_default_scope(cfg.get('default_scope') or 'mmdet')
-    check_config_keys(cfg)
-    if not cfg.get('train_dataloader'):
-        raise UserError(f'{path}: has no train_dataloader; name the config of a training')
-    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    cfg = read_config(path, options, ('train_dataloader',))
+    with building(cfg):
+        dataset = DATASETS.build(cfg.train_dataloader.dataset)
     if not len(dataset):
         raise UserError(f'{path}: its training set is empty; look at ann_file and filter_cfg')
     return dataset

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from mmdet.evaluation import CocoMetric
 from mmengine.dist import is_main_process, master_only
+from mmengine.evaluator import BaseMetric
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 from mmengine.runner import Runner
 
 from mmleuk.errors import UserError
 from mmleuk.registry import HOOKS
-from mmleuk.utils.files import discard
+from mmleuk.utils.files import replacing, write_atomic
 
-_UNFINISHED = '.unfinished'
+_LEFTOVERS = ('.*.part.pth', '.last_checkpoint.*.part', '*.unfinished')  # the last one is of earlier versions
 
 
 @HOOKS.register_module()
@@ -24,13 +28,15 @@ class CheckpointHook(MMEngineCheckpointHook):
     """mmengine's hook, except that a good file is never touched before its successor is complete on the disk.
 
     mmengine deletes the old checkpoint first and then writes straight to the final name: a kill or a full disk in
-    between leaves nothing. Here: write ``NAME.unfinished``, fsync, rename, point ``last_checkpoint`` at it in the
-    same way, and only then delete what ``max_keep_ckpts`` or a better score makes superfluous.
+    between leaves nothing. Here each file is written under another name and renamed when it is complete
+    (:func:`mmleuk.utils.files.replacing`), then ``last_checkpoint`` is pointed at it in the same way, and only then is
+    deleted what ``max_keep_ckpts`` or a better score makes superfluous.
 
     Args: as mmengine's. Folders that are not local (``s3://``) keep mmengine's way.
 
     Raises:
-        UserError: the file cannot be written (disk full, quota, permissions); the last good one stays.
+        UserError: before training, ``save_best`` names a score that no metric returns; later, the file cannot be
+            written (disk full, quota, permissions): the last good one stays.
 
     Example config: ``default_hooks = dict(checkpoint=dict(type='mmleuk.CheckpointHook', interval=1,
     max_keep_ckpts=2, save_best='coco/bbox_mAP_50'))``; scores of attributes need no ``rule`` either.
@@ -39,11 +45,17 @@ class CheckpointHook(MMEngineCheckpointHook):
     _default_greater_keys = [*MMEngineCheckpointHook._default_greater_keys, 'attribute', 'f1']
 
     def before_train(self, runner: Runner) -> None:
-        """Find the folder; clear away what a killed run left half written."""
+        """Find the folder, check ``save_best``, and clear away what a killed run left half written."""
         super().before_train(runner)
+        if self.save_best:
+            if runner.val_loop is None:
+                raise UserError('default_hooks.checkpoint.save_best needs a validation, and the config has none; leave '
+                                'save_best out, or set val_dataloader, val_cfg and val_evaluator')
+            for key in set(self.key_indicators) - {'auto'}:
+                check_score_name(key, runner.val_loop.evaluator.metrics)
         self._keep_ids = list(getattr(self, 'keep_ckpt_ids', ()))
         if self._is_local() and is_main_process():
-            for leftover in Path(self.out_dir).glob(f'*{_UNFINISHED}'):
+            for leftover in [path for pattern in _LEFTOVERS for path in Path(self.out_dir).glob(pattern)]:
                 leftover.unlink()
 
     def _is_local(self) -> bool:
@@ -59,11 +71,11 @@ class CheckpointHook(MMEngineCheckpointHook):
         if self.max_keep_ckpts > 0:
             # still with the outdated ones: killed before they are deleted, the next run deletes them
             runner.message_hub.update_info('keep_ckpt_ids', keep)
-        self._save_atomically(
+        self._write(
             runner, path, by_epoch=self.by_epoch, meta=meta, save_optimizer=self.save_optimizer,
             save_param_scheduler=self.save_param_scheduler and runner.param_schedulers is not None, **self.args)
         self.last_ckpt = path
-        self._point_at(Path(runner.work_dir) / 'last_checkpoint', path)
+        self._point_at(path, Path(runner.work_dir) / 'last_checkpoint')
         self._keep_ids = keep[-self.max_keep_ckpts:] if self.max_keep_ckpts > 0 else keep
         if self.max_keep_ckpts > 0:
             self.keep_ckpt_ids = deque(self._keep_ids, self.max_keep_ckpts)
@@ -99,7 +111,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         path = os.path.join(self.out_dir, name)
         hub.update_info(f'best_score{suffix}', score)
         hub.update_info(f'best_ckpt{suffix}', path)
-        self._save_atomically(
+        self._write(
             runner, path, by_epoch=False, meta=meta, save_optimizer=False, save_param_scheduler=False)
         if suffix:
             self.best_ckpt_path_dict[key] = path
@@ -110,44 +122,59 @@ class CheckpointHook(MMEngineCheckpointHook):
         runner.logger.info(f'Best {key} so far: {score:0.4f}, saved as {path}')
         return True
 
-    def _save_atomically(self, runner: Runner, path: str, **options: Any) -> None:
-        """Have the runner write ``path``; on failure clear away the fragment and say what remains."""
-        unfinished = path + _UNFINISHED
+    @master_only
+    def _write(self, runner: Runner, path: str, **options: Any) -> None:
+        """Have the runner write ``path``, whole or not at all."""
         try:
-            runner.save_checkpoint(
-                os.path.dirname(path), os.path.basename(unfinished), backend_args=self.backend_args, **options)
-            if is_main_process():
-                _commit(unfinished, path)
-        except OSError as error:
-            discard(unfinished)
-            stays = f'the last good one is {self.last_ckpt}' if self.last_ckpt else 'there is no earlier one'
-            raise UserError(f'{path}: the checkpoint cannot be written ({error.strerror or error}); {stays}. '
-                            'Free space or choose another --work-dir, then --resume') from error
+            with replacing(path) as temporary:
+                runner.save_checkpoint(
+                    str(temporary.parent), temporary.name, backend_args=self.backend_args, **options)
+        except UserError as error:
+            stays = f'the last good checkpoint is {self.last_ckpt}' if self.last_ckpt else 'there is no earlier one'
+            raise UserError(f'{error}; {stays}; then --resume') from error
 
     @master_only
-    def _point_at(self, pointer: Path, path: str) -> None:
-        unfinished = f'{pointer}{_UNFINISHED}'
+    def _point_at(self, path: str, pointer: Path) -> None:
         try:
-            Path(unfinished).write_text(path)
-            _commit(unfinished, str(pointer))
-        except OSError as error:
-            discard(unfinished)
-            raise UserError(f'{pointer}: cannot be written ({error.strerror or error}); free space, then resume with '
-                            f'--resume {path}') from error
+            write_atomic(pointer, path)
+        except UserError as error:
+            raise UserError(f'{error}; then go on with --resume {path}') from error
 
     @master_only
-    def _delete(self, names: Any) -> None:
+    def _delete(self, names: Iterable[str]) -> None:
         for name in names:
             (Path(self.out_dir) / name).unlink(missing_ok=True)
 
 
-def _commit(unfinished: str, path: str) -> None:
-    """Force a file to the disk and give it its final name in one step."""
-    with open(unfinished, 'rb+') as file:
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
-    folder = os.open(os.path.dirname(path), os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def check_score_name(key: str, metrics: Iterable[BaseMetric]) -> None:
+    """Refuse a name of ``save_best`` that no metric returns.
+
+    Names are known of COCO's boxes and of metrics with ``score_names``; of another metric only the prefix is.
+
+    Raises:
+        UserError: names the nearest known one.
+    """
+    known: list[str] = []
+    for metric in metrics:
+        prefix = f'{metric.prefix}/' if metric.prefix else ''
+        names = _score_names(metric)
+        if names is None and key.startswith(prefix):
+            return
+        known += [prefix + name for name in names or ()]
+    if key not in known:
+        close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+        hint = f'did you mean {close[0]!r}?' if close else f'known are {", ".join(known)}'
+        raise UserError(f'default_hooks.checkpoint.save_best is {key!r}, a score that no metric of val_evaluator '
+                        f'returns; {hint}')
+
+
+def _score_names(metric: BaseMetric) -> list[str] | None:
+    """What a metric calls its scores; None where that isn't known beforehand."""
+    if isinstance(metric, CocoMetric):
+        if not set(metric.metrics) <= {'bbox', 'segm'}:
+            return None
+        items = metric.metric_items or ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
+        classes = (metric.dataset_meta or {}).get('classes', ()) if metric.classwise else ()
+        return [*(f'{kind}_{item}' for kind in metric.metrics for item in items),
+                *(f'{name}_precision' for name in classes)]
+    return getattr(metric, 'score_names', None)

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
+import pickle
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
+from mmdet.evaluation import DumpDetResults
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner as MMEngineRunner
+from mmengine.runner import find_latest_checkpoint
 
 from mmleuk.engine.memory import keep_freed_memory
 from mmleuk.engine.pseudo_label_hook import require_pseudo_label_hook
+from mmleuk.engine.runner import RANKS
 from mmleuk.errors import UserError
 from mmleuk.utils.checkpoint import use_safe_loading
 from mmleuk.utils.command_line import exit_status
-from mmleuk.utils.config_file import SettingsAction, read_config
-from mmleuk.utils.strict_config import check_config_keys
+from mmleuk.utils.config_file import SettingsAction, building, read_config
+from mmleuk.utils.files import check_target, ensure_writable, replacing
+from mmleuk.utils.lock import FolderLock
 
 _AMP_WRAPPERS = {
     'OptimWrapper': 'mmleuk.AmpOptimWrapper',
@@ -101,12 +107,20 @@ def train(args: argparse.Namespace) -> MMEngineRunner:
                             "base_batch_size=N) in the config; YOLOv5's schedule has none: it sums gradients up to 64 "
                             'images')
         cfg.auto_scale_lr.enable = True
-    if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
-    runner = build_runner(cfg, ('train_dataloader', 'val_dataloader'))
-    require_pseudo_label_hook(runner)
-    runner.train()
+    if args.resume == 'auto':
+        cfg.resume = find_latest_checkpoint(cfg.work_dir) is not None
+        if cfg.resume:
+            cfg.load_from = None  # the runner then takes the last one in the work dir
+    elif args.resume is not None:
+        cfg.resume, cfg.load_from = True, args.resume
+    first = int(os.environ.get(RANKS[args.launcher][0], 0)) == 0 if args.launcher in RANKS else True
+    with FolderLock(cfg.work_dir, what='training') if first else nullcontext():
+        runner = build_runner(cfg, ('train_dataloader', 'val_dataloader'))
+        if args.resume == 'auto' and not cfg.resume:
+            runner.logger.info(f'{cfg.work_dir} holds no checkpoint to resume from: the training starts at its first '
+                               f'epoch, from {cfg.get("load_from") or "random weights"}')
+        require_pseudo_label_hook(runner)
+        runner.train()
     _print_summary(runner)
     return runner
 
@@ -115,30 +129,41 @@ def test(args: argparse.Namespace) -> dict:
     """Test as the flags say; return the scores. See ``test_parser``.
 
     Raises:
-        UserError: bad config, data, checkpoint or work dir.
+        UserError: bad config, data, checkpoint or work dir, or a target that cannot be written.
     """
     from mmdet.engine.hooks.utils import trigger_visualization_hook
-    from mmdet.evaluation import DumpDetResults
     if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
         raise UserError(f'--out {args.out}: predictions are written as a pickle; name a .pkl file')
     cfg = load_config(args, ('test_dataloader', 'test_cfg'))
     if args.out is not None:
-        check_writable(str(Path(args.out).parent), '--out')
+        check_target(args.out)
     cfg.load_from, cfg.resume = args.checkpoint, False
     if args.show or args.show_dir:
         if 'visualization' not in cfg.default_hooks:
             raise UserError(f'{args.config}: --show needs default_hooks.visualization=dict('
                             'type=\'DetVisualizationHook\')')
+        if args.show_dir:
+            check_target(Path(cfg.work_dir) / args.show_dir / 'picture.png')
         cfg = trigger_visualization_hook(cfg, args)
     if args.tta:
         switch_to_tta(cfg)
     runner = build_runner(cfg, ('test_dataloader',))
     if args.out is not None:
-        runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=args.out))
+        runner.test_evaluator.metrics.append(DumpPredictions(out_file_path=args.out))
     return runner.test()
 
 
 test.__test__ = False  # type: ignore[attr-defined]  # not for pytest
+
+
+class DumpPredictions(DumpDetResults):
+    """MMDetection's metric that saves predictions as a pickle; the file appears whole or not at all."""
+
+    def compute_metrics(self, results: list) -> dict:
+        """Write; there is nothing to score."""
+        with replacing(self.out_file_path) as temporary:
+            temporary.write_bytes(pickle.dumps(results))
+        return {}
 
 
 def load_config(args: argparse.Namespace, needed: Sequence[str]) -> Config:
@@ -148,34 +173,14 @@ def load_config(args: argparse.Namespace, needed: Sequence[str]) -> Config:
         UserError: the file is missing or broken, a key is misspelt, the model or one of the ``needed`` parts is
             missing, or the work dir is not writable.
     """
-    cfg = read_config(args.config, args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options, ('model', *needed))
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
-    check_writable(cfg.work_dir)
-    check_config_keys(cfg)
-    missing = [key for key in ('model', *needed) if cfg.get(key) is None]
-    if missing:
-        raise UserError(f'{args.config}: has no {missing[0]}; a config of configs/ as its _base_ would give it one')
-    cfg.default_scope = cfg.get('default_scope') or 'mmdet'
+    ensure_writable(cfg.work_dir)
     return cfg
-
-
-def check_writable(folder: str, flag: str = '--work-dir') -> None:
-    """Make the folder that ``flag`` names and write a byte there: it costs nothing now and much after an epoch.
-
-    Raises:
-        UserError: it cannot be made or written to.
-    """
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(b'0')
-    except OSError as error:
-        raise UserError(f'{folder}: the folder of {flag} is not writable ({error.strerror}); choose another with '
-                        f'{flag}') from error
 
 
 def switch_to_amp(cfg: Config) -> None:
@@ -210,22 +215,29 @@ def switch_to_tta(cfg: Config) -> None:
 
 
 def build_runner(cfg: Config, loaders: Sequence[str]) -> MMEngineRunner:
-    """Check the data behind the named loaders, then build the runner (``runner_type``, or ours)."""
+    """Check the data behind the named loaders, then build the runner (``runner_type``, or ours) with these data sets.
+
+    Raises:
+        UserError: bad data, or a part of the config that cannot be built.
+    """
     use_safe_loading()
     init_default_scope(cfg.get('default_scope') or 'mmdet')
-    warnings = check_data(cfg, loaders)
-    cfg.setdefault('runner_type', 'mmleuk.Runner')
-    runner = RUNNERS.build(cfg)
+    with building(cfg):
+        datasets, warnings = check_data(cfg, loaders)
+        cfg.setdefault('runner_type', 'mmleuk.Runner')
+        runner = RUNNERS.build(cfg)
+    for loader, dataset in datasets.items():  # reading a large annotation file once is enough
+        setattr(runner, f'_{loader}', {**getattr(runner, f'_{loader}'), 'dataset': dataset})
     for text in warnings:
         runner.logger.warning(text)  # now, and not when it was found: the work dir's log starts with the runner
     return runner
 
 
-def check_data(cfg: Config, loaders: Sequence[str]) -> list[str]:
-    """Build each data set once, so that broken data shows before anything is written; compare it with the model.
+def check_data(cfg: Config, loaders: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Build each data set, so that broken data shows before anything is written, and compare it with the model.
 
     Returns:
-        Warnings.
+        The data sets by loader, and warnings.
 
     Raises:
         UserError: see the data set; a transform leaves regions behind; or the model has another number of classes, or
@@ -235,12 +247,13 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> list[str]:
 
     from mmleuk.datasets.check import check_head_attributes, check_num_classes, check_sparse
     from mmleuk.schema import AttributeSchema
+    datasets: dict[str, Any] = {}
     warnings = []
     for loader in loaders:
         dataset_cfg = (cfg.get(loader) or {}).get('dataset')
         if not isinstance(dataset_cfg, dict):
             continue
-        dataset = DATASETS.build(deepcopy(dataset_cfg))
+        dataset = datasets[loader] = DATASETS.build(deepcopy(dataset_cfg))
         if hasattr(dataset, 'full_init'):
             dataset.full_init()
         if len(dataset) == 0:
@@ -250,7 +263,7 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> list[str]:
             check_num_classes(cfg, metainfo['classes'])
         check_head_attributes(cfg, AttributeSchema.from_dict(metainfo.get('attributes') or {}), training=training)
         warnings += [f'{loader}: {text}' for text in check_sparse(cfg, dataset, training=training)]
-    return warnings
+    return datasets, warnings
 
 
 def _print_summary(runner: MMEngineRunner) -> None:

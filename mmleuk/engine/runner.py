@@ -1,4 +1,4 @@
-"""mmengine's runner, at home on CPUs and wary of checkpoints."""
+"""mmengine's runner, for CPUs, safe checkpoints and errors in one line."""
 
 from __future__ import annotations
 
@@ -25,15 +25,23 @@ from mmleuk.utils.checkpoint import (
     load_checkpoint_safely,
     load_from_http,
 )
+from mmleuk.utils.config_file import building
+from mmleuk.utils.files import check_target
+
+RANKS = {'pytorch': ('RANK', 'WORLD_SIZE'), 'slurm': ('SLURM_PROCID', 'SLURM_NTASKS'),
+         'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE')}
+"""The environment variables in which each launcher gives a process's rank and the number of processes."""
 
 
 @RUNNERS.register_module()
 class Runner(MMEngineRunner):
-    """mmengine's ``Runner`` with three seams overridden.
+    """mmengine's ``Runner`` with four differences.
 
     - Several processes without a GPU talk over gloo (mmengine touches CUDA and hands out device ids).
     - Checkpoints load without running code from them, and only where they fit (``mmleuk.utils.checkpoint``).
     - Resuming needs a checkpoint with training state, and says so.
+    - A value of the config that a part can't be built with, and a metric's ``outfile_prefix`` that can't be written,
+      are a :class:`~mmleuk.errors.UserError` before the run.
 
     ``tools/train.py`` and ``tools/test.py`` use it unless a config names another ``runner_type``.
     """
@@ -52,6 +60,40 @@ class Runner(MMEngineRunner):
             module=revert_sync_batchnorm(model),
             broadcast_buffers=False,
             find_unused_parameters=self.cfg.get('find_unused_parameters', False))
+
+    def build_train_loop(self, loop: Any) -> Any:
+        """As mmengine's; see the class."""
+        with building(self.cfg):
+            return super().build_train_loop(loop)
+
+    def build_val_loop(self, loop: Any) -> Any:
+        """As mmengine's; see the class."""
+        with building(self.cfg):
+            return super().build_val_loop(loop)
+
+    def build_test_loop(self, loop: Any) -> Any:
+        """As mmengine's; see the class."""
+        with building(self.cfg):
+            return super().build_test_loop(loop)
+
+    def build_evaluator(self, evaluator: Any) -> Any:
+        """As mmengine's; see the class."""
+        with building(self.cfg):
+            built = super().build_evaluator(evaluator)
+        for metric in built.metrics:
+            if getattr(metric, 'outfile_prefix', None):
+                check_target(f'{metric.outfile_prefix}.bbox.json')
+        return built
+
+    def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
+        """As mmengine's; see the class."""
+        with building(self.cfg):
+            return super().build_optim_wrapper(optim_wrapper)
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """As mmengine's; see the class."""
+        with building(self.cfg):
+            return super().build_param_scheduler(scheduler)
 
     def test(self) -> dict:
         """Test; a tensor of another shape is an error then, where fine-tuning would start it from scratch."""
@@ -110,8 +152,7 @@ def join_over_gloo(launcher: str, timeout_s: float | None = None) -> None:
     Raises:
         UserError: the launcher's environment variables are missing.
     """
-    names = {'pytorch': ('RANK', 'WORLD_SIZE'), 'slurm': ('SLURM_PROCID', 'SLURM_NTASKS'),
-             'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE')}[launcher]
+    names = RANKS[launcher]
     missing = [name for name in (*names, 'MASTER_ADDR') if name not in os.environ]
     if missing:
         raise UserError(f'--launcher {launcher}: the environment lacks {", ".join(missing)}; start with torchrun, '

@@ -136,6 +136,12 @@ class AttributeF1Metric(BaseMetric):
             raise UserError(f'{sample_name(sample)}: {field} carries no attributes; {cause}')
         return sample[field]
 
+    @property
+    def score_names(self) -> list[str]:
+        """What :meth:`compute_metrics` calls its scores, without the prefix."""
+        shorts = [attribute.short for attribute in self.schema.attributes]
+        return [*shorts, *(f'{short}_known' for short in shorts), 'macro_f1']
+
     def compute_metrics(self, results: list[AttributeCounts]) -> dict[str, float]:
         """Scores over the counts of all images; logs them as a table."""
         schema = self.schema

@@ -20,6 +20,7 @@ from mmleuk.datasets.annotations import AnnotationReader, FilmImage
 from mmleuk.datasets.cells import CellDataset
 from mmleuk.errors import UserError
 from mmleuk.evaluation.pseudo_label_quality import HiddenCells, count_hidden, hide
+from mmleuk.utils.config_file import building
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ def build_sparse_dataset(cfg: Config) -> CellDataset:
         settings = settings.dataset
     steps = [step for step in get_test_pipeline_cfg(cfg) if 'Annotations' not in str(step['type'])]
     pipeline = [steps[0], dict(type='mmleuk.LoadCellAnnotations'), *steps[1:]]
-    dataset = DATASETS.build({**settings, 'pipeline': pipeline})
+    with building(cfg):
+        dataset = DATASETS.build({**settings, 'pipeline': pipeline})
     if not isinstance(dataset, CellDataset):
         raise UserError(f'the training set is a {type(dataset).__name__}; pseudo-labels are analysed on one '
                         'mmleuk.CellDataset')

@@ -11,16 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmdet.registry import MODELS
 from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import init_default_scope
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmleuk.apis import inference_pipelines, load_weights
 from mmleuk.errors import UserError
 from mmleuk.evaluation.complexity import Complexity
 from mmleuk.utils.checkpoint import load_checkpoint_safely
-from mmleuk.utils.config_file import read_config
+from mmleuk.utils.config_file import build_model, read_config
 
 ROUNDS = 3
 
@@ -40,8 +38,7 @@ def measure_complexity(config: str | Path, checkpoint: str | Path | None, device
         UserError: config, checkpoint or device can't be used.
     """
     cfg = read_config(config)
-    init_default_scope(cfg.get('default_scope') or 'mmdet')
-    model = MODELS.build(cfg.model)
+    model = build_model(cfg)
     if checkpoint is not None:
         load_weights(model, load_checkpoint_safely(checkpoint, map_location='cpu'), str(checkpoint))
     try:

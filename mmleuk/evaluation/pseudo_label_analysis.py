@@ -26,6 +26,7 @@ from mmleuk.models.detectors.sla_det import SLADet
 from mmleuk.models.task_modules.pseudo_labels import Candidates, Selection
 from mmleuk.models.task_modules.yolov5_assigner import BatchCells
 from mmleuk.utils.checkpoint import check_attributes, check_classes, fit_checkpoint, load_checkpoint_safely
+from mmleuk.utils.config_file import building
 from mmleuk.utils.progress import progress
 
 Weights = Literal['student', 'average']
@@ -103,7 +104,8 @@ def selecting_detector(model: nn.Module) -> Any:
 
 def build_model(cfg: Config, images: SparseImages, device: str = 'cpu') -> nn.Module:
     """The config's model, ready to choose pseudo-labels: it knows the smallest labelled cell."""
-    model = MODELS.build(cfg.model)
+    with building(cfg):
+        model = MODELS.build(cfg.model)
     detector = selecting_detector(model)
     detector.min_cell_area = smallest_cell_area(images.dataset, detector.bbox_head.image_size)
     return model.to(device).eval()

@@ -23,6 +23,9 @@ from torch import Tensor, nn
 from mmleuk.errors import UserError
 from mmleuk.schema import AttributeSchema
 
+CONVERTER = 'tools/model_converters/convert_yolov5.py'
+"""The tool that reads Ultralytics' files, of which a checkout has it."""
+
 MapLocation = str | torch.device | Callable | None
 
 _HISTORY_METHODS = ('min', 'max', 'current', 'mean')
@@ -70,7 +73,7 @@ def load_checkpoint_safely(path: str | Path, map_location: MapLocation = 'cpu') 
         with torch.serialization.safe_globals(_allowed_globals()):
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except PermissionError as error:
-        raise UserError(f'{path}: not readable ({error.strerror}); mend its permissions') from error
+        raise UserError(f'{path}: not readable ({error.strerror}); change its permissions') from error
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise UserError(_explain(path, error)) from error
     if not isinstance(checkpoint, dict):
@@ -83,6 +86,9 @@ def _explain(path: Path, error: Exception) -> str:
     text = str(error)
     if isinstance(error, pickle.UnpicklingError) and 'unsupported' in text.lower():
         culprit = re.search(r'GLOBAL ([\w.]+)', text)
+        if culprit and culprit[1].startswith(('models.', 'ultralytics.')):
+            return (f'{path}: a checkpoint of Ultralytics ({culprit[1]}); turn it into one of this package with python '
+                    f'{CONVERTER} {path} OUT.pth, and use that')
         return (f'{path}: holds code ({culprit[1] if culprit else "pickled objects"}), not only weights; refused, '
                 'since loading it would run that code. Ask its author for a file saved from a state_dict')
     if path.stat().st_size == 0 or not zipfile.is_zipfile(path):

@@ -1,19 +1,31 @@
-"""Config files and ``--cfg-options``, as all commands read them."""
+"""Config files and ``--cfg-options``, as all commands read them and build from them."""
 
 from __future__ import annotations
 
-import textwrap
+import difflib
+import re
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config, DictAction
+from mmengine.registry import init_default_scope
 
 from mmleuk.errors import UserError
+from mmleuk.utils.config_tree import walk
+from mmleuk.utils.strict_config import check_config_keys, find_builders, parameter_names
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _MISFITS = (AttributeError, IndexError, KeyError, TypeError)
 """What MMEngine raises for a key below a value that has none, and for an index past a list's end."""
+
+_BUILD_ERRORS = (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, OSError, RuntimeError,
+                 TypeError, ValueError)
+"""What constructors raise for values that they can't use."""
 
 
 class SettingsAction(DictAction):
@@ -32,11 +44,17 @@ class SettingsAction(DictAction):
             parser.error(f'{option_string} {" ".join(values)}: cannot be read ({error})')
 
 
-def read_config(path: str | Path, options: Mapping | None = None) -> Config:
-    """Read a config file and its bases, and put ``options`` (as of ``--cfg-options``) over them.
+def read_config(path: str | Path, options: Mapping | None = None, needed: Sequence[str] = ()) -> Config:
+    """Read a config file and its bases, put ``options`` over them, and check keys.
+
+    Args:
+        path: a config file.
+        options: as of ``--cfg-options``.
+        needed: the parts that the caller uses, such as 'model'.
 
     Raises:
-        UserError: a file is missing or is not a config, or an option names a place that no config can have.
+        UserError: a file is missing or is not a config, an option has no place in it, a key is misspelt
+            (:mod:`~mmleuk.utils.strict_config`), or a needed part is missing.
     """
     if not Path(path).is_file():
         raise UserError(f'{path}: no such config file; configs lie under configs/')
@@ -50,7 +68,13 @@ def read_config(path: str | Path, options: Mapping | None = None) -> Config:
         cfg.merge_from_dict(dict(options or {}))
     except _MISFITS as error:
         raise UserError(f'--cfg-options {_misfit(path, options or {})}: {path} has no such place '
-                        f'({textwrap.shorten(f"{type(error).__name__}: {error}", 200)})') from error
+                        f'({f"{type(error).__name__}: {error}":.200})') from error
+    cfg.default_scope = cfg.get('default_scope') or 'mmdet'
+    init_default_scope(cfg.default_scope)
+    check_config_keys(cfg)
+    for part in needed:
+        if not cfg.get(part):
+            raise UserError(f'{path}: has no {part}; a config of configs/ as its _base_ would give it one')
     return cfg
 
 
@@ -62,3 +86,51 @@ def _misfit(path: str | Path, options: Mapping) -> str:
         except _MISFITS:
             return f'{key}={value}'
     return ' '.join(f'{key}={value}' for key, value in options.items())
+
+
+@contextmanager
+def building(cfg: Config) -> Iterator[None]:
+    """Within it, what a constructor can't use is one line that names the config, and the key as far as it is known.
+
+    Raises:
+        UserError: in place of the constructor's error.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except _BUILD_ERRORS as error:
+        raise UserError(f'{cfg.filename or "config"}: {_explain(cfg, error)}') from error
+
+
+def build_model(cfg: Config) -> nn.Module:
+    """The model of a config, with random weights.
+
+    Raises:
+        UserError: the config has no model, a type is unknown, a key is misspelt, or a value can't be used.
+    """
+    from mmleuk.registry import MODELS  # late: reading a config must not wait for the models
+    if not cfg.get('model'):
+        raise UserError(f'{cfg.filename or "config"}: has no model; name the config that the model was trained with')
+    init_default_scope(cfg.get('default_scope') or 'mmdet')
+    with building(cfg):
+        return MODELS.build(cfg.model)
+
+
+def _explain(cfg: Config, error: Exception) -> str:
+    """A constructor's error in one line; of a keyword that it doesn't know, where it stands and what may be meant."""
+    if isinstance(error, OSError) and error.filename:
+        return f'{error.filename}: cannot be read ({error.strerror}); correct the path in the config'
+    unknown = re.search(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'", str(error))
+    if not unknown:
+        # MMEngine's lines on unknown types end with a link to its manual.
+        text = str(error.args[0] if error.args else error).partition('. Please check')[0]
+        return f'{text} ({type(error).__name__}); correct this value in the config'
+    owner, key = unknown.groups()
+    for place, node in walk(dict(cfg.items())):
+        for builder in find_builders(node.get('type'), cfg.get('default_scope') or 'mmdet') if key in node else ():
+            names, _ = parameter_names(builder)
+            close = difflib.get_close_matches(key, names - {'self', key}, n=1)
+            hint = f'did you mean {close[0]!r}?' if close else f'known are {", ".join(sorted(names - {"self"}))}'
+            return f'unknown key {f"{place}.{key}".lstrip(".")!r} for {owner}; {hint}'
+    return f'{owner} takes no {key!r}; correct this key in the config'

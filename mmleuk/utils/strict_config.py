@@ -1,141 +1,180 @@
-"""A misspelt key in a config is an error, before anything is built.
+"""Misspelt keys that nobody else reports.
 
-mmengine accepts ``score_thrr`` and ``trian_cfg`` in silence and trains with defaults. Here every dict with a
-``type`` is compared with the signature of the class it builds; dicts without one (the config itself, ``test_cfg``
-of heads) with the keys that are known there, and only a key close to a known one is refused: configs may hold
-variables of their own.
+Most misspelt keys end in a ``TypeError`` of the constructor that gets them; :func:`mmleuk.utils.config_file.building`
+turns that into one line. MMEngine and MMDetection pass over the others in silence, or fail only after an epoch: keys at
+the top of a config, keys of dicts that are read with ``.get`` (``test_cfg``), and keys of classes that take
+``**kwargs`` (a checkpoint hook's ``intervall``). These are compared with the known ones here. Only a key close to a
+known one is refused: configs may hold variables of their own, and models may read keys that this list lacks.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+import functools
+import inspect
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from mmcv import ops
+from mmengine import registry as mmengine_registry
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.registry import Registry
+from mmengine.runner import Runner
 
 from mmleuk.errors import UserError
-from mmleuk.utils.config_keys import (
-    BUILDER_KEYS,
-    DEFAULT_TYPES,
-    DICT_KEYS,
-    LOADER_KEYS,
-    MMDET2_KEYS,
-    PLAIN_KEYS,
-    TEST_CFG_KEYS,
-    TOP_LEVEL_KEYS,
-    TRAIN_CFG_KEYS,
-)
-from mmleuk.utils.config_signatures import accepted_keys, find_builders
+from mmleuk.utils.config_tree import walk
+
+_RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
+
+# Read by the runners and tools of MMEngine and MMDetection. Everything else at the top is a variable.
+TOP_LEVEL_KEYS = _RUNNER_KEYS | {
+    'activation_checkpointing', 'compile', 'custom_imports', 'efficient_conv_bn_eval', 'find_unused_parameters',
+    'model_wrapper_cfg', 'runner_type', 'sync_bn', 'test_pipeline', 'train_pipeline', 'tta_model', 'tta_pipeline',
+}
+
+MMDET2_KEYS = {
+    'optimizer': 'put it in optim_wrapper=dict(optimizer=...)',
+    'optimizer_config': 'put grad_clip in optim_wrapper=dict(clip_grad=...)',
+    'lr_config': 'use param_scheduler',
+    'runner': 'use train_cfg=dict(max_epochs=...)',
+    'total_epochs': 'use train_cfg=dict(max_epochs=...)',
+    'checkpoint_config': 'use default_hooks=dict(checkpoint=...)',
+    'log_config': 'use default_hooks=dict(logger=...)',
+    'evaluation': 'use val_evaluator and train_cfg=dict(val_interval=...)',
+    'resume_from': 'use load_from with resume=True, or --resume',
+    'dist_params': 'use env_cfg=dict(dist_cfg=...)',
+    'data': 'use train_dataloader, val_dataloader and test_dataloader',
+}
+
+DICT_KEYS = ('model', 'default_hooks', 'train_cfg', 'val_cfg', 'test_cfg', 'optim_wrapper', 'log_processor',
+             'visualizer', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'env_cfg', 'auto_scale_lr',
+             'randomness')
+
+_MODEL_CFG = """
+    allowed_border assigner center_ratio ga_assigner ga_sampler ignore_ratio init initial_assigner mask_size max_per_img
+    min_bbox_size neg_pos_ratio nms nms_pre pos_radius pos_weight rcnn refine reg_assigner rpn rpn_proposal sampler
+    center_topk class_agnostic conf_thr corner_topk filter_thr iou_thr iou_threshold kernel local_maximum_kernel
+    mask_thr mask_thr_binary max_num max_per_image method min_mask_area mode multi_label num_per_class score_thr sigma
+    topk topk_per_class update_thr with_nms yolox_style
+"""
+# Dicts without a type, by the key that holds them; those of a model's train_cfg and test_cfg nest.
+_PLAIN_DICTS = {
+    'env_cfg': 'cudnn_benchmark mp_cfg dist_cfg resource_limit',
+    'mp_cfg': 'mp_start_method opencv_num_threads',
+    'auto_scale_lr': 'enable base_batch_size',
+    'clip_grad': 'type max_norm norm_type error_if_nonfinite foreach clip_value',
+    'paramwise_cfg': 'custom_keys bias_lr_mult bias_decay_mult norm_decay_mult flat_decay_mult dwconv_decay_mult '
+                     'dcn_offset_lr_mult bypass_duplicate',
+    'filter_cfg': 'filter_empty_gt min_size',
+    'nms': 'type iou_threshold iou_thr score_threshold offset max_num split_thr class_agnostic min_score method sigma',
+}
+
+# Taken out of a dict by whoever builds from it, not by the class.
+_BUILDER_KEYS = {'type', 'priority', 'optimizer', 'constructor', 'paramwise_cfg', 'by_epoch'}
 
 _CLOSE = 0.8  # difflib's ratio: 'score_thrr' and 'score_thr' have 0.95, 'nms_pre' and 'nms' 0.6
 _CLOSE_AT_TOP = 0.87  # 'trian_cfg' and 'train_cfg' have 0.89; 'interval' and 'val_interval', a variable, 0.8
 
 
 def check_config_keys(cfg: Config | Mapping) -> None:
-    """Refuse misspelt keys anywhere in a config.
+    """Refuse misspelt keys and impossible numbers of epochs that nobody reports before training.
 
     Args:
         cfg: A whole config. Not changed.
 
     Raises:
-        UserError: naming the path of the first bad key, the class it would go to and the nearest known key.
+        UserError: naming the path of the first bad key, and the nearest known key.
 
     Example:
         >>> check_config_keys(dict(trian_cfg=dict(max_epochs=3)))
         Traceback (most recent call last):
         mmleuk.errors.UserError: config: unknown key 'trian_cfg'; did you mean 'train_cfg'?
     """
-    init_default_scope(cfg.get('default_scope') or 'mmdet')
-    scope = cfg.get('default_scope') or 'mmdet'
-    tree = dict(cfg.items())
-    for problem in _problems(tree, scope):
-        where = getattr(cfg, 'filename', None) or 'config'
-        raise UserError(f'{where}: {problem}')
+    for problem in _problems(dict(cfg.items()), cfg.get('default_scope') or 'mmdet'):
+        raise UserError(f'{getattr(cfg, "filename", None) or "config"}: {problem}')
 
 
 def _problems(tree: Mapping, scope: str) -> Iterator[str]:
-    for key in tree:
+    for key, value in tree.items():
         if key in MMDET2_KEYS:
             yield f'{key!r} is MMDetection 2\'s and has no effect; {MMDET2_KEYS[key]}'
-    yield from _close_calls(tree, TOP_LEVEL_KEYS, '', _CLOSE_AT_TOP)
-    yield from (f'{key} is {value!r:.60}; it has to be a dict' for key, value in tree.items()
-                if key in DICT_KEYS and value is not None and not isinstance(value, Mapping))
-    for key, value in tree.items():
-        if key not in TOP_LEVEL_KEYS:
-            continue  # a variable: what it is used for is checked where it is used
-        if key.endswith('_dataloader') and isinstance(value, Mapping):
-            yield from _unknown(value, LOADER_KEYS, key, 'the data loader')
-        elif key in PLAIN_KEYS and isinstance(value, Mapping):
-            yield from _unknown(value, PLAIN_KEYS[key], key, 'mmengine\'s runner')
-        elif key == 'default_hooks':
-            yield from (f'default_hooks.{name}: has no type; is {name!r} misspelt?{_hint(name, value)}'
-                        for name, hook in value.items() if isinstance(hook, Mapping) and 'type' not in hook)
-        if isinstance(value, Mapping) and 'type' not in value and key in DEFAULT_TYPES:
-            value = {**value, 'type': DEFAULT_TYPES[key](value)}
-        yield from _walk(value, key, scope)
+        if key in DICT_KEYS and value is not None and not isinstance(value, Mapping):
+            yield f'{key} is {value!r:.60}; it has to be a dict'
+    yield from _near_misses(tree, TOP_LEVEL_KEYS, '', _CLOSE_AT_TOP)
+    for name, hook in (tree.get('default_hooks') or {}).items():
+        if isinstance(hook, Mapping) and 'type' not in hook:
+            known = ', '.join(other for other in tree['default_hooks'] if other != name)
+            yield f'default_hooks.{name}: has no type; is {name!r} misspelt? Known are {known}'
+    for name in ('max_epochs', 'max_iters', 'val_interval'):
+        value = (tree.get('train_cfg') or {}).get(name, 1)
+        if not isinstance(value, (int, float)) or not value >= 1:
+            yield f'train_cfg.{name} is {value!r}; it has to be a number from 1 on'
+    for key in sorted(TOP_LEVEL_KEYS & set(tree)):
+        for place, node in walk(tree[key], key):
+            yield from _silent(place, node, scope)
 
 
-def _walk(node: Any, path: str, scope: str) -> Iterator[str]:
-    """Yield the problems of a node and of all below it."""
-    if isinstance(node, Mapping):
-        if 'type' in node:
-            yield from _check_typed(node, path, scope)
-        elif path.endswith('.train_cfg') or '.train_cfg.' in path:
-            yield from _close_calls(node, TRAIN_CFG_KEYS, path)
-        elif path.endswith('.test_cfg') or '.test_cfg.' in path:
-            yield from _close_calls(node, TEST_CFG_KEYS, path)
-        for key, value in node.items():
-            if key != 'type':
-                yield from _walk(value, f'{path}.{key}', scope)
-    elif isinstance(node, (list, tuple)):
-        for index, value in enumerate(node):
-            yield from _walk(value, f'{path}[{index}]', scope)
+def _silent(place: str, node: Mapping, scope: str) -> Iterator[str]:
+    """Near misses in one dict, if nobody else reports them."""
+    last = place.rpartition('.')[2]
+    if last == 'nms' and not hasattr(ops, node.get('type', 'nms')):
+        yield f'{place}.type is {node["type"]!r}, which mmcv.ops lacks; nms and soft_nms are there'
+    if last in _PLAIN_DICTS:
+        yield from _near_misses(node, _PLAIN_DICTS[last].split(), place)
+    elif 'type' in node:
+        for builder in find_builders(node['type'], scope):
+            names, takes_any = parameter_names(builder)
+            if takes_any:
+                yield from _near_misses(node, names | _BUILDER_KEYS, place)
+    elif place.startswith('model.') and ('.train_cfg' in place or '.test_cfg' in place):
+        yield from _near_misses(node, _MODEL_CFG.split(), place)
 
 
-def _check_typed(node: Mapping, path: str, scope: str) -> Iterator[str]:
-    """Compare a dict with every class that its ``type`` may mean; one that takes all its keys is enough."""
-    builders = find_builders(node['type'], scope, path)
-    taken = [accepted_keys(builder) for builder in builders]
-    accepted = [keys for keys in taken if keys is not None]
-    if not accepted or len(accepted) < len(taken):
-        return  # not a registered name, or a class that takes anything
-    extra = BUILDER_KEYS | _slot_keys(path)
-    misfits = [[key for key in node if key not in keys | extra] for keys in accepted]
-    if all(misfits):
-        best = min(range(len(misfits)), key=lambda i: len(misfits[i]))
-        name = getattr(builders[best], '__name__', str(node['type']))
-        yield from _unknown(dict.fromkeys(misfits[best]), accepted[best] - {'self'}, path, name)
-
-
-def _slot_keys(path: str) -> frozenset[str]:
-    """Return keys that the place, not the class, takes out of a dict before building it."""
-    last = path.rsplit('.', 1)[-1]
-    if last == 'optim_wrapper' or last.endswith('_optim_wrapper'):
-        return frozenset({'optimizer', 'constructor', 'paramwise_cfg'})
-    return frozenset({'name'}) if 'override' in last else frozenset()
-
-
-def _unknown(node: Mapping, known: frozenset[str], path: str, owner: str) -> Iterator[str]:
+def _near_misses(node: Mapping, known: Collection[str], place: str, cutoff: float = _CLOSE) -> Iterator[str]:
     for key in node:
-        if key not in known and key != 'type' and key not in BUILDER_KEYS:
-            yield f'unknown key {_join(path, key)!r} for {owner}{_hint(key, known)}'
+        if not isinstance(key, str) or key in known or key.startswith('_'):
+            continue
+        close = difflib.get_close_matches(key, known, n=1, cutoff=cutoff)
+        if close and not key.endswith(f'_{close[0]}') and not key.startswith(f'{close[0]}_'):
+            yield f'unknown key {f"{place}.{key}".lstrip(".")!r}; did you mean {close[0]!r}?'
 
 
-def _close_calls(node: Mapping, known: frozenset[str], path: str, cutoff: float = _CLOSE) -> Iterator[str]:
-    """Yield keys that are not known but nearly."""
-    for key in node:
-        if isinstance(key, str) and key not in known and not key.startswith('_'):
-            close = difflib.get_close_matches(key, known, n=1, cutoff=cutoff)
-            if close and not key.endswith(f'_{close[0]}') and not key.startswith(f'{close[0]}_'):
-                yield f'unknown key {_join(path, key)!r}{_hint(key, known)}'
+def find_builders(kind: Any, scope: str = 'mmdet') -> list[Callable]:
+    """Every class or function that a ``type`` may mean in some registry; [] for a name that none knows.
+
+    Args:
+        kind: The value of ``type``: a name, with or without scope, or the class itself.
+        scope: The config's default scope.
+    """
+    if not isinstance(kind, str):
+        return [kind] if callable(kind) else []
+    prefix, _, name = kind.rpartition('.')
+    scopes = (prefix,) if prefix else (scope, 'mmengine')
+    roots = [value for value in vars(mmengine_registry).values() if isinstance(value, Registry)]
+    found = [registry.module_dict[name] for root in roots for registry in _tree(root)
+             if registry.scope in scopes and name in registry.module_dict]
+    return list(dict.fromkeys(found))
 
 
-def _hint(key: str, known: Any) -> str:
-    close = difflib.get_close_matches(key, [k for k in known if isinstance(k, str) and k != key], n=1, cutoff=0.6)
-    return f'; did you mean {close[0]!r}?' if close else f'; known are {", ".join(sorted(known))}'
+def _tree(registry: Registry) -> Iterator[Registry]:
+    registry.import_from_location()
+    yield registry
+    for child in list(registry.children.values()):
+        yield from _tree(child)
 
 
-def _join(path: str, key: str) -> str:
-    return f'{path}.{key}' if path else key
+@functools.cache
+def parameter_names(builder: Callable) -> tuple[frozenset[str], bool]:
+    """The parameters of a function, or of a class's constructor and its parents'; and whether it takes any others."""
+    made = [cls.__dict__['__init__'] for cls in builder.__mro__[:-1] if '__init__' in cls.__dict__] if inspect.isclass(
+        builder) else [builder]
+    names: set[str] = set()
+    takes_any = False
+    for function in made:
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):  # written in C
+            continue
+        names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        takes_any |= function is made[0] and any(p.kind is p.VAR_KEYWORD for p in parameters)
+    return frozenset(names), takes_any

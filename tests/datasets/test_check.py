@@ -254,10 +254,11 @@ def test_wrappers_transforms_are_looked_at_before_training(splits, wrong, remedy
 
 def test_training_on_regions_that_nobody_heeds_and_testing_on_them_is_warned_of(splits):
     cfg = Config(splits.cfg)
-    assert check_data(cfg, ['train_dataloader', 'val_dataloader']) == []
+    _, warnings = check_data(cfg, ['train_dataloader', 'val_dataloader'])
+    assert warnings == []
     cfg.model.bbox_head.truth = 'everywhere'
     cfg.val_dataloader.dataset.update(ann_file='train.json', annotation='sparse')
-    learnt, tested = check_data(cfg, ['train_dataloader', 'val_dataloader'])
+    _, (learnt, tested) = check_data(cfg, ['train_dataloader', 'val_dataloader'])
     assert learnt.startswith('train_dataloader: the annotation is sparse, but no part of the model')
     assert tested.startswith('val_dataloader: only regions of the images are annotated')
 

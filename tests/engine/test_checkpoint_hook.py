@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
 from torch import nn
 from torch.utils.data import DataLoader
@@ -28,11 +29,22 @@ class Toy(BaseModel):
         return dict(loss=loss) if mode == 'loss' else []
 
 
+class ScoreMetric(BaseMetric):
+    score_names = ['score']
+
+    def process(self, data_batch, data_samples):
+        """Nothing to collect."""
+
+    def compute_metrics(self, results):
+        return dict(score=0.0)
+
+
 def toy_runner(work_dir, width=1000, epochs=3, name='toy', **hook):
     loader = DataLoader([dict(inputs=0)] * 2, collate_fn=lambda batch: dict(inputs=batch))
+    val = dict(val_dataloader=loader, val_cfg=dict(), val_evaluator=[ScoreMetric()]) if 'save_best' in hook else {}
     return Runner(
-        model=Toy(width), work_dir=str(work_dir), train_dataloader=loader,
-        train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        model=Toy(width), work_dir=str(work_dir), train_dataloader=loader, **val,
+        train_cfg=dict(by_epoch=True, max_epochs=epochs, val_begin=99),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9)), experiment_name=f'{name}_{work_dir}',
         default_scope='mmdet', default_hooks=dict(checkpoint=dict(type='mmleuk.CheckpointHook', **hook)),
         visualizer=dict(type='Visualizer', name=f'{name}_{work_dir}'))
@@ -53,7 +65,7 @@ def test_old_ones_go_only_after_the_new_one_is_there(tmp_path):
 
 def test_a_resumed_run_clears_away_what_a_kill_left(tmp_path):
     toy_runner(tmp_path, interval=1, max_keep_ckpts=2, epochs=2).train()
-    (tmp_path / 'epoch_3.pth.unfinished').write_bytes(b'half')
+    (tmp_path / '.epoch_3.123.part.pth').write_bytes(b'half')
     runner = toy_runner(tmp_path, interval=1, max_keep_ckpts=2, epochs=4, name='again')
     runner._resume = True
     runner.train()
@@ -76,6 +88,16 @@ def test_the_best_one_is_kept_and_its_record_resumed(tmp_path):
         hook.after_val_epoch(runner, {'other': 1.0})
 
 
+def test_a_best_score_that_does_not_exist_stops_before_training(tmp_path):
+    with pytest.raises(UserError, match="save_best is 'scores'.*did you mean 'score'"):
+        toy_runner(tmp_path, interval=1, save_best='scores', rule='greater', epochs=1, name='wrong').train()
+    unvalidated = toy_runner(tmp_path, interval=1, save_best='score', rule='greater', epochs=1, name='none')
+    unvalidated._val_loop = unvalidated._val_dataloader = unvalidated._val_evaluator = None
+    with pytest.raises(UserError, match='save_best needs a validation'):
+        unvalidated.train()
+    assert not list(tmp_path.glob('*.pth'))
+
+
 def test_more_is_better_of_every_score_of_this_package(tmp_path):
     """mmengine asks for ``rule`` where a name doesn't tell it whether more is better."""
     keys = ['coco/bbox_mAP_50', 'coco/WBC_precision', 'attribute/macro_f1', 'attribute_gt_boxes/NC']
@@ -93,7 +115,7 @@ def kill_at(patch, folder, moment):
     save, rename, remove = Runner.save_checkpoint, os.replace, Path.unlink
 
     def save_half(runner, out_dir, filename, *args, **kwargs):
-        if moment == 'half written' and filename.startswith('epoch_2'):
+        if moment == 'half written' and 'epoch_2' in filename:
             Path(out_dir, filename).write_bytes(b'half')
             raise Killed
         save(runner, out_dir, filename, *args, **kwargs)
@@ -146,8 +168,8 @@ def fail_in_the_last_epoch(work_dir, make_it_fail):
 
 
 def assert_first_epoch_survives(work_dir, message):
-    assert 'epoch_2.pth: the checkpoint cannot be written' in message
-    assert f'the last good one is {work_dir / "epoch_1.pth"}' in message
+    assert 'epoch_2.pth: cannot be written' in message
+    assert f'the last good checkpoint is {work_dir / "epoch_1.pth"}' in message
     assert [name for name in files(work_dir) if name != 'last_checkpoint'] == ['epoch_1.pth']
     assert load_checkpoint_safely((work_dir / 'last_checkpoint').read_text())['meta']['epoch'] == 1
 

@@ -17,6 +17,7 @@ from mmleuk.engine.launch import test_main, train_main
 from mmleuk.errors import UserError
 from mmleuk.testing.tiny_run import write_tiny_run
 from mmleuk.utils.config_file import read_config
+from mmleuk.utils.lock import FolderLock
 
 ROOT = Path(__file__).parents[2]
 BASES = [str(ROOT / 'configs/_base_/default_runtime.py'), str(ROOT / 'configs/_base_/schedules/yolov5.py')]
@@ -138,19 +139,84 @@ def test_options_are_merged_at_once(tmp_path):
 def test_a_misspelt_option_stops_before_anything_is_written(tiny, tmp_path, capsys):
     error = fails(capsys, train_main, tiny, '--work-dir', tmp_path / 'x', '--cfg-options', 'trian_cfg.max_epochs=2')
     assert "'trian_cfg'; did you mean 'train_cfg'" in error
-    assert list((tmp_path / 'x').iterdir()) == []
+    assert not (tmp_path / 'x').exists()
+
+
+@pytest.mark.parametrize('option, message', [
+    ('train_cfg.max_epoch=3', "'train_cfg.max_epoch' for EpochBasedTrainLoop; did you mean 'max_epochs'"),
+    ('model.bbox_head.loss_cls.use_sigmoids=True',
+     "'model.bbox_head.loss_cls.use_sigmoids' for CrossEntropyLoss; did you mean 'use_sigmoid'"),
+    ('model.backbone.norm_evall=True', "'model.backbone.norm_evall' for ResNet; did you mean 'norm_eval'"),
+    ('model.bbox_hed=None', "'model.bbox_hed' for RetinaNet; did you mean 'bbox_head'"),
+    ('model.backbone.depth=19', 'invalid depth 19 for resnet (KeyError)'),
+    ('model.backbone.type=ResNets', 'ResNets is not in the mmdet::model registry (KeyError)'),
+    ('train_dataloader.batchsize=4', 'batchsize'),
+    ('train_dataloader.batch_size=0', 'batch_size should be a positive integer value'),
+    ('train_dataloader.dataset.pipeline.2.probability=0.5', "pipeline[2].probability' for RandomFlip"),
+    ('optim_wrapper.optimizer.momentun=0.9', "'optim_wrapper.optimizer.momentun' for SGD; did you mean 'momentum'"),
+    ('optim_wrapper.clip_gard=None', "'optim_wrapper.clip_gard' for"),
+    ('custom_hooks.0.warmup_epoch=3', "'custom_hooks[0].warmup_epoch' for YOLOv5WarmupHook"),
+    ('randomness.sed=1', "'randomness.sed'"),
+    ('val_evaluator.ann_file=nowhere.json', 'nowhere.json: cannot be read (No such file'),
+    ('val_evaluator.outfile_prefix=/dev/null/x', '/dev/null/x.bbox.json: cannot be written'),
+    ('default_hooks.checkpoint.save_best=bbox_mAP', "did you mean 'coco/bbox_mAP'"),
+    ('default_hooks.checkpoint.save_best=coco/bbox_mAP50', "did you mean 'coco/bbox_mAP_50'"),
+])
+def test_what_a_constructor_refuses_is_one_line_before_training(tiny, tmp_path, capfd, option, message):
+    assert train_main([str(tiny), '--work-dir', str(tmp_path / 'x'), *names(option), option]) == 2
+    out, err = capfd.readouterr()
+    assert err.strip().splitlines()[-1].startswith('error: ') and message in err.strip().splitlines()[-1], err
+    assert 'Epoch(train)' not in out + err and not list((tmp_path / 'x').glob('*.pth'))
+
+
+def test_scores_that_exist_are_taken_for_the_best(tiny, tmp_path):
+    assert train_main([str(tiny), '--work-dir', str(tmp_path / 'x'), *names('best'),
+                       'default_hooks.checkpoint.save_best=coco/bbox_mAP_50']) == 0
+
+
+def test_resume_before_the_first_checkpoint_keeps_load_from(tiny, tmp_path, capsys):
+    assert train_main([str(tiny), '--work-dir', str(tmp_path / 'x'), *names('first')]) == 0
+    start, work_dir = tmp_path / 'x' / 'epoch_1.pth', tmp_path / 'y'
+    capsys.readouterr()
+    words = [str(tiny), '--work-dir', str(work_dir), '--resume']
+    assert train_main([*words, *names('begun'), f'load_from={start}']) == 0
+    out = capsys.readouterr().out
+    assert f'Load checkpoint from {start}' in out and 'holds no checkpoint to resume from' in out
+    assert train_main([*words, *names('resumed'), f'load_from={start}', 'train_cfg.max_epochs=2']) == 0
+    out = capsys.readouterr().out
+    assert 'resumed epoch: 1' in out and f'Load checkpoint from {work_dir / "epoch_1.pth"}' in out
+
+
+def test_one_training_at_a_time_in_a_work_dir(tiny, tmp_path, capsys):
+    with FolderLock(tmp_path / 'x', what='training'):
+        error = fails(capsys, train_main, tiny, '--work-dir', tmp_path / 'x', *names('second'))
+    assert f'{tmp_path / "x"}: another training (process {os.getpid()}) writes into this folder' in error
+    assert [path.name for path in (tmp_path / 'x').iterdir()] == ['.mmleuk.lock']
+
+
+def test_targets_of_a_test_are_tried_before_it(tiny, tmp_path, capfd):
+    torch.save({'state_dict': {}}, tmp_path / 'any.pth')
+    (tmp_path / 'folder.pkl').mkdir()
+    (tmp_path / 'file').write_text('')
+    for words, message in [
+            (['--out', str(tmp_path / 'folder.pkl')], 'folder.pkl: is a folder'),
+            (['--show-dir', str(tmp_path / 'file')], 'file/picture.png: cannot be written (Not a directory)'),
+            (['--cfg-options', f'test_evaluator.outfile_prefix={tmp_path}/file/x', 'visualizer.name=prefix'],
+             'file/x.bbox.json: cannot be written (Not a directory)')]:
+        assert test_main([str(tiny), str(tmp_path / 'any.pth'), '--work-dir', str(tmp_path / 'w'), *words]) == 2
+        assert message in capfd.readouterr().err.strip().splitlines()[-1]
 
 
 def test_an_unwritable_work_dir_is_named(tiny, tmp_path, capsys):
     a_file = tmp_path / 'file'
     a_file.write_text('')
     error = fails(capsys, train_main, tiny, '--work-dir', a_file)
-    assert f'{a_file}: the folder of --work-dir is not writable' in error
+    assert f'{a_file}: cannot write here' in error
     if os.geteuid() == 0:
         return  # root writes anywhere
     locked = tmp_path / 'locked'
     locked.mkdir(mode=stat.S_IRUSR | stat.S_IXUSR)
-    assert 'not writable' in fails(capsys, train_main, tiny, '--work-dir', locked)
+    assert 'cannot write here' in fails(capsys, train_main, tiny, '--work-dir', locked)
 
 
 def test_another_number_of_classes_than_the_data_is_an_error(tmp_path, capsys):
@@ -165,7 +231,7 @@ def test_checkpoints_that_do_not_do_are_refused(tiny, tmp_path, capsys):
         error = fails(capsys, test_main, tiny, tmp_path / checkpoint, '--work-dir', tmp_path / 'x', *names(checkpoint))
         assert message in error
     assert 'name a .pkl' in fails(capsys, test_main, tiny, tmp_path / 'other.pth', '--out', 'x.json')
-    assert 'the folder of --out is not writable' in fails(
+    assert 'x.pkl: cannot be written (Not a directory)' in fails(
         capsys, test_main, tiny, tmp_path / 'other.pth', '--out', tmp_path / 'other.pth' / 'x.pkl')
 
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from mmengine.registry import init_default_scope
-
 from mmleuk.datasets.check.examine import examine_config
 from mmleuk.datasets.check.table import to_dict, to_text
 from mmleuk.errors import UserError
 from mmleuk.utils.config_file import SettingsAction, read_config
 from mmleuk.utils.json_files import write_json
-from mmleuk.utils.strict_config import check_config_keys
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,8 +31,6 @@ def run(args: argparse.Namespace) -> int:
     if args.workers < 1:
         raise UserError(f'--workers {args.workers}: at least one is needed')
     cfg = read_config(args.config, args.cfg_options)
-    init_default_scope(cfg.get('default_scope') or 'mmdet')
-    check_config_keys(cfg)
     report = examine_config(cfg, args.workers)
     print(to_text(report))
     if args.json:
