@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from fractions import Fraction
 from pathlib import Path
 
 from mmleuk.datasets.converters.coco_files import read_coco
-from mmleuk.datasets.sparsify import sparsify
+from mmleuk.datasets.sparsify import sparsify_nested
 from mmleuk.errors import UserError
 from mmleuk.utils.json_files import write_json
 
@@ -14,19 +15,28 @@ from mmleuk.utils.json_files import write_json
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument('annotations', help='COCO JSON, completely annotated')
-    parser.add_argument('out', help='COCO JSON to write, with annotated_region in each image')
-    parser.add_argument('--fraction', type=float, default=0.2,
-                        help="annotated share of each image's area (default: %(default)s)")
+    parser.add_argument('out', type=Path, help='COCO JSON to write, with annotated_region in each image; with several '
+                        'shares one file each, OUT_SHARE.json')
+    parser.add_argument('--fraction', type=_share, nargs='+', default=[0.2], metavar='SHARE',
+                        help="annotated share of each image's area, such as 0.2 or 1/5 (default: 0.2); of several, the "
+                        'region of a smaller one lies inside that of a larger one')
     parser.add_argument('--seed', type=int, default=0, help='same seed, same file (default: %(default)s)')
 
 
+def _share(text: str) -> float:
+    return float(Fraction(text)) if '/' in text else float(text)
+
+
 def run(args: argparse.Namespace) -> int:
-    """Write the file and say what is left; 0, or a UserError with nothing written."""
-    if Path(args.out).exists():
-        raise UserError(f'{args.out}: is there already; name a new file, or remove this one')
+    """Write the files and say what is left; 0, or a UserError with nothing written."""
+    names = {share: args.out if len(args.fraction) == 1 else args.out.with_stem(f'{args.out.stem}_{share:g}')
+             for share in args.fraction}
+    there = [path for path in names.values() if path.exists()]
+    if there:
+        raise UserError(f'{there[0]}: is there already; name a new file, or remove this one')
     coco = read_coco(args.annotations)
-    sparse = sparsify(coco, args.fraction, args.seed)
-    write_json(args.out, sparse)
-    print(f'{args.out}: {len(sparse["images"])} images, {len(sparse["annotations"])} of '
-          f"{len(coco.data['annotations'])} cells; annotation='sparse' in the data set's config reads it")
+    for share, sparse in sparsify_nested(coco, args.fraction, args.seed).items():
+        write_json(names[share], sparse)
+        print(f'{names[share]}: {len(sparse["images"])} images, {len(sparse["annotations"])} of '
+              f"{len(coco.data['annotations'])} cells; annotation='sparse' in the data set's config reads it")
     return 0

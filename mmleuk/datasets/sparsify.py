@@ -8,6 +8,7 @@ follows, too.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,52 +18,79 @@ from mmleuk.datasets.annotations import FilmImage, RecordId
 from mmleuk.datasets.converters.coco_files import CocoFile
 from mmleuk.errors import UserError
 from mmleuk.structures.regions import boxes_in_sight
-from mmleuk.structures.sampled_regions import sample_region
+from mmleuk.structures.sampled_regions import inside, sample_region
+
+_ROUNDING = 1e-5  # of shares that other programs computed
 
 
 def sparsify(coco: CocoFile, fraction: float = 0.2, seed: int = 0) -> dict[str, Any]:
-    """Keep the cells of one random region per image.
+    """Keep the cells of one random region per image: :func:`sparsify_nested` with one share."""
+    sparse, = sparsify_nested(coco, [fraction], seed).values()
+    return sparse
+
+
+def sparsify_nested(coco: CocoFile, fractions: Sequence[float], seed: int = 0) -> dict[float, dict[str, Any]]:
+    """Keep the cells of one random region per image, for one or several shares of its area.
 
     A region holds at least one cell's centre, where its image has a cell. A cell stays, with all its keys, when its
     centre lies in the region, and is not cut: it may stick out. A crowd stays as soon as it touches the region, since
-    nothing in it is known to be background.
+    nothing in it is known to be background. The region of a smaller share lies inside that of the next larger one, so
+    what it costs to annotate less is not mixed with what another part of the image shows.
 
     Args:
         coco: completely annotated.
-        fraction: annotated share of each image's area, in (0, 1].
-        seed: not negative. An image's region depends on it, on the image's ``file_name`` and on its cells alone.
+        fractions: annotated shares of each image's area, in (0, 1], in any order.
+        seed: not negative. An image's regions depend on it, on the image's ``file_name`` and on its cells alone; that
+            of the largest share is the one that this share gives alone.
 
     Returns:
-        Content of a COCO JSON: ``coco``'s with an ``annotated_region`` [x, y, w, h] in whole pixels per image.
+        By share, the largest first: content of a COCO JSON, ``coco``'s with an ``annotated_region`` [x, y, w, h] in
+        whole pixels per image.
 
     Raises:
-        UserError: fraction or seed is out of range, or an image has regions already.
+        UserError: a share or the seed is out of range, a share is given twice, or an image has regions already.
     """
-    if not 0 < fraction <= 1:
-        raise UserError(f'--fraction is {fraction:g}; it is a share of the area, above 0 and at most 1')
+    for fraction in fractions:
+        if not 0 < fraction <= 1 + _ROUNDING:
+            raise UserError(f'--fraction is {fraction!r}; it is a share of the area, above 0 and at most 1')
+    if not fractions or len(set(fractions)) < len(fractions):
+        raise UserError(f'--fraction is {list(fractions)}; give every share once')
     if seed < 0:
         raise UserError(f'--seed is {seed}; seeds start at 0')
-    regions: dict[RecordId, list[int]] = {}
-    kept: set[RecordId] = set()
+    shares = sorted(fractions, reverse=True)
+    regions: dict[float, dict[RecordId, list[int]]] = {share: {} for share in shares}
+    kept: dict[float, set[RecordId]] = {share: set() for share in shares}
     for image in coco.images:
         if not image.is_known_everywhere:
             raise UserError(f'{coco.path}: image {image.file_name} has an annotated_region, so it is sparse already; '
                             'start from complete annotations')
-        regions[image.image_id], cells = _sample(image, fraction, seed)
-        kept |= cells
-    return coco.data | dict(
-        images=[entry | dict(annotated_region=regions[entry['id']]) for entry in coco.data['images']],
-        annotations=[entry for entry in coco.data['annotations'] if entry['id'] in kept])
+        for share, region in zip(shares, _sample(image, shares, seed), strict=True):
+            regions[share][image.image_id] = region
+            kept[share] |= _cells_in(image, region)
+    return {share: coco.data | dict(
+        images=[entry | dict(annotated_region=regions[share][entry['id']]) for entry in coco.data['images']],
+        annotations=[entry for entry in coco.data['annotations'] if entry['id'] in kept[share]]) for share in shares}
 
 
-def _sample(image: FilmImage, fraction: float, seed: int) -> tuple[list[int], set[RecordId]]:
-    """An image's region and the ids of the annotations that stay."""
-    boxes = np.array([cell.box_xyxy for cell in image.cells], float).reshape(-1, 4)
-    crowd = np.array([cell.ignore for cell in image.cells], bool)
+def _sample(image: FilmImage, shares: Sequence[float], seed: int) -> list[list[int]]:
+    """An image's regions [x, y, w, h], each inside the one before it."""
     rng = np.random.default_rng([seed, zlib.crc32(image.file_name.encode())])
-    single = boxes[~crowd]
-    x, y, w, h = region = sample_region(np.hstack([single[:, :2], single[:, 2:] - single[:, :2]]).tolist(),
-                                        (image.width, image.height), fraction, rng)
-    window = torch.tensor([[x, y, x + w, y + h]])
-    stays = boxes_in_sight(torch.from_numpy(boxes), torch.from_numpy(crowd), window).tolist()
-    return region, {cell.annotation_id for cell, kept in zip(image.cells, stays, strict=True) if kept}
+    boxes = np.array([cell.box_xyxy for cell in image.cells if not cell.ignore], float).reshape(-1, 4)
+    boxes = np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])
+    regions, area = [[0, 0, image.width, image.height]], 1.0
+    for share in shares:
+        left, top, width, height = regions[-1]
+        within = boxes[inside(boxes[:, :2] + boxes[:, 2:] / 2, regions[-1])]
+        x, y, w, h = sample_region((within - [left, top, 0, 0]).tolist(), (width, height), min(share / area, 1.0), rng)
+        regions.append([left + x, top + y, w, h])
+        area = share
+    return regions[1:]
+
+
+def _cells_in(image: FilmImage, region: Sequence[int]) -> set[RecordId]:
+    """Ids of the annotations that stay."""
+    boxes = torch.tensor([cell.box_xyxy for cell in image.cells], dtype=torch.float64).reshape(-1, 4)
+    crowd = torch.tensor([cell.ignore for cell in image.cells], dtype=torch.bool)
+    x, y, w, h = region
+    stays = boxes_in_sight(boxes, crowd, torch.tensor([[x, y, x + w, y + h]])).tolist()
+    return {cell.annotation_id for cell, stay in zip(image.cells, stays, strict=True) if stay}

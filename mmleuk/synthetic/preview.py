@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmleuk.errors import UserError
 from mmleuk.schema import LEUKEMIA_CLASSES
 from mmleuk.synthetic.film import render_film
+from mmleuk.utils.files import check_target, write_atomic
 
 _NAME_WIDTH = 190
 
@@ -38,8 +38,5 @@ def write_preview(path: str | Path, seed: int = 0) -> None:
     Raises:
         UserError: the file can't be written.
     """
-    try:
-        with open(path, 'wb') as file:  # first, so that a bad path shows at once
-            file.write(cv2.imencode('.png', contact_sheet(seed))[1].tobytes())
-    except OSError as error:
-        raise UserError(f'{path}: cannot be written ({error.strerror})') from error
+    check_target(path)  # first, so that a bad path shows at once
+    write_atomic(path, cv2.imencode('.png', contact_sheet(seed))[1].tobytes())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mmleuk import cli
 from mmleuk.datasets.cells import CellDataset
 from mmleuk.datasets.converters.coco_files import check_coco
-from mmleuk.datasets.sparsify import sparsify
+from mmleuk.datasets.sparsify import sparsify, sparsify_nested
 from mmleuk.errors import UserError
 from mmleuk.structures.sampled_regions import sample_region
 
@@ -126,6 +126,48 @@ def test_the_command_writes_what_the_data_set_reads(tmp_path, capsys):
     assert json.loads((tmp_path / 'sparse.json').read_text()) == written
     assert cli.main(['data', 'sparsify', files[1], str(tmp_path / 'twice.json')]) == 2
     assert 'sparse already' in capsys.readouterr().err and not (tmp_path / 'twice.json').exists()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(films(), min_size=1, max_size=2), st.integers(0, 5))
+def test_regions_of_smaller_shares_lie_inside_larger_ones(images, seed):
+    coco = check_coco(make_coco(images), 'a.json')
+    nested = sparsify_nested(coco, [0.1, 0.5, 0.2], seed)
+    assert list(nested) == [0.5, 0.2, 0.1] and nested[0.5] == sparsify(coco, 0.5, seed)
+    for larger, smaller in ((0.5, 0.2), (0.2, 0.1)):
+        for outer, inner in zip(nested[larger]['images'], nested[smaller]['images']):
+            (x, y, w, h), (left, top, width, height) = outer['annotated_region'], inner['annotated_region']
+            assert x <= left and y <= top and left + width <= x + w and top + height <= y + h
+        kept = [{cell['id'] for cell in nested[share]['annotations']} for share in (larger, smaller)]
+        assert kept[1] <= kept[0]
+    occupied = {cell['image_id'] for cell in nested[0.5]['annotations']}
+    assert {cell['image_id'] for cell in nested[0.1]['annotations']} == occupied
+
+
+def test_nested_shares_have_their_areas():
+    coco = check_coco(make_coco([((640, 480), grid(640, 480))] * 10), 'a.json')
+    nested = sparsify_nested(coco, [1 / 5, 1 / 10, 1 / 20])
+    for share, sparse in nested.items():
+        for image in sparse['images']:
+            assert np.prod(image['annotated_region'][2:]) / (640 * 480) == pytest.approx(share, rel=0.02)
+
+
+def test_the_command_writes_a_file_per_share(tmp_path, capsys):
+    (tmp_path / 'all.json').write_text(json.dumps(make_coco([((60, 60), grid(60, 60))] * 2)))
+    files = [str(tmp_path / 'all.json'), str(tmp_path / 'sparse.json')]
+    assert cli.main(['data', 'sparsify', *files, '--fraction', '1/5', '0.1']) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['all.json', 'sparse_0.1.json', 'sparse_0.2.json']
+    assert cli.main(['data', 'sparsify', *files, '--fraction', '0.3', '0.1']) == 2
+    assert 'sparse_0.1.json: is there already' in capsys.readouterr().err
+    assert cli.main(['data', 'sparsify', *files]) == 0
+    assert (tmp_path / 'sparse.json').read_text() == (tmp_path / 'sparse_0.2.json').read_text()
+
+
+def test_a_share_that_rounding_made_too_large_is_all():
+    coco = check_coco(make_coco([((50, 40), grid(50, 40))]), 'a.json')
+    assert sparsify(coco, 1.000001) == sparsify(coco, 1.0)
+    with pytest.raises(UserError, match='give every share once'):
+        sparsify_nested(coco, [0.2, 0.2])
 
 
 @pytest.mark.parametrize('values', [dict(fraction=0), dict(fraction=1.01), dict(fraction=float('nan')), dict(seed=-1)])

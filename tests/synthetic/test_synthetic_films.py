@@ -213,5 +213,9 @@ def test_command_line_writes_films(tmp_path, capsys):
 def test_command_line_needs_something_to_do(tmp_path):
     with pytest.raises(UserError, match='--preview'):
         cli.run(parsed())
+    (tmp_path / 'file').write_text('')
     with pytest.raises(UserError, match='cannot be written'):
-        cli.run(parsed('--preview', str(tmp_path / 'nowhere' / 'sheet.png')))
+        cli.run(parsed('--preview', str(tmp_path / 'file' / 'sheet.png')))
+    with pytest.raises(UserError, match='--region-fraction is for films, and --preview alone writes none'):
+        cli.run(parsed('--preview', str(tmp_path / 'sheet.png'), '--region-fraction', '0.3'))
+    assert [path.name for path in tmp_path.iterdir()] == ['file']

@@ -170,8 +170,11 @@ def spoil(**changes):
     (None, dict(factors=['rain']), "unknown factor 'rain'; known are over_staining"),
     (None, dict(factors=['defocus', 'defocus']), 'name each one once'),
     (None, dict(cell_classes=['Cat']), "unknown class 'Cat'; known are WBC, RBC"),
-    (spoil(file_name='../0.jpg'), {}, 'needs a name of its own'),
-    (spoil(file_name='val/1.png'), {}, 'needs a name of its own'),
+    (None, dict(cell_classes=['WBC'], factors=['defocus']), '--cell-classes: no cells are chosen for defocus'),
+    (spoil(file_name='/0.jpg'), {}, 'a copy needs a name within the folder of images'),
+    (spoil(file_name='val/0.gif'), {}, 'with one of the suffixes .bmp'),
+    (spoil(file_name='../0.jpg'), {}, 'leads out of the folder of images'),
+    (spoil(file_name='val/1.png'), {}, 'the image has two entries'),
     (spoil(file_name='val/gone.jpg'), {}, 'gone.jpg: cannot be read'),
     (spoil(width=170), {}, 'the image is 160x120 px, its annotation says 170x120'),
     (lambda folder: (folder / 'out').write_text(''), {}, 'is there already and is a file')])

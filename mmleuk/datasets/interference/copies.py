@@ -113,11 +113,13 @@ def make_transforms(factors: Sequence[str], class_names: Sequence[str],
                     cell_classes: Sequence[str]) -> dict[str, Interference]:
     """Transforms by factor; those that choose cells get the labels of ``cell_classes``."""
     for noun, asked, known in (('factor', factors, FACTORS), ('class', cell_classes, class_names)):
-        strange = [name for name in asked if name not in known]
-        if strange:
-            raise UserError(f'unknown {noun} {strange[0]!r}; known are {", ".join(known)}')
+        unknown = [name for name in asked if name not in known]
+        if unknown:
+            raise UserError(f'unknown {noun} {unknown[0]!r}; known are {", ".join(known)}')
     if not factors or len(set(factors)) < len(factors):
         raise UserError(f'factors are {", ".join(factors) or "none"}; name each one once')
+    if cell_classes and not any(FACTORS[name].needs_cells for name in factors):
+        raise UserError(f'--cell-classes: no cells are chosen for {", ".join(factors)}; leave it out')
     labels = tuple(class_names.index(name) for name in cell_classes) or None
     chosen = {name: FACTORS[name] for name in factors}
     return {name: TRANSFORMS.build(dict(type=kind, labels=labels) if kind.needs_cells else dict(type=kind))
@@ -125,13 +127,11 @@ def make_transforms(factors: Sequence[str], class_names: Sequence[str],
 
 
 def _check_names(images: Sequence[FilmImage]) -> None:
-    seen: set[str] = set()
     for image in images:
         path = PurePosixPath(image.file_name)
-        if path.is_absolute() or '..' in path.parts or path.suffix.lower() not in SUFFIXES or image.file_name in seen:
-            raise UserError(f'image {image.file_name!r}: a copy needs a name of its own within the folder of images, '
-                            f'with one of the suffixes {", ".join(SUFFIXES)}')
-        seen.add(image.file_name)
+        if path.is_absolute() or path.suffix.lower() not in SUFFIXES:
+            raise UserError(f'image {image.file_name!r}: a copy needs a name within the folder of images, with one of '
+                            f'the suffixes {", ".join(SUFFIXES)}')
 
 
 def _write_copy(source: Source, images: Sequence[FilmImage], transform: Interference, seed: int,
