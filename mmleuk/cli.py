@@ -24,7 +24,7 @@ class Command:
 COMMANDS = (
     Command(('doctor',), 'mmleuk.doctor', 'versions, what is broken, and the command that mends it'),
     Command(('data', 'synthesize'), 'mmleuk.commands.synthesize', 'render blood films with exact annotations'),
-    Command(('data', 'check'), 'mmleuk.datasets.check', "examine a config's data before training on it"),
+    Command(('data', 'check'), 'mmleuk.commands.check', "examine a config's data before training on it"),
     Command(('data', 'browse'), 'mmleuk.commands.browse', 'pictures of training samples, as the network gets them'),
     Command(('data', 'convert'), 'mmleuk.commands.convert', 'annotations from format to format: COCO, VOC, YOLO'),
     Command(('data', 'sparsify'), 'mmleuk.commands.sparsify', 'complete annotations -> those of a patch per image'),

@@ -9,8 +9,7 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmleuk.datasets.check import check_num_classes
-from mmleuk.datasets.check.sparse import find_unheeded_regions
+from mmleuk.datasets.check import check_num_classes, find_unheeded_regions
 from mmleuk.datasets.presets import make_metainfo
 from mmleuk.datasets.subsets import get_subset
 from mmleuk.engine import check_config_keys

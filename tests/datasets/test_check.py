@@ -5,18 +5,18 @@ import copy
 import json
 import shutil
 
+import numpy as np
 import pytest
 from mmengine.config import Config
 
+from mmleuk.commands.check import add_arguments, run
 from mmleuk.datasets.check import (
-    add_arguments,
     check_config,
     check_head_attributes,
     check_num_classes,
     examine_config,
-    run,
+    find_num_classes,
 )
-from mmleuk.datasets.check.num_classes import find_num_classes
 from mmleuk.engine.launch import check_data
 from mmleuk.errors import UserError
 from mmleuk.schema import AttributeSchema
@@ -119,6 +119,57 @@ def test_image_of_another_size(splits):
     splits.coco['images'][0]['width'] = 65
     splits.save()
     assert 'the image is 64x48 px, its annotation says 65x48' in only_problem(splits).message
+
+
+def test_an_image_that_its_exif_orientation_turns(splits):
+    from PIL import Image
+    exif = Image.Exif()
+    exif[0x112] = 6
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(splits.root / 'images/turned.jpg', exif=exif.tobytes())
+    splits.coco['images'][0]['file_name'] = 'turned.jpg'
+    splits.save()
+    message = only_problem(splits).message
+    assert 'EXIF orientation 6 turns the image to 48x64 px' in message and 'as stored, 64x48 px' in message
+    splits.coco['images'][0].update(width=48, height=64)
+    splits.save()
+    assert [(f.severity, f.kind) for f in check_config(splits.cfg) if 'turned.jpg' in f.message] == [
+        ('note', 'EXIF orientation')]
+
+
+def test_one_systematic_defect_is_one_finding(splits):
+    for annotation in splits.coco['annotations']:
+        annotation['iscrowd'] = 'maybe'
+        annotation['bbox'] = [annotation['id'], 1, 900, 5]
+    splits.save()
+    found = only_problem(splits)
+    assert found.kind == 'defect' and 'annotation 11 of image a_AML.png (and 2 more): bbox' in found.message
+    for image in splits.coco['images']:
+        image['width'] = 65
+    splits.save()
+    assert [f.message for f in problems(splits) if f.kind == 'unreadable image'] == [
+        f'{splits.root}/images/a_AML.png (and 1 more): the image is 64x48 px, its annotation says 65x48; correct width '
+        'and height in the annotation file, or restore the image that was annotated']
+
+
+def test_tiny_boxes_are_noted(splits):
+    splits.coco['annotations'][0]['bbox'] = [5, 5, 30, 2.5]
+    splits.save()
+    found, = [finding for finding in check_config(splits.cfg) if finding.kind == 'tiny box']
+    assert found.severity == 'note' and 'annotation 11 of image a_AML.png: the box is 30x2.5 px' in found.message
+
+
+def test_described_classes_and_the_cells_that_have_attributes(splits):
+    def kinds():
+        return [(f.kind, f.message.split('.json: ')[1][:30]) for f in check_config(splits.cfg)
+                if f.split == 'train' and f.kind in ('class without attributes', 'attributes not used')]
+    assert kinds() == []
+    for changes in (dict(size='', hue=None), dict(attributes={})):
+        splits.coco['annotations'][1].update(changes)  # a cell of class Platelets
+    splits.save()
+    assert kinds() == [('class without attributes', 'no cell of Platelets has a kno')]
+    data = splits.cfg['train_dataloader']['dataset']['dataset']['dataset']
+    data['metainfo'] = data['metainfo'] | dict(described=['Platelets', 'RBC'])
+    assert ('attributes not used', 'cells of WBC have attributes, ') in kinds()
 
 
 def test_boxes_outside_image_and_regions(splits):

@@ -1,18 +1,25 @@
-"""Which annotation files and images a config reads, in which split."""
+"""Which annotation files and images a config reads, in which split, and what the images hold."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+import os.path as osp
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mmdet.datasets import BaseDetDataset, CocoDataset
 
-from mmleuk.datasets.annotations import AnnotationReader, Annotations
+from mmleuk.datasets.annotations import AnnotationReader, Annotations, FilmImage
 from mmleuk.datasets.cells import CellDataset
+from mmleuk.datasets.check.findings import NOTE, PROBLEM, Finding, and_more
 from mmleuk.errors import UserError
 from mmleuk.registry import DATASETS
 from mmleuk.schema import AttributeSchema
 from mmleuk.transforms.checks import check_pipeline_moves_regions
+from mmleuk.transforms.load_image import exif_orientation, size_fault
+from mmleuk.utils.image_files import decode_image, read_image_file
+from mmleuk.utils.progress import progress
 
 SPLITS = ('train', 'val', 'test')
 
@@ -107,9 +114,9 @@ def _build(leaf: Mapping, split: str) -> BaseDetDataset:
 
 def _add(sources: list[Source], new: Source) -> None:
     """Join val and test when they read the same; train stays apart, so that sharing with it is found."""
-    for place, old in enumerate(sources):
+    for index, old in enumerate(sources):
         if _key(old) == _key(new) and 'train' not in (*old.splits, *new.splits):
-            sources[place] = Source((*old.splits, *new.splits), old.dataset, (*old.pipelines, *new.pipelines))
+            sources[index] = Source((*old.splits, *new.splits), old.dataset, (*old.pipelines, *new.pipelines))
             return
     sources.append(new)
 
@@ -118,3 +125,68 @@ def _key(source: Source) -> tuple:
     dataset = source.dataset
     return (type(dataset), dataset.ann_file, dataset.data_prefix.get('img'), source.classes, source.schema,
             source.annotation)
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """One image file: size, a digest of its pixels and its EXIF orientation (1: as stored), or what is wrong."""
+
+    image_hw: tuple[int, int] = (0, 0)
+    digest: str = ''
+    orientation: int = 1
+    fault: str = ''
+
+
+def find_in_images(read: Sequence[tuple[Source, Sequence[FilmImage]]], workers: int) -> list[Finding]:
+    """Decode each file once and find the broken ones, those of another size, and those in two splits or twice in one.
+
+    Args:
+        read: sources with the images of their annotation files.
+        workers: threads that decode; decoding and hashing run outside Python's lock.
+    """
+    entries = [(source, image, osp.join(source.dataset.data_prefix.get('img', ''), image.file_name))
+               for source, images in read for image in images]
+    backends = {path: source.dataset.backend_args for source, _, path in entries}
+    with ThreadPoolExecutor(workers) as pool:
+        decoded = dict(zip(backends, progress(pool.map(_decode, backends, backends.values()), total=len(backends),
+                                              desc='decoding images'), strict=True))
+    faults: dict[tuple[str, str], list[str]] = {}
+    turned: dict[str, list[str]] = {}
+    first: dict[str, tuple[str, str]] = {}
+    shared: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for source, image, path in entries:
+        file = decoded[path]
+        fault = file.fault or size_fault(file.image_hw, (image.height, image.width), file.orientation)
+        if fault:
+            faults.setdefault((source.name, fault), []).append(path)
+            continue
+        if file.orientation != 1:
+            turned.setdefault(source.name, []).append(path)
+        twin_split, twin = first.setdefault(file.digest, (source.name, path))
+        if (twin_split, twin) != (source.name, path):
+            shared.setdefault((twin_split, source.name), []).append((twin, path))
+    return [
+        *(Finding(PROBLEM, split, 'unreadable image', f'{paths[0]}{and_more(paths)}: {fault}')
+          for (split, fault), paths in faults.items()),
+        *(Finding(NOTE, split, 'EXIF orientation', f'{paths[0]}{and_more(paths)}: is read as its EXIF orientation '
+                  'turns it; fine if the boxes were drawn on it so turned') for split, paths in turned.items()),
+        *(_shared(splits, pairs) for splits, pairs in shared.items())]
+
+
+def _decode(path: str, backend_args: dict | None) -> DecodedImage:
+    try:
+        content = read_image_file(path, backend_args)
+        pixels = decode_image(content, path)
+    except UserError as error:
+        return DecodedImage(fault=str(error).removeprefix(f'{path}: '))
+    height, width = pixels.shape[:2]
+    digest = hashlib.blake2b(pixels.tobytes(), digest_size=16, person=b'%dx%d' % (height, width)).hexdigest()
+    return DecodedImage((height, width), digest, exif_orientation(content))
+
+
+def _shared(splits: tuple[str, str], pairs: Sequence[tuple[str, str]]) -> Finding:
+    text = f'{pairs[0][0]} and {pairs[0][1]} show the same{and_more(pairs)}'
+    if splits[0] == splits[1]:
+        return Finding(NOTE, splits[0], 'image twice', f'{text}; it counts twice')
+    return Finding(PROBLEM, ' and '.join(splits), 'image in two splits', f'{text}; scores would be of images that were '
+                   'trained on: take them out of one split')

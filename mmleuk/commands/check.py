@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from mmleuk.datasets.check.examine import examine_config
-from mmleuk.datasets.check.table import to_dict, to_text
+from mmleuk.datasets.check import examine_config
 from mmleuk.errors import UserError
 from mmleuk.utils.config_file import SettingsAction, read_config
 from mmleuk.utils.json_files import write_json
@@ -32,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f'--workers {args.workers}: at least one is needed')
     cfg = read_config(args.config, args.cfg_options)
     report = examine_config(cfg, args.workers)
-    print(to_text(report))
+    print(report.to_text())
     if args.json:
-        write_json(args.json, to_dict(report))
+        write_json(args.json, report.to_dict())
     return 1 if report.problems else 0

@@ -1,0 +1,141 @@
+"""Does the model fit the data: number of classes, attributes, annotated regions?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mmleuk.errors import UserError
+from mmleuk.schema import AttributeSchema, resolve_schema
+from mmleuk.transforms.checks import check_pipeline_moves_regions
+from mmleuk.utils.config_tree import walk
+
+NOT_CELL_CLASSES = ('backbone', 'data_preprocessor', 'init_cfg', 'neck', 'rpn_head')
+"""Parts of a model whose ``num_classes``, where they have one, doesn't count the data's classes."""
+HEADS = ('AttriHead', 'ConceptBottleneck')
+"""Ends of the types of heads with ``attributes`` in their config."""
+EVERYWHERE_KNOWN = ('BlankOutsideRegions', 'CropToRegion')
+"""Transforms after which the whole image counts as known, so that any model will do."""
+UNHEEDED = ("the annotation is sparse, but no part of the model looks at regions: cells outside them will be learnt as "
+            "background. Set truth='regions' (YOLOv5Head) or use mmleuk.SparseRegionSampler, as the *_sparse-regions_* "
+            "configs do; annotation='complete' says that it is meant")
+HALF_HEEDED = ('{} takes background from everywhere, though other samplers of the model use the regions: cells '
+               "outside them will be learnt as background there. Make it type='mmleuk.SparseRegionSampler', too")
+SPARSE_TRUTH = ('only regions of the images are annotated: cells found outside them count as false, so that mAP comes '
+                'out too low; test on completely annotated images')
+
+
+def check_num_classes(cfg: Mapping, classes: Sequence[str]) -> None:
+    """Compare every head's ``num_classes`` in ``cfg.model`` with the data's classes.
+
+    Raises:
+        UserError: a head has another number; the message names its key in the config.
+
+    Example:
+        >>> check_num_classes(dict(model=dict(bbox_head=dict(num_classes=3))), ('WBC', 'RBC', 'Platelets'))
+    """
+    wrong = [(place, number) for place, number in find_num_classes(cfg.get('model') or {}, 'model')
+             if number != len(classes)]
+    if wrong:
+        places = ', '.join(f'{place} = {number}' for place, number in wrong)
+        raise UserError(f'config: {places}, but the data have {len(classes)} classes ({", ".join(classes)}); set '
+                        f"num_classes={len(classes)}, or give the data set's metainfo the model's classes")
+
+
+def find_num_classes(part: object, place: str) -> Iterator[tuple[str, int]]:
+    """Key and value of every ``num_classes`` of a head under ``part``."""
+    for where, node in walk(part, place, skip=NOT_CELL_CLASSES):
+        if isinstance(node.get('num_classes'), int):
+            yield f'{where}.num_classes', node['num_classes']
+
+
+def check_head_attributes(cfg: Mapping, schema: AttributeSchema, *, training: bool = False) -> None:
+    """Compare the schema of every head that predicts attributes in ``cfg.model`` with the data's.
+
+    Data without attributes fit any head in testing, where boxes can be judged without them, and none in training.
+
+    With as many attributes in another order, training would run and learn each under another one's name.
+
+    Args:
+        cfg: the config.
+        schema: of the data.
+        training: whether the data are to be learnt from.
+
+    Raises:
+        UserError: they differ; the message names the head's key in the config.
+
+    Example:
+        >>> head = dict(type='mmleuk.AttriHead', attributes={'size': ['small', 'big']})
+        >>> check_head_attributes(dict(model=dict(attri_head=head)), AttributeSchema.from_dict(head['attributes']))
+    """
+    if not len(schema) and not training:
+        return
+    for place, head in walk(cfg.get('model'), 'model'):
+        if not str(head.get('type')).endswith(HEADS) or 'attributes' not in head:
+            continue
+        predicted = resolve_schema(head['attributes']).values_by_key
+        if predicted != schema.values_by_key:
+            raise UserError(f'config: {place}.attributes predicts {predicted}, but the data have '
+                            f'{schema.values_by_key or "no attributes"}; give '
+                            "head and data set's metainfo the same attributes in the same order")
+
+
+def check_sparse(cfg: Mapping, dataset: Any, *, training: bool) -> list[str]:
+    """Check a built data set and all that wraps it; one that isn't sparse passes.
+
+    A model that takes unlabelled cells for background is warned of, not refused: it may know its own way.
+
+    Args:
+        cfg: the config, for its model.
+        dataset: a data set, or a wrapper such as ``MultiImageMixDataset`` around one.
+        training: whether the model learns from it; else it is tested on it.
+
+    Returns:
+        Warnings.
+
+    Raises:
+        UserError: a transform would leave the regions behind; the message says which and what to use.
+    """
+    found = list(_sparse_pipelines(dataset, ()))
+    for pipeline in [pipeline for pipelines in found for pipeline in pipelines]:
+        check_pipeline_moves_regions(pipeline)
+    if not found:
+        return []
+    return find_unheeded_regions(cfg) if training else [SPARSE_TRUTH]
+
+
+def find_unheeded_regions(cfg: Mapping) -> list[str]:
+    """Where a config that trains on sparse annotation would learn unlabelled cells as background; empty: nowhere.
+
+    Either every sampler of its model uses the regions, or its training pipeline leaves nothing outside them.
+    """
+    if any(str(node.get('type')).endswith(EVERYWHERE_KNOWN) for _, node in walk(cfg.get('train_dataloader'))):
+        return []
+    model = cfg.get('model')
+    if not looks_at_regions(model):
+        return [UNHEEDED]
+    heeds = {f'{place}.sampler': looks_at_regions(node['sampler'])
+             for place, node in walk(model, 'model', skip=['sampler']) if isinstance(node.get('sampler'), Mapping)}
+    return [HALF_HEEDED.format(place) for place in heeds if not heeds[place]] if any(heeds.values()) else []
+
+
+def looks_at_regions(part: object) -> bool:
+    """Whether a part of a model's config uses ``annotated_regions``.
+
+    >>> looks_at_regions(dict(bbox_head=dict(type='mmleuk.YOLOv5Head', truth='regions')))
+    True
+    >>> looks_at_regions(dict(type='FCOS', bbox_head=dict(type='FCOSHead')))
+    False
+    """
+    return any(str(node.get('truth')).startswith('regions') or 'SparseRegion' in str(node.get('type'))
+               for _, node in walk(part))
+
+
+def _sparse_pipelines(dataset: Any, around: tuple) -> Iterator[tuple]:
+    """Of every sparse data set its own pipeline and those of the wrappers around it."""
+    pipelines = (*around, dataset.pipeline) if getattr(dataset, 'pipeline', None) is not None else around
+    if getattr(dataset, 'annotation', None) == 'sparse':
+        yield pipelines
+    for inner in (getattr(dataset, 'dataset', None), *getattr(dataset, 'datasets', ())):
+        if inner is not None:
+            yield from _sparse_pipelines(inner, pipelines)
