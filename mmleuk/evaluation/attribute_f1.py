@@ -122,21 +122,26 @@ def attribute_f1(counts: AttributeCounts, cardinalities: Sequence[int],
             prediction.
 
     Returns:
-        (A,) in [0, 1]; 0 where nothing was found, NaN where no cell's value is known.
+        (A,) in [0, 1]; 0 where nothing was found. NaN, undefined, where no cell's value is known, or where value 1 is
+        scored and occurs neither in truth nor in predictions: ten correct absences are no failure to find anything.
+
+    Example:
+        >>> absent = count_values(np.zeros((10, 1), int), np.zeros((10, 1), int), (2,))
+        >>> attribute_f1(absent, (2,)).tolist(), attribute_f1(absent, (2,), 'macro').tolist()
+        ([nan], [1.0])
     """
     errors = counts.fp + counts.fn
-    occurs = (counts.tp + errors) > 0
-    f1 = np.divide(2 * counts.tp, 2 * counts.tp + errors, out=np.zeros(counts.tp.shape), where=occurs)
+    f1 = np.full(counts.tp.shape, np.nan)
+    np.divide(2 * counts.tp, 2 * counts.tp + errors, out=f1, where=counts.tp + errors > 0)
     scores = np.full(len(f1), np.nan)
     for index, values in enumerate(cardinalities):
-        if not counts.support[index].any():
-            continue
-        positive = values == 2 and binary == 'positive'
-        scores[index] = f1[index, 1] if positive else f1[index, occurs[index]].mean()
+        if counts.support[index].any():
+            positive = values == 2 and binary == 'positive'
+            scores[index] = f1[index, 1] if positive else np.nanmean(f1[index])
     return scores
 
 
 def macro_f1(scores: NDArray[np.float64]) -> float:
-    """Mean over the attributes of which some cell's value is known; 0 where there is none."""
-    known = scores[~np.isnan(scores)]
-    return float(known.mean()) if len(known) else 0.0
+    """Mean over the attributes whose F1 is defined; NaN where there is none."""
+    defined = scores[np.isfinite(scores)]
+    return float(defined.mean()) if len(defined) else float('nan')

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ from mmleuk.evaluation.samples import (
 )
 from mmleuk.registry import METRICS
 from mmleuk.schema import IGNORE, AttributeSchema, resolve_schema
+from mmleuk.structures.overlaps import surest_per_place
 
 Mode = Literal['detection', 'gt_boxes', 'paper']
 PREFIXES: Mapping[str, str] = dict(detection='attribute', gt_boxes='attribute_gt_boxes', paper='attribute_paper')
@@ -48,18 +50,24 @@ class AttributeF1Metric(BaseMetric):
     - ``detection`` (prefix ``attribute``): how well cells with a value are found. Detections of at least ``min_score``
       are matched to cells at ``min_iou``, best score first. A missed cell counts its known values as not found, a
       false detection its predicted values as wrong, wherever the annotation is complete, empty images included.
+      One detection per cell counts, the most confident one of all classes, and only if its class is one that the data
+      set describes (``described`` in its metainfo): a red cell has no attributes, so none are predicted for it.
     - ``gt_boxes`` (``attribute_gt_boxes``): the attributes alone, predicted for the ground-truth boxes: the detector's
       errors play no part. Needs ``AttriDet(on_ground_truth=True)``.
     - ``paper`` (``attribute_paper``): as Tables 5 and 9 of LLD were computed; see :func:`nearest_pairs`.
 
-    Results: one F1 per attribute under its short name, ``<short>_known`` with the number of cells it rests on, and
-    ``macro_f1``.
+    Results: one F1 per attribute under its short name, ``<short>_known`` with the number of cells it rests on,
+    ``macro_f1``, and ``macro_f1_attributes``, the number of attributes that it is the mean of. The F1 of a value that
+    occurs neither in truth nor in predictions is undefined (NaN) and in no mean, as with scikit-learn's
+    ``zero_division=np.nan``.
 
     Args:
         mode: see above.
         attributes: schema; by default the data set's.
         min_iou: smallest IoU of a match in mode ``detection``.
         min_score: faintest detection that counts; by default 0.3 in mode ``detection``, 0 in mode ``paper``.
+        max_overlap: of detections that overlap by a larger IoU, whatever their classes, mode ``detection`` takes the
+            most confident one; 1 takes all.
         class_aware: match only detections of the cell's class. By default any may: attributes describe morphology.
         binary: see :func:`attribute_f1`; ``macro`` is WBCAtt's.
         collect_device, prefix: mmengine's.
@@ -69,14 +77,16 @@ class AttributeF1Metric(BaseMetric):
     """
 
     def __init__(self, *, mode: Mode = 'detection', attributes: str | Mapping[str, object] | None = None,
-                 min_iou: float = 0.5, min_score: float | None = None, class_aware: bool = False,
-                 binary: BinaryScore = 'positive', collect_device: str = 'cpu', prefix: str | None = None) -> None:
+                 min_iou: float = 0.5, min_score: float | None = None, max_overlap: float = 0.5,
+                 class_aware: bool = False, binary: BinaryScore = 'positive', collect_device: str = 'cpu',
+                 prefix: str | None = None) -> None:
         if mode not in PREFIXES or binary not in ('positive', 'macro'):
             raise UserError(f'AttributeF1Metric: mode is one of {", ".join(PREFIXES)}, and binary positive or macro; '
                             f'got {mode!r} and {binary!r}')
         super().__init__(collect_device=collect_device, prefix=prefix or PREFIXES[mode])
         self.mode, self.attributes, self.min_iou, self.class_aware = mode, attributes, min_iou, class_aware
         self.min_score = MIN_SCORES[mode] if min_score is None else min_score
+        self.max_overlap = max_overlap
         self.binary: BinaryScore = binary
 
     @property
@@ -97,7 +107,7 @@ class AttributeF1Metric(BaseMetric):
 
     def _detection_pairs(self, sample: dict) -> tuple[NDArray, NDArray]:
         self._field(sample, 'gt_instances')
-        found = self._detections(sample)
+        found = self._described(self._detections(sample))
         matches, ignored = match_sample(found, sample, self.min_iou, self.class_aware)
         truth = np.concatenate([self._truth(sample), np.full((ignored.sum(), len(self.schema)), IGNORE)])
         return detection_pairs(matches, in_regions(found['bboxes'], sample), truth, ignored, found['attributes'])
@@ -118,6 +128,15 @@ class AttributeF1Metric(BaseMetric):
         """Detections of at least ``min_score``, best first."""
         return sure_detections(self._field(sample, 'pred_instances'), ('bboxes', 'scores', 'labels', 'attributes'),
                                self.min_score)
+
+    def _described(self, found: dict[str, NDArray]) -> dict[str, NDArray]:
+        """One detection per cell, of the classes whose cells have attributes."""
+        kept = surest_per_place(torch.from_numpy(found['bboxes']), torch.from_numpy(found['scores']),
+                                self.max_overlap).numpy()
+        meta = self.dataset_meta or {}
+        if 'described' in meta:
+            kept = kept[np.isin(found['labels'][kept], [meta['classes'].index(name) for name in meta['described']])]
+        return {key: rows[kept] for key, rows in found.items()}
 
     def _truth(self, sample: dict) -> NDArray:
         """(G, A) int64."""
@@ -158,4 +177,4 @@ class AttributeF1Metric(BaseMetric):
         MMLogger.get_current_instance().info(f'\nAttributes, mode {self.mode}\n{table.table}')
         metrics = {short: float(score) for short, score in zip(shorts, scores)}
         metrics |= {f'{short}_known': int(number) for short, number in zip(shorts, known)}
-        return metrics | dict(macro_f1=macro_f1(scores))
+        return metrics | dict(macro_f1=macro_f1(scores), macro_f1_attributes=int(np.isfinite(scores).sum()))

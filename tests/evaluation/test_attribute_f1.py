@@ -99,6 +99,26 @@ def test_nearest_pairs_by_hand():
     assert found.tolist() == [[ABSENT, ABSENT]] * 2
 
 
+def test_nearest_pairs_take_the_highest_iou_of_each_cell():
+    """However low it is, wherever it stands in the list; the first, most confident one of a draw."""
+    iou = np.array([[0.2, 0.0, 0.5], [0.7, 0.1, 0.5], [0.3, 0.05, 0.4]])
+    truth = np.array([[0], [1], [0]])
+    true, found = nearest_pairs(iou, truth, np.array([[10], [11], [12]]))
+    assert true.tolist() == truth.tolist() and found.tolist() == [[11], [11], [10]]
+
+
+def test_what_never_occurs_has_no_f1():
+    """Ten correct absences of value 1, and an attribute that is told right: the mean is of the second alone."""
+    truth = np.stack([np.zeros(10, int), np.arange(10) % 2], 1)
+    scores = attribute_f1(count_values(truth, truth, (2, 2)), (2, 2))
+    assert math.isnan(scores[0]) and scores[1] == 1.0 and macro_f1(scores) == 1.0
+    claimed = truth.copy()
+    claimed[0, 0] = 1  # claimed once in vain: now there is something to score
+    assert attribute_f1(count_values(truth, claimed, (2, 2)), (2, 2)).tolist() == [0.0, 1.0]
+    missed = np.array([[1, 1], [0, 1]])
+    assert attribute_f1(count_values(missed, np.zeros((2, 2), int), (2, 2)), (2, 2)).tolist() == [0.0, 0.0]
+
+
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10 ** 6), count=st.integers(1, 30))
 def test_f1_agrees_with_scikit_learn(seed, count):
@@ -120,8 +140,8 @@ def test_f1_agrees_with_scikit_learn(seed, count):
         occurring = sorted((set(true) | set(found)) - {ABSENT})
         assert macro[index] == pytest.approx(f1_score(true, found, labels=occurring, average='macro', zero_division=0))
         if values == 2:
-            expected = f1_score(true == 1, found == 1, zero_division=0)
-            assert positive[index] == pytest.approx(expected)
+            expected = f1_score(true == 1, found == 1, zero_division=np.nan)
+            assert positive[index] == pytest.approx(expected, nan_ok=True)
         else:
             assert positive[index] == macro[index]
 
@@ -143,7 +163,7 @@ def test_counts_of_parts_add_up(seed, cut):
 def test_nothing_known_and_nothing_found():
     nothing = np.zeros((0, 2), int)
     scores = attribute_f1(count_values(nothing, nothing, (2, 3)), (2, 3))
-    assert np.isnan(scores).all() and macro_f1(scores) == 0.0
+    assert np.isnan(scores).all() and math.isnan(macro_f1(scores))
     truth = np.array([[1, IGNORE], [0, IGNORE]])
     scores = attribute_f1(count_values(truth, np.full_like(truth, ABSENT), (2, 3)), (2, 3))
     assert scores[0] == 0.0 and math.isnan(scores[1]) and macro_f1(scores) == 0.0

@@ -41,9 +41,10 @@ def make_sample(cells, detections, regions=None, gt_attributes=None, ignored=())
     return sample
 
 
-def evaluate(samples, **kwargs):
+def evaluate(samples, described=None, **kwargs):
     metric = AttributeF1Metric(**kwargs)
-    metric.dataset_meta = dict(attributes=SCHEMA)
+    metric.dataset_meta = dict(attributes=SCHEMA, **({} if described is None else dict(
+        classes=('WBC', 'RBC'), described=described)))
     metric.process({}, [sample.to_dict() for sample in samples])
     return metric.evaluate(len(samples))
 
@@ -59,7 +60,9 @@ def test_detection_mode_by_hand():
     assert scores['attribute/NS'] == pytest.approx((2 / 3 + 0) / 2)
     assert scores['attribute/macro_f1'] == pytest.approx((2 / 4 + 1 / 3) / 2)
     assert scores['attribute/NC_known'] == 2
-    assert [key.removeprefix('attribute/') for key in scores] == ['NC', 'NS', 'NC_known', 'NS_known', 'macro_f1']
+    assert [key.removeprefix('attribute/') for key in scores] == ['NC', 'NS', 'NC_known', 'NS_known', 'macro_f1',
+                                                                      'macro_f1_attributes']
+    assert scores['attribute/macro_f1_attributes'] == 2
 
 
 def test_false_detections_on_an_empty_image_count():
@@ -86,6 +89,35 @@ def test_faint_and_disregarded_detections_and_unknown_values():
     assert math.isnan(scores['attribute/NS']) and scores['attribute/macro_f1'] == 1.0
     scores = evaluate([make_sample(cells, detections, ignored=[C])], min_score=0.1)
     assert scores['attribute/NC'] == pytest.approx(2 / 3)
+
+
+def test_attributes_belong_to_described_classes():
+    """A false red cell predicts no attributes; where a red cell is the more confident guess, the cell isn't found."""
+    cells = [(A, [1, 2])]
+    false_red = make_sample(cells, [(A, [1, 2], 0.9, 0), (FAR, [1, 2], 0.8, 1)])
+    assert evaluate([false_red])['attribute/NC'] == pytest.approx(2 / 3)
+    assert evaluate([false_red], described=('WBC', 'RBC'))['attribute/NC'] == pytest.approx(2 / 3)
+    assert evaluate([false_red], described=('WBC',))['attribute/NC'] == 1.0
+    false_white = make_sample(cells, [(A, [1, 2], 0.9, 0), (FAR, [1, 2], 0.8, 0)])
+    assert evaluate([false_white], described=('WBC',))['attribute/NC'] == pytest.approx(2 / 3)
+    taken_for_red = make_sample(cells, [(A, [1, 2], 0.8, 0), (A, [1, 2], 0.9, 1)])
+    assert evaluate([taken_for_red], described=('WBC',))['attribute/NC'] == 0.0
+
+
+def test_a_cell_has_one_box():
+    """A second box of another class on the same cell is no second cell; one beside it is."""
+    twice = make_sample([(A, [1, 2])], [(A, [1, 2], 0.8, 0), ([1.0, 0, 21, 20], [1, 0], 0.9, 3)])
+    assert evaluate([twice])['attribute/NC'] == 1.0
+    assert evaluate([twice])['attribute/NS'] == 0.0  # the more confident box speaks
+    assert evaluate([twice], max_overlap=1.0)['attribute/NC'] == pytest.approx(2 / 3)
+    beside = make_sample([(A, [1, 2])], [(A, [1, 2], 0.8, 0), ([12.0, 0, 32, 20], [1, 0], 0.9, 3)])
+    assert evaluate([beside])['attribute/NC'] == pytest.approx(2 / 3)
+
+
+def test_a_value_that_never_occurs_is_in_no_mean():
+    scores = evaluate([make_sample([(A, [0, 2])], [(A, [0, 2], 0.9)])])
+    assert math.isnan(scores['attribute/NC']) and scores['attribute/NC_known'] == 1
+    assert scores['attribute/macro_f1'] == 1.0 and scores['attribute/macro_f1_attributes'] == 1
 
 
 def test_class_aware_matching():
@@ -154,7 +186,7 @@ def test_order_of_the_papers_tables():
     metric = METRICS.build(dict(type='mmleuk.AttributeF1Metric', attributes='leukemia'))
     counts = [np.zeros((6, 2), int)] * 3
     assert list(metric.compute_metrics([AttributeCounts(*counts)]))[:6] == ['NC', 'NS', 'N', 'C', 'CB', 'CV']
-    assert metric.schema == LEUKEMIA_ATTRIBUTES
+    assert metric.schema.values_by_key == LEUKEMIA_ATTRIBUTES.values_by_key
 
 
 def test_bad_input():
