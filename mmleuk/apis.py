@@ -82,7 +82,8 @@ class Inferencer:
         loaded = load_checkpoint_safely(checkpoint, map_location='cpu')
         self.model = build_model(self.cfg)
         load_weights(self.model, loaded, str(checkpoint))
-        self.classes, self.schema = _names(loaded.get('meta') or {}, self.cfg, self.model)
+        self.model.dataset_meta = _metainfo(loaded.get('meta') or {}, self.cfg)
+        self.classes, self.schema = _names(self.model.dataset_meta, self.model)
         self.model.to(self.device).eval()
         with building(self.cfg):
             own = image_size_of(get_test_pipeline_cfg(self.cfg))
@@ -216,17 +217,19 @@ def load_weights(model: torch.nn.Module, loaded: dict[str, Any], source: str) ->
     model.load_state_dict(weights)
 
 
-def _names(meta: dict[str, Any], cfg: Config, model: torch.nn.Module) -> tuple[tuple[str, ...], AttributeSchema]:
-    """Classes from the checkpoint, else from the config's test data set; attributes from the head that predicts them.
-
-    A model with another kind of head takes its attributes from where the classes stand.
-    """
+def _metainfo(meta: dict[str, Any], cfg: Config) -> dict[str, Any]:
+    """The data set's metainfo from the checkpoint, else from the config's test data set."""
     metainfo = {key.lower(): value for key, value in (meta.get('dataset_meta') or {}).items()}
     if not metainfo.get('classes'):
         metainfo = DATASETS.build({**cfg.test_dataloader.dataset, 'lazy_init': True}).metainfo
     if not metainfo.get('classes'):
         raise UserError('neither the checkpoint nor the config says what the classes are called; '
                         "add metainfo=dict(classes=(...)) to the config's test data set")
+    return metainfo
+
+
+def _names(metainfo: dict[str, Any], model: torch.nn.Module) -> tuple[tuple[str, ...], AttributeSchema]:
+    """Classes, and the attributes of the head that predicts them; a model with another kind of head has the data's."""
     schemas = [module.schema for module in model.modules() if isinstance(module, AttriHead)]
     trained = AttributeSchema.from_dict(metainfo.get('attributes') or {})
     return tuple(metainfo['classes']), schemas[0] if schemas else trained

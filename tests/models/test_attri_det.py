@@ -167,6 +167,24 @@ def test_faint_detections_keep_unknown_attributes(fcos):
     assert (some.attributes[~kept] == IGNORE).all() and (some.attribute_probs[~kept] == 0).all()
 
 
+def test_undescribed_classes_keep_unknown_attributes(fcos):
+    """Where the data set is known, its red cells have no attributes; the others have what they had."""
+    fcos.eval()
+    inputs, samples = batch(fcos)
+    everything = fcos.predict(inputs, copy.deepcopy(samples))[0].pred_instances
+    names = [f'class {label}' for label in range(int(everything.labels.max()) + 1)]
+    fcos.dataset_meta = dict(classes=names, described=names[:1])
+    try:
+        some = fcos.predict(inputs, copy.deepcopy(samples))[0].pred_instances
+    finally:
+        fcos.dataset_meta = None
+    described = everything.labels == 0
+    assert 0 < described.sum() < len(described) and (everything.attributes != IGNORE).all()
+    assert torch.equal(some.attributes[described], everything.attributes[described])
+    assert (some.attributes[~described] == IGNORE).all() and (some.attribute_probs[~described] == 0).all()
+    assert torch.equal(some.bboxes, everything.bboxes) and torch.equal(some.labels, everything.labels)
+
+
 def test_attributes_of_ground_truth_boxes(fcos):
     fcos.eval()
     inputs, samples = batch(fcos)

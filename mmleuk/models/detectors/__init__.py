@@ -8,5 +8,7 @@ from mmleuk.models.detectors.sla_det import SLADet
 from mmleuk.models.detectors.sla_det_plus import SLADetPlus
 from mmleuk.models.detectors.sparse_det import SparseDet
 from mmleuk.models.detectors.tiled import TiledDetector
+from mmleuk.models.detectors.tta import CellTTAModel
 
-__all__ = ['AttriDet', 'CoMining', 'CoStudent', 'PostHocCBM', 'SLADet', 'SLADetPlus', 'SparseDet', 'TiledDetector']
+__all__ = ['AttriDet', 'CellTTAModel', 'CoMining', 'CoStudent', 'PostHocCBM', 'SLADet', 'SLADetPlus', 'SparseDet',
+           'TiledDetector']

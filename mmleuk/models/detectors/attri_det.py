@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from mmdet.models.detectors import BaseDetector
@@ -41,8 +42,11 @@ class AttriDet(BaseDetector):
         data_preprocessor: overrides the detector's.
 
     Predictions carry ``attributes`` (N, A) int64 and ``attribute_probs`` (N, A, Vmax) float32 beside boxes, labels and
-    scores.
+    scores. Where ``dataset_meta``, which inference sets from the checkpoint, says which classes are described, cells of
+    the others keep unknown attributes: a red cell has none to be told.
     """
+
+    dataset_meta: Mapping[str, Any] | None = None
 
     def __init__(self, detector: dict, attri_head: dict, feature_layers: Sequence[str], *, loss_weight: float = 1.0,
                  min_score: float = 0.0, on_ground_truth: bool = False, data_preprocessor: dict | None = None,
@@ -100,7 +104,9 @@ class AttriDet(BaseDetector):
         with self.taps.open():
             samples = self.detector.predict(batch_inputs, batch_data_samples, rescale=rescale)
             features = self.taps.take()
-        kept, boxes = sure_boxes(samples, self.min_score, batch_inputs, rescale)
+        kept = [(found.scores >= self.min_score) & are_described(found, self.dataset_meta)
+                for found in (sample.pred_instances for sample in samples)]
+        boxes = kept_boxes(samples, kept, batch_inputs, rescale)
         for sample, keep, found in zip(samples, kept, self.attri_head.predict(features, boxes)):
             write_attributes(sample.pred_instances, keep, *found)
         if self.on_ground_truth:
@@ -144,15 +150,26 @@ def described_cells(sample: DetDataSample, batch_inputs: Tensor) -> tuple[Tensor
     return clip_boxes(get_box_tensor(cells.bboxes), batch_inputs), cells.attributes
 
 
-def sure_boxes(samples: SampleList, min_score: float, batch_inputs: Tensor,
-               original: bool) -> tuple[list[Tensor], list[Tensor]]:
-    """Per sample which of N predictions have at least ``min_score``, (N,) bool, and their boxes (K, 4) in input pixels.
+def are_described(instances: InstanceData, dataset_meta: Mapping[str, Any] | None) -> Tensor:
+    """(N,) bool: detections of a class whose cells have attributes; all where the data set isn't known or says nothing.
+
+    Args:
+        instances: with ``labels`` (N,).
+        dataset_meta: a data set's metainfo; ``described`` names some of its ``classes``.
+    """
+    if not dataset_meta or 'described' not in dataset_meta:
+        return torch.ones_like(instances.labels, dtype=torch.bool)
+    labels = [list(dataset_meta['classes']).index(name) for name in dataset_meta['described']]
+    return torch.isin(instances.labels, instances.labels.new_tensor(labels))
+
+
+def kept_boxes(samples: SampleList, kept: Sequence[Tensor], batch_inputs: Tensor, original: bool) -> list[Tensor]:
+    """Boxes (K, 4) in input pixels of the predictions that are kept, (N,) bool per sample.
 
     With ``original`` predictions come in pixels of the original image.
     """
-    kept = [sample.pred_instances.scores >= min_score for sample in samples]
-    return kept, [input_boxes(sample, sample.pred_instances.bboxes[keep], batch_inputs, original)
-                  for sample, keep in zip(samples, kept)]
+    return [input_boxes(sample, sample.pred_instances.bboxes[keep], batch_inputs, original)
+            for sample, keep in zip(samples, kept)]
 
 
 def ground_truth_boxes(samples: SampleList, batch_inputs: Tensor) -> list[Tensor] | None:

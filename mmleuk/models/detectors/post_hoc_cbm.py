@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmdet.models.detectors import BaseDetector
@@ -13,7 +15,13 @@ from torch import Tensor
 
 from mmleuk.errors import UserError
 from mmleuk.models.attributes.concept_bottleneck import ConceptReading
-from mmleuk.models.detectors.attri_det import described_cells, ground_truth_boxes, sure_boxes, write_attributes
+from mmleuk.models.detectors.attri_det import (
+    are_described,
+    described_cells,
+    ground_truth_boxes,
+    kept_boxes,
+    write_attributes,
+)
 from mmleuk.registry import MODELS
 from mmleuk.schema import IGNORE
 from mmleuk.utils.checkpoint import load_weights
@@ -42,8 +50,11 @@ class PostHocCBM(BaseDetector):
 
     Predictions carry ``attributes`` and ``attribute_probs`` as AttriDet's do, and of the bottleneck's own class
     ``cbm_labels`` (N,) int64 and ``cbm_scores`` (N,) float32. ``disagrees`` (N,) bool tells where that isn't the
-    detector's class: a monitor of false detections.
+    detector's class: a monitor of false detections. Attributes of classes that aren't described are unknown, as in
+    AttriDet.
     """
+
+    dataset_meta: Mapping[str, Any] | None = None
 
     def __init__(self, detector: dict, bottleneck: dict, *, detector_checkpoint: str | None = None, max_cells: int = 4,
                  jitter: float = 0.1, min_score: float = 0.0, on_ground_truth: bool = False,
@@ -116,9 +127,13 @@ class PostHocCBM(BaseDetector):
             rescale: give boxes in pixels of the original image instead of the input.
         """
         samples = self.detector.predict(batch_inputs, batch_data_samples, rescale=rescale)
-        kept, boxes = sure_boxes(samples, self.min_score, batch_inputs, rescale)
+        kept = [sample.pred_instances.scores >= self.min_score for sample in samples]
+        boxes = kept_boxes(samples, kept, batch_inputs, rescale)
         for sample, keep, reading in zip(samples, kept, self.bottleneck.predict(batch_inputs, boxes)):
             _write_reading(sample.pred_instances, keep, reading)
+            undescribed = ~are_described(sample.pred_instances, self.dataset_meta)
+            sample.pred_instances.attributes[undescribed] = IGNORE
+            sample.pred_instances.attribute_probs[undescribed] = 0
         true_boxes = ground_truth_boxes(samples, batch_inputs) if self.on_ground_truth else None
         if true_boxes is not None:
             for sample, reading in zip(samples, self.bottleneck.predict(batch_inputs, true_boxes)):
