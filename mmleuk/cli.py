@@ -29,6 +29,7 @@ COMMANDS = (
     Command(('data', 'convert'), 'mmleuk.commands.convert', 'annotations from format to format: COCO, VOC, YOLO'),
     Command(('data', 'sparsify'), 'mmleuk.commands.sparsify', 'complete annotations -> those of a patch per image'),
     Command(('data', 'interfere'), 'mmleuk.commands.interfere', 'a copy of a test set per interference factor'),
+    Command(('config',), 'mmleuk.commands.config', 'what a config resolves to, and which files set it'),
     Command(('infer',), 'mmleuk.commands.infer', 'cells, attributes, pictures and a report from images'),
     Command(('evaluate',), 'mmleuk.commands.evaluate', 'scores, plots and a page from saved predictions'),
 )

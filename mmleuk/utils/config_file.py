@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config, DictAction
-from mmengine.registry import init_default_scope
 
 from mmleuk.errors import UserError
 from mmleuk.utils.config_tree import walk
-from mmleuk.utils.strict_config import check_config_keys, find_builders, parameter_names
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,6 +54,10 @@ def read_config(path: str | Path, options: Mapping | None = None, needed: Sequen
         UserError: a file is missing or is not a config, an option has no place in it, a key is misspelt
             (:mod:`~mmleuk.utils.strict_config`), or a needed part is missing.
     """
+    # Late, here and below: commands that only have a flag for settings must not wait for torch.
+    from mmengine.registry import init_default_scope
+
+    from mmleuk.utils.strict_config import check_config_keys
     if not Path(path).is_file():
         raise UserError(f'{path}: no such config file; configs lie under configs/')
     try:
@@ -109,7 +111,9 @@ def build_model(cfg: Config) -> nn.Module:
     Raises:
         UserError: the config has no model, a type is unknown, a key is misspelt, or a value can't be used.
     """
-    from mmleuk.registry import MODELS  # late: reading a config must not wait for the models
+    from mmengine.registry import init_default_scope
+
+    from mmleuk.registry import MODELS
     if not cfg.get('model'):
         raise UserError(f'{cfg.filename or "config"}: has no model; name the config that the model was trained with')
     init_default_scope(cfg.get('default_scope') or 'mmdet')
@@ -126,6 +130,7 @@ def _explain(cfg: Config, error: Exception) -> str:
         # MMEngine's lines on unknown types end with a link to its manual.
         text = str(error.args[0] if error.args else error).partition('. Please check')[0]
         return f'{text} ({type(error).__name__}); correct this value in the config'
+    from mmleuk.utils.strict_config import find_builders, parameter_names
     owner, key = unknown.groups()
     for place, node in walk(dict(cfg.items())):
         for builder in find_builders(node.get('type'), cfg.get('default_scope') or 'mmdet') if key in node else ():
