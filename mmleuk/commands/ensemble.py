@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from mmleuk.commands.infer import write_run
+from mmleuk.datasets.annotations import read_ground_truth
 from mmleuk.ensemble.files import ENSEMBLE, Member, check_names, compare, read_members
 from mmleuk.ensemble.fusion import FusionSettings, check_fraction
 from mmleuk.ensemble.runs import check_number, fuse_runs
 from mmleuk.ensemble.table import to_markdown, write_tables
 from mmleuk.errors import UserError
 from mmleuk.evaluation.detections import from_run
-from mmleuk.evaluation.truth import GroundTruth, read_truth
+from mmleuk.structures.ground_truth import GroundTruth
 from mmleuk.structures.prediction import Run
 from mmleuk.structures.prediction_files import to_json
 from mmleuk.utils.files import ensure_writable
@@ -89,7 +90,7 @@ def _fuse_live(args: argparse.Namespace, settings: FusionSettings) -> list[Path]
     check_fraction('--max-overlap', args.max_overlap)
     check_number(len(args.models), settings, args.names)
     names = _live_names(args)
-    truth = None if args.annotations is None else read_truth(args.annotations)
+    truth = None if args.annotations is None else read_ground_truth(args.annotations)
     paths = (list_images(args.images, skip=args.out) if truth is None
              else [Path(args.images) / image.file_name for image in truth.images])
     check_images(paths)

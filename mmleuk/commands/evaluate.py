@@ -14,8 +14,7 @@ from PIL.Image import Image
 
 from mmleuk.commands.evaluation_files import PICTURES, files_of_run
 from mmleuk.errors import UserError
-from mmleuk.evaluation.complexity import Complexity
-from mmleuk.evaluation.evaluate import Evaluation, Settings, evaluate_files
+from mmleuk.evaluation.evaluate import Complexity, Evaluation, Settings, evaluate_files
 from mmleuk.evaluation.tables import CSV_FILES, class_rows, error_rows, group_rows, notes, to_dict
 from mmleuk.pictures.crops import data_uri
 from mmleuk.pictures.drawing import load_image, save_picture
@@ -129,7 +128,7 @@ def _caption(evaluation: Evaluation, place: int) -> str:
 
 def _complexity(args: argparse.Namespace, evaluation: Evaluation, pictures: Path | None) -> Complexity:
     """Time the model on images of the annotation file, or on an empty one of the usual size."""
-    from mmleuk.evaluation.measure_complexity import measure_complexity  # late: seconds, and needed with --config alone
+    from mmleuk.evaluation.complexity import measure_complexity  # late: seconds, and needed with --config alone
     infos = evaluation.truth.images
     if pictures is None:
         height, width = (int(side) for side in np.median([info.size_hw for info in infos], axis=0))

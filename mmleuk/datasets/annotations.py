@@ -6,19 +6,19 @@ raises, what the schema doesn't name is counted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mmleuk.datasets.file_names import compile_name_pattern, parse_file_name
 from mmleuk.datasets.validation import (
-    Box,
     Defect,
     RecordDefect,
-    RecordId,
     needed,
     normalise_coco,
+    parse_area,
     parse_attributes,
     parse_flag,
     parse_image_path,
@@ -31,40 +31,8 @@ from mmleuk.datasets.validation import (
 )
 from mmleuk.errors import UserError
 from mmleuk.schema import AttributeSchema, normalise_class_name
+from mmleuk.structures.ground_truth import GroundTruth, ImageTruth, RecordId, TrueCell
 from mmleuk.utils.json_files import read_json
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One annotated cell; ``box_xyxy`` in pixels, ``attributes`` one integer per attribute (IGNORE unknown)."""
-
-    annotation_id: RecordId
-    label: int
-    box_xyxy: Box
-    attributes: tuple[int, ...]
-    ignore: bool
-
-
-@dataclass(frozen=True)
-class FilmImage:
-    """One image; ``regions_xyxy`` None where the file says nothing about regions, () where nothing is known."""
-
-    image_id: RecordId
-    file_name: str
-    width: int
-    height: int
-    regions_xyxy: tuple[Box, ...] | None
-    domain: str | None
-    factors: object
-    patient: str | None
-    diagnosis: str | None
-    cells: tuple[Cell, ...] = ()
-
-    @property
-    def is_known_everywhere(self) -> bool:
-        """Whether no region stands in the file or one covers the whole image."""
-        whole = (0.0, 0.0, float(self.width), float(self.height))
-        return self.regions_xyxy is None or whole in self.regions_xyxy
 
 
 @dataclass(frozen=True)
@@ -72,6 +40,8 @@ class Annotations:
     """A read annotation file.
 
     Args:
+        classes: names by label.
+        category_ids: of the file, by name.
         images: in the file's order.
         absent_classes: asked for, but no category of the file.
         unused_categories: categories of the file that were not asked for; no annotation is of them.
@@ -80,7 +50,9 @@ class Annotations:
     """
 
     path: str
-    images: tuple[FilmImage, ...]
+    classes: tuple[str, ...]
+    category_ids: Mapping[str, RecordId]
+    images: tuple[ImageTruth, ...]
     absent_classes: tuple[str, ...]
     unused_categories: tuple[str, ...]
     left_out_attributes: Mapping[str, int]
@@ -114,12 +86,40 @@ def read_coco_json(path: str | Path, backend_args: dict | None = None) -> Any:
     return normalise_coco(read_json(path, backend_args))
 
 
+def read_ground_truth(path: str | Path, backend_args: dict | None = None) -> GroundTruth:
+    """Read what an annotation file says, with the file's own classes, without attributes.
+
+    Boxes may stick out of the image, as COCO allows. The known regions of an image without ``annotated_region`` are the
+    whole image, unless another image of the file is annotated in a part only.
+
+    Raises:
+        UserError: the first defect, or an image states no region in a file of partly annotated images.
+    """
+    reader = AnnotationReader(None, AttributeSchema(), max_overhang_px=math.inf, backend_args=backend_args)
+    found = reader.read(path)
+    found.raise_defects()
+    partly = [image.file_name for image in found.images if not image.is_known_everywhere]
+    silent = [image.file_name for image in found.images if image.regions_xyxy is None]
+    if partly and silent:
+        raise UserError(f'{path}: image {silent[0]}: has no annotated_region, but image {partly[0]} is annotated in a '
+                        'part only; say what is known of each image ([0, 0, width, height] for all of it, [] for '
+                        'nothing)')
+    images = {image.image_id: image for image in found.images}
+    return GroundTruth(str(path), found.classes, tuple(found.category_ids[name] for name in found.classes),
+                       tuple(images[key] for key in by_id(images)))
+
+
+def by_id(records: Iterable[RecordId]) -> list[RecordId]:
+    """Ids in pycocotools' order, numbers before texts."""
+    return sorted(records, key=lambda key: (isinstance(key, str), key))
+
+
 @dataclass
 class AnnotationReader:
     """Reads files of one data set.
 
     Args:
-        classes: class names; a cell's label is its class's index here.
+        classes: class names; a cell's label is its class's index here. None: those of the file's categories, by id.
         schema: attributes to read.
         require_regions: every image must say where it is annotated.
         max_overhang_px: by how much boxes and regions may stick out of the image; they are cut at its border.
@@ -128,7 +128,7 @@ class AnnotationReader:
         backend_args: mmengine's file backend.
     """
 
-    classes: Sequence[str]
+    classes: Sequence[str] | None
     schema: AttributeSchema
     require_regions: bool = False
     max_overhang_px: float = 1.0
@@ -152,7 +152,6 @@ class _Reading:
         self.path = path
         self.pattern = None if reader.name_pattern is None else compile_name_pattern(reader.name_pattern)
         self.spellings = schema_spellings(reader.schema)
-        self.labels = {name: label for label, name in enumerate(reader.classes)}
         self.defects: list[RecordDefect] = []
         self.left_out: dict[str, int] = {}
         self.broken_images: set[RecordId] = set()
@@ -161,11 +160,14 @@ class _Reading:
         data = self.tables(content)
         self.check_schema(data.get('attributes'))
         names = self.category_names(data['categories'])
+        classes = tuple(names[key] for key in by_id(names)) if self.reader.classes is None else (
+            tuple(self.reader.classes))
+        self.labels = {name: label for label, name in enumerate(classes)}
         images = self.images(data['images'])
         used = self.add_cells(data['annotations'], images, names)
-        classes, listed = self.reader.classes, tuple(names.values())
+        listed = tuple(names.values())
         return Annotations(
-            path=self.path,
+            path=self.path, classes=classes, category_ids={name: key for key, name in names.items()},
             images=tuple(replace(image, cells=tuple(cells)) for image, cells in images.values()),
             absent_classes=tuple(name for name in classes if name not in listed),
             unused_categories=tuple(name for name in listed if name not in classes and name not in used),
@@ -174,13 +176,16 @@ class _Reading:
 
     def tables(self, data: object) -> dict:
         if not isinstance(data, dict):
-            raise UserError(f'{self.path}: holds a {type(data).__name__}, not the dict of a COCO JSON file')
+            hint = '; is it a file of predictions?' if isinstance(data, list) else ''
+            raise UserError(f'{self.path}: holds a {type(data).__name__}, not the dict of a COCO JSON file{hint}')
         for key in ('images', 'annotations', 'categories'):
             if not isinstance(data.get(key), list):
                 raise UserError(f'{self.path}: the key {key!r} is missing or no list; a COCO JSON file has images, '
                                 'annotations and categories')
         if not data['images']:
             raise UserError(f'{self.path}: images is empty; nothing to train or test on')
+        if not data['categories'] and self.reader.classes is None:
+            raise UserError(f'{self.path}: categories is empty; name the classes of the cells there')
         return data
 
     def add_defect(self, record: str, defect: Defect) -> None:
@@ -215,8 +220,8 @@ class _Reading:
                 self.add_defect(f'category {index}', defect)
         return names
 
-    def images(self, raw: Sequence) -> dict[RecordId, tuple[FilmImage, list[Cell]]]:
-        images: dict[RecordId, tuple[FilmImage, list[Cell]]] = {}
+    def images(self, raw: Sequence) -> dict[RecordId, tuple[ImageTruth, list[TrueCell]]]:
+        images: dict[RecordId, tuple[ImageTruth, list[TrueCell]]] = {}
         file_names: set[str] = set()
         for index, image in enumerate(raw):
             record = f'image {index} of the list'
@@ -238,7 +243,7 @@ class _Reading:
                     self.broken_images.add(identity)
         return images
 
-    def image(self, raw: Mapping, identity: RecordId, file_name: str) -> FilmImage:
+    def image(self, raw: Mapping, identity: RecordId, file_name: str) -> ImageTruth:
         image_wh = (parse_size(raw, 'width'), parse_size(raw, 'height'))
         region = raw.get('annotated_region')
         if region is None and self.reader.require_regions:
@@ -247,13 +252,13 @@ class _Reading:
                          'everywhere')
         stated = {key: None if raw.get(key) is None else str(raw[key]) for key in ('patient', 'diagnosis', 'domain')}
         patient, diagnosis = parse_file_name(file_name, self.pattern)
-        return FilmImage(
+        return ImageTruth(
             image_id=identity, file_name=file_name, width=image_wh[0], height=image_wh[1],
             regions_xyxy=None if region is None else parse_regions(region, image_wh, self.reader.max_overhang_px),
             domain=stated['domain'], factors=raw.get('factors'), patient=stated['patient'] or patient,
             diagnosis=stated['diagnosis'] or diagnosis)
 
-    def add_cells(self, raw: Sequence, images: dict[RecordId, tuple[FilmImage, list[Cell]]],
+    def add_cells(self, raw: Sequence, images: dict[RecordId, tuple[ImageTruth, list[TrueCell]]],
                   names: Mapping[RecordId, str]) -> set[str]:
         """Put cells into their images; the names of the classes that they have."""
         seen: set[RecordId] = set()
@@ -281,25 +286,26 @@ class _Reading:
                 self.add_defect(record, defect)
                 if defect.kind.startswith('bbox'):
                     box_defects.append(self.defects[-1])
-        if pattern := recognise_boxes(boxes, self.reader.max_overhang_px):
+        if pattern := recognise_boxes(boxes, min(self.reader.max_overhang_px, 1.0)):
             self.defects = [defect for defect in self.defects if defect not in box_defects] + [pattern]
         return used
 
-    def cell(self, raw: Mapping, identity: RecordId, image: FilmImage, name: str) -> Cell:
+    def cell(self, raw: Mapping, identity: RecordId, image: ImageTruth, name: str) -> TrueCell:
         if name not in self.labels:
             alike = [known for known in self.labels if normalise_class_name(known) == normalise_class_name(name)]
             raise Defect(f'unknown class {name!r}' + (f' (did you mean {alike[0]!r}?)' if alike else ''),
                          f'known are {", ".join(self.labels)}; name it in metainfo=dict(classes=...) or correct the '
                          'file')
-        return Cell(
+        return TrueCell(
             annotation_id=identity, label=self.labels[name],
             box_xyxy=parse_rectangle(needed(raw, 'bbox'), (image.width, image.height), self.reader.max_overhang_px),
             attributes=parse_attributes(raw, self.reader.schema, self.spellings, self.left_out),
-            ignore=parse_flag(raw, 'iscrowd') or parse_flag(raw, 'ignore'))
+            ignore=parse_flag(raw, 'iscrowd') or parse_flag(raw, 'ignore'),
+            box_xywh=tuple(map(float, raw['bbox'])), area=parse_area(raw))
 
 
-def _look_up(images: Mapping[RecordId, tuple[FilmImage, list[Cell]]],
-             image_id: RecordId) -> tuple[FilmImage, list[Cell]]:
+def _look_up(images: Mapping[RecordId, tuple[ImageTruth, list[TrueCell]]],
+             image_id: RecordId) -> tuple[ImageTruth, list[TrueCell]]:
     if image_id not in images:
         raise Defect(f'image_id {image_id!r} is no image of the file', 'correct it, or add the image',
                      'image_id is no image')

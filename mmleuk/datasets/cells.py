@@ -9,11 +9,12 @@ from mmdet.datasets import BaseDetDataset
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.logging import print_log
 
-from mmleuk.datasets.annotations import AnnotationReader, Annotations, FilmImage, read_coco_json
+from mmleuk.datasets.annotations import AnnotationReader, Annotations, read_coco_json
 from mmleuk.datasets.presets import make_metainfo
 from mmleuk.errors import UserError
 from mmleuk.registry import DATASETS
 from mmleuk.schema import AttributeSchema
+from mmleuk.structures.ground_truth import ImageTruth
 from mmleuk.transforms.checks import check_pipeline_moves_regions
 from mmleuk.utils.image_files import check_image_file
 
@@ -124,7 +125,7 @@ class CellDataset(BaseDetDataset):
             print_log(f'{self.ann_file}: attribute {key!r} of {count} cells is left out, the schema lacks it',
                       'current')
 
-    def _make_record(self, image: FilmImage) -> dict:
+    def _make_record(self, image: ImageTruth) -> dict:
         whole = [(0.0, 0.0, float(image.width), float(image.height))]
         regions = whole if self.annotation == 'complete' else image.regions_xyxy or ()
         return dict(

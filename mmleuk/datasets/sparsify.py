@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmleuk.datasets.annotations import FilmImage, RecordId
 from mmleuk.datasets.converters.coco_files import CocoFile
 from mmleuk.errors import UserError
+from mmleuk.structures.ground_truth import ImageTruth, RecordId
 from mmleuk.structures.regions import boxes_in_sight
 from mmleuk.structures.sampled_regions import inside, sample_region
 
@@ -72,7 +72,7 @@ def sparsify_nested(coco: CocoFile, fractions: Sequence[float], seed: int = 0) -
         annotations=[entry for entry in coco.data['annotations'] if entry['id'] in kept[share]]) for share in shares}
 
 
-def _sample(image: FilmImage, shares: Sequence[float], seed: int) -> list[list[int]]:
+def _sample(image: ImageTruth, shares: Sequence[float], seed: int) -> list[list[int]]:
     """An image's regions [x, y, w, h], each inside the one before it."""
     rng = np.random.default_rng([seed, zlib.crc32(image.file_name.encode())])
     boxes = np.array([cell.box_xyxy for cell in image.cells if not cell.ignore], float).reshape(-1, 4)
@@ -87,7 +87,7 @@ def _sample(image: FilmImage, shares: Sequence[float], seed: int) -> list[list[i
     return regions[1:]
 
 
-def _cells_in(image: FilmImage, region: Sequence[int]) -> set[RecordId]:
+def _cells_in(image: ImageTruth, region: Sequence[int]) -> set[RecordId]:
     """Ids of the annotations that stay."""
     boxes = torch.tensor([cell.box_xyxy for cell in image.cells], dtype=torch.float64).reshape(-1, 4)
     crowd = torch.tensor([cell.ignore for cell in image.cells], dtype=torch.bool)

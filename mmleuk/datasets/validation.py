@@ -9,12 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping, MutableMapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from mmleuk.schema import IGNORE, AttributeSchema
-
-Box = tuple[float, float, float, float]
-RecordId = int | str
+from mmleuk.structures.ground_truth import Box
 
 MAX_SIDE_PX = 1_000_000
 """Larger images cannot be decoded."""
@@ -129,16 +127,16 @@ def needed(record: object, key: str) -> Any:
         Defect: no dict, no such key, or an id that is neither a whole number nor a text.
     """
     if not isinstance(record, Mapping):
-        raise Defect(f'is {_short(record)}', 'every record is a dict', 'no dict')
+        raise Defect(f'is {short(record)}', 'every record is a dict', 'no dict')
     if record.get(key) is None:
         raise Defect(f'the key {key!r} is missing', f'it is needed; the record has {", ".join(map(str, record))}')
     value = record[key]
     if key.endswith('id') and (isinstance(value, bool) or not isinstance(value, (int, str))):
-        raise Defect(f'{key} is {_short(value)}', 'it needs a whole number or a text', f'{key} is no id')
+        raise Defect(f'{key} is {short(value)}', 'it needs a whole number or a text', f'{key} is no id')
     return value
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
     """The value in a message: a long one is cut."""
     try:
         text = repr(value)
@@ -155,7 +153,7 @@ def parse_flag(record: Mapping, key: str) -> bool:
     """
     value = record.get(key, 0)
     if value not in (0, 1) or not isinstance(value, int):
-        raise Defect(f'{key} is {_short(value)}', f'{key} is 0 or 1', f'{key} is no flag')
+        raise Defect(f'{key} is {short(value)}', f'{key} is 0 or 1', f'{key} is no flag')
     return bool(value)
 
 
@@ -166,8 +164,8 @@ def parse_size(image: Mapping, key: str) -> int:
         Defect: no positive whole number, or one that no image has.
     """
     value = needed(image, key)
-    if not _is_finite(value) or value != int(value) or not 0 < value <= MAX_SIDE_PX:
-        raise Defect(f'{key} is {_short(value)}', 'it needs a positive whole number of pixels', f'{key} is no size')
+    if not is_finite(value) or value != int(value) or not 0 < value <= MAX_SIDE_PX:
+        raise Defect(f'{key} is {short(value)}', 'it needs a positive whole number of pixels', f'{key} is no size')
     return int(value)
 
 
@@ -179,7 +177,7 @@ def parse_name(category: Mapping) -> str:
     """
     name = needed(category, 'name')
     if not isinstance(name, str):
-        raise Defect(f'its name is {_short(name)}', 'a category is called by a text', 'name is no text')
+        raise Defect(f'its name is {short(name)}', 'a category is called by a text', 'name is no text')
     return name
 
 
@@ -191,28 +189,29 @@ def parse_image_path(image: Mapping) -> str:
     """
     name = needed(image, 'file_name')
     if not isinstance(name, str):
-        raise Defect(f'file_name is {_short(name)}', 'it needs the path of the image under data_prefix',
+        raise Defect(f'file_name is {short(name)}', 'it needs the path of the image under data_prefix',
                      'file_name is no text')
     if re.match(r'[a-zA-Z][\w+.-]*://', name):
-        raise Defect(f'file_name {_short(name)} is a web address', 'download the images and write their names under '
+        raise Defect(f'file_name {short(name)} is a web address', 'download the images and write their names under '
                      'data_prefix', 'file_name is a web address')
     try:
         too_long = any(len(part.encode()) > 255 for part in name.split('/')) or len(name.encode()) > 4000
     except UnicodeEncodeError:
         raise Defect(f'file_name {ascii(name)} is no valid text', 'rename the image', 'file_name is no text') from None
     if too_long or '\0' in name or not name.strip('/. '):
-        raise Defect(f'file_name {_short(name)} is no possible file name', 'rename the image',
+        raise Defect(f'file_name {short(name)} is no possible file name', 'rename the image',
                      'file_name is impossible')
     if '..' in name.split('/'):
-        raise Defect(f'file_name {_short(name)} leads out of the folder of images', 'write the path under data_prefix, '
+        raise Defect(f'file_name {short(name)} leads out of the folder of images', 'write the path under data_prefix, '
                      'without ..', 'file_name leads out of the folder')
     return name
 
 
-def _is_finite(value: object) -> bool:
+def is_finite(value: object) -> TypeGuard[float]:
+    """Whether a value is a finite number; a truth value is none, nor a whole number that no float holds."""
     try:
         return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:  # a whole number that no float holds
+    except OverflowError:
         return False
 
 
@@ -251,10 +250,10 @@ def parse_rectangle(raw: object, image_wh: tuple[int, int], max_overhang_px: flo
 def _four_numbers(raw: object, noun: str) -> Box:
     if not isinstance(raw, (list, tuple)) or len(raw) != 4 or not all(
             isinstance(n, (int, float)) and not isinstance(n, bool) for n in raw):
-        raise Defect(f'{noun} is {_short(raw)}', f'{noun} needs four numbers [x, y, width, height] in pixels',
+        raise Defect(f'{noun} is {short(raw)}', f'{noun} needs four numbers [x, y, width, height] in pixels',
                      f'{noun} is not four numbers')
-    if not all(map(_is_finite, raw)):
-        raise Defect(f'{noun} {_short(raw)} holds NaN, infinity or a number too large',
+    if not all(map(is_finite, raw)):
+        raise Defect(f'{noun} {short(raw)} holds NaN, infinity or a number too large',
                      'write the true numbers or remove the record', f'{noun} is not finite')
     x, y, width, height = (float(n) for n in raw)
     return x, y, width, height
@@ -269,7 +268,7 @@ def recognise_boxes(boxes: Sequence[tuple[str, object, tuple[int, int]]],
         max_overhang_px: by how much a box may stick out of its image.
     """
     numbers = [(record, raw, image_wh) for record, raw, image_wh in boxes
-               if isinstance(raw, (list, tuple)) and len(raw) == 4 and all(map(_is_finite, raw))]
+               if isinstance(raw, (list, tuple)) and len(raw) == 4 and all(map(is_finite, raw))]
     if len(numbers) < 3:
         return None
     (record, first, first_wh), others = numbers[0], f' (and {len(numbers) - 1} more)'
@@ -290,6 +289,20 @@ def recognise_boxes(boxes: Sequence[tuple[str, object, tuple[int, int]]],
     return None
 
 
+def parse_area(annotation: Mapping) -> float:
+    """An annotation's area in square pixels; where it isn't stated, the area of its box, which has been checked.
+
+    Raises:
+        Defect: no number, or a negative one.
+    """
+    area = annotation.get('area')
+    if area is None:
+        return float(annotation['bbox'][2]) * float(annotation['bbox'][3])
+    if not is_finite(area) or area < 0:
+        raise Defect(f'area is {short(area)}', 'it needs a number of square pixels, 0 or more', 'area is no number')
+    return float(area)
+
+
 def parse_regions(raw: object, image_wh: tuple[int, int], max_overhang_px: float) -> tuple[Box, ...]:
     """One [x, y, width, height] or a list of them -> xyxy rectangles; an empty list means known nowhere.
 
@@ -297,7 +310,7 @@ def parse_regions(raw: object, image_wh: tuple[int, int], max_overhang_px: float
         Defect: as :func:`parse_rectangle`, or no list.
     """
     if not isinstance(raw, (list, tuple)):
-        raise Defect(f'annotated_region is {_short(raw)}', 'it needs [x, y, width, height] or a list of such lists',
+        raise Defect(f'annotated_region is {short(raw)}', 'it needs [x, y, width, height] or a list of such lists',
                      'annotated_region is no list')
     rectangles = raw if all(isinstance(entry, (list, tuple)) for entry in raw) else [raw]
     return tuple(parse_rectangle(entry, image_wh, max_overhang_px, 'annotated_region') for entry in rectangles)
@@ -328,7 +341,7 @@ def parse_attributes(annotation: Mapping, schema: AttributeSchema, spellings: Co
     stated: dict[int, str] = {}
     inner = annotation.get('attributes')
     if inner is not None and not isinstance(inner, Mapping):
-        raise Defect(f'attributes is {_short(inner)}', 'it needs a dict of attribute: value', 'attributes is no dict')
+        raise Defect(f'attributes is {short(inner)}', 'it needs a dict of attribute: value', 'attributes is no dict')
     pairs = [(key, annotation[key]) for key in annotation if key in spellings]
     for key, raw in [*(inner or {}).items(), *pairs]:
         position = schema.position(key)
@@ -349,5 +362,5 @@ def _encode(schema: AttributeSchema, key: str, raw: object) -> int:
         return schema.encode(key, raw)
     except (ValueError, OverflowError) as error:  # SchemaError is a ValueError, int(nan) another
         allowed = ', '.join(f'{i} ({name})' for i, name in enumerate(schema[key].values))
-        raise Defect(f'attribute {key!r} has the value {_short(raw)}, which is not in the schema',
+        raise Defect(f'attribute {key!r} has the value {short(raw)}, which is not in the schema',
                      f'allowed are {allowed}, or {IGNORE} or null for unknown') from error

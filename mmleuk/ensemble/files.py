@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mmleuk.datasets.annotations import read_ground_truth
 from mmleuk.ensemble.fusion import FusionSettings
 from mmleuk.ensemble.runs import check_number, check_runs, fuse_runs
 from mmleuk.errors import UserError
 from mmleuk.evaluation.detections import Detections, from_results, from_run, places_by_name, read_detections
 from mmleuk.evaluation.evaluate import Evaluation, Settings, evaluate
-from mmleuk.evaluation.truth import GroundTruth, read_truth
+from mmleuk.structures.ground_truth import GroundTruth
 from mmleuk.structures.prediction import Cell, Prediction, Run, RunInfo, run_from_dict
 from mmleuk.structures.prediction_files import to_json
 from mmleuk.utils.files import write_atomic
@@ -97,7 +98,7 @@ def read_members(predictions: Sequence[str | Path], annotations: str | Path, set
     if len({path.resolve() for path in paths}) < len(paths):
         raise UserError('--predictions names a file twice; name each model once, and weigh it with --weights')
     chosen = check_names(names or default_names(predictions))
-    truth = read_truth(annotations)
+    truth = read_ground_truth(annotations)
     own_classes, found = truth.classes, []
     for path in paths:
         detections, truth = read_detections(path, truth)

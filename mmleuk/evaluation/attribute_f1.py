@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mmleuk.evaluation.matching import UNMATCHED
 from mmleuk.schema import IGNORE
+from mmleuk.structures.matching import UNMATCHED
 
 ABSENT = -3
 """The other half of a pair that has only one: a missed cell's prediction, a false detection's truth."""
@@ -51,7 +51,7 @@ def detection_pairs(matches: NDArray, counted: NDArray, truth: NDArray, ignored:
     detections where nothing is known, disregarded detections, and ignored cells.
 
     Args:
-        matches: (P,) from :func:`mmleuk.evaluation.matching.match_detections`.
+        matches: (P,) from :func:`mmleuk.structures.matching.match`.
         counted: (P,) bool, whether a false detection counts: its centre lies where the annotation is complete.
         truth: (G, A) int64, IGNORE where unknown.
         ignored: (G,) bool.

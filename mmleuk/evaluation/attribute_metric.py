@@ -22,7 +22,6 @@ from mmleuk.evaluation.attribute_f1 import (
     macro_f1,
     nearest_pairs,
 )
-from mmleuk.evaluation.matching import pairwise_iou
 from mmleuk.evaluation.samples import (
     as_array,
     field_rows,
@@ -34,6 +33,7 @@ from mmleuk.evaluation.samples import (
 )
 from mmleuk.registry import METRICS
 from mmleuk.schema import IGNORE, AttributeSchema, resolve_schema
+from mmleuk.structures.matching import pairwise_iou
 from mmleuk.structures.overlaps import surest_per_place
 
 Mode = Literal['detection', 'gt_boxes', 'paper']

@@ -1,24 +1,26 @@
-"""COCO's average precision and recall, matched once and summed up for any set of images.
+"""COCO's average precision and recall: matched once for all images, summed up by pycocotools for any set of them.
 
-The arithmetic is pycocotools' to the last digit, in another order of loops: all images and thresholds at once. Where
-pycocotools says -1 (no ground truth), this says NaN.
+pycocotools matches anew for every set of images and knows no annotated regions; its sums
+(``COCOeval.accumulate``) are used as they are. Where it says -1 (no ground truth), this says NaN.
 
-Legend: D detections, G cells, K classes, A size ranges, T thresholds of IoU, R recalls.
+Legend: D detections, G cells, I images, K classes, T thresholds of IoU, R recalls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import contextlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools.cocoeval import Params
+from pycocotools import mask as coco_mask
+from pycocotools.cocoeval import COCOeval, Params
 
 from mmleuk.evaluation.detections import Detections
-from mmleuk.evaluation.matching import UNMATCHED
-from mmleuk.evaluation.overlaps import Pairs, match_greedily, rank_in_group
-from mmleuk.evaluation.truth import GroundTruth
+from mmleuk.structures.ground_truth import GroundTruth
+from mmleuk.structures.matching import UNMATCHED, Pairs, match_pairs, rank_in_group
 
 _COCO = Params('bbox')
 THRESHOLDS: NDArray[np.float64] = _COCO.iouThrs
@@ -33,13 +35,14 @@ FEW = (1, 10)
 
 @dataclass(frozen=True)
 class Matches:
-    """Every detection's fate in one size range.
+    """What became of every detection in one size range.
 
     Args:
         cells: (D, T) the cell that it took, or UNMATCHED.
         hit: (D, T) it found a cell.
-        disregarded: (D, T) it counts neither way: it took an ignored cell, or it is of another size and took none.
-        counted: (G,) the cell counts: no crowd, and of this size.
+        disregarded: (D, T) it counts neither way: it took an ignored cell, or it took none and is of another size or
+            lies where nobody annotated.
+        counted: (G,) the cell counts: not ignored, and of this size.
     """
 
     cells: NDArray[np.int64]
@@ -56,16 +59,16 @@ class CocoScores:
         precision: (T, R, K) precision at each recall; NaN for a class without ground truth.
         scores: (T, R, K) score at which that recall is reached; 0 where it isn't, NaN as above.
         recall: (T, K) recall of all detections; NaN as above.
-        recall_of_few: the same of the 1 and 10 surest detections per image and class.
         n_cells, n_detections: (K,) that count.
+        recall_of_few: the same of the 1 and 10 highest-scoring detections per image and class, where asked for.
     """
 
     precision: NDArray[np.float64]
     scores: NDArray[np.float64]
     recall: NDArray[np.float64]
-    recall_of_few: Mapping[int, NDArray[np.float64]]
     n_cells: NDArray[np.int64]
     n_detections: NDArray[np.int64]
+    recall_of_few: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
 
     def ap(self, iou: float | None = None, label: int | None = None) -> float:
         """Average precision: at one IoU or over 0.5 to 0.95, of one class or the mean; NaN without ground truth."""
@@ -83,9 +86,27 @@ def known_mean(values: NDArray[np.float64]) -> float:
     return float(np.mean(known)) if known.size else float('nan')
 
 
-def keep_surest(detections: Detections, per_class: int, n_classes: int) -> Detections:
-    """At most ``per_class`` detections of each class in each image."""
+def keep_highest(detections: Detections, per_class: int, n_classes: int) -> Detections:
+    """At most ``per_class`` detections of each class in each image, those with the highest scores."""
     return detections.select(rank_in_group(detections.image_of * n_classes + detections.labels) < per_class)
+
+
+def overlapping_pairs(detections: Detections, truth: GroundTruth, min_iou: float) -> Pairs:
+    """All pairs of one image with an IoU of at least ``min_iou`` (above 0), whatever their classes."""
+    bounds = np.arange(len(truth.images) + 1)
+    first_detection = np.searchsorted(detections.image_of, bounds)
+    first_cell = np.searchsorted(truth.image_of, bounds)
+    crowd = truth.ignored.astype(np.uint8)
+    found: list[tuple[NDArray, NDArray, NDArray]] = []
+    for d0, d1, g0, g1 in zip(first_detection, first_detection[1:], first_cell, first_cell[1:]):
+        if d0 == d1 or g0 == g1:
+            continue
+        iou = coco_mask.iou(detections.boxes_xywh[d0:d1], truth.boxes_xywh[g0:g1], crowd[g0:g1])
+        rows, columns = np.nonzero(iou >= min_iou)
+        found.append((rows + d0, columns + g0, iou[rows, columns]))
+    if not found:
+        return Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    return Pairs(*(np.concatenate(column) for column in zip(*found)))
 
 
 def match_classes(detections: Detections, truth: GroundTruth, pairs: Pairs, thresholds: NDArray[np.float64],
@@ -100,84 +121,62 @@ def match_classes(detections: Detections, truth: GroundTruth, pairs: Pairs, thre
         size: one of SIZES.
     """
     low, high = SIZES[size]
-    counted = ~truth.crowd & (truth.areas >= low) & (truth.areas <= high)
+    counted = ~truth.ignored & (truth.areas >= low) & (truth.areas <= high)
     own = detections.labels[pairs.detections] == truth.labels[pairs.cells]
-    cells = match_greedily(pairs.select(own & (pairs.iou >= thresholds.min())),
-                           detections.image_of * len(truth.classes) + detections.labels, len(truth.labels),
-                           thresholds, ~counted, truth.crowd)
+    cells = match_pairs(pairs.select(own), detections.image_of * len(truth.classes) + detections.labels, thresholds,
+                        ~counted, truth.ignored)
     areas = detections.boxes_xywh[:, 2] * detections.boxes_xywh[:, 3]
-    other_size = (areas < low) | (areas > high)
+    unasked = (areas < low) | (areas > high) | ~truth.is_known_at(detections.image_of, detections.boxes_xywh)
     matched = cells != UNMATCHED
     hit = matched & np.r_[counted, False][cells]  # UNMATCHED is -1: the entry put at the end
-    return Matches(cells, hit, np.where(matched, ~hit, other_size[:, None]), counted)
+    return Matches(cells, hit, np.where(matched, ~hit, unasked[:, None]), counted)
 
 
-class Scorer:
-    """Sums matches up; classes and scores are sorted once for all sets of images.
-
-    Args:
-        detections: as matched.
-        truth: as matched.
-    """
-
-    def __init__(self, detections: Detections, truth: GroundTruth) -> None:
-        self._truth, self._detections = truth, detections
-        # Stable, as in pycocotools: of equal scores the earlier image comes first.
-        self._order = np.lexsort((-detections.scores, detections.labels))
-        self._rank = rank_in_group(detections.image_of * len(truth.classes) + detections.labels)
-
-    def score(self, matches: Matches, images: NDArray[np.bool_] | None = None) -> CocoScores:
-        """Scores over all images, or over those of an (I,) mask."""
-        detections, truth = self._detections, self._truth
-        order, counted = self._order, matches.counted
-        if images is not None:
-            order = order[images[detections.image_of[order]]]
-            counted = counted & images[truth.image_of]
-        n_classes, n_thresholds = len(truth.classes), matches.hit.shape[1]
-        n_cells = np.bincount(truth.labels[counted], minlength=n_classes)
-        bounds = np.searchsorted(detections.labels[order], np.arange(n_classes + 1))
-        precision = np.full((n_thresholds, len(RECALLS), n_classes), np.nan)
-        scores, recall = precision.copy(), np.full((n_thresholds, n_classes), np.nan)
-        few = {number: recall.copy() for number in FEW}
-        for label in np.flatnonzero(n_cells):
-            own = order[bounds[label]:bounds[label + 1]]
-            hit, false = matches.hit[own], ~matches.hit[own] & ~matches.disregarded[own]
-            precision[:, :, label], scores[:, :, label], recall[:, label] = curves(
-                hit, false, detections.scores[own], int(n_cells[label]))
-            for number, values in few.items():
-                values[:, label] = hit[self._rank[own] < number].sum(0) / n_cells[label]
-        return CocoScores(precision, scores, recall, few, n_cells, np.diff(bounds))
+def score(matches: Matches, detections: Detections, truth: GroundTruth, images: NDArray[np.bool_] | None = None,
+          few: Sequence[int] = ()) -> CocoScores:
+    """Scores over all images, or over those of an (I,) mask; recall also of the ``few`` highest-scoring detections."""
+    n_classes, counted = len(truth.classes), matches.counted
+    chosen: NDArray = np.ones(len(detections), bool)
+    if images is not None:
+        chosen, counted = images[detections.image_of], counted & images[truth.image_of]
+    n_cells = np.bincount(truth.labels[counted], minlength=n_classes)
+    ranks = rank_in_group(detections.image_of * n_classes + detections.labels) if few else chosen
+    parts = [np.flatnonzero(chosen & (ranks < number)) if number else np.flatnonzero(chosen) for number in (0, *few)]
+    sums = accumulate(detections.labels, detections.scores, matches.hit, matches.disregarded, n_cells, parts)
+    precision, scores = (sums[name][..., 0, 0] for name in ('precision', 'scores'))
+    return CocoScores(precision, scores, sums['recall'][..., 0, 0], n_cells,
+                      np.bincount(detections.labels[chosen], minlength=n_classes),
+                      {number: sums['recall'][..., place, 0] for place, number in enumerate(few, start=1)})
 
 
-def curves(hit: NDArray[np.bool_], false: NDArray[np.bool_], scores: NDArray[np.float64], n_cells: int
-           ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Precision at COCO's 101 recalls, of one class.
+def accumulate(labels: NDArray, scores: NDArray, hit: NDArray, disregarded: NDArray, n_cells: NDArray,
+               parts: Sequence[NDArray]) -> dict[str, NDArray]:
+    """pycocotools' sums over given matches.
 
     Args:
-        hit, false: (D, T) by descending score; a detection that is neither is disregarded.
-        scores: (D,).
-        n_cells: at least 1.
+        labels, scores: (D,) of the detections, in the order that decides between equal scores.
+        hit, disregarded: (D, T).
+        n_cells: (K,) that are to be found.
+        parts: P sets of indices of detections, each scored by itself.
 
     Returns:
-        (T, R) precision, the largest at this recall or a higher one; (T, R) score; (T,) recall.
+        As ``COCOeval.eval``: precision and scores (T, R, K, P, 1) and recall (T, K, P, 1), NaN instead of -1.
 
     Example:
         >>> hit = np.array([[True], [False], [True]])
-        >>> precision, _, recall = curves(hit, ~hit, np.array([0.9, 0.8, 0.7]), n_cells=2)
-        >>> precision[0, [0, 50, 51, 100]].round(3).tolist(), recall.tolist()
-        ([1.0, 1.0, 0.667, 0.667], [1.0])
+        >>> sums = accumulate(np.zeros(3, int), np.array([0.9, 0.8, 0.7]), hit, hit & ~hit, [2], [np.arange(3)])
+        >>> sums['precision'][0, [0, 50, 51, 100], 0, 0, 0].round(3).tolist(), sums['recall'].item()
+        ([1.0, 1.0, 0.667, 0.667], 1.0)
     """
-    shape = (hit.shape[1], len(RECALLS))
-    precision, reached = np.zeros(shape), np.zeros(shape)
-    if not len(hit):
-        return precision, reached, np.zeros(shape[0])
-    true_sum = np.cumsum(hit, axis=0).astype(float)
-    false_sum = np.cumsum(false, axis=0).astype(float)
-    recall = true_sum / n_cells
-    raw = true_sum / (false_sum + true_sum + np.spacing(1))
-    best = np.maximum.accumulate(raw[::-1], axis=0)[::-1]
-    for t in range(shape[0]):
-        places = np.searchsorted(recall[:, t], RECALLS, side='left')
-        inside = places < len(hit)
-        precision[t, inside], reached[t, inside] = best[places[inside], t], scores[places[inside]]
-    return precision, reached, recall[-1]
+    sums = COCOeval(iouType='bbox')
+    # The sets of detections stand in the place of size ranges, and each class is one image.
+    sums.params.iouThrs, sums.params.imgIds, sums.params.catIds = np.arange(hit.shape[1]), [0], range(len(n_cells))
+    sums.params.areaRng, sums.params.maxDets = [(place, place) for place in range(len(parts))], [max(len(labels), 1)]
+    sums._paramsEval = sums.params
+    sums.evalImgs = [
+        dict(dtScores=scores[own], dtMatches=hit[own].T, dtIgnore=disregarded[own].T, gtIgnore=np.zeros(number))
+        for label, number in enumerate(n_cells) for part in parts for own in [part[labels[part] == label]]]
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
+        sums.accumulate()
+    found = {name: sums.eval[name] for name in ('precision', 'recall', 'scores')}
+    return {name: np.where(values == -1, np.nan, values) for name, values in found.items()}

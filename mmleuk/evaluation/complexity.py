@@ -2,33 +2,86 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import platform
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.model import revert_sync_batchnorm
+from torch.utils.flop_counter import FlopCounterMode
+
+from mmleuk.apis import inference_pipelines, load_weights
+from mmleuk.errors import UserError
+from mmleuk.evaluation.evaluate import Complexity
+from mmleuk.utils.checkpoint import load_checkpoint_safely
+from mmleuk.utils.config_file import build_model, read_config
+
+ROUNDS = 3
 
 
-@dataclass(frozen=True)
-class Complexity:
-    """What a model costs.
+def measure_complexity(config: str | Path, checkpoint: str | Path | None, device: str, pictures: Sequence[np.ndarray],
+                       described: str) -> Complexity:
+    """Build the model, count and time it.
 
     Args:
-        config, checkpoint: paths; without a checkpoint ('') the weights are random, which changes how many boxes the
-            suppression of overlaps has to sort.
-        parameters: number of weights.
-        multiply_adds: of convolutions and matrix products in one prediction on an input of ``input_hw``, one
-            multiplication and addition counted as one (what most papers call FLOPs). Heads that work on detections
-            count as often as there were some. RoIAlign counts on a CPU, where it is a matrix product here.
-        input_hw: what the network sees, padding included.
-        images_per_second: transforms, network and suppression of overlaps, one image at a time, decoding left out.
-        n_timed: passes whose median this is.
-        device: name of the processor and, on a CPU, its threads.
-        pictures: what was timed, in words.
-    """
+        config: config file.
+        checkpoint: its weights; None leaves them random.
+        device: such as 'cpu' or 'cuda:0'.
+        pictures: (H, W, 3) uint8 BGR, at least one; the first is counted with, all are timed.
+        described: what ``pictures`` are, in words.
 
-    config: str
-    checkpoint: str
-    parameters: int
-    multiply_adds: float
-    input_hw: tuple[int, int]
-    images_per_second: float
-    n_timed: int
-    device: str
-    pictures: str
+    Raises:
+        UserError: config, checkpoint or device can't be used.
+    """
+    cfg = read_config(config)
+    model = build_model(cfg)
+    if checkpoint is not None:
+        load_weights(model, load_checkpoint_safely(checkpoint, map_location='cpu'), str(checkpoint))
+    try:
+        model = revert_sync_batchnorm(model).to(device).eval()
+    except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without CUDA
+        raise UserError(f'device {device!r} cannot be used ({str(error).splitlines()[0]}); try --device cpu') from error
+    pipeline = inference_pipelines(cfg)[1]
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    seconds = [_seconds(model, pipeline, picture) for _ in range(1 + ROUNDS) for picture in pictures][len(pictures):]
+    operations, input_hw = _count(model, _batch(pipeline, pictures[0]))
+    return Complexity(str(config), '' if checkpoint is None else str(checkpoint), parameters, operations, input_hw,
+                      1 / statistics.median(seconds), len(seconds), _device_name(device), described)
+
+
+def _batch(pipeline: Any, picture: np.ndarray) -> dict[str, list]:
+    data = pipeline(dict(img=picture.copy(), img_id=0))
+    return dict(inputs=[data['inputs']], data_samples=[data['data_samples']])
+
+
+@torch.no_grad()
+def _seconds(model: Any, pipeline: Any, picture: np.ndarray) -> float:
+    start = time.perf_counter()
+    model.test_step(_batch(pipeline, picture))
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+@torch.no_grad()
+def _count(model: Any, batch: dict[str, list]) -> tuple[float, tuple[int, int]]:
+    """Multiply-adds of convolutions and matrix products in one prediction, and the input's size.
+
+    Counted while the model predicts, not in mmdet's ``tensor`` mode: that one leaves out what works on detections
+    (AttriHead), and Sparse R-CNN's fails.
+    """
+    height, width = model.data_preprocessor(batch)['inputs'].shape[-2:]
+    with FlopCounterMode(display=False) as counter:
+        model.test_step(batch)
+    return counter.get_total_flops() / 2, (int(height), int(width))
+
+
+def _device_name(device: str) -> str:
+    if torch.device(device).type == 'cuda':
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f'CPU ({platform.machine()}), {threads} thread{"s" if threads > 1 else ""}'

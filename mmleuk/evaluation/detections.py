@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmleuk.datasets.validation import Defect
+from mmleuk.datasets.validation import Defect, is_finite, needed, normalise_id, short
 from mmleuk.errors import UserError
-from mmleuk.evaluation.truth import GroundTruth, ImageId, box_fault, needed_id
+from mmleuk.structures.ground_truth import GroundTruth, RecordId
 from mmleuk.structures.prediction import Run, run_from_dict
 from mmleuk.utils.json_files import read_json
 
@@ -95,6 +95,8 @@ def from_results(records: Sequence[Any], truth: GroundTruth, source: str) -> tup
     """Detections from COCO result records; see :func:`read_detections`."""
     places = {image.image_id: place for place, image in enumerate(truth.images)}
     names = dict(zip(truth.category_ids, truth.classes))
+    records = [{**record, **{key: normalise_id(record[key]) for key in ('image_id', 'category_id') if key in record}}
+               if isinstance(record, dict) else record for record in records]
     columns = _columns(records, places, names)
     if columns is None:  # something is wrong: look at one record after the other, to name the first
         for place, record in enumerate(records):
@@ -109,7 +111,7 @@ def from_results(records: Sequence[Any], truth: GroundTruth, source: str) -> tup
     return in_order(source, images, [label_of[name] for name in classes], boxes, scores), truth
 
 
-def _columns(records: Sequence[Any], places: Mapping[ImageId, int], names: Mapping[ImageId, str]
+def _columns(records: Sequence[Any], places: Mapping[RecordId, int], names: Mapping[RecordId, str]
              ) -> tuple[list[str], list[int], NDArray, NDArray] | None:
     """Class names, image places, boxes (D, 4) and scores (D,) of all records; None when any is wrong."""
     try:
@@ -130,7 +132,7 @@ def _columns(records: Sequence[Any], places: Mapping[ImageId, int], names: Mappi
     return (classes, images, boxes, scores) if fine else None
 
 
-def _name_fits(name: object, category_id: ImageId, names: Mapping[ImageId, str]) -> bool:
+def _name_fits(name: object, category_id: RecordId, names: Mapping[RecordId, str]) -> bool:
     """Whether a record's own class name is one of the file's, or at least doesn't contradict its category.
 
     A test without an annotation file numbers categories by their place among the classes; the name is what counts.
@@ -138,12 +140,12 @@ def _name_fits(name: object, category_id: ImageId, names: Mapping[ImageId, str])
     return isinstance(name, str) and bool(name) and (name in names.values() or category_id not in names)
 
 
-def _check_result(record: Any, places: Mapping[ImageId, int], names: Mapping[ImageId, str]) -> None:
-    image_id = needed_id(record, 'image_id')
+def _check_result(record: Any, places: Mapping[RecordId, int], names: Mapping[RecordId, str]) -> None:
+    image_id = needed(record, 'image_id')
     if image_id not in places:
         raise Defect(f'image_id {image_id!r} is no image of the annotation file',
                      'predictions and annotations are of different data sets or splits')
-    category_id = needed_id(record, 'category_id')
+    category_id = needed(record, 'category_id')
     if 'category_name' in record:
         if not _name_fits(record['category_name'], category_id, names):
             raise Defect(f'category_name {record["category_name"]!r} and category_id {category_id!r} '
@@ -159,14 +161,24 @@ def _check_result(record: Any, places: Mapping[ImageId, int], names: Mapping[Ima
         raise Defect(fault, 'a score is a number from 0 to 1')
 
 
+def box_fault(box: object) -> str | None:
+    """What is wrong with an [x, y, width, height]; None when it is four finite numbers without a negative size.
+
+    >>> box_fault([1, 2, -3, 4])
+    'bbox [1, 2, -3, 4] has a negative size'
+    """
+    if not isinstance(box, (list, tuple)) or len(box) != 4 or not all(map(is_finite, box)):
+        return f'bbox is {short(box)}, not four finite numbers'
+    return f'bbox {short(box)} has a negative size' if min(box[2:]) < 0 else None
+
+
 def score_fault(score: object) -> str | None:
     """What is wrong with a score; None for a number in [0, 1].
 
     >>> score_fault(1.5), score_fault(0.5)
     ('score is 1.5', None)
     """
-    good = isinstance(score, (int, float)) and not isinstance(score, bool) and 0 <= score <= 1  # false for NaN, too
-    return None if good else f'score is {score!r}'
+    return None if is_finite(score) and 0 <= score <= 1 else f'score is {short(score)}'
 
 
 def from_run(run: Run, truth: GroundTruth, source: str) -> tuple[Detections, GroundTruth]:
@@ -234,5 +246,5 @@ def _same_file(a: str, b: str) -> bool:
     return a == b or a.endswith('/' + b) or b.endswith('/' + a)
 
 
-def _listed(names: Mapping[ImageId, str]) -> str:
+def _listed(names: Mapping[RecordId, str]) -> str:
     return ', '.join(f'{key} ({name})' for key, name in names.items())

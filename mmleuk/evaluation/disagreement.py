@@ -10,9 +10,9 @@ from mmengine.evaluator import BaseMetric
 from numpy.typing import NDArray
 
 from mmleuk.errors import UserError
-from mmleuk.evaluation.matching import UNMATCHED
 from mmleuk.evaluation.samples import in_regions, match_sample, sample_name, sure_detections
 from mmleuk.registry import METRICS
+from mmleuk.structures.matching import UNMATCHED
 
 FIELDS = ('bboxes', 'labels', 'scores', 'disagrees')
 
@@ -21,7 +21,7 @@ def flag_counts(matches: NDArray, counted: NDArray, flagged: NDArray) -> NDArray
     """How many detections are right or false, flagged or not.
 
     Args:
-        matches: (P,) from :func:`mmleuk.evaluation.matching.match_detections`.
+        matches: (P,) from :func:`mmleuk.structures.matching.match`.
         counted: (P,) bool, whether a false detection counts: the annotation is complete there.
         flagged: (P,) bool.
 

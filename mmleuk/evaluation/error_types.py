@@ -1,37 +1,37 @@
-"""What kind each error is, and what it costs: TIDE's six types (Bolya et al., ECCV 2020, section 2).
+"""What went wrong: errors by type with their costs, the confusion matrix, and the worst images.
 
-Written from the paper. A false detection gets the first type that fits, where ``own`` is its largest IoU with a cell of
-its class, ``other`` that with a cell of another class, and crowds are no cells:
+The types are TIDE's six (Bolya et al., ECCV 2020, section 2), written from the paper. A false detection gets the first
+type that fits, where ``own`` is its largest IoU with a cell of its class and ``other`` that with a cell of another
+class; ignored cells don't count:
 
 1. localisation: ``background_iou <= own < min_iou``: right class, box not good enough;
 2. class: ``other >= min_iou``: good box, wrong class;
-3. duplicate: ``own >= min_iou``, but a surer detection already has that cell;
+3. duplicate: ``own >= min_iou``, but a detection with a higher score already has that cell;
 4. background: both below ``background_iou``: nothing is there;
 5. both: the rest, ``background_iou <= other < min_iou``: wrong class, and box not good enough.
 
-A cell that no detection found is missed, unless a class or localisation error lies on it: mending that would find it.
+A cell that no detection found is missed, unless a class or localisation error lies on it: fixing that would find it.
 
-Legend: D detections, G cells, P pairs, K classes.
+Legend: D detections, G cells, I images, K classes, P pairs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmleuk.evaluation.coco_scores import Matches, curves
+from mmleuk.evaluation.coco_scores import Matches, accumulate
 from mmleuk.evaluation.detections import Detections
-from mmleuk.evaluation.matching import UNMATCHED
-from mmleuk.evaluation.overlaps import Pairs
-from mmleuk.evaluation.truth import GroundTruth
+from mmleuk.structures.ground_truth import GroundTruth
+from mmleuk.structures.matching import UNMATCHED, Pairs, match_pairs
 
 FALSE_TYPES = ('class', 'localisation', 'both', 'duplicate', 'background')
 TYPES = (*FALSE_TYPES, 'missed')
 CORRECT, DISREGARDED, TOO_FAINT = -1, -2, -3
-"""What stands in place of a type: a found cell, a detection on a crowd, one below the lowest score."""
+"""Instead of a type: a found cell; a detection on an ignored cell or outside the regions; one with too low a score."""
 BACKGROUND_IOU = 0.1
 
 
@@ -40,7 +40,7 @@ class Errors:
     """The type of every error among detections of at least ``min_score``.
 
     Args:
-        types: (D,) int64 place in FALSE_TYPES, CORRECT, DISREGARDED or TOO_FAINT.
+        types: (D,) int64 index in FALSE_TYPES, CORRECT, DISREGARDED or TOO_FAINT.
         targets: (D,) int64 the cell that a class or localisation error lies on, else UNMATCHED.
         missed: (G,) bool.
         min_score, min_iou: see above.
@@ -71,7 +71,7 @@ def find_errors(detections: Detections, truth: GroundTruth, pairs: Pairs, matche
         min_iou: smallest IoU of a match.
     """
     hit, sure = matches.hit[:, 0], detections.scores >= min_score
-    real = pairs.select(~truth.crowd[pairs.cells])
+    real = pairs.select(~truth.ignored[pairs.cells])
     same = detections.labels[real.detections] == truth.labels[real.cells]
     own, own_cell = _nearest(real.select(same), len(detections))
     other, other_cell = _nearest(real.select(~same), len(detections))
@@ -100,54 +100,157 @@ def _nearest(pairs: Pairs, n_detections: int) -> tuple[NDArray[np.float64], NDAr
 
 
 def costs(errors: Errors, detections: Detections, truth: GroundTruth, matches: Matches) -> Mapping[str, float]:
-    """How much the mean AP at ``min_iou`` would rise if all errors of one type were mended, types one by one.
+    """How much the mean AP at ``min_iou`` would rise if all errors of one type were fixed, types one by one.
 
-    Mending: a class error gets the class of its cell and a localisation error its box, which makes the surest one on a
-    cell that no other detection found correct and removes the others; the other false detections are removed; missed
-    cells no longer count. Take ``errors`` with a ``min_score`` of 0, as AP counts faint detections, too.
+    Fixing: a class error gets the class of its cell and a localisation error its box, which makes the one with the
+    highest score on a cell that no other detection found correct and removes the others; the other false detections
+    are removed; missed cells no longer count. Take ``errors`` with a ``min_score`` of 0: AP counts faint detections.
 
     Returns:
         Gain by type in [-1, 1]; NaN where there is no ground truth.
     """
     n_cells = np.bincount(truth.labels[matches.counted], minlength=len(truth.classes))
+    hit, false = matches.hit[:, 0], errors.types >= 0
     found = np.zeros(len(truth.labels), bool)
-    hit = matches.hit[:, 0]
     found[matches.cells[hit, 0]] = True
-    false = errors.types >= 0
-    base = _mean_ap(detections.labels, detections.scores, hit, false, n_cells)
+
+    def mean_ap(labels: NDArray, hit: NDArray, false: NDArray, left: NDArray) -> float:
+        """Over the classes with cells; AP is 0 for one of which no cell is left."""
+        sums = accumulate(labels, detections.scores, hit[:, None], ~(hit | false)[:, None], left, [np.arange(len(hit))])
+        values = np.nan_to_num(sums['precision'][0, :, :, 0, 0].mean(0))[n_cells > 0]
+        return float(np.mean(values)) if len(values) else float('nan')
+
+    base = mean_ap(detections.labels, hit, false, n_cells)
     gains = {}
-    for place, name in enumerate(FALSE_TYPES):
-        of_type = errors.types == place
-        mended: NDArray = np.zeros(len(hit), bool)
-        new_labels = detections.labels
+    for number, name in enumerate(FALSE_TYPES):
+        of_type = errors.types == number
+        fixed: NDArray = np.zeros(len(hit), bool)
         if name in ('class', 'localisation'):
-            mended = _surest_on_free_cells(errors.targets, of_type, detections.scores, found)
-            # UNMATCHED is -1: the entry put at the end, which no mended detection has.
-            new_labels = np.where(mended, np.r_[truth.labels, 0][errors.targets], new_labels)
-        gains[name] = _mean_ap(new_labels, detections.scores, hit | mended, false & ~of_type, n_cells) - base
+            rows = np.flatnonzero(of_type)
+            rows = rows[~found[errors.targets[rows]]]
+            rows = rows[np.argsort(-detections.scores[rows], kind='stable')]
+            fixed[rows[np.unique(errors.targets[rows], return_index=True)[1]]] = True
+        # UNMATCHED is -1: the entry put at the end, which no fixed detection has.
+        labels = np.where(fixed, np.r_[truth.labels, 0][errors.targets], detections.labels)
+        gains[name] = mean_ap(labels, hit | fixed, false & ~of_type, n_cells) - base
     left = n_cells - np.bincount(truth.labels[errors.missed], minlength=len(truth.classes))
-    gains['missed'] = _mean_ap(detections.labels, detections.scores, hit, false, left, n_cells > 0) - base
+    gains['missed'] = mean_ap(detections.labels, hit, false, left) - base
     return gains
 
 
-def _surest_on_free_cells(targets: NDArray, of_type: NDArray, scores: NDArray, found: NDArray) -> NDArray[np.bool_]:
-    """(D,) of the errors of one type the surest on each cell that was not found."""
-    rows = np.flatnonzero(of_type)
-    rows = rows[~found[targets[rows]]]
-    rows = rows[np.argsort(-scores[rows], kind='stable')]
-    chosen = np.zeros(len(targets), bool)
-    chosen[rows[np.unique(targets[rows], return_index=True)[1]]] = True
-    return chosen
+@dataclass(frozen=True)
+class Confusion:
+    """Counts of cells by true and predicted class.
+
+    Args:
+        counts: (K + 1, K + 1) int64. Row: true class, last the background, where nothing is. Column: predicted class,
+            last the cells that nobody found. The last corner is 0.
+        classes: K names.
+        min_score: faintest detection that takes part.
+        min_iou: smallest IoU of a match.
+    """
+
+    counts: NDArray[np.int64]
+    classes: tuple[str, ...]
+    min_score: float
+    min_iou: float
+
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """K + 1 names: the classes, and the background under a name that no class has."""
+        return *self.classes, free_name('background', self.classes)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """K + 1 names: the classes, and the cells that nobody found under a name that no class has."""
+        return *self.classes, free_name('missed', self.classes)
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """(K + 1, K + 1) each row divided by its sum; NaN where a row is empty."""
+        sums = self.counts.sum(1, keepdims=True)
+        return np.divide(self.counts, sums, out=np.full(self.counts.shape, np.nan), where=sums > 0)
 
 
-def _mean_ap(labels: NDArray, scores: NDArray, hit: NDArray, false: NDArray, n_cells: NDArray,
-             classes: NDArray | None = None) -> float:
-    """Mean AP at one threshold over ``classes`` (K,) bool, by default those with cells; AP is 0 without cells."""
-    order = np.lexsort((-scores, labels))
-    bounds = np.searchsorted(labels[order], np.arange(len(n_cells) + 1))
-    values = []
-    for label in np.flatnonzero(n_cells > 0 if classes is None else classes):
-        own = order[bounds[label]:bounds[label + 1]]
-        precision = curves(hit[own, None], false[own, None], scores[own], n_cells[label])[0] if n_cells[label] else 0.0
-        values.append(np.mean(precision))
-    return float(np.mean(values)) if values else float('nan')
+def free_name(name: str, taken: Collection[str]) -> str:
+    """The name, in brackets where a class is called so.
+
+    >>> free_name('missed', ('WBC',)), free_name('missed', ('missed', 'WBC'))
+    ('missed', '(missed)')
+    """
+    while name in taken:
+        name = f'({name})'
+    return name
+
+
+def confusion_matrix(detections: Detections, truth: GroundTruth, pairs: Pairs, min_score: float,
+                     min_iou: float) -> Confusion:
+    """Match detections to cells of whatever class, the highest score first, each to the free cell with the largest IoU.
+
+    Ignored cells are none. A detection that found no cell is left out where it lies on an ignored cell, or where nobody
+    annotated.
+
+    Args:
+        detections: all of them.
+        truth: the cells.
+        pairs: all pairs with an IoU of at least ``min_iou``.
+        min_score: fainter detections take no part.
+        min_iou: smallest IoU of a match.
+    """
+    sure = detections.scores >= min_score
+    chosen = pairs.select(sure[pairs.detections])
+    cells = match_pairs(chosen, detections.image_of, np.array([min_iou]), truth.ignored, truth.ignored)[:, 0]
+    matched = cells != UNMATCHED
+    hit = matched & ~np.r_[truth.ignored, False][cells]
+    false = sure & ~matched & truth.is_known_at(detections.image_of, detections.boxes_xywh)
+    missed = ~truth.ignored
+    missed[cells[hit]] = False
+    nothing = len(truth.classes)
+    true = np.concatenate([truth.labels[cells[hit]], np.full(false.sum(), nothing), truth.labels[missed]])
+    predicted = np.concatenate([detections.labels[hit], detections.labels[false], np.full(missed.sum(), nothing)])
+    counts = np.bincount(true * (nothing + 1) + predicted, minlength=(nothing + 1) ** 2)
+    return Confusion(counts.reshape(nothing + 1, nothing + 1), truth.classes, min_score, min_iou)
+
+
+@dataclass(frozen=True)
+class ImageCounts:
+    """Counts by image, of detections of at least the lowest score.
+
+    Args:
+        cells: (I,) true cells, ignored ones left out.
+        found: (I,) of these that a detection of their class found.
+        false: (I, 5) false detections by FALSE_TYPES.
+    """
+
+    cells: NDArray[np.int64]
+    found: NDArray[np.int64]
+    false: NDArray[np.int64]
+
+    @property
+    def not_found(self) -> NDArray[np.int64]:
+        """(I,) cells that no detection of their class found."""
+        return self.cells - self.found
+
+    @property
+    def f1(self) -> NDArray[np.float64]:
+        """(I,) found cells' harmonic mean of precision and recall; NaN where there is nothing and nothing was found."""
+        total = self.cells + self.found + self.false.sum(1)
+        return np.divide(2 * self.found, total, out=np.full(len(total), np.nan), where=total > 0)
+
+    def worst(self, limit: int) -> NDArray[np.int64]:
+        """Images with errors, the lowest F1 first; of equals the one with more errors, then the earlier one."""
+        mistakes = self.not_found + self.false.sum(1)
+        order = np.lexsort((-mistakes, self.f1))
+        return order[mistakes[order] > 0][:limit]
+
+
+def count_images(errors: Errors, detections: Detections, truth: GroundTruth) -> ImageCounts:
+    """Cells, hits and errors of every image."""
+    n_images = len(truth.images)
+
+    def per_image(chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return np.bincount(detections.image_of[chosen], minlength=n_images)
+
+    return ImageCounts(cells=np.bincount(truth.image_of[~truth.ignored], minlength=n_images),
+                       found=per_image(errors.types == CORRECT),
+                       false=np.stack([per_image(errors.types == number) for number in range(len(FALSE_TYPES))], 1))

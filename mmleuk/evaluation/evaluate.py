@@ -9,23 +9,32 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mmleuk.datasets.annotations import read_ground_truth
 from mmleuk.errors import UserError
 from mmleuk.evaluation.coco_scores import (
+    FEW,
     SIZES,
     THRESHOLDS,
     CocoScores,
-    Scorer,
-    keep_surest,
+    keep_highest,
     match_classes,
+    overlapping_pairs,
+    score,
 )
-from mmleuk.evaluation.complexity import Complexity
-from mmleuk.evaluation.confusion import Confusion, confusion_matrix
 from mmleuk.evaluation.detections import Detections, read_detections
-from mmleuk.evaluation.error_types import BACKGROUND_IOU, CORRECT, Errors, costs, find_errors
+from mmleuk.evaluation.error_types import (
+    BACKGROUND_IOU,
+    CORRECT,
+    Confusion,
+    Errors,
+    ImageCounts,
+    confusion_matrix,
+    costs,
+    count_images,
+    find_errors,
+)
 from mmleuk.evaluation.groups import Group, groups_of
-from mmleuk.evaluation.overlaps import overlapping_pairs
-from mmleuk.evaluation.truth import GroundTruth, read_truth
-from mmleuk.evaluation.worst import ImageCounts, count_images
+from mmleuk.structures.ground_truth import GroundTruth
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ class Settings:
     Args:
         min_score: detections that count in the confusion matrix, the numbers of errors and the worst images.
         min_iou: smallest IoU of a match there; more than TIDE's 0.1 for background.
-        max_detections: the surest per image and class, everywhere; COCO's 100.
+        max_detections: those with the highest scores per image and class, everywhere; COCO's 100.
     """
 
     min_score: float = 0.3
@@ -64,6 +73,35 @@ class Counts:
     cells: NDArray[np.int64]
     detections: NDArray[np.int64]
     found: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """What a model costs.
+
+    Args:
+        config, checkpoint: paths; without a checkpoint ('') the weights are random, which changes how many boxes the
+            suppression of overlaps has to sort.
+        parameters: number of weights.
+        multiply_adds: of convolutions and matrix products in one prediction on an input of ``input_hw``, one
+            multiplication and addition counted as one (what most papers call FLOPs). Heads that work on detections
+            count as often as there were some. RoIAlign counts on a CPU, where it is a matrix product here.
+        input_hw: what the network sees, padding included.
+        images_per_second: transforms, network and suppression of overlaps, one image at a time, decoding left out.
+        n_timed: passes whose median this is.
+        device: name of the processor and, on a CPU, its threads.
+        pictures: what was timed, in words.
+    """
+
+    config: str
+    checkpoint: str
+    parameters: int
+    multiply_adds: float
+    input_hw: tuple[int, int]
+    images_per_second: float
+    n_timed: int
+    device: str
+    pictures: str
 
 
 @dataclass(frozen=True)
@@ -104,8 +142,8 @@ class Evaluation:
 
     @property
     def incomplete_images(self) -> int:
-        """Images annotated in a part only: what a detection finds outside it counts as false."""
-        return sum(not image.complete for image in self.truth.images)
+        """Images annotated in a part only: a detection that finds no cell outside it counts neither way."""
+        return sum(not image.is_known_everywhere for image in self.truth.images)
 
 
 def evaluate_files(annotations: str | Path, predictions: str | Path, settings: Settings | None = None) -> Evaluation:
@@ -117,9 +155,9 @@ def evaluate_files(annotations: str | Path, predictions: str | Path, settings: S
         settings: by default COCO's 100 detections, a lowest score of 0.3 and a smallest IoU of 0.5.
 
     Raises:
-        UserError: see :func:`read_truth` and :func:`read_detections`.
+        UserError: see :func:`read_ground_truth` and :func:`read_detections`.
     """
-    detections, truth = read_detections(predictions, read_truth(annotations))
+    detections, truth = read_detections(predictions, read_ground_truth(annotations))
     return evaluate(detections, truth, settings or Settings())
 
 
@@ -127,17 +165,17 @@ def evaluate(detections: Detections, truth: GroundTruth, settings: Settings) -> 
     """Score; every file may be empty of cells or detections."""
     groups = groups_of(truth.images, truth.source)
     n_read = len(detections)
-    detections = keep_surest(detections, settings.max_detections, len(truth.classes))
+    detections = keep_highest(detections, settings.max_detections, len(truth.classes))
     pairs = overlapping_pairs(detections, truth, BACKGROUND_IOU)
-    scorer = Scorer(detections, truth)
     matches = {size: match_classes(detections, truth, pairs, THRESHOLDS, size) for size in SIZES}
     at_one = match_classes(detections, truth, pairs, np.array([settings.min_iou]))
     errors = find_errors(detections, truth, pairs, at_one, settings.min_score, settings.min_iou)
     all_errors = find_errors(detections, truth, pairs, at_one, 0.0, settings.min_iou)
     return Evaluation(
         truth=truth, detections=detections, settings=settings, n_read=n_read,
-        sizes={size: scorer.score(found) for size, found in matches.items()},
-        groups=tuple((group, scorer.score(matches['all'], group.images)) for group in groups),
+        sizes={size: score(found, detections, truth, few=FEW if size == 'all' else ())
+               for size, found in matches.items()},
+        groups=tuple((group, score(matches['all'], detections, truth, group.images)) for group in groups),
         counts=_count(errors, detections, truth),
         found_cells=at_one.cells[:, 0],
         confusion=confusion_matrix(detections, truth, pairs, settings.min_score, settings.min_iou),
@@ -148,6 +186,6 @@ def evaluate(detections: Detections, truth: GroundTruth, settings: Settings) -> 
 
 def _count(errors: Errors, detections: Detections, truth: GroundTruth) -> Counts:
     n_classes = len(truth.classes)
-    return Counts(cells=np.bincount(truth.labels[~truth.crowd], minlength=n_classes),
+    return Counts(cells=np.bincount(truth.labels[~truth.ignored], minlength=n_classes),
                   detections=np.bincount(detections.labels[errors.types >= CORRECT], minlength=n_classes),
                   found=np.bincount(detections.labels[errors.types == CORRECT], minlength=n_classes))

@@ -21,7 +21,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from mmleuk.evaluation.coco_metric import relabel_categories
-from mmleuk.evaluation.matching import match_detections, pairwise_iou
+from mmleuk.structures.matching import match, pairwise_iou
 
 MIN_IOU = 0.5
 _TAKEN_IOU = 0.3  # an impurity's box is vague: grains, a cloud
@@ -107,7 +107,7 @@ def _affected_found(annotations: Sequence[Mapping[str, Any]], sure: Found) -> tu
     ignored = np.array([bool(annotation['iscrowd']) for annotation in annotations], bool)
     concerned = np.array([bool(annotation.get('affected')) for annotation in annotations], bool) & ~ignored
     iou = pairwise_iou(sure.boxes_xyxy, _corners(annotations), ignored)
-    matched = match_detections(iou, min_iou=MIN_IOU, ignored=ignored, allowed=sure.labels[:, None] == labels[None])
+    matched = match(iou, sure.scores, min_iou=MIN_IOU, ignored=ignored, allowed=sure.labels[:, None] == labels[None])
     return int(concerned.sum()), int(np.isin(np.flatnonzero(concerned), matched).sum())
 
 

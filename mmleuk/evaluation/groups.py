@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmleuk.errors import UserError
-from mmleuk.evaluation.truth import ImageInfo
+from mmleuk.structures.ground_truth import ImageTruth
 
 NOT_STATED = '(not stated)'
 NO_FACTOR = '(none)'
@@ -33,7 +33,7 @@ class Group:
     images: NDArray[np.bool_]
 
 
-def groups_of(images: Sequence[ImageInfo], source: str) -> list[Group]:
+def groups_of(images: Sequence[ImageTruth], source: str) -> list[Group]:
     """One group per domain, then one per interference factor; none of a kind that no image states.
 
     An image has one domain and any number of factors, so groups of factors may share images.

@@ -16,10 +16,11 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from numpy.typing import NDArray
 
-from mmleuk.datasets.annotations import AnnotationReader, FilmImage
+from mmleuk.datasets.annotations import AnnotationReader
 from mmleuk.datasets.cells import CellDataset
 from mmleuk.errors import UserError
 from mmleuk.evaluation.pseudo_label_quality import HiddenCells, count_hidden, hide
+from mmleuk.structures.ground_truth import ImageTruth
 from mmleuk.utils.config_file import building
 
 
@@ -97,7 +98,7 @@ def build_sparse_dataset(cfg: Config) -> CellDataset:
     return dataset
 
 
-def _complete_cells(dataset: CellDataset, path: str) -> dict[str, FilmImage]:
+def _complete_cells(dataset: CellDataset, path: str) -> dict[str, ImageTruth]:
     """Images of the complete annotation by path, as the records of ``dataset`` name them."""
     reader = AnnotationReader(dataset.metainfo['classes'], dataset.schema, max_overhang_px=dataset.max_overhang_px,
                               name_pattern=dataset.name_pattern, backend_args=dataset.backend_args)
@@ -110,7 +111,5 @@ def _complete_cells(dataset: CellDataset, path: str) -> dict[str, FilmImage]:
     return {osp.join(dataset.data_prefix['img'], image.file_name): image for image in annotations.images}
 
 
-def _hidden_cells(image: FilmImage, regions_xyxy: Sequence[Sequence[float]]) -> HiddenCells:
-    return hide(np.array([cell.box_xyxy for cell in image.cells], np.float64),
-                np.array([cell.label for cell in image.cells], np.int64),
-                np.array([cell.ignore for cell in image.cells], bool), np.array(regions_xyxy, np.float64))
+def _hidden_cells(image: ImageTruth, regions_xyxy: Sequence[Sequence[float]]) -> HiddenCells:
+    return hide(image.boxes_xyxy, image.labels, image.ignored, np.array(regions_xyxy, np.float64))

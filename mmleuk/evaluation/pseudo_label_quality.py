@@ -10,12 +10,11 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mmleuk.errors import UserError
-from mmleuk.evaluation.matching import DISREGARDED, UNMATCHED, match_detections, pairwise_iou
-from mmleuk.structures.regions import points_in_regions
+from mmleuk.structures.ground_truth import in_regions
+from mmleuk.structures.matching import DISREGARDED, UNMATCHED, match, pairwise_iou
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,7 @@ def hide(boxes_xyxy: NDArray, labels: NDArray, ignored: NDArray, regions_xyxy: N
         [1]
     """
     boxes = np.asarray(boxes_xyxy, np.float64).reshape(-1, 4)
-    centres = torch.from_numpy((boxes[:, :2] + boxes[:, 2:]) / 2)
-    regions = torch.from_numpy(np.asarray(regions_xyxy, np.float64).reshape(-1, 4))
-    hidden = ~points_in_regions(centres, regions).numpy()
+    hidden = ~in_regions((boxes[:, :2] + boxes[:, 2:]) / 2, regions_xyxy)
     return HiddenCells(boxes[hidden], np.asarray(labels, np.int64)[hidden], np.asarray(ignored, bool)[hidden])
 
 
@@ -97,18 +94,16 @@ def match_place_and_class(boxes_xyxy: NDArray, labels: NDArray, confidence: NDAr
     Returns:
         cell (K,): index into ``hidden``, UNMATCHED or DISREGARDED; IoU (K,) with that cell, 0 without one.
     """
-    order = np.argsort(-np.asarray(confidence), kind='stable')
-    overlap = pairwise_iou(np.asarray(boxes_xyxy).reshape(-1, 4)[order], hidden.boxes_xyxy, hidden.ignored)
-    same_class = np.asarray(labels)[order, None] == hidden.labels[None]
-    cell = match_detections(overlap, min_iou=min_iou, ignored=hidden.ignored, allowed=same_class & ~hidden.ignored)
+    overlap = pairwise_iou(np.asarray(boxes_xyxy).reshape(-1, 4), hidden.boxes_xyxy, hidden.ignored)
+    same_class = np.asarray(labels)[:, None] == hidden.labels
+    cell = match(overlap, confidence, min_iou=min_iou, allowed=same_class & ~hidden.ignored)
     allowed = np.repeat(cell[:, None] == UNMATCHED, len(hidden.labels), 1)
     allowed[:, cell[cell >= 0]] = False
-    left_over = match_detections(overlap, min_iou=min_iou, ignored=hidden.ignored, allowed=allowed)
+    left_over = match(overlap, confidence, min_iou=min_iou, ignored=hidden.ignored, allowed=allowed)
     cell = np.where(cell == UNMATCHED, left_over, cell)
     found, iou = cell >= 0, np.zeros(len(cell))
     iou[found] = overlap[found.nonzero()[0], cell[found]]
-    back = np.argsort(order, kind='stable')
-    return cell[back], iou[back]
+    return cell, iou
 
 
 def judge(boxes_xyxy: NDArray, labels: NDArray, confidence: NDArray, hidden: HiddenCells, num_classes: int,

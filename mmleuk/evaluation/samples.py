@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from mmleuk.errors import UserError
-from mmleuk.evaluation.matching import match_detections, pairwise_iou
-from mmleuk.structures.regions import points_in_regions
+from mmleuk.structures import ground_truth
+from mmleuk.structures.matching import match, pairwise_iou
 
 
 def as_array(value: Any) -> NDArray:
@@ -60,13 +60,13 @@ def match_sample(found: Mapping[str, NDArray], sample: Mapping[str, Any], min_io
     """Which of a sample's cells each detection has found.
 
     Args:
-        found: of :func:`sure_detections`, with ``bboxes`` and ``labels``.
+        found: of :func:`sure_detections`, with ``bboxes``, ``scores`` and ``labels``.
         sample: with ``gt_instances``, and ``ignored_instances`` where there are some.
         min_iou: smallest IoU of a match.
         class_aware: a match is of the cell's class.
 
     Returns:
-        (P,) of :func:`match_detections`, and (G,) which of the cells are ignored: those after the true ones.
+        (P,) of :func:`mmleuk.structures.matching.match`, and (G,) which cells are ignored: those after the true ones.
 
     Raises:
         UserError: as :func:`refuse_moved_cells`.
@@ -79,12 +79,17 @@ def match_sample(found: Mapping[str, NDArray], sample: Mapping[str, Any], min_io
     if class_aware:
         allowed = found['labels'][:, None] == np.concatenate([field_rows(part, 'labels') for part in parts])
     iou = pairwise_iou(found['bboxes'], np.concatenate([true, extra]), ignored)
-    return match_detections(iou, min_iou=min_iou, ignored=ignored, allowed=allowed), ignored
+    return match(iou, found['scores'], min_iou=min_iou, ignored=ignored, allowed=allowed), ignored
 
 
 def in_regions(boxes_xyxy: NDArray, sample: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """(P,) whether the annotation is complete at each box's centre; a sample without regions is complete everywhere."""
+    """(P,) whether the annotation is complete at each box's centre.
+
+    Raises:
+        UserError: the sample carries no regions; they are never taken for the whole image.
+    """
     if 'annotated_regions' not in sample:
-        return np.ones(len(boxes_xyxy), bool)
-    centres = torch.as_tensor((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2, dtype=torch.float32)
-    return points_in_regions(centres, torch.as_tensor(as_array(sample['annotated_regions']))).numpy()
+        raise UserError(f'{sample_name(sample)}: carries no annotated_regions; end the test pipeline with '
+                        'mmleuk.LoadCellAnnotations and mmleuk.PackCells')
+    centres = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
+    return ground_truth.in_regions(centres, as_array(sample['annotated_regions']))

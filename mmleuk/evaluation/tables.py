@@ -9,8 +9,7 @@ from typing import Any
 
 import mmleuk
 from mmleuk.evaluation.coco_scores import FEW, RECALLS, SIZES, THRESHOLDS, CocoScores, known_mean
-from mmleuk.evaluation.confusion import free_name
-from mmleuk.evaluation.error_types import BACKGROUND_IOU, FALSE_TYPES
+from mmleuk.evaluation.error_types import BACKGROUND_IOU, FALSE_TYPES, free_name
 from mmleuk.evaluation.evaluate import Evaluation
 from mmleuk.utils.tables import Row
 
@@ -129,7 +128,7 @@ def notes(evaluation: Evaluation) -> list[str]:
                     'mean; their detections are false in the confusion matrix and among the errors.')
     if evaluation.incomplete_images:
         said.append(f'{evaluation.incomplete_images} of {len(truth.images)} images are annotated in a part only '
-                    '(annotated_region): right detections elsewhere count as false, so precision is too low.')
+                    '(annotated_region): detections elsewhere that found no cell count neither way.')
     if evaluation.detections.min_score:
         said.append(f'The predictions were cut at a score of {evaluation.detections.min_score:g}, and overlapping '
                     'cells may have been removed: mAP and mAR are lower than with all detections (tools/test.py).')
@@ -145,7 +144,7 @@ def to_dict(evaluation: Evaluation, created: str) -> dict[str, Any]:
     return dict(
         format=FORMAT, version=mmleuk.__version__, created=created, annotations=truth.source,
         predictions=evaluation.detections.source, settings=asdict(evaluation.settings), notes=notes(evaluation),
-        n=dict(images=len(truth.images), cells=int(evaluation.counts.cells.sum()), crowds=int(truth.crowd.sum()),
+        n=dict(images=len(truth.images), cells=int(evaluation.counts.cells.sum()), crowds=int(truth.ignored.sum()),
                detections=evaluation.n_read, detections_kept=len(evaluation.detections)),
         coco=summary(evaluation), classes=class_rows(evaluation), groups=group_rows(evaluation),
         errors=dict(min_score=evaluation.errors.min_score, min_iou=evaluation.errors.min_iou,

@@ -19,11 +19,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from mmleuk.datasets.annotations import Annotations, FilmImage
+from mmleuk.datasets.annotations import Annotations
 from mmleuk.errors import UserError
 from mmleuk.evaluation.pseudo_label_quality import HiddenCells, match_place_and_class
 from mmleuk.pictures.layout import Rect, Rects, best_spot, tag_spots
 from mmleuk.pictures.text import plain_text
+from mmleuk.structures.ground_truth import ImageTruth
 from mmleuk.structures.prediction import Cell
 from mmleuk.utils.words import plural_n
 
@@ -77,7 +78,7 @@ class Panel:
         return sum(mark.verdict == verdict for mark in self.marks)
 
 
-def find_image(annotations: Annotations, image: str) -> FilmImage:
+def find_image(annotations: Annotations, image: str) -> ImageTruth:
     """The record of an image, named by its place in the file (from 0) or by its file's name or path.
 
     Raises:
@@ -97,7 +98,7 @@ def find_image(annotations: Annotations, image: str) -> FilmImage:
     return found[0]
 
 
-def truth_panel(record: FilmImage, classes: Sequence[str]) -> Panel:
+def truth_panel(record: ImageTruth, classes: Sequence[str]) -> Panel:
     """The annotated cells; the title counts them by class."""
     marks = [Mark('ignored' if cell.ignore else 'true', cell.box_xyxy, classes[cell.label]) for cell in record.cells]
     counts = Counter(mark.class_name for mark in marks if mark.verdict == 'true')
@@ -105,7 +106,7 @@ def truth_panel(record: FilmImage, classes: Sequence[str]) -> Panel:
     return Panel(f'Truth: {plural_n(sum(counts.values()), "cell")}\n{parts}', tuple(marks))
 
 
-def model_panel(title: str, cells: Sequence[Cell], record: FilmImage, classes: Sequence[str],
+def model_panel(title: str, cells: Sequence[Cell], record: ImageTruth, classes: Sequence[str],
                 min_iou: float = 0.5) -> Panel:
     """A model's detections against the truth; the title counts what is right, false and missed.
 

@@ -98,7 +98,7 @@ def _facts(evaluation: Evaluation, created: str) -> dict[str, str]:
     truth, settings = evaluation.truth, evaluation.settings
     return {'Annotations': truth.source, 'Predictions': evaluation.detections.source,
             'Images': shown(len(truth.images)),
-            'Cells': f'{shown(int(evaluation.counts.cells.sum()))}, and {int(truth.crowd.sum())} ignored (iscrowd)',
+            'Cells': f'{shown(int(evaluation.counts.cells.sum()))}, and {int(truth.ignored.sum())} ignored',
             'Detections': f'{shown(evaluation.n_read)}, of which {shown(len(evaluation.detections))} count',
             'Lowest score (confusion, errors, worst images)': f'{settings.min_score:g}',
             'Smallest IoU there': f'{settings.min_iou:g}',

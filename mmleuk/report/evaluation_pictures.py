@@ -13,12 +13,12 @@ from PIL import Image, ImageDraw
 from mmleuk.errors import UserError
 from mmleuk.evaluation.error_types import CORRECT, FALSE_TYPES
 from mmleuk.evaluation.evaluate import Evaluation
-from mmleuk.evaluation.matching import UNMATCHED
 from mmleuk.pictures.colours import ClassStyle
 from mmleuk.pictures.drawing import legend_strip, outline_box, paint_label
 from mmleuk.pictures.layout import Rect, Rects, best_spot, on_canvas, tag_spots
 from mmleuk.pictures.plan import PAD, TAG_PX
 from mmleuk.pictures.text import width_px
+from mmleuk.structures.matching import UNMATCHED
 
 STYLES: Mapping[str, ClassStyle] = {
     'correct': ClassStyle('#009E73', False), 'class': ClassStyle('#E69F00', False),
@@ -58,7 +58,7 @@ def marks_of(evaluation: Evaluation, place: int) -> list[Mark]:
     taken = _found_cells(evaluation, place)
     missing = [Mark(_xyxy(truth.boxes_xywh[row]), 'not found',
                     f'{truth.classes[truth.labels[row]]} missed' if errors.missed[row] else '')
-               for row in np.flatnonzero((truth.image_of == place) & ~truth.crowd) if row not in taken]
+               for row in np.flatnonzero((truth.image_of == place) & ~truth.ignored) if row not in taken]
     return [*correct, *false, *missing]
 
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from mmleuk.evaluation.coco_scores import RECALLS, THRESHOLDS
-from mmleuk.evaluation.confusion import Confusion
+from mmleuk.evaluation.error_types import Confusion
 from mmleuk.evaluation.evaluate import Evaluation
 from mmleuk.evaluation.tables import CURVE_IOUS, class_rows, error_rows, group_rows
 from mmleuk.pictures.text import plain_text

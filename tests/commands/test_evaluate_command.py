@@ -12,11 +12,11 @@ from PIL import Image
 
 from mmleuk import cli
 from mmleuk.commands.evaluate import write_evaluation
+from mmleuk.datasets.annotations import read_ground_truth
 from mmleuk.errors import UserError
 from mmleuk.evaluation.detections import from_results
 from mmleuk.evaluation.evaluate import Settings, evaluate
 from mmleuk.evaluation.tables import CSV_FILES, class_rows, notes, summary, to_dict
-from mmleuk.evaluation.truth import read_truth
 from mmleuk.report.evaluation_page import GalleryEntry, render_evaluation
 from mmleuk.report.evaluation_pictures import draw_marks, marks_of
 from mmleuk.report.evaluation_plots import class_plot, confusion_plot, curve_plot, draw_plots, group_plot
@@ -136,7 +136,7 @@ def test_bad_flags(files, tmp_path, capsys, flags, message):
 
 def evaluate_data(folder, data, results):
     (folder / 'truth.json').write_text(json.dumps(data))
-    return evaluate(*from_results(results, read_truth(folder / 'truth.json'), 'r.json'), Settings())
+    return evaluate(*from_results(results, read_ground_truth(folder / 'truth.json'), 'r.json'), Settings())
 
 
 def without(data, results, *what):
@@ -183,7 +183,10 @@ def test_a_class_without_a_cell_is_in_no_mean(tmp_path, make_files):
 def test_partly_annotated_images_are_told(tmp_path, make_files):
     data, results = make_files(11)
     data['images'][0]['annotated_region'] = [0, 0, 50, 50]
-    data['images'][1]['annotated_region'] = [0, 0, 200, 200]
+    with pytest.raises(UserError, match=r'image \d+.png: has no annotated_region, but image \d+.png is annotated in a'):
+        evaluate_data(tmp_path, data, results)
+    for image in data['images'][1:]:
+        image['annotated_region'] = [0, 0, 200, 200]
     assert '1 of 6 images are annotated in a part only' in ' '.join(notes(evaluate_data(tmp_path, data, results)))
 
 
@@ -220,7 +223,7 @@ def test_classes_called_like_our_columns(tmp_path, make_files):
 
 def test_names_that_json_tells_apart_and_text_does_not(tmp_path, make_files):
     data, results = make_files(11)
-    with pytest.raises(UserError, match="the name '1' stands twice"):
+    with pytest.raises(UserError, match="the name '1' occurs twice"):
         evaluate_data(tmp_path, renamed(data, RBC=1, WBC='1'), results)
 
 

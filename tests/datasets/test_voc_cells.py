@@ -11,10 +11,10 @@ from label_folders import convert, edit
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
+from mmleuk.datasets.annotations import read_ground_truth
 from mmleuk.datasets.check import examine_config
 from mmleuk.errors import UserError
 from mmleuk.evaluation.samples import match_sample
-from mmleuk.evaluation.truth import read_truth
 from mmleuk.registry import DATASETS, METRICS
 
 CLASSES = ('BG', 'EG', 'NG', 'M', 'L')
@@ -198,7 +198,7 @@ def test_what_outfile_prefix_saves_goes_with_its_truth(voc, tmp_path):
     known = {(category['id'], category['name']) for category in truth['categories']}
     assert {(record['category_id'], record['category_name']) for record in found} <= known
     assert [image['file_name'] for image in truth['images']] == ['film2.jpg', 'film4.jpg', 'film5.jpg']
-    assert read_truth(tmp_path / 'saved.gt.json').classes == CLASSES
+    assert read_ground_truth(tmp_path / 'saved.gt.json').classes == CLASSES
 
 
 def test_images_of_one_name_stay_apart_in_what_is_saved(voc, tmp_path):

@@ -1,4 +1,4 @@
-"""Matching, pairs, counts and F1 against hand-worked cases, pycocotools and scikit-learn."""
+"""Pairs, counts and F1 against hand-worked cases, pycocotools and scikit-learn."""
 
 import math
 
@@ -6,71 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 from sklearn.metrics import f1_score
 
 from mmleuk.evaluation.attribute_f1 import ABSENT, attribute_f1, count_values, detection_pairs, macro_f1, nearest_pairs
-from mmleuk.evaluation.matching import DISREGARDED, UNMATCHED, match_detections, pairwise_iou
 from mmleuk.schema import IGNORE
-
-
-def random_boxes(rng, count):
-    corner = rng.uniform(0, 30, (count, 2))
-    return np.concatenate([corner, corner + rng.uniform(5, 20, (count, 2))], 1)
-
-
-def test_each_cell_takes_one_detection():
-    """By hand: the first takes its best cell, the second finds it gone and takes the other, the third finds none."""
-    iou = np.array([[0.9, 0.6], [0.8, 0.55], [0.7, 0.7], [0.4, 0.0]])
-    ignored = np.zeros(2, bool)
-    assert match_detections(iou, min_iou=0.5, ignored=ignored).tolist() == [0, 1, UNMATCHED, UNMATCHED]
-    assert match_detections(iou, min_iou=0.95, ignored=ignored).tolist() == [UNMATCHED] * 4
-
-
-def test_ignored_cells_swallow_detections():
-    iou = np.array([[0.9, 0.6], [0.9, 0.0], [0.0, 0.0]])
-    ignored = np.array([True, False])
-    assert match_detections(iou, min_iou=0.5, ignored=ignored).tolist() == [1, DISREGARDED, UNMATCHED]
-
-
-def test_pairs_not_allowed_do_not_match():
-    iou = np.array([[0.9, 0.6]])
-    allowed = np.array([[False, True]])
-    assert match_detections(iou, min_iou=0.5, ignored=np.zeros(2, bool), allowed=allowed).tolist() == [1]
-
-
-@pytest.mark.parametrize('shape', [(0, 0), (0, 3), (3, 0)])
-def test_matching_without_boxes(shape):
-    iou = pairwise_iou(np.zeros((shape[0], 4)), np.zeros((shape[1], 4)))
-    assert iou.shape == shape
-    assert (match_detections(iou, min_iou=0.5, ignored=np.zeros(shape[1], bool)) == UNMATCHED).all()
-
-
-@settings(max_examples=50, deadline=None)
-@given(seed=st.integers(0, 10 ** 6))
-def test_matching_agrees_with_pycocotools(seed):
-    """Same detections, cells and crowds through COCOeval: the same are matched, false and disregarded."""
-    rng = np.random.default_rng(seed)
-    cells, detections = random_boxes(rng, 6), random_boxes(rng, 8)
-    crowd = rng.random(6) < 0.2
-    coco = COCO()
-    coco.dataset = dict(images=[dict(id=1)], categories=[dict(id=1, name='cell')], annotations=[
-        dict(id=index + 1, image_id=1, category_id=1, bbox=[*box[:2], *(box[2:] - box[:2])],
-             area=float(np.prod(box[2:] - box[:2])), iscrowd=int(flag))
-        for index, (box, flag) in enumerate(zip(cells, crowd))])
-    coco.createIndex()
-    results = coco.loadRes([dict(image_id=1, category_id=1, bbox=[*box[:2], *(box[2:] - box[:2])], score=1 - index / 10)
-                            for index, box in enumerate(detections)])
-    evaluation = COCOeval(coco, results, 'bbox')
-    evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ['all']
-    evaluation.evaluate()
-    image = evaluation.evalImgs[0]
-    matches = match_detections(pairwise_iou(detections, cells, crowd), min_iou=0.5, ignored=crowd)
-    disregarded = image['dtIgnore'][0].astype(bool)
-    assert ((matches == DISREGARDED) == disregarded).all()
-    expected = np.where(image['dtMatches'][0] > 0, image['dtMatches'][0] - 1, UNMATCHED)
-    assert (matches[~disregarded] == expected[~disregarded]).all()
+from mmleuk.structures.matching import DISREGARDED, UNMATCHED
 
 
 def test_detection_pairs_by_hand():

@@ -20,7 +20,7 @@ SCHEMA = {'chromatin': dict(values=['open', 'coarse'], short='NC'), 'shape': dic
 FAR = [200.0, 200, 220, 220]
 
 
-def make_sample(cells, detections, regions=None, gt_attributes=None, ignored=()):
+def make_sample(cells, detections, regions=(0, 0, 300, 300), gt_attributes=None, ignored=()):
     """Cells are (box, attributes) or (box, attributes, label), detections (box, attributes, score[, label])."""
     sample = DetDataSample(metainfo=dict(img_id=1, img_path='film.png', ori_shape=(300, 300)))
     sample.gt_instances = InstanceData(
@@ -34,8 +34,7 @@ def make_sample(cells, detections, regions=None, gt_attributes=None, ignored=())
         attributes=torch.tensor([found[1] for found in detections], dtype=torch.int64).reshape(-1, 2),
         scores=torch.tensor([found[2] for found in detections]).float(),
         labels=torch.tensor([(*found, 0)[3] for found in detections], dtype=torch.int64))
-    if regions is not None:
-        sample.set_metainfo(dict(annotated_regions=torch.tensor(regions).reshape(-1, 4).float()))
+    sample.set_metainfo(dict(annotated_regions=torch.tensor(regions).reshape(-1, 4).float()))
     if gt_attributes is not None:
         sample.gt_attributes = InstanceData(attributes=torch.tensor(gt_attributes))
     return sample

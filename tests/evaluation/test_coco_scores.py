@@ -13,12 +13,20 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mmleuk.evaluation.coco_scores import FEW, SIZES, THRESHOLDS, Scorer, keep_surest, known_mean, match_classes
+from mmleuk.datasets.annotations import read_ground_truth
+from mmleuk.evaluation.coco_scores import (
+    FEW,
+    SIZES,
+    THRESHOLDS,
+    keep_highest,
+    known_mean,
+    match_classes,
+    overlapping_pairs,
+    score,
+)
 from mmleuk.evaluation.detections import from_results
 from mmleuk.evaluation.evaluate import Settings, evaluate
-from mmleuk.evaluation.overlaps import match_greedily, overlapping_pairs
 from mmleuk.evaluation.tables import summary, to_dict
-from mmleuk.evaluation.truth import read_truth
 
 # pycocotools' order of its twelve figures.
 STATS = ('mAP', 'mAP_50', 'mAP_75', 'mAP_small', 'mAP_medium', 'mAP_large', 'mAR_at_1', 'mAR_at_10', 'mAR', 'mAR_small',
@@ -46,7 +54,7 @@ def pycocotools(data, results, image_ids=None, max_detections=(1, 10, 100)):
 
 def load(tmp_path, data, results):
     (tmp_path / 'truth.json').write_text(json.dumps(data))
-    return from_results(results, read_truth(tmp_path / 'truth.json'), 'results.json')
+    return from_results(results, read_ground_truth(tmp_path / 'truth.json'), 'results.json')
 
 
 def same(ours, theirs):
@@ -92,9 +100,9 @@ def test_a_group_equals_pycocotools_on_its_images_alone(tmp_path_factory, make_f
 def test_fewer_detections(tmp_path, make_files, limit):
     data, results = make_files(5)
     detections, truth = load(tmp_path, data, results)
-    kept = keep_surest(detections, limit, len(truth.classes))
+    kept = keep_highest(detections, limit, len(truth.classes))
     pairs = overlapping_pairs(kept, truth, 0.1)
-    scores = Scorer(kept, truth).score(match_classes(kept, truth, pairs, THRESHOLDS))
+    scores = score(match_classes(kept, truth, pairs, THRESHOLDS), kept, truth)
     theirs = pycocotools(data, results, max_detections=(limit,))
     assert len(kept) < len(detections)
     assert same(scores.precision, theirs.eval['precision'][:, :, :, 0, 0])
@@ -144,38 +152,3 @@ def test_no_slower_than_pycocotools_plus_a_fifth(tmp_path):
             work()
             seconds[name].append(time.process_time() - start)
     assert min(seconds['ours']) <= 1.2 * min(seconds['theirs']), seconds
-
-
-def brute_force_match(iou, groups, thresholds, ignored, crowd):
-    """COCO's rule, one detection and threshold at a time; iou (D, G) with 0 for pairs that may not match."""
-    result = np.full((len(groups), len(thresholds)), -1)
-    for t, threshold in enumerate(thresholds):
-        taken = set()
-        for detection in range(len(groups)):
-            best = None
-            for cell in range(iou.shape[1]):
-                if iou[detection, cell] < threshold or (cell in taken and not crowd[cell]):
-                    continue
-                key = (not ignored[cell], iou[detection, cell], cell)
-                if best is None or key > best:
-                    best = key
-            if best:
-                result[detection, t] = best[2]
-                taken.add(best[2])
-    return result
-
-
-@given(seed=st.integers(0, 10**6))
-@settings(max_examples=60)
-def test_matching_equals_brute_force(seed):
-    from mmleuk.evaluation.overlaps import Pairs
-    rng = np.random.default_rng(seed)
-    n_detections, n_cells, thresholds = int(rng.integers(0, 9)), int(rng.integers(0, 7)), np.array([0.5, 0.75])
-    groups = np.sort(rng.integers(0, 3, n_detections))
-    owner = rng.integers(0, 3, n_cells)  # a cell has pairs in one group only
-    iou = rng.choice([0.0, 0.5, 0.6, 0.75, 0.9], (n_detections, n_cells)) * (groups[:, None] == owner)
-    crowd = rng.random(n_cells) < 0.3
-    ignored = crowd | (rng.random(n_cells) < 0.3)
-    rows, cells = np.nonzero(iou)
-    found = match_greedily(Pairs(rows, cells, iou[rows, cells]), groups, n_cells, thresholds, ignored, crowd)
-    assert np.array_equal(found, brute_force_match(iou, groups, thresholds, ignored, crowd))

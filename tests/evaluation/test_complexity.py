@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmleuk.evaluation.measure_complexity import measure_complexity
+from mmleuk.evaluation.complexity import measure_complexity
 from mmleuk.testing.tiny_run import write_tiny_run
 
 ROOT = Path(__file__).resolve().parents[2]

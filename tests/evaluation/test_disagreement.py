@@ -11,7 +11,7 @@ from mmleuk.registry import METRICS
 A, B, FAR = [0.0, 0, 20, 20], [50.0, 50, 80, 80], [200.0, 200, 230, 230]
 
 
-def make_sample(cells, detections, ignored=(), regions=None):
+def make_sample(cells, detections, ignored=(), regions=(0.0, 0, 300, 300)):
     """Cells are (box, label), detections (box, label, score, flag)."""
     sample = DetDataSample(metainfo=dict(img_path='film.png'))
     for name, boxes in (('gt_instances', cells), ('ignored_instances', ignored)):
@@ -22,8 +22,7 @@ def make_sample(cells, detections, ignored=(), regions=None):
         labels=torch.tensor([found[1] for found in detections], dtype=torch.int64),
         scores=torch.tensor([found[2] for found in detections]).float(),
         disagrees=torch.tensor([found[3] for found in detections], dtype=torch.bool))
-    if regions is not None:
-        sample.set_metainfo(dict(annotated_regions=torch.tensor(regions).reshape(-1, 4)))
+    sample.set_metainfo(dict(annotated_regions=torch.tensor(regions).reshape(-1, 4)))
     return sample
 
 
@@ -55,6 +54,14 @@ def test_unknown_places_and_ignored_cells_play_no_part():
     on_ignored = make_sample([], [(B, 1, 0.9, True), (B, 1, 0.8, True)], ignored=[(B, 1)])
     assert evaluate(outside, on_ignored) == dict(
         right=1, false=0, flagged=0, right_flagged=0, false_flagged=0, flagged_false=0)
+
+
+def test_a_sample_without_regions_is_refused():
+    """Unknown where: nothing is taken for known."""
+    sample = make_sample([(A, 0)], [(A, 0, 0.9, False)])
+    sample.pop('annotated_regions')
+    with pytest.raises(UserError, match='film.png: carries no annotated_regions'):
+        evaluate(sample)
 
 
 def test_other_models_are_refused():

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmleuk.datasets.annotations import read_ground_truth
 from mmleuk.evaluation.detections import from_results
 from mmleuk.evaluation.error_types import BACKGROUND_IOU, FALSE_TYPES, TYPES
 from mmleuk.evaluation.evaluate import Settings, evaluate
-from mmleuk.evaluation.matching import pairwise_iou
-from mmleuk.evaluation.truth import read_truth
+from mmleuk.structures.matching import pairwise_iou
 
 CLASSES = ('WBC', 'RBC')
 
@@ -24,7 +24,8 @@ def evaluate_boxes(folder, cells, detections, **options):
                 categories=[dict(id=i, name=name) for i, name in enumerate(CLASSES)])
     (folder / 'truth.json').write_text(json.dumps(data))
     results = [dict(image_id=1, category_id=CLASSES.index(d[0]), bbox=list(d[1:5]), score=d[5]) for d in detections]
-    return evaluate(*from_results(results, read_truth(folder / 'truth.json'), 'results.json'), Settings(**options))
+    truth = read_ground_truth(folder / 'truth.json')
+    return evaluate(*from_results(results, truth, 'results.json'), Settings(**options))
 
 
 CELLS = [('WBC', 0, 0, 100, 100), ('RBC', 200, 0, 100, 100), ('RBC', 400, 0, 100, 100), ('RBC', 600, 0, 100, 100),
@@ -94,20 +95,20 @@ def brute_force(evaluation):
     """Types by detection and missed cells, from the definitions, one pair at a time."""
     truth, detections, settings_ = evaluation.truth, evaluation.detections, evaluation.settings
     boxes = [np.c_[b[:, :2], b[:, :2] + b[:, 2:]] for b in (detections.boxes_xywh, truth.boxes_xywh)]
-    iou = pairwise_iou(*boxes, truth.crowd) * (detections.image_of[:, None] == truth.image_of)
-    types, missed = [], set(np.flatnonzero(~truth.crowd))
+    iou = pairwise_iou(*boxes, truth.ignored) * (detections.image_of[:, None] == truth.image_of)
+    types, missed = [], set(np.flatnonzero(~truth.ignored))
     for d in range(len(detections)):
         if detections.scores[d] < settings_.min_score:
             types.append('faint')
             continue
         taken = evaluation.found_cells[d]
         if taken >= 0:
-            types.append('crowd' if truth.crowd[taken] else 'correct')
-            missed -= set() if truth.crowd[taken] else {taken}
+            types.append('crowd' if truth.ignored[taken] else 'correct')
+            missed -= set() if truth.ignored[taken] else {taken}
             continue
         own = {g: iou[d, g] for g in range(len(truth.labels))
-               if not truth.crowd[g] and truth.labels[g] == detections.labels[d]}
-        other = {g: iou[d, g] for g in range(len(truth.labels)) if not truth.crowd[g] and g not in own}
+               if not truth.ignored[g] and truth.labels[g] == detections.labels[d]}
+        other = {g: iou[d, g] for g in range(len(truth.labels)) if not truth.ignored[g] and g not in own}
         best_own, best_other = max(own.values(), default=0), max(other.values(), default=0)
         if BACKGROUND_IOU <= best_own < settings_.min_iou:
             types.append('localisation')
@@ -126,9 +127,9 @@ def brute_force_confusion(evaluation):
     truth, detections, settings_ = evaluation.truth, evaluation.detections, evaluation.settings
     n = len(truth.classes)
     counts = np.zeros((n + 1, n + 1), int)
-    free = set(np.flatnonzero(~truth.crowd))
+    free = set(np.flatnonzero(~truth.ignored))
     boxes = [np.c_[b[:, :2], b[:, :2] + b[:, 2:]] for b in (detections.boxes_xywh, truth.boxes_xywh)]
-    iou = pairwise_iou(*boxes, truth.crowd) * (detections.image_of[:, None] == truth.image_of)
+    iou = pairwise_iou(*boxes, truth.ignored) * (detections.image_of[:, None] == truth.image_of)
     for d in range(len(detections)):
         if detections.scores[d] < settings_.min_score:
             continue
@@ -136,7 +137,7 @@ def brute_force_confusion(evaluation):
         if best:
             counts[truth.labels[best[1]], detections.labels[d]] += 1
             free.remove(best[1])
-        elif not any(iou[d, g] >= settings_.min_iou for g in np.flatnonzero(truth.crowd)):
+        elif not any(iou[d, g] >= settings_.min_iou for g in np.flatnonzero(truth.ignored)):
             counts[n, detections.labels[d]] += 1
     for g in free:
         counts[truth.labels[g], n] += 1
@@ -150,13 +151,15 @@ def test_equal_brute_force(tmp_path_factory, make_files, seed, min_score, min_io
     data, results = make_files(seed)
     path = tmp_path_factory.mktemp('files') / 'truth.json'
     path.write_text(json.dumps(data))
-    found = evaluate(*from_results(results, read_truth(path), 'r.json'), Settings(min_score=min_score, min_iou=min_iou))
+    options = Settings(min_score=min_score, min_iou=min_iou)
+    found = evaluate(*from_results(results, read_ground_truth(path), 'r.json'), options)
     types, missed = brute_force(found)
     names = dict(enumerate(FALSE_TYPES)) | {-1: 'correct', -2: 'crowd', -3: 'faint'}
     assert [names[value] for value in found.errors.types.tolist()] == types
     assert set(np.flatnonzero(found.errors.missed)) == missed
     assert np.array_equal(found.confusion.counts, brute_force_confusion(found))
     # Parts add up: every sure detection and every cell stands once in the matrix.
-    assert found.confusion.counts[:-1].sum() == (~found.truth.crowd).sum()
+    assert found.confusion.counts[:-1].sum() == (~found.truth.ignored).sum()
     assert all(-1 - 1e-9 <= gain <= 1 + 1e-9 for gain in found.error_costs.values() if not np.isnan(gain))
-    assert found.images.found.sum() == types.count('correct') and found.images.cells.sum() == (~found.truth.crowd).sum()
+    assert found.images.found.sum() == types.count('correct')
+    assert found.images.cells.sum() == (~found.truth.ignored).sum()

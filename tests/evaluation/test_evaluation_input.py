@@ -6,12 +6,13 @@ import json
 import numpy as np
 import pytest
 
+from mmleuk.datasets.annotations import read_ground_truth
 from mmleuk.errors import UserError
 from mmleuk.evaluation.coco_metric import name_classes
 from mmleuk.evaluation.detections import read_detections
 from mmleuk.evaluation.evaluate import Settings, evaluate_files
 from mmleuk.evaluation.groups import groups_of
-from mmleuk.evaluation.truth import ImageInfo, read_truth
+from mmleuk.structures.ground_truth import ImageTruth
 from mmleuk.structures.prediction import Cell, Prediction, Run, RunInfo, run_to_dict
 
 TRUTH = dict(
@@ -45,27 +46,27 @@ def run_of(**changes):
 
 
 def test_images_and_classes_by_id_whatever_the_order(tmp_path):
-    truth = read_truth(write(tmp_path)[0])
+    truth = read_ground_truth(write(tmp_path)[0])
     assert truth.classes == ('RBC', 'WBC') and [image.image_id for image in truth.images] == [2, 7]
     detections, _ = read_detections(tmp_path / 'results.json', truth)
     assert detections.image_of.tolist() == [0, 1] and detections.labels.tolist() == [0, 1]
-    assert truth.areas.tolist() == [400, 400] and not truth.crowd.any()
+    assert truth.areas.tolist() == [400, 400] and not truth.ignored.any()
 
 
 @pytest.mark.parametrize('table, place, values, message', [
-    ('images', 0, dict(width=0), r'image 0 of the list: width is 0'),
-    ('images', 1, dict(id=7), r'image 1 of the list: the id 7 stands twice'),
+    ('images', 0, dict(width=0), r'image val/a.png: width is 0'),
+    ('images', 1, dict(id=7), r'image val/b.png: its id 7 occurs twice'),
     ('images', 0, dict(file_name=None), r"image 0 of the list: the key 'file_name' is missing"),
-    ('annotations', 1, dict(image_id=9), r'annotation 1 of the list: image_id 9 is no image'),
-    ('annotations', 1, dict(category_id=9), r'annotation 1 of the list: category_id 9 is no category'),
-    ('annotations', 0, dict(bbox=[1, 2, float('nan'), 4]), r'annotation 0 of the list: bbox .*not four finite'),
-    ('annotations', 0, dict(bbox=[1, 2, 0, 4]), r'annotation 0 of the list: bbox .* has no area'),
-    ('annotations', 0, dict(area='big'), r"annotation 0 of the list: area is 'big'"),
-    ('categories', 1, dict(name='WBC'), r"category 1 of the list: .*'WBC' stands twice")])
+    ('annotations', 1, dict(image_id=9), r'annotation 2: image_id 9 is no image'),
+    ('annotations', 1, dict(category_id=9), r'annotation 2 of image val/b.png: category_id 9 is no category'),
+    ('annotations', 0, dict(bbox=[1, 2, float('nan'), 4]), r'annotation 1 of image val/a.png: bbox .*holds NaN'),
+    ('annotations', 0, dict(bbox=[1, 2, 0, 4]), r'annotation 1 of image val/a.png: bbox .* has zero or negative width'),
+    ('annotations', 0, dict(area='big'), r"annotation 1 of image val/a.png: area is 'big'"),
+    ('categories', 1, dict(name='WBC'), r"category 1: .*'WBC' occurs twice")])
 def test_bad_annotations(tmp_path, table, place, values, message):
     path, _ = write(tmp_path, changed(TRUTH, table, place, **values))
     with pytest.raises(UserError, match=rf'truth\.json: {message}'):
-        read_truth(path)
+        read_ground_truth(path)
 
 
 @pytest.mark.parametrize('values, message', [
@@ -100,9 +101,15 @@ def test_truncated_files(tmp_path, text):
             evaluate_files(*write(tmp_path, truth, results))
 
 
+def test_ids_in_another_spelling(tmp_path):
+    results = [dict(result, image_id=str(result['image_id']), category_id=float(result['category_id']))
+               for result in RESULTS]
+    assert evaluate_files(*write(tmp_path, results=results)).scores.ap() == pytest.approx(1)
+
+
 def test_files_of_another_kind(tmp_path):
     truth, results = write(tmp_path)
-    with pytest.raises(UserError, match=r'results\.json: holds a list, .*annotations come first'):
+    with pytest.raises(UserError, match=r'results\.json: holds a list, .*is it a file of predictions'):
         evaluate_files(results, truth)
     with pytest.raises(UserError, match='is an annotation file, not predictions'):
         evaluate_files(truth, truth)
@@ -184,7 +191,7 @@ def test_saved_results_get_the_files_ids_and_names(tmp_path):
 
 def test_groups_of_images():
     def image(domain=None, factors=None):
-        return ImageInfo(0, 'a.png', (1, 1), domain, factors)
+        return ImageTruth(0, 'a.png', 1, 1, domain=domain, factors=factors)
 
     groups = groups_of([image('x', ['blur']), image(None, {'dust': 0.5, 'blur': True}), image('y', []), image()], 'f')
     assert [(g.kind, g.name, g.images.tolist()) for g in groups] == [

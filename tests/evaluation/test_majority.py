@@ -42,7 +42,7 @@ def train_file(tmp_path):
 
 def make_sample(cells, detections):
     """Cells are attributes, one box each in a row; detections scores at the first cell's box."""
-    sample = DetDataSample(metainfo=dict(img_path='film.png'))
+    sample = DetDataSample(metainfo=dict(img_path='film.png', annotated_regions=torch.tensor([[0., 0, 500, 500]])))
     shift = 50.0 * torch.arange(len(cells)).reshape(-1, 1)
     sample.gt_instances = InstanceData(
         bboxes=torch.tensor(BOX) + shift, labels=torch.zeros(len(cells), dtype=torch.int64),

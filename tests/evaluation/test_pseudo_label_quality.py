@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmleuk.errors import UserError
-from mmleuk.evaluation.matching import DISREGARDED, UNMATCHED
 from mmleuk.evaluation.pseudo_label_quality import (
     HiddenCells,
     Tally,
@@ -17,6 +16,7 @@ from mmleuk.evaluation.pseudo_label_quality import (
     scores,
     summarise,
 )
+from mmleuk.structures.matching import DISREGARDED, UNMATCHED
 
 A, B, FAR = [0., 0., 10., 10.], [100., 0., 110., 10.], [300., 300., 310., 310.]
 
@@ -147,10 +147,10 @@ def brute_match(boxes, labels, confidence, cells):
     result, taken = [UNMATCHED] * len(boxes), set()
     for any_class in (False, True):
         for i in sorted(range(len(boxes)), key=lambda i: -confidence[i]):
-            options = [(brute_iou(boxes[i], box), -j) for j, (box, label, ignored) in enumerate(cells)
+            options = [(brute_iou(boxes[i], box), j) for j, (box, label, ignored) in enumerate(cells)
                        if not ignored and j not in taken and (any_class or label == labels[i])]
             if result[i] == UNMATCHED and options and max(options)[0] >= 0.5:
-                result[i] = -max(options)[1]
+                result[i] = max(options)[1]
                 taken.add(result[i])
     for i, box in enumerate(boxes):
         for other, _, ignored in cells:

@@ -15,8 +15,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from PIL import Image
 
-from mmleuk.datasets.annotations import Annotations, FilmImage
-from mmleuk.datasets.annotations import Cell as TrueCell
+from mmleuk.datasets.annotations import Annotations
 from mmleuk.errors import UserError
 from mmleuk.pictures.layout import overlap
 from mmleuk.report.comparison import (
@@ -28,6 +27,7 @@ from mmleuk.report.comparison import (
     place_labels,
     truth_panel,
 )
+from mmleuk.structures.ground_truth import ImageTruth, TrueCell
 from mmleuk.structures.prediction import Cell
 from mmleuk.testing.tiny_run import CLASSES, write_tiny_run
 
@@ -39,8 +39,9 @@ A, B, FAR, CROWD = (10., 10., 40., 40.), (50., 10., 80., 40.), (10., 60., 30., 8
 
 def film(*cells, name='film.png', image_id=1):
     """Cells are (box, label) or (box, label, ignore)."""
-    return FilmImage(image_id, name, 100, 100, None, None, None, None, None, tuple(
-        TrueCell(i, c[1], c[0], (), len(c) > 2 and c[2]) for i, c in enumerate(cells)))
+    return ImageTruth(image_id, name, 100, 100, cells=tuple(
+        TrueCell(i, c[1], c[0], (), len(c) > 2 and c[2], (*c[0][:2], c[0][2] - c[0][0], c[0][3] - c[0][1]), 1.)
+        for i, c in enumerate(cells)))
 
 
 def detections(*rows):
@@ -86,7 +87,7 @@ def test_a_class_that_the_truth_lacks_is_refused():
 
 
 def annotations(*records):
-    return Annotations('ann.json', records, (), (), {}, ())
+    return Annotations('ann.json', NAMES, {}, records, (), (), {}, ())
 
 
 @pytest.mark.parametrize(('image', 'found'), [

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from mmdet.datasets import CocoDataset
 
-from mmleuk.datasets.annotations import Annotations, Cell, FilmImage, read_coco_json
+from mmleuk.datasets.annotations import Annotations, read_coco_json
 from mmleuk.datasets.check.findings import NOTE, PROBLEM, Finding, Report, Summary, and_more
 from mmleuk.datasets.check.model import SPARSE_TRUTH, check_head_attributes, check_num_classes, find_unheeded_regions
 from mmleuk.datasets.check.sources import Source, find_in_images, find_sources
 from mmleuk.datasets.validation import RecordDefect
 from mmleuk.errors import UserError
 from mmleuk.schema import AttributeSchema
+from mmleuk.structures.ground_truth import ImageTruth, TrueCell
 from mmleuk.structures.regions import points_in_regions
 
 BY_ORDER = ('CocoMetric', 'mmdet.CocoMetric', 'CocoVideoMetric', 'mmdet.CocoVideoMetric')
@@ -43,7 +44,7 @@ def examine_config(cfg: Mapping, workers: int = 2) -> Report:
     findings = [Finding(NOTE, '', 'not checked', f'{text}: only COCO JSON data sets are') for text in unchecked]
     findings += _find_in_model(cfg, sources)
     summaries: list[Summary] = []
-    read: list[tuple[Source, Sequence[FilmImage]]] = []
+    read: list[tuple[Source, Sequence[ImageTruth]]] = []
     for source in sources:
         findings += _find_in_config(source)
         try:
@@ -111,7 +112,7 @@ def summarize(split: str, annotations: Annotations, classes: tuple[str, ...], sc
         attributes={key: _count_values(cells, position, schema) for position, key in enumerate(schema.keys)})
 
 
-def _count_values(cells: list[Cell], position: int, schema: AttributeSchema) -> dict[str, int]:
+def _count_values(cells: list[TrueCell], position: int, schema: AttributeSchema) -> dict[str, int]:
     key = schema.keys[position]
     counts = Counter(schema.decode(key, cell.attributes[position]) for cell in cells)
     return {name: counts[name] for name in (*schema[key].values, 'unknown')}
@@ -220,7 +221,7 @@ def _find_cells_outside(split: str, annotations: Annotations) -> list[Finding]:
                     f'{and_more(outside)}; correct the region or the box')]
 
 
-def cells_outside_regions(image: FilmImage) -> list[Cell]:
+def cells_outside_regions(image: ImageTruth) -> list[TrueCell]:
     """Cells whose centre lies in none of the image's regions."""
     if not image.cells:
         return []

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 from mmdet.datasets import BaseDetDataset, CocoDataset
 
-from mmleuk.datasets.annotations import AnnotationReader, Annotations, FilmImage
+from mmleuk.datasets.annotations import AnnotationReader, Annotations
 from mmleuk.datasets.cells import CellDataset
 from mmleuk.datasets.check.findings import NOTE, PROBLEM, Finding, and_more
 from mmleuk.errors import UserError
 from mmleuk.registry import DATASETS
 from mmleuk.schema import AttributeSchema
+from mmleuk.structures.ground_truth import ImageTruth
 from mmleuk.transforms.checks import check_pipeline_moves_regions
 from mmleuk.transforms.load_image import exif_orientation, size_fault
 from mmleuk.utils.image_files import decode_image, read_image_file
@@ -137,7 +138,7 @@ class DecodedImage:
     fault: str = ''
 
 
-def find_in_images(read: Sequence[tuple[Source, Sequence[FilmImage]]], workers: int) -> list[Finding]:
+def find_in_images(read: Sequence[tuple[Source, Sequence[ImageTruth]]], workers: int) -> list[Finding]:
     """Decode each file once and find the broken ones, those of another size, and those in two splits or twice in one.
 
     Args:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmleuk.datasets.annotations import AnnotationReader, FilmImage
+from mmleuk.datasets.annotations import AnnotationReader
 from mmleuk.datasets.converters.labels import LabelFile, LabelFormat, check_class_names, label_path
 from mmleuk.datasets.validation import normalise_coco
 from mmleuk.errors import UserError
 from mmleuk.schema import AttributeSchema
+from mmleuk.structures.ground_truth import ImageTruth
 from mmleuk.utils.json_files import read_json
 
 SIDE_FILE = 'mmleuk_side.json'
@@ -29,7 +30,7 @@ class CocoFile:
 
     path: str
     data: dict[str, Any]
-    images: tuple[FilmImage, ...]
+    images: tuple[ImageTruth, ...]
     class_names: tuple[str, ...]
 
 

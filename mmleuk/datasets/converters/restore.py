@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmleuk.datasets.annotations import RecordId
 from mmleuk.datasets.converters.coco_files import SIDE_KEY, CocoFile, make_label_files
 from mmleuk.datasets.converters.labels import Label, LabelFile, LabelFormat, SizeWH
 from mmleuk.datasets.validation import Defect, parse_rectangle
 from mmleuk.errors import UserError
+from mmleuk.structures.ground_truth import RecordId
 
 Files = Mapping[str, LabelFile]
 

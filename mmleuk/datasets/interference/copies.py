@@ -13,12 +13,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mmleuk.datasets.annotations import FilmImage
 from mmleuk.datasets.converters.coco_files import CocoFile, read_coco
 from mmleuk.datasets.interference.preview import draw_sheet
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
 from mmleuk.structures import CellBoxes
+from mmleuk.structures.ground_truth import ImageTruth
 from mmleuk.transforms.interference import FACTORS, Donor, Interference, OverlappingCells, Scene, cut_donors, make_rng
 from mmleuk.transforms.load_image import check_size
 from mmleuk.utils.files import check_target, write_atomic
@@ -42,7 +42,7 @@ class Source:
     coco: CocoFile
     images: Path
 
-    def scene(self, image: FilmImage) -> Scene:
+    def scene(self, image: ImageTruth) -> Scene:
         """One image as a scene; a cell's only attribute is its place in ``image.cells``, so that it can be followed."""
         path = str(self.images / image.file_name)
         pixels = decode_image(read_image_file(path), path)
@@ -126,7 +126,7 @@ def make_transforms(factors: Sequence[str], class_names: Sequence[str],
             for name, kind in chosen.items()}
 
 
-def _check_names(images: Sequence[FilmImage]) -> None:
+def _check_names(images: Sequence[ImageTruth]) -> None:
     for image in images:
         path = PurePosixPath(image.file_name)
         if path.is_absolute() or path.suffix.lower() not in SUFFIXES:
@@ -134,7 +134,7 @@ def _check_names(images: Sequence[FilmImage]) -> None:
                             f'the suffixes {", ".join(SUFFIXES)}')
 
 
-def _write_copy(source: Source, images: Sequence[FilmImage], transform: Interference, seed: int,
+def _write_copy(source: Source, images: Sequence[ImageTruth], transform: Interference, seed: int,
                 folder: Path) -> dict[str, Any]:
     """Write one factor's images; its COCO data."""
     raw_images = {image['id']: image for image in source.coco.data['images']}
@@ -158,7 +158,7 @@ def _write_copy(source: Source, images: Sequence[FilmImage], transform: Interfer
     return source.coco.data | dict(images=entries, annotations=annotations)
 
 
-def _apply(source: Source, images: Sequence[FilmImage], image: FilmImage, scene: Scene, transform: Interference,
+def _apply(source: Source, images: Sequence[ImageTruth], image: ImageTruth, scene: Scene, transform: Interference,
            rng: np.random.Generator) -> tuple[Scene | None, list[Any]]:
     """The disturbed scene, and for donors what their number stands for: the annotation they were cut from."""
     if not isinstance(transform, OverlappingCells):
@@ -196,7 +196,7 @@ def _image_record(raw: Mapping[str, Any], scene: Scene, factor: str) -> dict[str
     return record
 
 
-def _cell_records(image: FilmImage, before: Scene, after: Scene, raw_cells: Mapping[Any, dict[str, Any]],
+def _cell_records(image: ImageTruth, before: Scene, after: Scene, raw_cells: Mapping[Any, dict[str, Any]],
                   donors: Sequence[Any]) -> Iterator[dict[str, Any]]:
     """The cells' annotations; what wasn't moved keeps its box to the last digit, new cells have the id None."""
     for place, number in enumerate(after.boxes.attributes[:, 0].tolist()):
