@@ -23,17 +23,18 @@ from yolov5_replica import (
     save_like_the_original,
 )
 
-from mmleuk.errors import UserError
-from mmleuk.models.convert_yolov5 import (
+from convert_yolov5 import (
     FACTORS,
     convert,
     expected_shapes,
     known_misfit,
+    main,
     our_name,
     save_converted,
 )
-from mmleuk.models.inert_pickle import Placeholder
-from mmleuk.models.yolov5_source import Source, module_tensors, read_source
+from inert_pickle import Placeholder
+from mmleuk.errors import UserError
+from yolov5_source import Source, module_tensors, read_source
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / '_base_' / 'models'
 
@@ -60,8 +61,8 @@ def test_raw_outputs_equal_the_originals(tmp_path, size):
     save_like_the_original(theirs, tmp_path / 'best.pt')
     assert 'models' not in sys.modules and 'models.yolo' not in sys.modules
     converted = convert(read_source(tmp_path / 'best.pt'))
-    save_converted(converted, tmp_path / 'best.pth')
-    checkpoint = torch.load(tmp_path / 'best.pth', weights_only=True)
+    save_converted(converted, tmp_path / 'new_folder' / 'best.pth')
+    checkpoint = torch.load(tmp_path / 'new_folder' / 'best.pth', weights_only=True)
     model = ours(size, 3)
     model.load_state_dict(checkpoint['state_dict'], strict=True)
     image = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
@@ -73,7 +74,7 @@ def test_raw_outputs_equal_the_originals(tmp_path, size):
         assert (our_level - theirs_level).abs().max() < 1e-4
     assert checkpoint['meta']['dataset_meta']['classes'] == ('WBC', 'RBC', 'Platelets')
     assert converted.size == size and converted.anchors is None
-    assert list(tmp_path.iterdir()) != [] and not list(tmp_path.glob('*.unfinished'))
+    assert [path.name for path in (tmp_path / 'new_folder').iterdir()] == ['best.pth']
 
 
 def test_average_is_preferred_and_training_state_ignored(tmp_path):
@@ -189,17 +190,17 @@ def test_known_misfits_are_named(edits, message):
 
 
 @pytest.mark.parametrize(('edits', 'message'), [
-    (dict(model__25__conv__weight=torch.zeros(1)), r"tensor 'model.25.conv.weight' has no place in YOLOv5n"),
-    (dict(model__2__m__0__cv3__bn__bias=torch.zeros(1)), 'has no place'),
+    (dict(model__25__conv__weight=torch.zeros(1)), r"tensor 'model.25.conv.weight' is not part of YOLOv5n"),
+    (dict(model__2__m__0__cv3__bn__bias=torch.zeros(1)), 'is not part of'),
     (dict(model__13__cv1__conv__weight=None), r"1 of the \d+ .* first 'neck.top_down_blocks.0.main_conv.conv.weight'"),
     (dict(model__3__conv__weight=torch.zeros(64, 32, 5, 5)), r'has the shape \(64, 32, 5, 5\), .* \(64, 32, 3, 3\)'),
     (dict(model__0__conv__weight=torch.zeros(24, 3, 6, 6)), 'stem of 24 channels and 1 blocks'),
     (dict(model__0__conv__weight=None), "no tensor 'model.0.conv.weight'"),
     (dict(model__24__m__0__weight=None), "no tensor 'model.24.m.0.weight'"),
-    (dict(model__24__m__0__weight=torch.zeros(25, 64, 1, 1)), '25 outputs per place'),
+    (dict(model__24__m__0__weight=torch.zeros(25, 64, 1, 1)), '25 outputs per location'),
     (dict(model__24__anchors=torch.zeros(4, 3, 2)), 'anchors have the shape'),
 ])
-def test_strange_tensors_are_named(edits, message):
+def test_unexpected_tensors_are_named(edits, message):
     with pytest.raises(UserError, match=message):
         convert(changed(**edits))
 
@@ -241,8 +242,6 @@ def test_a_target_below_a_file_is_named(tmp_path):
 
 def test_unwritable_target_leaves_nothing_and_keeps_the_old_file(tmp_path, monkeypatch):
     converted = convert(Source(original().state_dict()))
-    with pytest.raises(UserError, match='cannot be written'):
-        save_converted(converted, tmp_path / 'no_folder' / 'out.pth')
     (tmp_path / 'out.pth').write_bytes(b'old')
 
     def full_disk(fd):
@@ -275,13 +274,11 @@ def test_reading_leaves_input_alone_and_repeats(tmp_path):
     assert all(torch.equal(before[name], source.tensors[name]) for name in before)
 
 
-def test_command(tmp_path, capsys, monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / 'tools'))
-    import convert_yolov5 as tool
+def test_command(tmp_path, capsys):
     save_like_the_original(original(names=['a', 'b', 'c']), tmp_path / 'best.pt')
-    assert tool.main([str(tmp_path / 'best.pt'), str(tmp_path / 'out.pth')]) == 0
+    assert main([str(tmp_path / 'best.pt'), str(tmp_path / 'out.pth')]) == 0
     assert re.search(r'YOLOv5n, 3 classes', capsys.readouterr().out)
-    assert tool.main([str(tmp_path / 'none.pt'), str(tmp_path / 'out.pth')]) == 2
+    assert main([str(tmp_path / 'none.pt'), str(tmp_path / 'out.pth')]) == 2
     error = capsys.readouterr().err
     assert error.startswith('error: ') and error.count('\n') == 1
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from yolov5_replica import Model, save_like_the_original
 
+from convert_yolov5 import FACTORS
+from inert_pickle import read_inert
 from mmleuk.errors import UserError
-from mmleuk.models.convert_yolov5 import FACTORS
-from mmleuk.models.inert_pickle import read_inert
-from mmleuk.models.yolov5_source import read_source
+from yolov5_source import read_source
 
 
 def rewrite(source, target, edit):

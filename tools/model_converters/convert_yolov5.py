@@ -1,14 +1,20 @@
-"""Turns a user's YOLOv5 checkpoint (Ultralytics, release 6) into one of ours, without running code from it.
+"""Turn a YOLOv5 checkpoint of Ultralytics (release 6) into one that the configs here load.
 
-The weights stay under whatever terms the user got them; none come with this package. Layer numbers and names are
-facts of the published architecture: 0 stem; 1, 3, 5, 7 strided convolutions; 2, 4, 6, 8 CSP stages; 9 pooling; 10 to
-23 neck; 24 head.
+python tools/model_converters/convert_yolov5.py best.pt best_mmleuk.pth
+
+No code from the file runs. Sizes n, s, m, l and x, any number of classes.
 """
+
+# The weights stay under whatever terms the user got them; none come with this package. Layer numbers and names are
+# facts of the published architecture: 0 stem; 1, 3, 5, 7 strided convolutions; 2, 4, 6, 8 CSP stages; 9 pooling; 10 to
+# 23 neck; 24 head.
 
 from __future__ import annotations
 
-import os
+import argparse
+import io
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +23,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # runs from a clone that is not installed
+
 from mmleuk.errors import UserError
 from mmleuk.models.backbones.yolov5 import STAGE_CHANNELS, YOLOv5Backbone, scaled_channels
 from mmleuk.models.dense_heads.yolov5_head import ANCHORS, YOLOv5Head
 from mmleuk.models.necks.yolov5_pafpn import YOLOv5PAFPN
-from mmleuk.models.yolov5_source import STEM, Source
-from mmleuk.utils.files import discard
+from mmleuk.utils.command_line import exit_status
+from mmleuk.utils.files import write_atomic
+from yolov5_source import STEM, Source, read_source
 
 STRIDES = (8, 16, 32)
 SIZES = {(16, 1): 'n', (32, 1): 's', (48, 2): 'm', (64, 3): 'l', (80, 4): 'x'}
@@ -115,7 +124,7 @@ def convert(source: Source, origin: str | Path = 'checkpoint') -> Converted:
     """Bring an original checkpoint into our names.
 
     Args:
-        source: as of :func:`mmleuk.models.yolov5_source.read_source`.
+        source: as of :func:`read_source`.
         origin: named in errors.
 
     Raises:
@@ -132,7 +141,7 @@ def convert(source: Source, origin: str | Path = 'checkpoint') -> Converted:
         if name in _ANCHOR_KEYS:
             continue
         if ours not in wanted:
-            raise UserError(f'{origin}: tensor {name!r} has no place in YOLOv5{size} release 6; another architecture?')
+            raise UserError(f'{origin}: tensor {name!r} is not part of YOLOv5{size} release 6; another architecture?')
         if tuple(value.shape) != wanted[ours]:
             raise UserError(f'{origin}: tensor {name!r} has the shape {tuple(value.shape)}, in YOLOv5{size} release 6 '
                             f'with {num_classes} classes it is {wanted[ours]}')
@@ -163,7 +172,7 @@ def _deduce(tensors: Mapping[str, Tensor], origin: str | Path) -> tuple[str, int
                         f'YOLOv5 n, s, m, l, x ({SIZES})')
     outputs = len(tensors['model.24.m.0.weight'])
     if outputs % 3 or outputs // 3 < 6:
-        raise UserError(f'{origin}: {outputs} outputs per place are not 3 anchors x (5 + classes)')
+        raise UserError(f'{origin}: {outputs} outputs per location are not 3 anchors x (5 + classes)')
     return SIZES[channels, blocks], outputs // 3 - 5
 
 
@@ -198,19 +207,36 @@ def save_converted(converted: Converted, path: str | Path) -> None:
     Raises:
         UserError: the file cannot be written.
     """
-    path = Path(path).expanduser()
     meta: dict[str, Any] = dict(yolov5=dict(size=converted.size, num_classes=converted.num_classes,
                                             anchors=converted.anchors))
     if converted.class_names is not None:
         meta['dataset_meta'] = dict(classes=converted.class_names)
-    unfinished = path.with_name(f'{path.name}.unfinished')
-    try:
-        with open(unfinished, 'wb') as file:
-            torch.save(dict(state_dict=converted.state_dict, meta=meta), file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    except (OSError, RuntimeError) as error:
-        discard(unfinished)
-        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise UserError(f'{path}: cannot be written ({reason}); choose another folder or free some space') from error
+    content = io.BytesIO()
+    torch.save(dict(state_dict=converted.state_dict, meta=meta), content)
+    write_atomic(Path(path).expanduser(), content.getvalue())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Convert; 0, or 2 and one line on stderr."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('source', help='.pt file of YOLOv5 release 6')
+    parser.add_argument('target', help='.pth file to write')
+    return exit_status(run, parser.parse_args(arguments))
+
+
+def run(args: argparse.Namespace) -> None:
+    """Convert, and print the config that goes with it.
+
+    Raises:
+        UserError: the source is no checkpoint of YOLOv5, or the target can't be written.
+    """
+    converted = convert(read_source(args.source), args.source)
+    save_converted(converted, args.target)
+    print(f'{args.target}: YOLOv5{converted.size}, {converted.num_classes} classes')
+    if converted.anchors is not None:
+        print('Its anchors are not the usual ones: the config below sets them, without them boxes come out wrong.')
+    print(f'Config to load it with (load_from={args.target!r}):\n{converted.config_hint()}')
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
+from inert_pickle import Placeholder, read_inert
 from mmleuk.errors import UserError
 from mmleuk.models.backbones.yolov5 import NORM_CFG
-from mmleuk.models.inert_pickle import Placeholder, read_inert
 
 STEM = 'model.0.conv.weight'
 """The first convolution, which every YOLOv5 has."""

@@ -57,10 +57,10 @@ class Placeholder:
         self.state = state
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        """Items of subclasses of dict are of no use here."""
+        """Items of subclasses of dict are not kept."""
 
     def append(self, value: Any) -> None:
-        """Items of subclasses of list are of no use here."""
+        """Items of subclasses of list are not kept."""
 
     def get(self, name: str) -> Any:
         """An attribute of the object that the placeholder stands for, None where it has none."""
@@ -175,7 +175,7 @@ def read_inert(path: str | Path) -> Any:
     except UserError:
         raise
     except OSError as error:
-        raise UserError(f'{path}: not readable ({error.strerror}); mend its permissions or copy it again') from error
+        raise UserError(f'{path}: not readable ({error.strerror}); fix its permissions or copy it again') from error
     except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError, LookupError, TypeError,
             AttributeError, MemoryError) as error:
         text = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
