@@ -164,10 +164,11 @@ def test_flags_of_our_commands_exist(words):
 
 def parse(tool: str, words: list[str], load_tool) -> None:
     """Let the parser of tools/<tool>.py read a command's words; SystemExit where it wouldn't take them."""
+    from benchmarking import carry
     from benchmarking import cli as benchmarks
     from mmleuk.engine import launch
     parsers = dict(train=launch.train_parser, test=launch.test_parser, benchmark=benchmarks.benchmark_parser,
-                   benchmark_cost=benchmarks.cost_parser, benchmark_report=benchmarks.report_parser)
+                   benchmark_cost=benchmarks.cost_parser, benchmark_report=benchmarks.report_parser, benchmark_carry=carry.carry_parser)
     commands = dict(infer='mmleuk.commands.infer', ensemble='mmleuk.commands.ensemble')
     if tool in parsers:
         parsers[tool]().parse_args(words)

@@ -15,10 +15,10 @@ from mmleuk.errors import UserError
 
 
 @pytest.mark.parametrize('cost, message', [
-    ({}, 'has no cost; give it epoch, reference, rows'),
-    (dict(reference='a', rows='a', epoch=1), 'rows must be a list'),
-    (dict(reference='a', rows=['a'], epoch=0), 'epoch counts from 1'),
-    (dict(reference='a', rows=['a']), "key 'epoch' is missing"),
+    (None, 'has no cost; give it epoch, reference and rows'),
+    (dict(reference='a', rows='a', epoch=1), 'cost: rows: Input should be a valid list'),
+    (dict(reference='a', rows=['a'], epoch=0), 'cost: epoch: Input should be greater than or equal to 1'),
+    (dict(reference='a', rows=['a']), 'cost: epoch: key is missing'),
     (dict(reference='a', rows=['b'], epoch=1), "'b' is none of the rows"),
     (dict(reference='a', rows=['a'], epoch=1), r'none\.pth: no such checkpoint; train a row'),
 ])

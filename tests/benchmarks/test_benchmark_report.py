@@ -7,7 +7,7 @@ import cv2
 import pytest
 
 from benchmarking.checks import judge
-from benchmarking.cli import read_suites, report_main
+from benchmarking.cli import report_main
 from benchmarking.document import document, section
 from benchmarking.identity import config_hash
 from benchmarking.plots import write_plots
@@ -20,6 +20,7 @@ from benchmarking.results import (
     result_path,
     write_result,
 )
+from benchmarking.suite import read_suites
 from benchmarking.summary import curve, gap_closed, summarise
 from mmleuk.errors import UserError
 
@@ -160,27 +161,28 @@ def test_what_one_row_has_refuted_waits_for_no_other(make_suite, records, kind, 
 
 
 @pytest.mark.parametrize('wrong, message', [
-    (check('above', row='ours'), 'needs claim and one of'),
-    ('worst', 'needs claim and one of'),
-    (check('mean_above', row='ours'), "key 'of' is missing"),
-    (check('mean_above', row='ours', of='lower'), 'of must be a list'),
-    (check('mean_above', row='ours', of=[]), 'of is empty'),
-    (check('mean_above', row='ours', of=[['lower']]), 'of lists texts'),
-    (check('mean_above', row=['ours'], of=['lower']), 'row must be a str'),
+    (check('above', row='ours'), 'above: unknown key'),
+    ('worst', 'Input should be a valid dictionary'),
+    (dict(claim='c'), 'needs claim and one of'),
+    (check('mean_above', row='ours'), 'of: key is missing'),
+    (check('mean_above', row='ours', of='lower'), 'of: Input should be a valid list'),
+    (check('mean_above', row='ours', of=[]), 'of: List should have at least 1 item'),
+    (check('mean_above', row='ours', of=[['lower']]), 'of 1: Input should be a valid string'),
+    (check('mean_above', row=['ours'], of=['lower']), 'row: Input should be a valid string'),
     (check('mean_above', row='ours', of=['theirs']), "'theirs' is none of the rows upper, lower, ours"),
-    (check('mean_above', 7, row='ours', of=['lower']), 'claim must be a str'),
+    (check('mean_above', 7, row='ours', of=['lower']), 'claim: Input should be a valid string'),
     (check('at_least', row='ours', value=1, metric='speed'), "'speed' is none of the columns mAP@50-95"),
-    (check('at_least', row='ours', value='many'), 'value is a number'),
+    (check('at_least', row='ours', value='many'), 'value: Input should be a valid number'),
     (check('gap_closed', row='ours', share=0.5), 'needs the roles lower and upper'),
 ])
 def test_wrong_checks_are_named_when_the_suite_is_read(make_suite, wrong, message):
-    with pytest.raises(UserError, match=f'small.yaml: check 1: .*{message}'):
+    with pytest.raises(UserError, match=f'small.yaml: checks 1: .*{message}'):
         make_suite(rows=ROWS, checks=[wrong])
 
 
 @pytest.mark.parametrize('share', [0, 50, True, 'half'])
 def test_a_share_of_the_gap_is_one(make_suite, share):
-    with pytest.raises(UserError, match='small.yaml: check 1: gap_closed: share'):
+    with pytest.raises(UserError, match='small.yaml: checks 1: gap_closed: share'):
         make_suite(rows=ROWS, roles=dict(upper='upper', lower='lower'),
                    checks=[check('gap_closed', row='ours', share=share)])
 

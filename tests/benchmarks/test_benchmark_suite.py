@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from benchmarking.cli import read_suites
 from benchmarking.identity import annotation_files, case_hash, config_hash, data_hash, settle
 from benchmarking.results import missing_configs
-from benchmarking.suite import read_suite
+from benchmarking.suite import read_suite, read_suites
 from mmleuk.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -18,30 +17,34 @@ FUSED = dict(name='f', seeds=[0])
 
 
 @pytest.mark.parametrize('changes, message', [
-    (dict(titel='x'), "unknown key 'titel'"),
-    (dict(rows=[]), 'at least one row'),
+    (dict(titel='x'), 'small.yaml: titel: unknown key'),
+    (dict(rows=[]), 'rows: List should have at least 1 item'),
     (dict(rows=[ROW, ROW]), "two rows have the name 'a'"),
-    (dict(rows=[ROW | dict(seed=1)]), "row 1: unknown key 'seed'"),
-    (dict(rows=[dict(name='a', seeds=[0])]), "row 1: key 'config' is missing"),
-    (dict(rows=['a']), 'row 1: expected keys and values'),
-    (dict(rows=[ROW | dict(name='A b')]), "called 'A b'"),
-    (dict(rows=[ROW | dict(seeds=[0, 0])]), r'row 1 \(a\): seeds are different integers'),
-    (dict(rows=[ROW | dict(seeds=[True])]), 'seeds are different integers'),
-    (dict(rows=[ROW | dict(seeds=0)]), 'seeds must be a list'),
+    (dict(rows=[ROW | dict(seed=1)]), 'rows 1: seed: unknown key'),
+    (dict(rows=[dict(name='a', seeds=[0])]), 'rows 1: a needs either config or ensemble'),
+    (dict(rows=[dict(name='a', config='c.py')]), 'rows 1: seeds: key is missing'),
+    (dict(rows=['a']), "rows 1: Input should be a valid dictionary .*got 'a'"),
+    (dict(rows=[ROW | dict(name='A b')]), "rows 1: name: 'A b' names files"),
+    (dict(rows=[ROW | dict(seeds=[0, 0])]), 'rows 1: seeds: seeds are different integers'),
+    (dict(rows=[ROW | dict(seeds=[True])]), 'rows 1: seeds 1: Input should be a valid integer, got True'),
+    (dict(rows=[ROW | dict(seeds=[-1])]), 'seeds 1: Input should be greater than or equal to 0'),
+    (dict(rows=[ROW | dict(seeds=0)]), 'rows 1: seeds: Input should be a valid list, got 0'),
     (dict(rows=[ROW | {'cfg-options': {'randomness.seed': 3}}]), 'comes from the row'),
     ({'cfg-options': {'train_cfg': {'max_epochs': 3}}}, 'with dots'),
-    (dict(roles=dict(upper='b')), "roles: upper: 'b'"),
-    (dict(roles=dict(best='a')), 'a role is one of'),
-    (dict(metrics={'mAP': 3}), 'both must be text'),
-    (dict(title=['x']), 'title must be a str'),
-    (dict(order=True), 'order must be a int'),
-    (dict(classes=[5]), 'classes lists texts, got 5'),
-    (dict(rows=[ROW, FUSED | dict(ensemble=['a', ['b']])]), 'ensemble lists texts'),
-    (dict(rows=[ROW, FUSED | dict(ensemble=['a'])]), r'row 2 \(f\): ensemble lists two rows or more'),
+    (dict(roles=dict(upper='b')), "roles: 'b' is none of the rows a"),
+    (dict(roles=dict(best='a')), "roles: best: .*should be 'upper' or 'lower'"),
+    (dict(metrics={'mAP': 3}), 'metrics: mAP: Input should be a valid string, got 3'),
+    (dict(title=['x']), 'title: Input should be a valid string'),
+    (dict(order=True), 'order: Input should be a valid integer, got True'),
+    (dict(classes=[5]), 'classes 1: Input should be a valid string, got 5'),
+    (dict(rows=[ROW, FUSED | dict(ensemble=['a', ['b']])]), 'rows 2: ensemble 2: Input should be a valid string'),
+    (dict(rows=[ROW, FUSED | dict(ensemble=['a'])]), 'f: ensemble lists two rows or more'),
     (dict(rows=[ROW, FUSED | dict(ensemble=['a', 'a'])]), 'each once'),
     (dict(rows=[ROW, FUSED | dict(ensemble=['a', 'b']), ROW | dict(name='b')]), 'that stand above it'),
     (dict(rows=[ROW, ROW | dict(name='b'), FUSED | dict(ensemble=['a', 'b'], seeds=[1])]), 'and have its seeds'),
-    (dict(rows=[FUSED | dict(ensemble=['a', 'b'], config='c.py')]), "unknown key 'config'"),
+    (dict(rows=[FUSED | dict(ensemble=['a', 'b'], config='c.py')]), 'f needs either config or ensemble'),
+    (dict(rows=[ROW, ROW | dict(name='b'), FUSED | {'ensemble': ['a', 'b'], 'cfg-options': {'x': 1}}]),
+     'takes no cfg-options'),
 ])
 def test_mistakes_are_named(make_suite, changes, message):
     with pytest.raises(UserError, match=message):
@@ -98,7 +101,7 @@ def test_a_row_that_reads_anothers_checkpoint_changes_with_it(make_suite, monkey
 def test_a_checkpoint_of_no_row_above_is_refused(make_suite, path):
     rows = [ROW | dict(seeds=[0, 1]), dict(name='b', config='configs/b.py', seeds=[0]) | {'cfg-options': {
         'load_from': path}}]
-    with pytest.raises(UserError, match=r'row 2 \(b\): cfg-options: load_from: .*are small/a_seed0, small/a_seed1'):
+    with pytest.raises(UserError, match=r'b: cfg-options: load_from: .*are small/a_seed0, small/a_seed1'):
         make_suite(rows=rows)
 
 
@@ -109,7 +112,7 @@ def test_a_file_that_is_none(tmp_path):
     with pytest.raises(UserError, match='bad.yaml: not YAML'):
         read_suite(tmp_path / 'bad.yaml')
     (tmp_path / 'list.yaml').write_text('- 1')
-    with pytest.raises(UserError, match='expected keys and values'):
+    with pytest.raises(UserError, match='list.yaml: Input should be a valid dictionary'):
         read_suite(tmp_path / 'list.yaml')
 
 

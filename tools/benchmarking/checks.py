@@ -1,12 +1,11 @@
-"""Whether a suite's claims hold (:mod:`benchmarking.claims` says what each kind asks for)."""
+"""Whether a suite's claims hold (:class:`benchmarking.suite.Check` says what each kind asks for)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from benchmarking.claims import Claim
-from benchmarking.suite import Suite
+from benchmarking.suite import Claim, Suite
 from benchmarking.summary import RowSummary, Spread, gap_closed, on_same_seeds
 from mmleuk.utils.words import plural_n
 

@@ -17,7 +17,7 @@ from benchmarking.plots import write_plots
 from benchmarking.results import DONE, current_results, missing_configs, result_path
 from benchmarking.running import Settings, state_of
 from benchmarking.scheduling import run_cases
-from benchmarking.suite import Case, Suite, read_suite
+from benchmarking.suite import Case, read_suite, read_suites
 from mmleuk.errors import UserError
 from mmleuk.utils.command_line import exit_status
 from mmleuk.utils.files import write_atomic
@@ -168,15 +168,3 @@ def run_report(args: argparse.Namespace) -> None:
     for suite in suites:
         written += write_plots(suite, current_results(args.results, suite), args.out.parent / 'images')
     print('\n'.join(map(str, written)))
-
-
-def read_suites(folder: Path) -> list[Suite]:
-    """All suites of a folder in their order.
-
-    Raises:
-        UserError: there is none, or one is broken.
-    """
-    suites = [read_suite(path) for path in sorted(folder.glob('*.yaml'))]
-    if not suites:
-        raise UserError(f'{folder}: holds no suite (*.yaml)')
-    return sorted(suites, key=lambda suite: (suite.order, suite.name))

@@ -21,7 +21,7 @@ from benchmarking.identity import identity
 from benchmarking.machine import ROOT, describe_machine, git_state
 from benchmarking.results import cost_path, write_result
 from benchmarking.running import Settings, environment
-from benchmarking.suite import COST_KEYS, Case, Suite
+from benchmarking.suite import Case, Suite
 from mmleuk.errors import UserError
 
 
@@ -40,8 +40,8 @@ def measure(suite: Suite, settings: Settings, weights: Path, iterations: int,
         UserError: the suite has no ``cost``, there is no such checkpoint, or a training fails.
     """
     if not suite.cost:
-        raise UserError(f'suite {suite.name}: has no cost; give it {", ".join(sorted(COST_KEYS))}')
-    reference, names, epoch = (suite.cost[key] for key in ('reference', 'rows', 'epoch'))
+        raise UserError(f'suite {suite.name}: has no cost; give it epoch, reference and rows')
+    reference, names, epoch = suite.cost.reference, suite.cost.rows, suite.cost.epoch
     if not weights.is_file():
         raise UserError(f'{weights}: no such checkpoint; train a row with tools/benchmark.py and name its last one')
     cases = {name: Case(suite.name, suite.row(name), suite.row(name).seeds[0]) for name in (reference, *names)}

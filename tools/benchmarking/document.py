@@ -174,15 +174,17 @@ def provenance(suite: Suite, records: Records) -> str:
 
 
 def notes(found: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
-    """What was written by hand beside records, each text once.
+    """What was noted by hand beside records, and why they were carried over changes of the code, each text once.
 
     >>> notes([('a', {'note': 'x'}), ('b', {}), ('c', {'note': 'x'})])
     '- a, c: x'
     """
     names: dict[str, list[str]] = {}
     for name, record in found:
-        if 'note' in record:
-            names.setdefault(record['note'], []).append(name)
+        carried = [f'trained with the configs of {each["revision"][:7]}; since then: {" ".join(each["changes"])} '
+                   f'Shown by {each["shown_by"]}' for each in record.get('carried', ())]
+        for text in [*([record['note']] if 'note' in record else []), *carried]:
+            names.setdefault(text, []).append(name)
     return '\n'.join(f'- {", ".join(having)}: {note}' for note, having in names.items())
 
 

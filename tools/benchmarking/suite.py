@@ -4,49 +4,105 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from benchmarking.claims import Claim, read_claim
-from benchmarking.fields import check_keys, check_one_of, read_yaml, text_at, text_dict_at, texts_at, value_at
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
+
+from benchmarking.yaml_files import Strict, read_model
 from mmleuk.errors import UserError
 
-SUITE_KEYS = frozenset({'title', 'intro', 'caption', 'cfg-options', 'metrics', 'classes', 'scalars', 'roles', 'rows',
-                        'checks', 'cost', 'order'})
-ROW_KEYS = frozenset({'name', 'title', 'config', 'ensemble', 'seeds', 'cfg-options', 'group'})
-COST_KEYS = frozenset({'reference', 'rows', 'epoch'})
-ROLES = frozenset({'upper', 'lower'})
 METRICS: Mapping[str, str] = {
     'mAP@50-95': 'coco/bbox_mAP', 'mAP@50': 'coco/bbox_mAP_50', 'recall (AR@100)': 'coco/bbox_AR@100'}
-_NAME = re.compile(r'[a-z0-9][a-z0-9_-]*')
 _OF_A_TRAINING = re.compile(r'(?:^|/)work_dirs/benchmarks/([^/]+/[^/]+_seed\d+)/')
 """A file in a training's work dir, and which training's."""
 
 
-@dataclass(frozen=True)
-class Row:
+def _check_name(name: str) -> str:
+    if not re.fullmatch(r'[a-z0-9][a-z0-9_-]*', name):
+        raise ValueError(f'{name!r} names files; use small letters, digits, - and _')
+    return name
+
+
+def _check_seeds(seeds: list[int]) -> list[int]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f'seeds are different integers from 0 on, got {seeds}')
+    return seeds
+
+
+def _check_options(options: dict[str, Any]) -> dict[str, Any]:
+    if 'randomness.seed' in options:
+        raise ValueError("randomness.seed comes from the row's seeds; take it out")
+    for key, value in options.items():
+        if isinstance(value, dict):
+            raise ValueError(f'{key}: write nested keys with dots, such as train_cfg.max_epochs')
+    return options
+
+
+Text = Annotated[str, Field(min_length=1)]
+Options = Annotated[dict[str, Any], AfterValidator(_check_options)]
+
+
+class Row(Strict):
     """A config and the seeds to train it with, or an ensemble of other rows, which is not trained.
 
     Attributes:
         name: as in file names: small letters, digits, ``-`` and ``_``.
-        title: as in the table.
+        title: as in the table; by default the name.
         config: path from the repository's root; empty for an ensemble.
         seeds: one training each; of an ensemble, one of its members' each.
-        options: what ``--cfg-options`` gets, the suite's and the row's together.
         group: rows of one group stand together in the table.
-        members: of an ensemble.
-        sources: rows above, each with a seed, whose work dirs' files (checkpoints) the options name.
+        ensemble: names of the rows above that an ensemble fuses.
+        own_options: of this row alone, for ``--cfg-options``.
     """
 
-    name: str
-    title: str
-    config: str
-    seeds: tuple[int, ...]
-    options: Mapping[str, Any] = field(default_factory=dict)
+    name: Annotated[str, AfterValidator(_check_name)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_check_seeds)]
+    title: str = Field(default_factory=lambda row: row.get('name', ''))
+    config: str = ''
     group: str = ''
-    members: tuple[Row, ...] = ()
-    sources: tuple[tuple[Row, int], ...] = ()
+    ensemble: list[Text] = []
+    own_options: Options = Field(default={}, alias='cfg-options')
+    _options: dict[str, Any] = PrivateAttr({})
+    _members: tuple[Row, ...] = PrivateAttr(())
+    _sources: tuple[tuple[Row, int], ...] = PrivateAttr(())
+
+    @model_validator(mode='after')
+    def _is_trained_or_fused(self) -> Row:
+        if bool(self.config) == ('ensemble' in self.model_fields_set):
+            raise ValueError(f'{self.name} needs either config or ensemble')
+        if self.ensemble and self.own_options:
+            raise ValueError(f'{self.name}: an ensemble is not trained and takes no cfg-options')
+        return self
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What ``--cfg-options`` gets, the suite's and the row's together."""
+        return self._options
+
+    def resolve(self, suite: str, shared: Mapping[str, Any], above: Sequence[Row]) -> None:
+        """Take the suite's options, and find the rows above that this one fuses or reads checkpoints of.
+
+        Raises:
+            ValueError: there are no such rows.
+        """
+        trained = [row for row in above if row.config]
+        if not self.config:
+            rows = {row.name: row for row in trained if set(self.seeds) <= set(row.seeds)}
+            if len(set(self.ensemble) & set(rows)) < max(len(self.ensemble), 2):
+                raise ValueError(f'{self.name}: ensemble lists two rows or more that stand above it and have its '
+                                 f'seeds, each once: some of {", ".join(rows) or "none"}; got {self.ensemble}')
+            self._members = tuple(rows[name] for name in self.ensemble)
+            return
+        self._options = {**shared, **self.own_options}
+        trainings = {f'{suite}/{row.name}_seed{seed}': (row, seed) for row in trained for seed in row.seeds}
+        for key, path, training in _files_of_trainings(self._options):
+            if training not in trainings:
+                raise ValueError(f'{self.name}: cfg-options: {key}: {path} is of no training above it in this suite; '
+                                 f'there are {", ".join(trainings) or "none"}')
+            self._sources += (trainings[training],)
 
 
 @dataclass(frozen=True)
@@ -65,12 +121,12 @@ class Case:
     @property
     def members(self) -> tuple[Case, ...]:
         """The trainings of an ensemble."""
-        return tuple(Case(self.suite, row, self.seed) for row in self.row.members)
+        return tuple(Case(self.suite, row, self.seed) for row in self.row._members)
 
     @property
     def sources(self) -> tuple[Case, ...]:
-        """The trainings whose files this one reads."""
-        return tuple(Case(self.suite, row, seed) for row, seed in self.row.sources)
+        """The trainings whose files (checkpoints) this one reads: renewed, they renew it."""
+        return tuple(Case(self.suite, row, seed) for row, seed in self.row._sources)
 
     @property
     def files_read(self) -> tuple[str, ...]:
@@ -82,35 +138,157 @@ class Case:
         return [f'{key}={_as_text(value)}' for key, value in {**self.row.options, 'randomness.seed': self.seed}.items()]
 
 
+class _Compared(Strict):
+    row: str
+    of: list[Text] = Field(min_length=1)
+    metric: str = ''
+
+
+class _Share(Strict):
+    row: str
+    share: float = Field(gt=0, le=1)
+    metric: str = ''
+
+
+class _Value(Strict):
+    row: str
+    value: float
+    metric: str = ''
+
+
+class Check(Strict):
+    """A claim in words, and one of the kinds below; :mod:`benchmarking.checks` says whether it holds.
+
+    Attributes:
+        claim: what is claimed.
+        worst_above_best: ``{row: A, of: [B, ...], metric: TITLE}``: A's worst seed beats the best seed of each B.
+        above_seed_by_seed: likewise: A beats each B in every seed that both have. A seed gives rows of the same network
+            the same initial weights and the same order of images, so its luck cancels out.
+        mean_above: likewise: A's mean is above each B's over the seeds that both have, by more than seeds differ:
+            *met* or *not met* only where all of A's lie on one side of all of B's, and where there is one seed by 0.03
+            at least; else *undecided*.
+        gap_closed: ``{row: A, share: 0.5, metric: TITLE}``: A's worst seed lies at least that share of the way from the
+            mean of the role ``lower`` to that of ``upper``, of the seeds that all three have.
+        at_least: ``{row: A, value: 0.1, metric: TITLE}``: A's mean, of a scalar for instance.
+
+    ``metric`` is the title of a column, by default the suite's first. The first two are *not met* as soon as one of the
+    others that are measured is not beaten: what is still to run cannot change it.
+    """
+
+    claim: str
+    worst_above_best: _Compared | None = None
+    above_seed_by_seed: _Compared | None = None
+    mean_above: _Compared | None = None
+    gap_closed: _Share | None = None
+    at_least: _Value | None = None
+
+    @model_validator(mode='after')
+    def _is_of_one_kind(self) -> Check:
+        if len(self.model_fields_set) != 2:
+            kinds = [name for name in type(self).model_fields if name != 'claim']
+            raise ValueError(f'needs claim and one of {", ".join(kinds)}')
+        return self
+
+
 @dataclass(frozen=True)
-class Suite:
+class Claim:
+    """A check with its defaults filled in.
+
+    Attributes:
+        words: what is claimed.
+        kind: one of :class:`Check`'s.
+        row: of which row.
+        metric: title of the column.
+        others: names of the rows that it is compared with.
+        threshold: the share of the gap, or the value.
+    """
+
+    words: str
+    kind: str
+    row: str
+    metric: str
+    others: tuple[str, ...] = ()
+    threshold: float = 0.0
+
+
+class Cost(Strict):
+    """How costs are measured, see :mod:`benchmarking.cost`: rows, the reference beside them, and an epoch from 1."""
+
+    reference: str
+    rows: list[Text]
+    epoch: int = Field(ge=1)
+
+
+class Suite(Strict):
     """A table to be measured.
 
     Attributes:
-        name: the YAML file's stem.
         title, intro, caption: words for the document.
         rows: in the table's order.
         metrics: column title -> key of the evaluation.
         classes: class names whose AP gets a column, in order.
         scalars: column title -> key of a logged scalar, averaged over the epochs that have it.
         roles: ``upper``, ``lower`` -> name of a row; with both the share of the gap is shown.
-        claims: see :mod:`benchmarking.claims`.
-        cost: how costs are measured, see :mod:`benchmarking.cost`.
-        order: place in the document; equal ones by name.
+        checks: what is claimed.
+        cost: rows whose costs are measured.
+        order: position in the document; equal ones by name.
+        shared_options: for ``--cfg-options`` of every row.
     """
 
-    name: str
     title: str
-    rows: tuple[Row, ...]
+    rows: list[Row] = Field(min_length=1)
     intro: str = ''
     caption: str = ''
-    metrics: Mapping[str, str] = field(default_factory=lambda: dict(METRICS))
-    classes: tuple[str, ...] = ()
-    scalars: Mapping[str, str] = field(default_factory=dict)
-    roles: Mapping[str, str] = field(default_factory=dict)
-    claims: tuple[Claim, ...] = ()
-    cost: Mapping[str, Any] = field(default_factory=dict)
+    metrics: dict[str, str] = dict(METRICS)
+    classes: list[Text] = []
+    scalars: dict[str, str] = {}
+    roles: dict[Literal['upper', 'lower'], str] = {}
+    checks: list[Check] = []
+    cost: Cost | None = None
     order: int = 0
+    shared_options: Options = Field(default={}, alias='cfg-options')
+    _name: str = PrivateAttr('')
+
+    @property
+    def name(self) -> str:
+        """The YAML file's stem."""
+        return self._name
+
+    @cached_property
+    def claims(self) -> tuple[Claim, ...]:
+        """The checks with their defaults filled in."""
+        found = []
+        for check in self.checks:
+            kind, = check.model_fields_set - {'claim'}
+            what = getattr(check, kind)
+            found.append(Claim(check.claim, kind, what.row, what.metric or next(iter(self.metrics)),
+                               tuple(getattr(what, 'of', ())), getattr(what, 'share', getattr(what, 'value', 0.0))))
+        return tuple(found)
+
+    def resolve(self, name: str) -> Suite:
+        """Take the file's name, connect the rows, and check every name that stands for a row or a column.
+
+        Raises:
+            ValueError: a name is taken twice or stands for nothing.
+        """
+        self._name = _check_name(name)
+        names = [row.name for row in self.rows]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f'two rows have the name {twice[0]!r}; results are filed by name')
+        for number, row in enumerate(self.rows):
+            row.resolve(name, self.shared_options, self.rows[:number])
+        titles = [*self.metrics, *self.scalars, *(f'AP {name}' for name in self.classes)]
+        _check_known(self.roles.values(), names, 'rows', 'roles')
+        if self.cost:
+            _check_known([self.cost.reference, *self.cost.rows], names, 'rows', 'cost')
+        for number, claim in enumerate(self.claims, start=1):
+            where = f'checks {number}: {claim.kind}'
+            if claim.kind == 'gap_closed' and len(self.roles) < 2:
+                raise ValueError(f'{where}: it needs the roles lower and upper')
+            _check_known([claim.row, *claim.others], names, 'rows', where)
+            _check_known([claim.metric], titles, 'columns', where)
+        return self
 
     def cases(self) -> list[Case]:
         """All trainings, the first seed of every row before the second of any: a whole table as early as can be."""
@@ -130,8 +308,8 @@ class Suite:
         for text in names.split(','):
             found = {case.name for case in self.cases() if text in (case.row.name, f'{case.row.name}:{case.seed}')}
             if not found:
-                raise UserError(f'--rows {text!r}: the suite {self.name!r} has no such row; it has '
-                                f'{", ".join(_with_seeds(row) for row in self.rows)}')
+                rows = ', '.join(f'{row.name} (seeds {", ".join(map(str, row.seeds))})' for row in self.rows)
+                raise UserError(f'--rows {text!r}: the suite {self.name!r} has no such row; it has {rows}')
             wanted |= found
         return [case for case in self.cases() if case.name in wanted]
 
@@ -147,82 +325,29 @@ def read_suite(path: str | Path) -> Suite:
         UserError: no such file, not YAML, a key unknown, missing or of another kind; names the file and the row.
     """
     path = Path(path)
-    data = read_yaml(path)
-    check_keys(data, SUITE_KEYS, {'title', 'rows'}, str(path))
-    _check_name(path.stem, f'{path}: the file')
-    shared = _options(data, str(path))
-    rows = value_at(data, 'rows', list, str(path))
-    if not rows:
-        raise UserError(f'{path}: rows is empty; a suite has at least one row')
-    read: list[Row] = []
-    for number, row in enumerate(rows, start=1):
-        read.append(_row(row, shared, f'{path}: row {number}', read, path.stem))
-    metrics = text_dict_at(data, 'metrics', str(path)) or dict(METRICS)
-    classes, scalars = texts_at(data, 'classes', str(path)), text_dict_at(data, 'scalars', str(path))
-    roles = text_dict_at(data, 'roles', str(path))
-    names = [row.name for row in read]
-    _check_names(names, roles, path)
-    titles = [*metrics, *scalars, *(f'AP {name}' for name in classes)]
-    return Suite(
-        name=path.stem, title=text_at(data, 'title', str(path)), intro=text_at(data, 'intro', str(path)),
-        caption=text_at(data, 'caption', str(path)), rows=tuple(read), metrics=metrics, classes=tuple(classes),
-        scalars=scalars, roles=roles,
-        claims=tuple(read_claim(claim, names, roles, titles, f'{path}: check {number}')
-                     for number, claim in enumerate(value_at(data, 'checks', list, str(path)), start=1)),
-        cost=_cost(data, names, str(path)), order=value_at(data, 'order', int, str(path)))
+    suite = read_model(path, Suite)
+    try:
+        return suite.resolve(path.stem)
+    except ValueError as error:
+        raise UserError(f'{path}: {error}') from error
 
 
-def _cost(data: Mapping[str, Any], names: Sequence[str], where: str) -> dict[str, Any]:
-    cost = value_at(data, 'cost', dict, where)
-    if not cost:
-        return {}
-    where = f'{where}: cost'
-    check_keys(cost, COST_KEYS, COST_KEYS, where)
-    check_one_of([text_at(cost, 'reference', where), *texts_at(cost, 'rows', where)], names, 'rows', where)
-    if value_at(cost, 'epoch', int, where) < 1:
-        raise UserError(f'{where}: epoch counts from 1, got {cost["epoch"]}')
-    return cost
+def read_suites(folder: Path) -> list[Suite]:
+    """All suites of a folder in their order.
+
+    Raises:
+        UserError: there is none, or one is broken.
+    """
+    suites = [read_suite(path) for path in sorted(folder.glob('*.yaml'))]
+    if not suites:
+        raise UserError(f'{folder}: holds no suite (*.yaml)')
+    return sorted(suites, key=lambda suite: (suite.order, suite.name))
 
 
-def _row(data: Any, shared: Mapping[str, Any], where: str, before: Sequence[Row], suite: str) -> Row:
-    """One row of a suite; ``before`` are those above it."""
-    fused = isinstance(data, dict) and 'ensemble' in data
-    check_keys(data, ROW_KEYS - ({'config', 'cfg-options'} if fused else set()),
-                {'name', 'ensemble' if fused else 'config', 'seeds'}, where)
-    name = text_at(data, 'name', where)
-    _check_name(name, f'{where}: the name')
-    where = f'{where} ({name})'
-    seeds = value_at(data, 'seeds', list, where)
-    if not seeds or any(type(seed) is not int or seed < 0 for seed in seeds) or len(set(seeds)) < len(seeds):
-        raise UserError(f'{where}: seeds are different integers from 0 on, got {seeds}')
-    options = {} if fused else {**shared, **_options(data, where)}
-    return Row(name=name, title=text_at(data, 'title', where) or name, config=text_at(data, 'config', where),
-               seeds=tuple(seeds), options=options, group=text_at(data, 'group', where),
-               members=_members(data, seeds, before, where) if fused else (),
-               sources=_sources(options, before, suite, where))
-
-
-def _members(data: Mapping[str, Any], seeds: Sequence[int], before: Sequence[Row], where: str) -> tuple[Row, ...]:
-    names = texts_at(data, 'ensemble', where)
-    rows = {row.name: row for row in before if not row.members and set(seeds) <= set(row.seeds)}
-    wrong = [name for name in names if name not in rows]
-    if wrong or len(set(names)) < max(len(names), 2):
-        raise UserError(f'{where}: ensemble lists two rows or more that stand above it and have its seeds, each once: '
-                        f'some of {", ".join(rows) or "none"}; got {names}')
-    return tuple(rows[name] for name in names)
-
-
-def _sources(options: Mapping[str, Any], before: Sequence[Row], suite: str, where: str) -> tuple[tuple[Row, int], ...]:
-    """Rows above whose trainings' files the options name: renewed, they renew what reads them."""
-    trainings = {f'{suite}/{row.name}_seed{seed}': (row, seed)
-                 for row in before if not row.members for seed in row.seeds}
-    found = []
-    for key, path, training in _files_of_trainings(options):
-        if training not in trainings:
-            raise UserError(f'{where}: cfg-options: {key}: {path} is of no training above it in this suite; there '
-                            f'are {", ".join(trainings) or "none"}')
-        found.append(trainings[training])
-    return tuple(found)
+def _check_known(names: Any, known: Sequence[str], kind: str, where: str) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f'{where}: {name!r} is none of the {kind} {", ".join(known)}')
 
 
 def _files_of_trainings(options: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -230,31 +355,6 @@ def _files_of_trainings(options: Mapping[str, Any]) -> list[tuple[str, str, str]
     texts = [(key, str(text)) for key, value in options.items()
              for text in (value if isinstance(value, list) else [value])]
     return [(key, text, named[1]) for key, text in texts if (named := _OF_A_TRAINING.search(text))]
-
-
-def _options(data: Mapping[str, Any], where: str) -> dict[str, Any]:
-    options = value_at(data, 'cfg-options', dict, where)
-    if 'randomness.seed' in options:
-        raise UserError(f'{where}: cfg-options: randomness.seed comes from the row\'s seeds; take it out')
-    for key, value in options.items():
-        if isinstance(value, dict):
-            raise UserError(f'{where}: cfg-options: {key}: write nested keys with dots, such as train_cfg.max_epochs')
-    return options
-
-
-def _check_names(names: Sequence[str], roles: Mapping[str, str], path: Path) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UserError(f'{path}: two rows have the name {twice[0]!r}; results are filed by name')
-    for role, name in roles.items():
-        if role not in ROLES or name not in names:
-            raise UserError(f'{path}: roles: {role}: {name!r}; a role is one of {", ".join(sorted(ROLES))} and names '
-                            f'one of the rows {", ".join(names)}')
-
-
-def _check_name(name: str, what: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise UserError(f'{what} is called {name!r}; take small letters, digits, - and _, since files are named by it')
 
 
 def _as_text(value: Any) -> str:
@@ -266,7 +366,3 @@ def _as_text(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return f'[{",".join(map(_as_text, value))}]'
     return str(value)
-
-
-def _with_seeds(row: Row) -> str:
-    return f'{row.name} (seeds {", ".join(map(str, row.seeds))})'

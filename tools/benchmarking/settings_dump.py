@@ -1,0 +1,66 @@
+"""Print as JSON what each training of a checkout's suites is: ``python settings_dump.py`` in that checkout.
+
+``carry.py`` runs it in an older checkout and in this one. It imports the runner of the checkout that it runs in, under
+the name that the runner has there.
+"""
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+RUNNERS = ('benchmarking', 'mmleuk.benchmarks')
+"""Names of the runner's package: today's and the one that it had inside of mmleuk."""
+
+
+def runner_module(name: str) -> Any:
+    """A module of the checkout's runner."""
+    found = [package for package in RUNNERS if importlib.util.find_spec(package)]
+    return importlib.import_module(f'{found[0]}.{name}')
+
+
+def settings_of(identity: Any, config: str, options: list[str]) -> dict[str, Any]:
+    """The settings behind a config's hash, with ``data`` as the folder of the data."""
+    with identity._variable(identity.DATA_VARIABLE, 'data'):
+        settings = identity.settle(config, options).to_dict()
+        for key in identity._NO_RESULT:
+            settings.pop(key, None)
+        for name in identity._NO_RESULT_HOOKS:
+            settings.get('default_hooks', {}).pop(name, None)
+        return identity._without(settings, identity._NO_RESULT_KEYS)
+
+
+def describe(case: Any) -> dict[str, Any]:
+    """A training: hash, config and options, settings, annotation files, and the trainings that it reads."""
+    identity = runner_module('identity')
+    own = None if case.members else settings_of(identity, case.row.config, case.cfg_options())
+    with identity._variable(identity.DATA_VARIABLE, 'data'):
+        files = [] if case.members else identity.annotation_files(
+            identity.settle(case.row.config, case.cfg_options()))
+    data = identity._case_data(case) if os.environ.get(identity.DATA_VARIABLE) else None
+    return dict(config_hash=identity.case_hash(case), config=case.row.config, cfg_options=case.cfg_options(),
+                settings=own, files=[str(path) for path in files], data_hash=data,
+                needs=[f'{case.suite}/{other.name}' for other in [*case.members, *case.sources]])
+
+
+def main() -> None:
+    """Describe all trainings of the suites in ``benchmarks/``; one that can't be read says why under ``error``."""
+    sys.path[:0] = [os.getcwd(), os.path.join(os.getcwd(), 'tools')]
+    from mmengine.logging import MMLogger
+
+    from mmleuk.errors import UserError
+    MMLogger.get_current_instance().setLevel('ERROR')
+    found = {}
+    for path in sorted(Path('benchmarks').glob('*.yaml')):
+        for case in runner_module('suite').read_suite(path).cases():
+            try:
+                found[f'{case.suite}/{case.name}'] = describe(case)
+            except UserError as error:
+                found[f'{case.suite}/{case.name}'] = dict(error=str(error))
+    sys.stdout.write('\n' + json.dumps(found, default=str) + '\n')
+
+
+if __name__ == '__main__':
+    main()
