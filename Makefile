@@ -1,7 +1,8 @@
 # make demo     everything, from nothing to a trained SLA-Det with pictures and a report
 # make compare  the same network on sparse labels with SLA-Det, as if complete, and on complete labels
 # make test     all tests            make test-fast   without the slow ones
-# make check    ruff, mypy, doctest, fast tests
+# make check    ruff, mypy, codespell, doctest, fast tests
+# make words    count words per file that have a plainer one
 # make env      only create .venv    make doctor      what is installed and what is broken
 #
 # PYTHON=python3.12 make env    another interpreter
@@ -16,7 +17,7 @@ READY := $(VENV)/.mmleuk-ready
 PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --timeout 600
 
 .DEFAULT_GOAL := help
-.PHONY: help env doctor demo compare test test-fast check
+.PHONY: help env doctor demo compare test test-fast check words
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -46,4 +47,8 @@ test-fast: $(READY)
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/codespell
 	$(PYTEST) -m "not slow and not reproduce"
+
+words: $(READY)
+	-@$(BIN)/python tools/check_words.py --count

@@ -168,7 +168,8 @@ def parse(tool: str, words: list[str], load_tool) -> None:
     from benchmarking import cli as benchmarks
     from mmleuk.engine import launch
     parsers = dict(train=launch.train_parser, test=launch.test_parser, benchmark=benchmarks.benchmark_parser,
-                   benchmark_cost=benchmarks.cost_parser, benchmark_report=benchmarks.report_parser, benchmark_carry=carry.carry_parser)
+                   benchmark_cost=benchmarks.cost_parser, benchmark_report=benchmarks.report_parser,
+                   benchmark_carry=carry.carry_parser)
     commands = dict(infer='mmleuk.commands.infer', ensemble='mmleuk.commands.ensemble')
     if tool in parsers:
         parsers[tool]().parse_args(words)

@@ -63,11 +63,11 @@ def test_no_log_is_an_empty_history(tmp_path):
 
 
 def test_the_last_epoch_has_to_be_validated(interrupted, tiny_config):
-    from benchmarking.identity import settle
+    from benchmarking.identity import resolve_config
     history = read_history(interrupted)
-    assert outcome(history, settle(tiny_config))['metrics'] == {'coco/bbox_mAP': 0.2}
+    assert outcome(history, resolve_config(tiny_config))['metrics'] == {'coco/bbox_mAP': 0.2}
     with pytest.raises(UserError, match=r'without a validation after epoch 3.*\[1, 2\]'):
-        outcome(history, settle(tiny_config, ['train_cfg.max_epochs=3']))
+        outcome(history, resolve_config(tiny_config, ['train_cfg.max_epochs=3']))
 
 
 def test_it_goes_on_from_the_last_validated_checkpoint(interrupted):

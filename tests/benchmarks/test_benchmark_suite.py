@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from benchmarking.identity import annotation_files, case_hash, config_hash, data_hash, settle
+from benchmarking.identity import annotation_files, case_hash, config_hash, data_hash, resolve_config
 from benchmarking.results import missing_configs
 from benchmarking.suite import read_suite, read_suites
 from mmleuk.errors import UserError
@@ -147,7 +147,7 @@ def test_identity_follows_what_changes_a_result_and_nothing_else(monkeypatch):
 
 def test_data_are_the_annotations_of_training_and_validation(monkeypatch, tmp_path):
     monkeypatch.setenv('MMLEUK_DATA', str(tmp_path))
-    cfg = settle(TXL)
+    cfg = resolve_config(TXL)
     folder = tmp_path / 'txl_pbc' / 'annotations'
     assert annotation_files(cfg) == [folder / 'train.json', folder / 'val.json']
     with pytest.raises(UserError, match='train.json: cannot be read.*MMLEUK_DATA'):
@@ -183,7 +183,7 @@ def data_hash_after(cfg: Config, path: Path, text: str) -> str:
 
 def test_subsets_have_annotations_too(monkeypatch):
     monkeypatch.setenv('MMLEUK_DATA', 'data')
-    found = annotation_files(settle(ROOT / 'configs/sla_det/yolov5_sla.py'))
+    found = annotation_files(resolve_config(ROOT / 'configs/sla_det/yolov5_sla.py'))
     names = ['train', 'test']
     assert found == [Path(f'data/LeukemiaAttri/HCM_40x_C2_Sparse/Annotations/{name}.json') for name in names]
 
@@ -193,6 +193,6 @@ def test_committed_suites_are_sound(suite):
     """Configs that exist take the row's options."""
     for row in suite.rows:
         if (ROOT / row.config).is_file():
-            cfg = settle(ROOT / row.config, suite.choose(row.name)[0].cfg_options())
+            cfg = resolve_config(ROOT / row.config, suite.choose(row.name)[0].cfg_options())
             assert cfg.randomness.seed == row.seeds[0]
             assert cfg.train_cfg.max_epochs % cfg.train_cfg.val_interval == 0

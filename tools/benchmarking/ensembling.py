@@ -9,7 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from benchmarking.identity import settle
+from benchmarking.identity import resolve_config
 from benchmarking.machine import ROOT
 from benchmarking.parameters import count_parameters
 from benchmarking.running import Settings, Training, check_checkpoints
@@ -58,7 +58,7 @@ class Ensembling(Training):
 
 
 def _config(case: Case) -> Config:
-    return settle(ROOT / case.row.config, case.cfg_options())
+    return resolve_config(ROOT / case.row.config, case.cfg_options())
 
 
 def _checkpoint(case: Case, folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What makes two trainings the same: the settled config and the annotations it reads."""
+"""What makes two trainings the same: the resolved config and the annotations it reads."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NO_RESULT_HOOKS = ('timer', 'logger', 'checkpoint', 'visualization')
 _NO_RESULT_KEYS = frozenset({'num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory'})
 
 
-def settle(config: str | Path, cfg_options: Sequence[str] = ()) -> Config:
+def resolve_config(config: str | Path, cfg_options: Sequence[str] = ()) -> Config:
     """The config as ``tools/train.py CONFIG --cfg-options ...`` trains it.
 
     Raises:
@@ -47,10 +47,10 @@ def config_hash(config: str | Path, cfg_options: Sequence[str] = ()) -> str:
     Settings of logging, pictures, checkpoints and testing are left out.
 
     Raises:
-        UserError: as :func:`settle`.
+        UserError: as :func:`resolve_config`.
     """
     with _variable(DATA_VARIABLE, 'data'):
-        settings = deepcopy(settle(config, cfg_options).to_dict())
+        settings = deepcopy(resolve_config(config, cfg_options).to_dict())
     for key in _NO_RESULT:
         settings.pop(key, None)
     for name in _NO_RESULT_HOOKS:
@@ -72,14 +72,14 @@ def case_hash(case: Case) -> str:
     """:func:`config_hash` of a training, with those of the trainings it reads; of an ensemble its members' together.
 
     Raises:
-        UserError: as :func:`settle`.
+        UserError: as :func:`resolve_config`.
     """
     own = [] if case.members else [config_hash(ROOT / case.row.config, case.cfg_options())]
     return _together([*own, *map(case_hash, [*case.members, *case.sources])])
 
 
 def _case_data(case: Case) -> str:
-    own = [] if case.members else [data_hash(settle(ROOT / case.row.config, case.cfg_options()))]
+    own = [] if case.members else [data_hash(resolve_config(ROOT / case.row.config, case.cfg_options()))]
     return _together([*own, *map(_case_data, [*case.members, *case.sources])])
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from benchmarking.history import read_history
-from benchmarking.identity import DATA_VARIABLE, settle
+from benchmarking.identity import DATA_VARIABLE, resolve_config
 from benchmarking.machine import ROOT, describe_machine, git_state
 from benchmarking.parameters import count_parameters
 from benchmarking.results import DONE, FAILED, FORMAT, outcome, read_result, result_path, write_result
@@ -154,7 +154,7 @@ class Training:
 
     def _arguments(self) -> list[str]:
         """What the process gets after ``python``."""
-        loop = settle(ROOT / self.case.row.config, self.case.cfg_options()).train_cfg
+        loop = resolve_config(ROOT / self.case.row.config, self.case.cfg_options()).train_cfg
         resume = resume_point(self.folder, loop.max_epochs, loop.get('val_interval', 1),
                               loop.get('val_begin', 1))
         return [*self.command(self.folder), *self._loading(), *(['--resume', str(resume)] if resume else [])]
@@ -172,7 +172,7 @@ class Training:
                 *self.case.cfg_options()]
 
     def _loading(self) -> list[str]:
-        cfg, workers = settle(ROOT / self.case.row.config), self.settings.workers
+        cfg, workers = resolve_config(ROOT / self.case.row.config), self.settings.workers
         loaders = [key for key in ('train_dataloader', 'val_dataloader') if cfg.get(key)]
         return [f'{loader}.{key}' for loader in loaders
                 for key in (f'num_workers={workers}', f'persistent_workers={workers > 0}')]
@@ -199,7 +199,7 @@ class Training:
             finished=time.strftime('%Y-%m-%d %H:%M:%S %z'))
 
     def _measured(self) -> dict[str, Any]:
-        cfg = settle(ROOT / self.case.row.config, self.case.cfg_options())
+        cfg = resolve_config(ROOT / self.case.row.config, self.case.cfg_options())
         return outcome(read_history(self.folder), cfg) | dict(parameters=count_parameters(cfg))
 
     def last_lines(self) -> list[str]:

@@ -5,6 +5,7 @@ the name that the runner has there.
 """
 
 import importlib
+import importlib.util
 import json
 import os
 import sys
@@ -21,10 +22,15 @@ def runner_module(name: str) -> Any:
     return importlib.import_module(f'{found[0]}.{name}')
 
 
+def resolve(identity: Any, config: str, options: list[str]) -> Any:
+    """The config as it is trained; the function had another name before."""
+    return getattr(identity, 'resolve_config', getattr(identity, 'settle', None))(config, options)
+
+
 def settings_of(identity: Any, config: str, options: list[str]) -> dict[str, Any]:
     """The settings behind a config's hash, with ``data`` as the folder of the data."""
     with identity._variable(identity.DATA_VARIABLE, 'data'):
-        settings = identity.settle(config, options).to_dict()
+        settings = resolve(identity, config, options).to_dict()
         for key in identity._NO_RESULT:
             settings.pop(key, None)
         for name in identity._NO_RESULT_HOOKS:
@@ -38,7 +44,7 @@ def describe(case: Any) -> dict[str, Any]:
     own = None if case.members else settings_of(identity, case.row.config, case.cfg_options())
     with identity._variable(identity.DATA_VARIABLE, 'data'):
         files = [] if case.members else identity.annotation_files(
-            identity.settle(case.row.config, case.cfg_options()))
+            resolve(identity, case.row.config, case.cfg_options()))
     data = identity._case_data(case) if os.environ.get(identity.DATA_VARIABLE) else None
     return dict(config_hash=identity.case_hash(case), config=case.row.config, cfg_options=case.cfg_options(),
                 settings=own, files=[str(path) for path in files], data_hash=data,

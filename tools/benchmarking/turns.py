@@ -16,7 +16,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from benchmarking.identity import settle
+from benchmarking.identity import resolve_config
 from mmleuk.engine.launch import build_runner
 from mmleuk.errors import UserError
 
@@ -95,7 +95,7 @@ def peak_mib() -> float:
 
 def main(answer: str, config: str, checkpoint: str, epoch: str, work_dir: str, *options: str) -> None:
     """Train turn by turn until standard input ends; answers go to the file descriptor ``answer``."""
-    cfg = settle(config, options)
+    cfg = resolve_config(config, options)
     cfg.merge_from_dict({'work_dir': work_dir, 'load_from': checkpoint, 'train_dataloader.num_workers': 0,
                          'train_dataloader.persistent_workers': False})
     cfg.default_hooks.pop('checkpoint', None)
