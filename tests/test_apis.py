@@ -115,8 +115,8 @@ def test_a_plain_detector_with_names_from_the_config(tmp_path, films):
 
 @pytest.mark.parametrize(('argument', 'message'), [
     ('nowhere', 'nowhere: no such file or folder'), ('*.png', 'matches no image file'),
-    ('empty', 'empty: no image in this folder'), ('text.png', 'text.png: .*not an image|text.png: .*no image'),
-    ('cut.jpg', 'cut.jpg: .*truncated|cut.jpg: .*end of the JPEG'), ('cut.png', 'cut.png: .*truncated')])
+    ('empty', 'empty: no image in this folder'), ('text.png', 'text.png: .*no image'),
+    ('cut.jpg', 'cut.jpg: .*end of the JPEG'), ('cut.png', 'cut.png: .*end of the PNG')])
 def test_bad_files_are_named(inferencer, tmp_path, monkeypatch, argument, message):
     monkeypatch.chdir(tmp_path)
     if argument == 'empty':

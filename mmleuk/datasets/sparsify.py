@@ -75,8 +75,8 @@ def sparsify_nested(coco: CocoFile, fractions: Sequence[float], seed: int = 0) -
 def _sample(image: ImageTruth, shares: Sequence[float], seed: int) -> list[list[int]]:
     """An image's regions [x, y, w, h], each inside the one before it."""
     rng = np.random.default_rng([seed, zlib.crc32(image.file_name.encode())])
-    boxes = np.array([cell.box_xyxy for cell in image.cells if not cell.ignore], float).reshape(-1, 4)
-    boxes = np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])
+    corners = np.array([cell.box_xyxy for cell in image.cells if not cell.ignore], float).reshape(-1, 4)
+    boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
     regions, area = [[0, 0, image.width, image.height]], 1.0
     for share in shares:
         left, top, width, height = regions[-1]

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageOps
+import numpy as np
+from PIL import Image, ImageDraw
 
-from mmleuk.errors import UserError
 from mmleuk.pictures.colours import ClassStyle, class_styles
 from mmleuk.pictures.layout import Rect
 from mmleuk.pictures.plan import CARDS_UP_TO, GAP, PAD, TAG_PX, Plan, make_plan, names_width
@@ -17,6 +17,7 @@ from mmleuk.pictures.text import FONT_PX, LINE_PX, font, width_px
 from mmleuk.schema import AttributeSchema, leukocyte_classes
 from mmleuk.structures.prediction import Prediction
 from mmleuk.utils.files import write_atomic
+from mmleuk.utils.image_files import decode_image, read_image_file
 from mmleuk.utils.words import plural_n
 
 _LONG_SIDE_PX = 1200  # smaller images are enlarged by a whole factor: a label needs pixels
@@ -28,16 +29,13 @@ _JPEG_QUALITY = 90
 
 
 def load_image(path: str | Path) -> Image.Image:
-    """RGB image, turned upright after its EXIF tag as cv2 does, so that boxes fit.
+    """RGB image, decoded as the network gets it (turned upright after its EXIF tag), so that boxes fit.
 
     Raises:
         UserError: it can't be read.
     """
-    try:
-        with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).convert('RGB')
-    except OSError as error:
-        raise UserError(f'{path}: cannot be read ({error})') from error
+    pixels = decode_image(read_image_file(str(path)), str(path))
+    return Image.fromarray(np.ascontiguousarray(pixels[:, :, ::-1]))
 
 
 def save_picture(picture: Image.Image, path: str | Path) -> Path:

@@ -95,10 +95,10 @@ def make_film(settings: Settings, split: str, index: int) -> tuple[Film, FilmRec
 
 
 def write_film(settings: Settings, images: Path, split: str, index: int) -> FilmRecord:
-    """Render one film, write its picture below ``images`` and return its record.
+    """Render one film, write its image below ``images`` and return its record.
 
     Raises:
-        OSError: the picture can't be written.
+        OSError: the image can't be written.
     """
     film, record = make_film(settings, split, index)
     encoded, data = cv2.imencode('.jpg', film.image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])

@@ -29,6 +29,18 @@ _END_BYTES = 4096  # smaller files are decoded: a thumbnail's end could pass for
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
 
 
+def files_below(folder: Path, suffixes: str | tuple[str, ...] = SUFFIXES) -> list[Path]:
+    """Files with these suffixes (lower case) in a folder and its sub-folders, sorted.
+
+    Hidden files and folders are left out: other programs' leftovers, such as ``._film.png`` and ``__MACOSX`` of a Mac.
+    """
+    def is_hidden(path: Path) -> bool:
+        return any(part.startswith('.') or part == '__MACOSX' for part in path.relative_to(folder).parts)
+
+    return [path for path in sorted(folder.rglob('*'))
+            if path.name.lower().endswith(suffixes) and not is_hidden(path) and path.is_file()]
+
+
 def read_image_file(path: str, backend_args: dict | None = None) -> bytes:
     """Content of an image file.
 
@@ -68,17 +80,19 @@ def decode_image(content: bytes, path: str, color_type: str = 'color', backend: 
         except (cv2.error, OSError, ValueError) as error:
             fault = f'it cannot be decoded ({error})'
         else:
-            fault = 'it is no image that can be decoded' if image is None else find_dark_16_bit(content, image)
-            if fault is None:
+            if image is None:
+                fault = 'it is no image that can be decoded'
+            elif (fault := find_dark_16_bit(content, image)) is None:
                 return image
-    raise UserError(f'{path}: {fault}; restore or convert the file, or take it out of the annotation file')
+    raise UserError(f'{path}: {fault}; restore or convert the file, or leave it out')
 
 
 def check_image_file(path: str) -> None:
-    """Refuse a local file that is no whole image, from its first and last bytes where these tell.
+    """Refuse a local file that is no whole image, from its first and last bytes where these suffice.
 
     Opening a file takes some 50 us, decoding a film's field 10 ms; so this can look at every image before training. A
-    file that its ends don't vouch for is decoded. What is damaged in between shows when the image is loaded.
+    file whose ends are not those of a whole JPEG or PNG file is decoded. What is damaged in between shows when the
+    image is loaded.
 
     Raises:
         UserError: as :func:`decode_image`, missing or unreadable.
@@ -145,7 +159,7 @@ def _find_tiff_fault(content: bytes) -> str | None:
     except UnidentifiedImageError:
         return None  # whether it is broken or just not for Pillow, OpenCV will say
     except PILLOW_ERRORS as error:
-        return f'it is damaged ({error})'
+        return f'it cannot be decoded ({error})'
     return f'it is a stack of {pages} pages, of which the first alone would be read' if same else None
 
 

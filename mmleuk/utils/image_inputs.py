@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mmleuk.errors import UserError
-from mmleuk.utils.image_files import SUFFIXES, decode_image, read_image_file
+from mmleuk.utils.image_files import SUFFIXES, decode_image, files_below, read_image_file
 from mmleuk.utils.progress import progress
 
 _GLOB_SIGNS = frozenset('*?[')
@@ -68,7 +68,7 @@ def _image_error(path: str | Path) -> str | None:
 
 def _expand(path: Path, skip: Path | None) -> list[Path]:
     if path.is_dir():
-        images = [p for p in sorted(path.rglob('*')) if _is_image(p) and not _inside(p, skip)]
+        images = [p for p in files_below(path) if not _inside(p, skip)]
         if not images:
             raise UserError(f'{path}: no image in this folder; looked for {", ".join(SUFFIXES)}')
         return images

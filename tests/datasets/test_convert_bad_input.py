@@ -70,15 +70,15 @@ def test_bad_yolo(folders, text, message):
 
 
 @pytest.mark.parametrize(('change', 'message'), [
-    (spoil('images', 0, file_name='../../a.png'), r'is no path within a folder of images'),
+    (spoil('images', 0, file_name='../../a.png'), r'leads out of the folder of images'),
     (spoil('images', 0, file_name='/a.png'), r'is no path within a folder of images'),
     (spoil('images', 0, file_name='b.jpg'), r'images b.jpg and b.png would share the labels'),
-    (spoil('images', 0, file_name='b.png'), r'images b.png and b.png would share the labels'),
+    (spoil('images', 0, file_name='b.png'), r'image b.png: the image has two entries'),
     (spoil('images', 0, width=None), "the key 'width' is missing"),
     (spoil('annotations', 0, bbox=[90, 0, 20, 5]), 'annotation 5 of image val/a.png: bbox .* reaches 10 px out'),
-    (spoil('annotations', 0, id=2), 'annotation 2: its id stands twice'),
+    (spoil('annotations', 0, id=2), 'annotation 2: its id occurs twice'),
     (spoil('annotations', 0, attributes=dict(size='huge')), "attribute 'size' has the value 'huge'"),
-    (spoil('categories', 0, name='RBC'), "the name 'RBC' stands twice"),
+    (spoil('categories', 0, name='RBC'), "the name 'RBC' occurs twice"),
     (spoil('categories', 0, name='W\nBC'), r"class name 'W\\nBC' cannot be written"),
     (lambda data: data.update(attributes=[1]), 'attributes is no dict'),
     (lambda data: data.update(categories=None), "the key 'categories' is missing")])

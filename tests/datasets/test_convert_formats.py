@@ -19,25 +19,25 @@ from mmleuk.errors import UserError
 
 @st.composite
 def rectangles(draw, width, height, whole=False):
-    """[x, y, width, height] inside an image."""
+    """[x, y, width, height] inside an image; x is above 1, so that the box cannot be taken for shares."""
     if whole:
-        x, y = draw(st.integers(0, width - 1)), draw(st.integers(0, height - 1))
+        x, y = draw(st.integers(2, width - 1)), draw(st.integers(0, height - 1))
         return [x, y, draw(st.integers(1, width - x)), draw(st.integers(1, height - y))]
-    x, y = draw(st.floats(0, width - 0.5)), draw(st.floats(0, height - 0.5))
+    x, y = draw(st.floats(1.25, width - 0.5)), draw(st.floats(0, height - 0.5))
     return [x, y, draw(st.floats(0.25, width - x)), draw(st.floats(0.25, height - y))]
 
 
 @st.composite
 def coco_files(draw, max_side=3000):
     """A valid COCO JSON: any ids, categories in any order, images without cells, all the keys that we know."""
-    identities = st.one_of(st.integers(-5, 10 ** 12), st.text('abc-07', min_size=1, max_size=6))
+    identities = st.one_of(st.integers(-5, 10 ** 12), st.text('abc-_', min_size=1, max_size=6))
     names = draw(st.lists(st.sampled_from(['WBC', 'RBC', 'Atypical lymphocyte', '<&">', 'ß 1']), min_size=1,
                           unique=True))
     category_ids = draw(st.lists(identities, min_size=len(names), max_size=len(names), unique=True))
     image_ids = draw(st.lists(identities, min_size=1, max_size=4, unique=True))
     images, annotations = [], []
     for place, image_id in enumerate(image_ids):
-        width, height = draw(st.integers(1, max_side)), draw(st.integers(1, max_side))
+        width, height = draw(st.integers(4, max_side)), draw(st.integers(1, max_side))
         folder = draw(st.sampled_from(['', 'val/', 'a b/ü/']))
         image = dict(id=image_id, file_name=f'{folder}f{place}.x.png', width=width, height=height)
         extra = dict(domain='pbc', factors=['pale'], patient=7, pbc_name='x',
@@ -48,7 +48,7 @@ def coco_files(draw, max_side=3000):
             box = draw(rectangles(width, height, draw(st.booleans())))
             annotations.append(dict(image_id=image_id, category_id=draw(st.sampled_from(category_ids)), bbox=box))
     ids = draw(st.lists(identities, min_size=len(annotations), max_size=len(annotations), unique=True))
-    attributes = st.fixed_dictionaries({}, optional=dict(size=st.sampled_from(['small', 1, None, 2]),
+    attributes = st.fixed_dictionaries({}, optional=dict(size=st.sampled_from(['small', 1, None, -1]),
                                                          hue=st.sampled_from([-1, 0, 2, 'grey'])))
     extras = st.fixed_dictionaries({}, optional=dict(
         attributes=attributes, iscrowd=st.integers(0, 1), area=st.floats(0, 1e6),

@@ -107,6 +107,23 @@ def test_lists_of_a_voc_split(voc, line):
     assert len(read_labels(root, 'voc', Reading(split='train'))[0]['images']) == 1
 
 
+@pytest.mark.parametrize(('text', 'ignored'), [('Unspecified', 0), ('', 0), ('True', 1), ('1', 1), ('no', 0)])
+def test_spellings_of_voc_flags(voc, text, ignored):
+    root = voc(text=VOC.replace('</name>', f'</name><difficult>{text}</difficult>'))
+    assert read_labels(root, 'voc', Reading())[0]['annotations'][0]['iscrowd'] == ignored
+
+
+def test_hidden_files_are_no_labels_and_no_images(voc, yolo):
+    for root, name, where in ((voc(), 'voc', 'Annotations'), (yolo('0 .5 .5 .5 .5'), 'yolo', 'labels')):
+        suffix = '.xml' if name == 'voc' else '.txt'
+        (root / f'{where}/._f0{suffix}').write_bytes(b'\0\5\x16\7')
+        (root / f'{where}/__MACOSX').mkdir()
+        (root / f'{where}/__MACOSX/f0{suffix}').write_bytes(b'\0\5\x16\7')
+        images = root / ('JPEGImages' if name == 'voc' else 'images')
+        (images / '._f0.png').write_bytes(b'\0\5\x16\7')
+        assert len(read_labels(root, name, Reading(images=images))[0]['images']) == 1
+
+
 def test_a_harmless_document_type_is_read(voc):
     root = voc(text='<!DOCTYPE annotation>' + VOC)
     assert len(read_labels(root, 'voc', Reading())[0]['annotations']) == 1

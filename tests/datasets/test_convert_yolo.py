@@ -21,7 +21,7 @@ from mmleuk.datasets.converters.extended_yolo import (
     patch_xyxy,
 )
 from mmleuk.errors import UserError
-from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES
+from mmleuk.schema import DECLARATIONS, LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES, AttributeSchema
 
 SETTLED = '8 0.3 0.3 0.1 0.2 100 50 400 350 1 0 1 2 0 1 2'        # as x1 x2 y1 y2 it would be 400 > 350
 AMBIGUOUS = '8 0.3 0.3 0.1 0.2 100 200 300 400 1 0 1 2 0 1 2'     # a patch either way
@@ -146,7 +146,9 @@ def test_command_writes_what_the_data_set_reads(release, tmp_path, capsys):
     out = tmp_path / 'annotations' / 'train.json'
     assert run(arguments(*release(a=SETTLED, b=''), out)) == 0
     assert '2 images (1 without cells), 1 cells' in capsys.readouterr().out
-    images = read_annotations(out, LEUKEMIA_CLASSES, LEUKEMIA_ATTRIBUTES, require_regions=True).images
+    schema = AttributeSchema.from_dict(json.loads(out.read_text())['attributes'])
+    assert schema == DECLARATIONS['leukemia_attri'].attributes
+    images = read_annotations(out, LEUKEMIA_CLASSES, schema, require_regions=True).images
     assert images[0].cells[0].attributes == (0, 1, -1, 0, 1, -1)
     assert images[0].regions_xyxy == ((100, 50, 400, 350),) and images[1].regions_xyxy == ()
     assert [path.name for path in out.parent.iterdir()] == ['train.json']

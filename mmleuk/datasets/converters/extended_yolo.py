@@ -14,8 +14,8 @@ from pathlib import Path
 
 from mmleuk.datasets.validation import Defect, parse_rectangle
 from mmleuk.errors import UserError
-from mmleuk.schema import LEUKEMIA_ATTRIBUTES
-from mmleuk.utils.image_files import SUFFIXES, decode_image, read_image_file
+from mmleuk.schema import DECLARATIONS, LEUKEMIA_ATTRIBUTES
+from mmleuk.utils.image_files import SUFFIXES, decode_image, files_below, read_image_file
 from mmleuk.utils.progress import progress
 from mmleuk.utils.text_files import read_text
 
@@ -28,7 +28,7 @@ PATCH_TOLERANCE = 1.0
 SHARE_TOLERANCE = 0.01
 
 CORNER_ORDERS = {'xyxy': (0, 1, 2, 3), 'xxyy': (0, 2, 1, 3)}
-"""The order of the p's in the file -> their places as x1, y1, x2, y2. The release's code reads the first, its page
+"""The order of the p's in the file -> their indices as x1, y1, x2, y2. The release's code reads the first, its page
 lists the second."""
 
 
@@ -126,7 +126,7 @@ def choose_corner_order(rows: Iterable[Row]) -> str:
     """The one order of patch corners in which every row's patch lies in the image, the right way round.
 
     All rows were written by one program, so one order holds for all: a row for which both orders give a patch is
-    settled by the rows that leave only one.
+    decided by the rows that leave only one.
 
     Raises:
         UserError: no order fits every row, or both do and mean different patches.
@@ -145,7 +145,7 @@ def choose_corner_order(rows: Iterable[Row]) -> str:
         fitting = fits
     if all(fitting.values()) and differing is not None:
         raise UserError(f'{differing.where}: patch corners {_text(differing)} are a patch in both orders, and no line '
-                        'settles which it is; give --corners xyxy (x1 y1 x2 y2) or --corners xxyy (x1 x2 y1 y2)')
+                        'decides which it is; give --corners xyxy (x1 y1 x2 y2) or --corners xxyy (x1 x2 y1 y2)')
     return next(name for name in fitting if fitting[name])
 
 
@@ -160,7 +160,7 @@ def check_corner_order(rows: Iterable[Row], order: str) -> None:
 def patch_xyxy(row: Row, order: str) -> Corners:
     """A sparse row's patch as xyxy in pixels of the 640x640 image."""
     corners: Sequence[float] = row.corners or ()
-    x1, y1, x2, y2 = (corners[place] for place in CORNER_ORDERS[order])
+    x1, y1, x2, y2 = (corners[index] for index in CORNER_ORDERS[order])
     return x1, y1, x2, y2
 
 
@@ -213,10 +213,10 @@ def _find_texts(images_dir: Path, labels_dir: Path, allow_unlabelled: bool) -> d
     for folder in (images_dir, labels_dir):
         if not folder.is_dir():
             raise UserError(f'{folder}: no such folder; give the folder of the images and that of the texts')
-    images = sorted(path for path in images_dir.rglob('*') if path.suffix.lower() in SUFFIXES)
+    images = files_below(images_dir)
     if not images:
         raise UserError(f'{images_dir}: holds no image ({", ".join(SUFFIXES)}); give the folder of the images')
-    texts = {path.relative_to(labels_dir).with_suffix(''): path for path in sorted(labels_dir.rglob('*.txt'))
+    texts = {path.relative_to(labels_dir).with_suffix(''): path for path in files_below(labels_dir, '.txt')
              if path.name != 'classes.txt'}
     found: dict[Path, Path | None] = {}
     for image in images:
@@ -277,8 +277,8 @@ def make_coco(images: Sequence[LabelledImage], classes: Sequence[str], corner_or
         annotation['id'] = annotation_id
     return dict(
         images=entries, annotations=annotations,
-        categories=[dict(id=place, name=name) for place, name in enumerate(classes, 1)],
-        attributes={attribute.key: list(attribute.values) for attribute in LEUKEMIA_ATTRIBUTES.attributes})
+        categories=[dict(id=index, name=name) for index, name in enumerate(classes, 1)],
+        attributes=DECLARATIONS['leukemia_attri'].attributes.to_dict())  # it says which numbers stand for unknown
 
 
 def _regions(image: LabelledImage, corner_order: str) -> list[list[float]]:

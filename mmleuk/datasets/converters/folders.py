@@ -13,7 +13,7 @@ from mmleuk.datasets.converters.labels import LabelFile, SizeWH
 from mmleuk.datasets.converters.plain_yolo import CLASSES_FILE, YoloFormat
 from mmleuk.datasets.converters.voc import VocFormat
 from mmleuk.errors import UserError
-from mmleuk.utils.image_files import PILLOW_ERRORS, SUFFIXES, decode_image, read_image_file
+from mmleuk.utils.image_files import PILLOW_ERRORS, SUFFIXES, decode_image, files_below, read_image_file
 from mmleuk.utils.progress import progress
 from mmleuk.utils.text_files import read_text
 
@@ -64,12 +64,11 @@ def find_folders(source: Path, source_format: str, split: str | None, images: Pa
 
 
 def _existing(folder: Path) -> Path | None:
-    holds_images = folder.is_dir() and any(path.suffix.lower() in SUFFIXES for path in folder.rglob('*'))
-    return folder if holds_images else None
+    return folder if folder.is_dir() and files_below(folder) else None
 
 
 def _label_files(folder: Path, suffix: str) -> list[Path]:
-    paths = sorted(path for path in folder.rglob(f'*{suffix}') if path.name != CLASSES_FILE)
+    paths = [path for path in files_below(folder, suffix) if path.name != CLASSES_FILE]
     if not paths:
         raise UserError(f'{folder}: holds no {suffix} file; give the folder that holds the labels')
     return paths
@@ -129,8 +128,7 @@ class ImageLookup:
         self.images = images
         if not images.is_dir():
             raise UserError(f'{images}: no such folder; give the folder of the images')
-        names = [path.relative_to(images).as_posix() for path in sorted(images.rglob('*'))
-                 if path.suffix.lower() in SUFFIXES]
+        names = [path.relative_to(images).as_posix() for path in files_below(images)]
         self._names = set(names)
         self._by_path: dict[str, list[str]] = defaultdict(list)
         self._by_stem: dict[str, list[str]] = defaultdict(list)
@@ -263,8 +261,7 @@ def image_files(images: Path) -> list[str]:
     """
     if not images.is_dir():
         raise UserError(f'{images}: no such folder; give the folder of the images')
-    names = [path.relative_to(images).as_posix() for path in sorted(images.rglob('*'))
-             if path.suffix.lower() in SUFFIXES]
+    names = [path.relative_to(images).as_posix() for path in files_below(images)]
     reserved = [name for name in names if PurePosixPath(name).with_suffix('.txt').name == CLASSES_FILE]
     if reserved:
         raise UserError(f'{images}: image {reserved[0]} is called like {CLASSES_FILE}, the list of classes, so no text '

@@ -75,7 +75,8 @@ def read_labels(source: Path, source_format: str, reading: Reading) -> tuple[dic
     if side is not None and folders.source == source and split is not None:
         raise UserError(f'{folders.labels}: the side file is of all splits; convert the whole folder, or give '
                         '--no-side-file')
-    classes, notes = reading.classes, []
+    classes: Sequence[str] = reading.classes
+    notes: list[str] = []
     if source_format == 'voc':
         found = find_voc(folders, VocFormat(reading.corners), listing, check_images=reading.images is not None)
         _check_corners(found.values(), reading.corners)
@@ -160,14 +161,14 @@ def _plain(found: Mapping[str, LabelFile], label_format: LabelFormat, reading: R
     """COCO JSON of labels alone; ids count from 1."""
     names = list(classes) or sorted({label.class_name for labels in found.values() for label in labels.labels})
     check_class_names(names, 'the classes')
-    categories: dict[str, int | str] = {name: place for place, name in enumerate(names, 1)}
+    categories: dict[str, int | str] = {name: index for index, name in enumerate(names, 1)}
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for image_id, labels in enumerate(found.values(), 1):
         size = labels.size_wh or image_size(reading.images, labels)
         images.append(make_image(labels, image_id, size))
-        annotations += [make_annotation(label, len(annotations) + place, image_id, size, categories, label_format,
-                                        reading.max_overhang_px) for place, label in enumerate(labels.labels, 1)]
+        annotations += [make_annotation(label, len(annotations) + index, image_id, size, categories, label_format,
+                                        reading.max_overhang_px) for index, label in enumerate(labels.labels, 1)]
     return dict(images=images, annotations=annotations,
                 categories=[dict(id=identity, name=name) for name, identity in categories.items()])
 

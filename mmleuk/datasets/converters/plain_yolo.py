@@ -63,9 +63,9 @@ class YoloFormat:
         return [round(value, PIXEL_DECIMALS) + 0.0 for value in raw]
 
     def write(self, labels: LabelFile, class_names: Sequence[str]) -> str:
-        """A line per cell; its class is the place in ``class_names``."""
-        places = {name: place for place, name in enumerate(class_names)}
-        return ''.join(f'{places[label.class_name]} {" ".join(map(_decimal, label.numbers))}\n'
+        """A line per cell; its class is the index in ``class_names``."""
+        indices = {name: index for index, name in enumerate(class_names)}
+        return ''.join(f'{indices[label.class_name]} {" ".join(map(_decimal, label.numbers))}\n'
                        for label in labels.labels)
 
     def read(self, path: Path, file_name: str, class_names: Sequence[str]) -> LabelFile:
@@ -160,7 +160,7 @@ def _yaml_names(path: Path) -> tuple[str, ...]:
     if isinstance(names, Mapping):
         by_index = {str(key): name for key, name in names.items()}
         names = [by_index[str(index)] for index in range(len(names)) if str(index) in by_index]
-        names = names if len(names) == len(by_index) else content['names']
+        names = names if len(names) == len(content['names']) else content['names']
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise UserError(f'{path}: names is {names!r:.80}; it has to be a list of class names, or a dict of them '
                         'with the keys 0, 1, 2, ...; fix it, or give --classes')

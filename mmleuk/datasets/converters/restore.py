@@ -21,7 +21,7 @@ Files = Mapping[str, LabelFile]
 
 @dataclass
 class Changes:
-    """How label files differ from those that the side file was written for; ``first`` tells one case in words."""
+    """How label files differ from those that the side file was written for; ``first`` describes one case."""
 
     images_added: int = 0
     images_removed: int = 0
@@ -44,7 +44,7 @@ def find_changes(found: Files, written: Files) -> Changes:
     """Compare labels with those that the side file was written for.
 
     Returns:
-        Changes; ``kept`` names, per label file, the written cells that are there still (places in the written list),
+        Changes; ``kept`` names, per label file, the written cells that are there still (indices in the written list),
         ``new`` the labels that are not written ones.
 
     Raises:
@@ -76,15 +76,15 @@ def _check_same_image(labels: LabelFile, before: LabelFile) -> None:
 def _match(path: str, labels: LabelFile, before: tuple[Label, ...], changes: Changes) -> None:
     """Cells that both sides state count as the same, wherever they stand in the file."""
     waiting: dict[Label, list[int]] = defaultdict(list)
-    for place, label in enumerate(before):
-        waiting[label].append(place)
+    for index, label in enumerate(before):
+        waiting[label].append(index)
     kept, new = [], []
     for label in labels.labels:
         if waiting[label]:
             kept.append(waiting[label].pop(0))
         else:
             new.append(label)
-    gone = Counter({label: len(places) for label, places in waiting.items() if places})
+    gone = Counter({label: len(indices) for label, indices in waiting.items() if indices})
     changes.cells_added += len(new)
     changes.cells_removed += gone.total()
     if (new or gone) and not changes.first:
@@ -125,7 +125,7 @@ def _merge(found: Files, side: CocoFile, data: dict[str, Any], changes: Changes,
            sizes: Mapping[str, SizeWH]) -> dict[str, Any]:
     written = dict(zip(make_label_files(side, label_format), side.images, strict=True))
     images = [image for image, path in zip(data['images'], written, strict=True) if path in found]
-    kept_ids = {written[path].cells[place].annotation_id for path, places in changes.kept.items() for place in places}
+    kept_ids = {written[path].cells[index].annotation_id for path, indices in changes.kept.items() for index in indices}
     annotations = [annotation for annotation in data['annotations'] if annotation['id'] in kept_ids]
     categories = {category['name']: category['id'] for category in data['categories']}
     next_image, next_cell = (_next_id(data[key]) for key in ('images', 'annotations'))
@@ -147,7 +147,7 @@ def _next_id(records: list[dict[str, Any]]) -> int:
 
 
 def make_image(labels: LabelFile, image_id: int, size_wh: SizeWH | None) -> dict[str, Any]:
-    """COCO's record of an image that only its labels speak of."""
+    """COCO's record of an image that only the labels know."""
     if size_wh is None:
         raise UserError(f'{labels.where}: the size of image {labels.file_name} is needed; give --images, the folder of '
                         'the images')
@@ -157,7 +157,7 @@ def make_image(labels: LabelFile, image_id: int, size_wh: SizeWH | None) -> dict
 def make_annotation(label: Label, annotation_id: int, image_id: RecordId, size_wh: SizeWH | None,
                     categories: Mapping[str, int | str], label_format: LabelFormat,
                     max_overhang_px: float = 1.0) -> dict[str, Any]:
-    """COCO's record of a cell that only its label speaks of; difficult cells become crowds, so that no score counts.
+    """COCO's record of a cell that only its label knows; difficult cells become crowds, so that no score counts.
 
     Raises:
         UserError: the class isn't in the list, or the box isn't in the image.

@@ -16,7 +16,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from mmleuk.datasets.converters.labels import Label, LabelFile, SizeWH
-from mmleuk.datasets.validation import Box
+from mmleuk.datasets.validation import Box, normalise_flag
 from mmleuk.errors import UserError
 
 CORNERS = ('pixels', 'edges')
@@ -176,6 +176,7 @@ def _number(text: str, where: str) -> float:
 
 def _flag(element: Element, tag: str, where: str) -> bool:
     text = (element.findtext(tag) or '0').strip()
-    if text not in ('0', '1'):
+    value = 0 if text.lower() == 'unspecified' else normalise_flag(text)
+    if value not in (0, 1):
         raise UserError(f'{where}: <{tag}> is {text!r}; it is 0 or 1')
-    return text == '1'
+    return bool(value)

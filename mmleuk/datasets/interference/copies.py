@@ -43,7 +43,7 @@ class Source:
     images: Path
 
     def scene(self, image: ImageTruth) -> Scene:
-        """One image as a scene; a cell's only attribute is its place in ``image.cells``, so that it can be followed."""
+        """One image as a scene; a cell's only attribute is its index in ``image.cells``, so that it can be followed."""
         path = str(self.images / image.file_name)
         pixels = decode_image(read_image_file(path), path)
         check_size(pixels, path, image.height, image.width)
@@ -72,7 +72,7 @@ def interfere(annotations: str | Path, images: str | Path, out: str | Path, fact
         seed: the same seed gives the same files, whatever other factors are made.
         cell_classes: classes that overlap or are cut; default: all.
         limit: take the first so many images only.
-        sheet: PNG to write, a contact sheet (:func:`draw_sheet`); its place is tried before anything is written.
+        sheet: PNG to write, a contact sheet (:func:`draw_sheet`); whether it can be written is checked first.
 
     Returns:
         Number of images by factor.
@@ -97,9 +97,9 @@ def interfere(annotations: str | Path, images: str | Path, out: str | Path, fact
                                 '--cell-classes')
             data['info'] = _info(source.coco.data, factor, transform, seed)
             write_json(folder / factor / ANNOTATIONS, data)
-        picture = None if sheet is None else draw_sheet(annotations, images, folder, factors)
-    if sheet is not None and picture is not None:
-        write_atomic(sheet, picture)
+        drawn = None if sheet is None else draw_sheet(annotations, images, folder, factors)
+    if sheet is not None and drawn is not None:
+        write_atomic(sheet, drawn)
     return written
 
 
@@ -166,10 +166,10 @@ def _apply(source: Source, images: Sequence[ImageTruth], image: ImageTruth, scen
     pool = [other for other in images if other.domain == image.domain and other.image_id != image.image_id]
     picked = [image, *(pool[i] for i in rng.permutation(len(pool))[:_DONOR_IMAGES])]
     donors, origins = [], []
-    for place, other in enumerate(picked):
-        for donor in cut_donors(scene if place == 0 else source.scene(other), transform.labels):
+    for index, other in enumerate(picked):
+        for donor in cut_donors(scene if index == 0 else source.scene(other), transform.labels):
             origins.append(other.cells[int(donor.attributes[0])].annotation_id)
-            # numbers below zero tell donors from the picture's own cells
+            # numbers below zero tell donors from the image's own cells
             donors.append(Donor(donor.density, donor.stain, donor.label, np.array([-len(origins)])))
     return transform.interfere(scene, rng, donors), origins
 
@@ -199,8 +199,8 @@ def _image_record(raw: Mapping[str, Any], scene: Scene, factor: str) -> dict[str
 def _cell_records(image: ImageTruth, before: Scene, after: Scene, raw_cells: Mapping[Any, dict[str, Any]],
                   donors: Sequence[Any]) -> Iterator[dict[str, Any]]:
     """The cells' annotations; what wasn't moved keeps its box to the last digit, new cells have the id None."""
-    for place, number in enumerate(after.boxes.attributes[:, 0].tolist()):
-        box = after.boxes.tensor[place].tolist()
+    for index, number in enumerate(after.boxes.attributes[:, 0].tolist()):
+        box = after.boxes.tensor[index].tolist()
         if number < 0:
             origin = raw_cells[donors[-number - 1]]
             kept = {key: value for key, value in origin.items() if key not in ('segmentation', 'ignore', 'truncated')}
@@ -209,12 +209,12 @@ def _cell_records(image: ImageTruth, before: Scene, after: Scene, raw_cells: Map
             record = dict(raw_cells[image.cells[number].annotation_id])
             if box != before.boxes.tensor[number].tolist():
                 record['bbox'] = _xywh(box)
-            if after.ignored[place] and not before.ignored[number]:
+            if after.ignored[index] and not before.ignored[number]:
                 record['iscrowd'] = 1
         if number < 0 or 'area' not in record or record['bbox'] != raw_cells[image.cells[number].annotation_id]['bbox']:
             record['area'] = record['bbox'][2] * record['bbox'][3]
             record.pop('segmentation', None)
-        yield record | (dict(affected=1) if after.affected[place] else {})
+        yield record | (dict(affected=1) if after.affected[index] else {})
 
 
 def _xywh(box: Sequence[float]) -> list[float]:
