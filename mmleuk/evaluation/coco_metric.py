@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from mmleuk.datasets.validation import normalise_coco
 from mmleuk.errors import UserError
 from mmleuk.evaluation.samples import field_rows, refuse_moved_cells, sample_name
 from mmleuk.registry import METRICS
+from mmleuk.utils.files import write_atomic
 from mmleuk.utils.image_inputs import name_images
 from mmleuk.utils.json_files import read_json, write_json
 
@@ -152,14 +154,29 @@ class CocoMetric(MMDetCocoMetric):
             self._file_ids = {category['name']: category['id'] for category in truth['categories']}
             self._coco_api = _index(relabel_categories(truth, self.dataset_meta['classes']))
             self._by_name = True
-        scores = super().compute_metrics(results)
-        if self.outfile_prefix is not None:
-            name_classes(f'{self.outfile_prefix}.bbox.json', self.dataset_meta['classes'], self._file_ids)
+        scores = self._score_and_save(results)
         if self.format_only:
             return scores
         if not any(len(prediction['scores']) for _, prediction in results):
             MMLogger.get_current_instance().warning('Nothing was detected in any image: every score is 0.')
             return self._zero_scores()
+        return scores
+
+    def _score_and_save(self, results: list) -> dict[str, float]:
+        """MMDetection's scores; what ``outfile_prefix`` asks for is written whole or not at all."""
+        if self.outfile_prefix is None:
+            return super().compute_metrics(results)
+        prefix = self.outfile_prefix
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                self.outfile_prefix = f'{folder}/results'
+                scores = super().compute_metrics(results)
+            finally:
+                self.outfile_prefix = prefix
+            name_classes(f'{folder}/results.bbox.json', self.dataset_meta['classes'], self._file_ids)
+            for file in Path(folder).glob('results.*'):
+                write_atomic(prefix + file.name.removeprefix('results'), file.read_bytes())
+        MMLogger.get_current_instance().info(f'results are saved as {prefix}.*')
         return scores
 
     def _zero_scores(self) -> dict[str, float]:
