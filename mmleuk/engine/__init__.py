@@ -2,15 +2,13 @@
 
 from mmleuk.engine.checkpoint_hook import CheckpointHook
 from mmleuk.engine.co_mining_hook import CoMiningHook
-from mmleuk.engine.ema_hook import YOLOv5EMAHook
 from mmleuk.engine.ema_teacher_hook import EMATeacherHook
 from mmleuk.engine.optim_wrapper import AmpOptimWrapper, YOLOv5AmpOptimWrapper, YOLOv5OptimWrapper
 from mmleuk.engine.pseudo_label_hook import PseudoLabelHook
 from mmleuk.engine.runner import Runner
 from mmleuk.engine.seed_hook import EpochSeedHook
 from mmleuk.engine.skip_transforms_hook import SkipTransformsHook
-from mmleuk.engine.yolov5_groups import YOLOv5OptimWrapperConstructor
-from mmleuk.engine.yolov5_schedule_hook import YOLOv5WarmupHook
+from mmleuk.engine.yolov5_schedule import YOLOv5EMAHook, YOLOv5OptimWrapperConstructor, YOLOv5WarmupHook
 from mmleuk.utils.checkpoint import fit_checkpoint, load_checkpoint_safely, load_weights
 from mmleuk.utils.strict_config import check_config_keys
 

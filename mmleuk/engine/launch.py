@@ -113,8 +113,8 @@ def train(args: argparse.Namespace) -> MMEngineRunner:
             cfg.load_from = None  # the runner then takes the last one in the work dir
     elif args.resume is not None:
         cfg.resume, cfg.load_from = True, args.resume
-    first = int(os.environ.get(RANKS[args.launcher][0], 0)) == 0 if args.launcher in RANKS else True
-    with FolderLock(cfg.work_dir, what='training') if first else nullcontext():
+    rank = int(os.environ.get(RANKS[args.launcher][0], 0)) if args.launcher in RANKS else 0
+    with FolderLock(cfg.work_dir, what='training') if rank == 0 else nullcontext():
         runner = build_runner(cfg, ('train_dataloader', 'val_dataloader'))
         if args.resume == 'auto' and not cfg.resume:
             runner.logger.info(f'{cfg.work_dir} holds no checkpoint to resume from: the training starts at its first '

@@ -10,8 +10,7 @@ from torch import nn
 
 from mmleuk.engine import YOLOv5EMAHook, YOLOv5OptimWrapper, YOLOv5OptimWrapperConstructor, YOLOv5WarmupHook
 from mmleuk.engine.optim_wrapper import AmpOptimWrapper, YOLOv5AmpOptimWrapper
-from mmleuk.engine.yolov5_groups import yolov5_param_groups
-from mmleuk.engine.yolov5_schedule_hook import epoch_factor
+from mmleuk.engine.yolov5_schedule import epoch_factor, yolov5_param_groups
 from mmleuk.errors import UserError
 
 OPTIMIZER = dict(type='SGD', lr=0.01, momentum=0.937, weight_decay=5e-4, nesterov=True)
