@@ -19,7 +19,7 @@ from mmcv.transforms import Compose
 from mmdet.registry import DATASETS
 from mmdet.structures import DetDataSample
 from mmdet.utils import get_test_pipeline_cfg
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from PIL import Image
 
 import mmleuk
@@ -48,8 +48,8 @@ class Inferencer:
         checkpoint: weights of that config's model; read without running code from the file.
         device: such as 'cpu' or 'cuda:0'; default: the first GPU, else the CPU.
         min_score: cells with a lower score are left out, 0 to 1. The model's own test_cfg may drop more.
-        max_overlap: of cells whose boxes overlap by a larger IoU only the surest is kept, whatever the types; 1 keeps
-            all that the model's own suppression leaves.
+        max_overlap: of cells whose boxes overlap by a larger IoU only the one with the highest score is kept, whatever
+            the types; 1 keeps all that the model's own suppression leaves.
         batch_size: images per forward pass. Images of one batch are padded to the largest, so numbers may
             differ in the last digits between batch sizes.
         image_size: pixels of the longer side that the network sees, rounded up to a multiple of its stride; default:
@@ -83,7 +83,13 @@ class Inferencer:
         self.model = build_model(self.cfg)
         load_weights(self.model, loaded, str(checkpoint))
         self.model.dataset_meta = _metainfo(loaded.get('meta') or {}, self.cfg)
-        self.classes, self.schema = _names(self.model.dataset_meta, self.model)
+        metainfo = self.model.dataset_meta
+        # A model without AttriHead may predict the data's attributes with a head of another kind.
+        schemas = [module.schema for module in self.model.modules() if isinstance(module, AttriHead)]
+        self.schema = schemas[0] if schemas else AttributeSchema.from_dict(metainfo.get('attributes') or {})
+        self.classes = tuple(metainfo['classes'])
+        self.leukocytes = None if metainfo.get('leukocytes') is None else tuple(metainfo['leukocytes'])
+        raise_score_threshold(self.model, min_score)
         self.model.to(self.device).eval()
         with building(self.cfg):
             own = image_size_of(get_test_pipeline_cfg(self.cfg))
@@ -136,7 +142,7 @@ class Inferencer:
         return RunInfo(classes=self.classes, schema=self.schema, min_score=self.min_score,
                        model=str(self.cfg.model.type), config=str(self.cfg.filename or ''),
                        checkpoint=self._checkpoint, device=str(self.device), created=now,
-                       version=mmleuk.__version__, image_size=self.image_size)
+                       version=mmleuk.__version__, image_size=self.image_size, leukocytes=self.leukocytes)
 
     def to_json(self, predictions: Sequence[Prediction], path: str | Path) -> Path:
         """Write predictions as JSON; the file appears whole or not at all. Fields: docs/report.md."""
@@ -159,7 +165,7 @@ class Inferencer:
             pixels = load_image(prediction.path)
         else:
             pixels = Image.fromarray(np.ascontiguousarray(_check_array(image, 1)[:, :, ::-1]))
-        return draw_prediction(pixels, prediction, self.classes, self.schema)
+        return draw_prediction(pixels, prediction, self.classes, self.schema, self.leukocytes)
 
     def _predict_arrays(self, arrays: Sequence[np.ndarray]) -> Iterator[Prediction]:
         numbered = iter(enumerate(arrays, start=1))
@@ -217,6 +223,21 @@ def load_weights(model: torch.nn.Module, loaded: dict[str, Any], source: str) ->
     model.load_state_dict(weights)
 
 
+def raise_score_threshold(model: torch.nn.Module, min_score: float) -> None:
+    """Let the heads drop what :class:`Inferencer` drops anyway, before their suppression looks at thousands of boxes.
+
+    The cells above ``min_score`` stay the same: a box suppresses only those with a lower score. Heads without
+    ``score_thr`` (DINO, Sparse R-CNN) stay as they are.
+    """
+    lower = min_score * (1 - 1e-6)  # heads keep scores above it, the Inferencer those from min_score on
+    for module in model.modules():
+        cfg = getattr(module, 'test_cfg', None)
+        # PAA's vote on a box counts the boxes with lower scores, too.
+        votes = getattr(module, 'with_score_voting', False)
+        if cfg and not votes and 0 <= cfg.get('score_thr', -1) < lower:
+            module.test_cfg = ConfigDict({**cfg, 'score_thr': lower})  # the config itself stays as the user wrote it
+
+
 def _metainfo(meta: dict[str, Any], cfg: Config) -> dict[str, Any]:
     """The data set's metainfo from the checkpoint, else from the config's test data set."""
     metainfo = {key.lower(): value for key, value in (meta.get('dataset_meta') or {}).items()}
@@ -226,13 +247,6 @@ def _metainfo(meta: dict[str, Any], cfg: Config) -> dict[str, Any]:
         raise UserError('neither the checkpoint nor the config says what the classes are called; '
                         "add metainfo=dict(classes=(...)) to the config's test data set")
     return metainfo
-
-
-def _names(metainfo: dict[str, Any], model: torch.nn.Module) -> tuple[tuple[str, ...], AttributeSchema]:
-    """Classes, and the attributes of the head that predicts them; a model with another kind of head has the data's."""
-    schemas = [module.schema for module in model.modules() if isinstance(module, AttriHead)]
-    trained = AttributeSchema.from_dict(metainfo.get('attributes') or {})
-    return tuple(metainfo['classes']), schemas[0] if schemas else trained
 
 
 def inference_pipelines(cfg: Config, image_size: int | None = None) -> tuple[Compose, Compose]:

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 import torch
 from mmdet.apis import inference_detector, init_detector
+from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from small_attri_det import CLASSES, DETECTOR, SCHEMA, make_config, save, write_attri_det, write_films
 
-from mmleuk.apis import FailedImage, Inferencer, Prediction
+from mmleuk.apis import FailedImage, Inferencer, Prediction, raise_score_threshold
 from mmleuk.errors import UserError
 from mmleuk.structures.prediction_files import from_csv, from_json
 
@@ -96,6 +98,48 @@ def test_min_score_only_leaves_out(attri, inferencer, films):
     middle = sorted(c.score for c in cells)[len(cells) // 2]
     strict = Inferencer(*attri, device='cpu', min_score=middle, max_overlap=1)(films)
     assert [c for p in strict for c in p.cells] == [c for c in cells if c.score >= middle]
+
+
+@pytest.mark.parametrize('config', ['yolov5/yolov5n', 'faster_rcnn/faster-rcnn_r18', 'cascade_rcnn/cascade-rcnn_r18',
+                                    'fcos/fcos_r18', 'dino/dino_r18'])
+def test_the_heads_threshold_follows_min_score_and_changes_no_cell(config, tmp_path, films, monkeypatch):
+    """With random weights many boxes overlap, so that the suppression has much to do."""
+    def fresh():  # DINO changes the config that it is built from
+        model = Config.fromfile(f'configs/{config}_txl-pbc.py').model
+        model.get('backbone', {}).update(init_cfg=None)
+        return make_config(model, metainfo=dict(classes=('WBC', 'RBC', 'Platelets')))
+
+    init_default_scope('mmdet')
+    built = MODELS.build(fresh().model)
+    for name, parameter in built.named_parameters():  # the prior says 'no cell' everywhere
+        if name.endswith('bias') and name.startswith('bbox_head'):
+            torch.nn.init.normal_(parameter, std=0.3)
+    torch.save(dict(state_dict=built.state_dict()), tmp_path / 'w.pth')
+
+    def cells(min_score):
+        found = Inferencer(fresh(), tmp_path / 'w.pth', device='cpu', min_score=min_score, max_overlap=1)
+        return found(films / 'b.png')[0].cells
+
+    every = cells(0)
+    middle = every[len(every) // 2].score
+    expected = tuple(cell for cell in every if cell.score >= middle)
+    assert 0 < len(expected) and cells(middle) == expected
+    raised = []
+    monkeypatch.setattr('mmleuk.apis.raise_score_threshold', lambda *args: raised.append(args))
+    assert cells(middle) == expected and len(raised) == 1
+    raise_score_threshold(raised[0][0], 0.5)
+    thresholds = {module.test_cfg['score_thr'] for module in raised[0][0].modules()
+                  if 'score_thr' in (getattr(module, 'test_cfg', None) or {})}
+    assert thresholds == (set() if 'dino' in config else {0.5 * (1 - 1e-6)})
+
+
+def test_leukocytes_are_those_that_the_data_set_declares(tmp_path, films):
+    meta = dict(dataset_meta=dict(classes=CLASSES, leukocytes=['Blast']))
+    inferencer = Inferencer(make_config(DETECTOR), save(tmp_path, DETECTOR, meta), device='cpu')
+    assert inferencer.run_info().leukocytes == ('Blast',)
+    assert from_json(inferencer.to_json([], tmp_path / 'p.json')).info.leukocytes == ('Blast',)
+    named = Inferencer(make_config(DETECTOR), save(tmp_path, DETECTOR, dict(dataset_meta=dict(classes=CLASSES))))
+    assert named.run_info().leukocytes is None
 
 
 def test_written_files_read_back(inferencer, films, tmp_path):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mmleuk.commands.infer import write_run
+from mmleuk.commands.infer import LOCK, report_failures, write_run
 from mmleuk.datasets.annotations import read_ground_truth
 from mmleuk.ensemble.files import ENSEMBLE, Member, check_names, compare, read_members
 from mmleuk.ensemble.fusion import FusionSettings, check_fraction
@@ -16,10 +16,11 @@ from mmleuk.ensemble.table import to_markdown, write_tables
 from mmleuk.errors import UserError
 from mmleuk.evaluation.detections import from_run
 from mmleuk.structures.ground_truth import GroundTruth
-from mmleuk.structures.prediction import Run
+from mmleuk.structures.prediction import FailedImage, Run
 from mmleuk.structures.prediction_files import to_json
 from mmleuk.utils.files import ensure_writable
 from mmleuk.utils.image_inputs import check_images, list_images
+from mmleuk.utils.lock import FolderLock
 
 _OWN_FILES = (ENSEMBLE, 'predictions', 'table')
 
@@ -60,10 +61,10 @@ def run(args: argparse.Namespace) -> int:
     """
     settings = FusionSettings(args.iou_thr, args.skip_box_thr, None if args.weights is None else tuple(args.weights),
                               args.nms_thr)
-    written = _fuse_saved(args, settings) if args.predictions else _fuse_live(args, settings)
+    written, lost = (_fuse_saved(args, settings), []) if args.predictions else _fuse_live(args, settings)
     for path in written:
         print(f'  {path}')
-    return 0
+    return report_failures(lost)
 
 
 def _fuse_saved(args: argparse.Namespace, settings: FusionSettings) -> list[Path]:
@@ -82,7 +83,7 @@ def _fuse_saved(args: argparse.Namespace, settings: FusionSettings) -> list[Path
     return [comparison.write(out), *write_tables(comparison, out.with_suffix(''))]
 
 
-def _fuse_live(args: argparse.Namespace, settings: FusionSettings) -> list[Path]:
+def _fuse_live(args: argparse.Namespace, settings: FusionSettings) -> tuple[list[Path], list[FailedImage]]:
     """Live models: what each finds, the fused cells, a report, and the table where the truth is known."""
     if args.images is None:
         raise UserError('--models needs --images, the folder of the images to look at')
@@ -104,12 +105,14 @@ def _fuse_live(args: argparse.Namespace, settings: FusionSettings) -> list[Path]
         sure_cells(prediction, args.min_score, args.max_overlap) for prediction in fused.predictions))
     comparison = None if truth is None else compare(*_members(names, runs, truth), settings, fused)
     out = ensure_writable(args.out)
-    written = [to_json(found, out / f'{name}.json') for name, found in zip((*names, ENSEMBLE), (*runs, fused))]
-    written += write_run(seen, out, ('json', 'csv'), report=True, pictures={})
-    if comparison is not None:
-        print(to_markdown(comparison))
-        written += write_tables(comparison, out / 'table')
-    return written
+    with FolderLock(out, LOCK, 'run'):
+        written = [to_json(found, out / f'{name}.json') for name, found in zip((*names, ENSEMBLE), (*runs, fused))]
+        files, lost = write_run(seen, out, ('json', 'csv'), report=True, pictures={})
+        written += files
+        if comparison is not None:
+            print(to_markdown(comparison))
+            written += write_tables(comparison, out / 'table')
+    return written, lost
 
 
 def _live_names(args: argparse.Namespace) -> list[str]:

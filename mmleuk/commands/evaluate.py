@@ -22,6 +22,7 @@ from mmleuk.report.evaluation_page import GalleryEntry, render_evaluation, sente
 from mmleuk.report.evaluation_pictures import draw_marks, find_pictures, marks_of
 from mmleuk.report.evaluation_plots import draw_plots
 from mmleuk.utils.files import ensure_writable, remove_files, write_atomic
+from mmleuk.utils.lock import FolderLock
 from mmleuk.utils.tables import csv_text, lines, shown, text_table
 from mmleuk.utils.words import plural_n
 
@@ -67,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
     out = ensure_writable(args.out)
     created = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
     plots = {} if args.no_plots else draw_plots(evaluation)
-    written = write_evaluation(evaluation, plots, gallery, created, out)
+    with FolderLock(out, '.mmleuk_evaluate.lock', 'mmleuk evaluate'):
+        written = write_evaluation(evaluation, plots, gallery, created, out)
     _say(evaluation, written)
     return 0
 

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from mmleuk.commands.run_files import PICTURES, begin_run, check_inputs_stay, end_run
+from mmleuk.errors import UserError
 from mmleuk.pictures.crops import make_crops
 from mmleuk.pictures.drawing import draw_prediction, load_image, save_picture
 from mmleuk.report.page import TYPICAL_CELLS, render_page
@@ -20,10 +21,13 @@ from mmleuk.structures.prediction import FailedImage, Prediction, Run
 from mmleuk.structures.prediction_files import to_csv, to_json
 from mmleuk.utils.files import ensure_writable, write_atomic
 from mmleuk.utils.image_inputs import check_images, list_images, name_images
+from mmleuk.utils.lock import FolderLock
 from mmleuk.utils.progress import progress
 
 if TYPE_CHECKING:
     from mmleuk.apis import Inferencer
+
+LOCK = '.mmleuk_infer.lock'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,9 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', help='config file the model was trained with')
     parser.add_argument('checkpoint', help='its weights (.pth)')
     parser.add_argument('--out-dir', default='outputs', help='folder for everything written (default: outputs)')
-    parser.add_argument('--min-score', type=float, default=0.25, help='leave out less certain cells (default: 0.25)')
+    parser.add_argument('--min-score', type=float, default=0.25,
+                        help='leave out cells with a lower score (default: 0.25)')
     parser.add_argument('--max-overlap', type=float, default=0.5,
-                        help='of cells that overlap by a larger IoU only the surest is kept (default: 0.5)')
+                        help='of cells that overlap by a larger IoU only the highest-scoring is kept (default: 0.5)')
     parser.add_argument('--batch-size', type=int, default=1, help='images per step (default: 1)')
     parser.add_argument('--image-size', type=int, metavar='N',
                         help="pixels of a picture's longer side when the network sees it (default: the config's)")
@@ -42,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--format', nargs='+', choices=('json', 'csv'), default=['json', 'csv'],
                         help='files with the predictions (default: both)')
     parser.add_argument('--leukocytes', nargs='+', metavar='CLASS',
-                        help='classes that count as leukocytes (default: all but None, RBC and Platelets)')
+                        help='classes that count as leukocytes (default: those that the data set declares)')
     parser.add_argument('--no-pictures', action='store_true', help='draw no pictures')
     parser.add_argument('--no-report', action='store_true', help='write no report.html')
 
@@ -52,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
     All images are decoded once before the model runs: an unreadable one stops the run before anything is written.
     One that becomes unreadable later is reported, everything else is still written. What an earlier run wrote into the
-    folder and this one doesn't, goes; other files stay.
+    folder and this one doesn't is removed; other files stay. A second run into the folder is refused.
 
     Returns:
         0, or 1 when an image could not be read during the run.
@@ -63,17 +68,21 @@ def run(args: argparse.Namespace) -> int:
     paths = list_images(args.inputs, skip=args.out_dir)
     check_images(paths)
     inferencer = _inferencer(args)
-    leukocytes = leukocyte_classes(inferencer.classes, args.leukocytes)
+    leukocytes = leukocyte_classes(inferencer.classes, args.leukocytes or inferencer.leukocytes)
     pictures = {} if args.no_pictures else picture_paths(name_images(paths))
     check_inputs_stay(Path(args.out_dir), pictures.values(), paths)
     out_dir = ensure_writable(args.out_dir)
-    begin_run(out_dir, pictures.values())
-    found = _look(inferencer, paths, {image: out_dir / name for image, name in pictures.items()}, leukocytes)
-    written = write_run(found, out_dir, args.format, not args.no_report, pictures, leukocytes)
-    drawn = [pictures[prediction.image] for prediction in found.predictions] if pictures else []
-    end_run(out_dir, [*(path.name for path in written), *drawn])
-    _say(found, leukocytes, [*written, *([out_dir / PICTURES] if drawn else [])])
-    return 1 if found.failed else 0
+    with FolderLock(out_dir, LOCK, 'mmleuk infer'):
+        begin_run(out_dir, pictures.values())
+        found = _look(inferencer, paths, {image: out_dir / name for image, name in pictures.items()}, leukocytes)
+        written, lost = write_run(found, out_dir, args.format, not args.no_report, pictures, leukocytes)
+        drawn = [pictures[prediction.image] for prediction in found.predictions] if pictures else []
+        end_run(out_dir, [*(path.name for path in written), *drawn])
+    film = describe(found.predictions, found.info.classes, found.info.schema, leukocytes)
+    print(f'{film.text}\n{film.evidence}')
+    for path in [*written, *([out_dir / PICTURES] if drawn else [])]:
+        print(f'  {path}')
+    return report_failures([*found.failed, *lost])
 
 
 def _inferencer(args: argparse.Namespace) -> Inferencer:
@@ -96,17 +105,21 @@ def _look(inferencer: Inferencer, paths: Sequence[Path], pictures: Mapping[str, 
         if isinstance(result, FailedImage):
             failed.append(result)
             continue
-        predictions.append(result)
         if result.image in pictures:
-            picture = draw_prediction(load_image(str(result.path)), result, inferencer.classes, inferencer.schema,
-                                      leukocytes)
+            try:
+                image = load_image(str(result.path))
+            except UserError as error:  # lost since the model saw it
+                failed.append(FailedImage(result.image, f'could not be read: {error}'))
+                continue
+            picture = draw_prediction(image, result, inferencer.classes, inferencer.schema, leukocytes)
             save_picture(picture, pictures[result.image])
+        predictions.append(result)
     return Run(inferencer.run_info(), tuple(predictions), tuple(failed))
 
 
 def write_run(run: Run, out_dir: Path, formats: Sequence[str], report: bool, pictures: Mapping[str, str],
-              leukocytes: Sequence[str] | None = None) -> list[Path]:
-    """Write predictions.json, predictions.csv and report.html as asked for; returns what was written.
+              leukocytes: Sequence[str] | None = None) -> tuple[list[Path], list[FailedImage]]:
+    """Write predictions.json, predictions.csv and report.html as asked for.
 
     Args:
         run: the predictions.
@@ -115,17 +128,20 @@ def write_run(run: Run, out_dir: Path, formats: Sequence[str], report: bool, pic
         report: whether to write the page.
         pictures: path of each image's picture relative to ``out_dir``, for the page's links.
         leukocytes: classes that count as leukocytes on the page.
+
+    Returns:
+        What was written, and the images that could not be read for the page's pictures of cells.
     """
-    written = []
+    written, lost = [], []
     if 'json' in formats:
         written.append(to_json(run, out_dir / 'predictions.json'))
     if 'csv' in formats:
         written.append(to_csv(run.predictions, run.info.schema, out_dir / 'predictions.csv'))
     if report:
         typical = typical_by_type(run.predictions, run.info.classes, run.info.schema, TYPICAL_CELLS)
-        crops = make_crops(entry for entries in typical.values() for entry in entries)
+        crops, lost = make_crops(entry for entries in typical.values() for entry in entries)
         written.append(write_atomic(out_dir / 'report.html', render_page(run, crops, pictures, leukocytes)))
-    return written
+    return written, lost
 
 
 def picture_paths(images: Sequence[str]) -> dict[str, str]:
@@ -139,10 +155,8 @@ def picture_paths(images: Sequence[str]) -> dict[str, str]:
             for name in images for stem in [str(PurePosixPath(name).with_suffix(''))]}
 
 
-def _say(found: Run, leukocytes: Sequence[str], written: Sequence[Path]) -> None:
-    film = describe(found.predictions, found.info.classes, found.info.schema, leukocytes)
-    print(f'{film.text}\n{film.evidence}')
-    for path in written:
-        print(f'  {path}')
-    for failure in found.failed:
+def report_failures(failed: Sequence[FailedImage]) -> int:
+    """Name images that could not be read on stderr; returns the exit status."""
+    for failure in failed:
         print(f'error: {failure.image}: {failure.error}', file=sys.stderr)
+    return 1 if failed else 0

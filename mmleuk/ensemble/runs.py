@@ -48,7 +48,8 @@ def fuse_runs(runs: Sequence[Run], settings: FusionSettings | None = None, names
     info = RunInfo(classes, schema, faintest, model=f'ensemble of {", ".join(names)}',
                    config=_joined([run.info.config for run in runs]),
                    checkpoint=_joined([run.info.checkpoint for run in runs]),
-                   device=_joined(sorted({run.info.device for run in runs})), created=now, version=mmleuk.__version__)
+                   device=_joined(sorted({run.info.device for run in runs})), created=now, version=mmleuk.__version__,
+                   leukocytes=runs[0].info.leukocytes)
     return Run(info, fused)
 
 

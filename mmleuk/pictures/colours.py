@@ -31,9 +31,9 @@ class ClassStyle:
         return (0, 0, 0) if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 110 else (255, 255, 255)
 
 
-def class_styles(classes: Sequence[str]) -> dict[str, ClassStyle]:
+def class_styles(classes: Sequence[str], leukocytes: Sequence[str] | None = None) -> dict[str, ClassStyle]:
     """One style per class: leukocytes take the colours in turn, then red cells and platelets; 'None' is grey."""
-    leukocytes = leukocyte_classes(classes)
+    leukocytes = leukocyte_classes(classes, leukocytes)
     coloured = [*leukocytes, *(n for n in classes if n not in leukocytes and n.strip().lower() != 'none')]
     styles = {name: ClassStyle(_OTHER, True) for name in classes}
     for position, name in enumerate(coloured):

@@ -9,8 +9,9 @@ from itertools import groupby
 
 from PIL import Image
 
+from mmleuk.errors import UserError
 from mmleuk.pictures.drawing import load_image
-from mmleuk.structures.prediction import BankEntry, Cell
+from mmleuk.structures.prediction import BankEntry, Cell, FailedImage
 
 CROP_PX = 112
 _MARGIN = 0.2
@@ -25,18 +26,23 @@ def crop_key(entry: BankEntry) -> CropKey:
     return entry.prediction.image, entry.index
 
 
-def make_crops(entries: Iterable[BankEntry]) -> dict[CropKey, str]:
-    """Data URI per cell; cells of predictions from arrays, which have no file, get none.
+def make_crops(entries: Iterable[BankEntry]) -> tuple[dict[CropKey, str], list[FailedImage]]:
+    """Data URI per cell, and the images that can't be read any more; their cells get none, as those from arrays.
 
     Each image is read once.
     """
     crops: dict[CropKey, str] = {}
+    failed: list[FailedImage] = []
     on_disk = [entry for entry in entries if entry.prediction.path]
     for path, members in groupby(sorted(on_disk, key=crop_key), key=lambda entry: entry.prediction.path):
-        image = load_image(str(path))
-        for entry in members:
-            crops[crop_key(entry)] = data_uri(crop_cell(image, entry.cell))
-    return crops
+        cells = list(members)
+        try:
+            image = load_image(str(path))
+        except UserError as error:
+            failed.append(FailedImage(cells[0].prediction.image, f'no pictures of its cells: {error}'))
+            continue
+        crops |= {crop_key(entry): data_uri(crop_cell(image, entry.cell)) for entry in cells}
+    return crops, failed
 
 
 def crop_cell(image: Image.Image, cell: Cell) -> Image.Image:

@@ -68,8 +68,9 @@ def draw_prediction(image: Image.Image, prediction: Prediction, classes: Sequenc
     """
     factor = max(1, round(_LONG_SIDE_PX / max(image.size)))
     enlarged = image.resize((image.width * factor, image.height * factor), Image.Resampling.BICUBIC)
-    plan = make_plan(prediction.cells, factor, enlarged.size, schema, leukocyte_classes(classes, leukocytes), certain)
-    styles = class_styles(classes)
+    chosen = leukocyte_classes(classes, leukocytes)
+    plan = make_plan(prediction.cells, factor, enlarged.size, schema, chosen, certain)
+    styles = class_styles(classes, chosen)
     width = max(plan.size_wh[0], 200)
     legend = _legend(prediction, styles, width)
     canvas = Image.new('RGB', (width, plan.size_wh[1] + legend.height), _PAPER)

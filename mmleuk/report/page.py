@@ -25,13 +25,14 @@ def render_page(run: Run, crops: Mapping[CropKey, str], pictures: Mapping[str, s
         run: predictions and where they come from.
         crops: pictures of cells as data URIs (:func:`mmleuk.pictures.crops.make_crops`); others stay without.
         pictures: path of each image's picture relative to the page, by image name; others stay without a link.
-        leukocytes: class names that count as leukocytes; default: all but artifacts, red cells and platelets.
+        leukocytes: class names that count as leukocytes; default: those that the run states, else all but artifacts,
+            red cells and platelets.
 
     Raises:
         UserError: a name in ``leukocytes`` is no class.
     """
     info = run.info
-    names = leukocyte_classes(info.classes, leukocytes)
+    names = leukocyte_classes(info.classes, info.leukocytes if leukocytes is None else leukocytes)
     film = describe(run.predictions, info.classes, info.schema, names)
     bank = [entry.cell for entry in morphology_bank(run.predictions, names)]
     types = _types(run, crops, names)
@@ -51,7 +52,7 @@ def _types(run: Run, crops: Mapping[CropKey, str], leukocytes: Sequence[str]) ->
     """One card per class that was found: leukocytes first, the most frequent on top."""
     counts = [count for count in count_types(run.predictions, run.info.classes) if count.n_cells]
     counts.sort(key=lambda count: (count.class_name not in leukocytes, -count.n_cells, count.label))
-    styles = class_styles(run.info.classes)
+    styles = class_styles(run.info.classes, leukocytes)
     typical = typical_by_type(run.predictions, run.info.classes, run.info.schema, TYPICAL_CELLS)
     total = sum(count.n_cells for count in counts if count.class_name in leukocytes)
     cards = []

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from mmleuk.errors import UserError
 from mmleuk.schema import IGNORE, AttributeSchema
 
 FORMAT = 'mmleuk.predictions/1'
+NumberT = TypeVar('NumberT', int, float)
 
 
 class AttributeReading(TypedDict):
@@ -18,7 +20,7 @@ class AttributeReading(TypedDict):
     value: str
     """Name of the value in the schema; 'unknown' where nothing was predicted."""
     value_index: int
-    """Position of the value in the schema; -1 (IGNORE) where unknown."""
+    """Index of the value in the schema; -1 (IGNORE) where unknown."""
     prob: float
     """Probability of this value, 0 to 1."""
 
@@ -30,7 +32,7 @@ class Cell:
     Args:
         box: x1, y1, x2, y2 in pixels of the original image.
         score: confidence of the detection, 0 to 1.
-        label: position of the class in the run's classes.
+        label: index of the class in the run's classes.
         class_name: name of the class.
         attributes: reading by attribute key, in the schema's order; empty for models without AttriHead.
     """
@@ -82,7 +84,8 @@ class RunInfo:
         min_score: cells below it were left out.
         model: type of the model, such as 'mmleuk.SLADet'.
         config, checkpoint, device, created, version: as text; created is an ISO 8601 time.
-        image_size: pixels of the longer side of every picture that the model saw; None where it depends on the picture.
+        image_size: pixels of the longer side of every image that the model saw; None where it depends on the image.
+        leukocytes: classes that count as leukocytes, as the data set declares; None where it doesn't.
     """
 
     classes: tuple[str, ...]
@@ -95,6 +98,7 @@ class RunInfo:
     created: str = ''
     version: str = ''
     image_size: int | None = None
+    leukocytes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -127,15 +131,26 @@ def run_from_dict(data: Mapping[str, Any], source: str = 'predictions') -> Run:
     """
     if not isinstance(data, Mapping) or data.get('format') != FORMAT:
         raise UserError(f'{source}: not a predictions file of this version (expected "format": "{FORMAT}")')
+    where = 'run'
     try:
         info = dict(data['run'])
         info.update(classes=tuple(info['classes']), schema=AttributeSchema.from_dict(info['schema']))
-        predictions = tuple(
-            Prediction(image=i['image'], size_hw=(i['height'], i['width']), path=i['path'],
-                       cells=tuple(_cell_from_dict(cell) for cell in i['cells'])) for i in data['images'])
-        return Run(RunInfo(**info), predictions, tuple(FailedImage(**f) for f in data['failed']))
-    except (KeyError, TypeError) as error:
-        raise UserError(f'{source}: broken predictions file ({error!r}); write it again with tools/infer.py') from error
+        if info.get('leukocytes') is not None:
+            info['leukocytes'] = tuple(info['leukocytes'])
+        run_info, predictions = RunInfo(**info), []
+        for number, image in enumerate(data['images']):
+            where = f'image {number}'
+            size_hw = (_number(image['height'], int, 1), _number(image['width'], int, 1))
+            cells = []
+            for index, cell in enumerate(image['cells']):
+                where = f'image {number}, cell {index}'
+                cells.append(_cell_from_dict(cell))
+            predictions.append(Prediction(str(image['image']), size_hw, tuple(cells), image['path']))
+        where = 'failed'
+        return Run(run_info, tuple(predictions), tuple(FailedImage(**f) for f in data['failed']))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise UserError(f'{source}: {where}: broken predictions file ({error!r}); write it again with mmleuk infer'
+                        ) from error
 
 
 def _cell_to_dict(cell: Cell) -> dict[str, Any]:
@@ -144,9 +159,20 @@ def _cell_to_dict(cell: Cell) -> dict[str, Any]:
 
 
 def _cell_from_dict(data: Mapping[str, Any]) -> Cell:
-    x1, y1, x2, y2 = data['box']
-    return Cell(box=(x1, y1, x2, y2), score=data['score'], label=data['label'], class_name=data['class_name'],
-                attributes=dict(data['attributes']))
+    x1, y1, x2, y2 = (_number(value, float) for value in data['box'])
+    attributes = {key: AttributeReading(value=str(reading['value']), prob=_number(reading['prob'], float, 0, 1),
+                                        value_index=_number(reading['value_index'], int, -1))
+                  for key, reading in data['attributes'].items()}
+    return Cell((x1, y1, x2, y2), _number(data['score'], float, 0, 1), _number(data['label'], int, 0),
+                str(data['class_name']), attributes)
+
+
+def _number(value: Any, kind: type[NumberT], low: float = -math.inf, high: float = math.inf) -> NumberT:
+    """The value as ``kind``, if it is a finite number of that kind from low to high."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or (
+            not low <= value <= high) or kind(value) != value:
+        raise ValueError(f'{value!r} is no {kind.__name__} from {low} to {high}')
+    return kind(value)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from mmleuk.errors import UserError
 from mmleuk.schema import IGNORE, AttributeSchema
 from mmleuk.structures.prediction import AttributeReading, Cell, Prediction, Run, run_from_dict, run_to_dict
 from mmleuk.utils.files import write_atomic
+from mmleuk.utils.json_files import read_json
 from mmleuk.utils.tables import csv_text, read_csv
 
 _CELL_COLUMNS = ('image', 'height', 'width', 'cell', 'label', 'class_name', 'score', 'x1', 'y1', 'x2', 'y2')
@@ -26,13 +27,7 @@ def from_json(path: str | Path) -> Run:
     Raises:
         UserError: the file is missing, isn't JSON, or isn't such a file.
     """
-    try:
-        data = json.loads(Path(path).read_text(encoding='utf-8'))
-    except OSError as error:
-        raise UserError(f'{path}: cannot be read ({error.strerror or error})') from error
-    except ValueError as error:
-        raise UserError(f'{path}: not a JSON file ({error})') from error
-    return run_from_dict(data, source=str(path))
+    return run_from_dict(read_json(path), source=str(path))
 
 
 def to_csv(predictions: Sequence[Prediction], schema: AttributeSchema, path: str | Path) -> Path:

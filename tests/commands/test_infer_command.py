@@ -11,7 +11,9 @@ from small_attri_det import write_attri_det, write_films
 
 from mmleuk.commands import infer as cli
 from mmleuk.errors import UserError
+from mmleuk.pictures.drawing import load_image
 from mmleuk.structures.prediction_files import from_json
+from mmleuk.utils.lock import FolderLock
 
 
 @pytest.fixture(scope='module')
@@ -35,8 +37,8 @@ def test_the_command_writes_everything(attri, films, tmp_path, capsys):
     words = (films, *attri, '--out-dir', out, '--min-score', '0.05', '--device', 'cpu')
     assert cli.run(arguments(*words)) == 0
     written = sorted(str(path.relative_to(out)) for path in out.rglob('*') if path.is_file())
-    assert written == ['.mmleuk_infer.json', 'pictures/a/c.jpg', 'pictures/a/x & <y>.jpg', 'pictures/b.jpg',
-                       'predictions.csv', 'predictions.json', 'report.html']
+    assert written == ['.mmleuk_infer.json', '.mmleuk_infer.lock', 'pictures/a/c.jpg', 'pictures/a/x & <y>.jpg',
+                       'pictures/b.jpg', 'predictions.csv', 'predictions.json', 'report.html']
     printed = capsys.readouterr().out
     assert 'leukocyte' in printed and str(out / 'report.html') in printed
     assert len(json.loads((out / 'predictions.json').read_text())['images']) == 3
@@ -50,7 +52,7 @@ def test_the_command_writes_only_what_is_wanted(attri, films, tmp_path):
     out = tmp_path / 'out'
     code = cli.run(arguments(films / 'b.png', films / 'a' / 'c.jpg', *attri, '--out-dir', out, '--format', 'csv',
                              '--no-pictures', '--no-report', '--device', 'cpu'))
-    assert code == 0 and sorted(os.listdir(out)) == ['.mmleuk_infer.json', 'predictions.csv']
+    assert code == 0 and sorted(os.listdir(out)) == ['.mmleuk_infer.json', '.mmleuk_infer.lock', 'predictions.csv']
 
 
 def test_an_earlier_runs_remains_go_and_a_users_own_files_stay(attri, films, tmp_path):
@@ -60,7 +62,8 @@ def test_an_earlier_runs_remains_go_and_a_users_own_files_stay(attri, films, tmp
     (out / 'pictures' / 'mine.jpg').write_text('mine')
     cli.run(arguments(films / 'b.png', *words, '--format', 'csv', '--no-report'))
     assert sorted(str(path.relative_to(out)) for path in out.rglob('*')) == [
-        '.mmleuk_infer.json', 'pictures', 'pictures/b.jpg', 'pictures/mine.jpg', 'predictions.csv']
+        '.mmleuk_infer.json', '.mmleuk_infer.lock', 'pictures', 'pictures/b.jpg', 'pictures/mine.jpg',
+        'predictions.csv']
 
 
 def test_images_in_a_folder_called_pictures_are_not_drawn_over(attri, films, tmp_path):
@@ -104,6 +107,31 @@ def test_an_image_lost_on_the_way_is_reported_and_the_rest_written(attri, films,
     assert [p.image for p in run.predictions] == ['a/c.jpg', 'a/x & <y>.bmp']
     assert [f.image for f in run.failed] == ['b.png']
     assert 'could not be read' in (out / 'report.html').read_text()
+
+
+@pytest.mark.parametrize('reader', ['mmleuk.commands.infer.load_image', 'mmleuk.pictures.crops.load_image'])
+def test_an_image_lost_before_it_is_drawn_does_not_stop_the_rest(attri, films, tmp_path, monkeypatch, capsys, reader):
+    def lose(path):
+        if path.endswith('b.png'):
+            (films / 'b.png').unlink()
+        return load_image(path)
+
+    monkeypatch.setattr(reader, lose)
+    out = tmp_path / 'out'
+    assert cli.run(arguments(films, *attri, '--out-dir', out, '--min-score', '0.05', '--device', 'cpu')) == 1
+    assert 'error: b.png: ' in capsys.readouterr().err
+    run = from_json(out / 'predictions.json')
+    drawn = reader.startswith('mmleuk.pictures')  # the picture was drawn, so the cells are known
+    assert ('b.png' in [p.image for p in run.predictions]) == drawn == (out / 'pictures' / 'b.jpg').exists()
+    assert [f.image for f in run.failed] == ([] if drawn else ['b.png']) and (out / 'report.html').exists()
+
+
+def test_a_second_run_into_the_folder_is_refused(attri, films, tmp_path):
+    out = tmp_path / 'out'
+    with FolderLock(out, cli.LOCK), pytest.raises(UserError, match='another mmleuk infer .* writes into this folder'):
+        cli.run(arguments(films, *attri, '--out-dir', out, '--device', 'cpu'))
+    assert os.listdir(out) == ['.mmleuk_infer.lock']
+    assert cli.run(arguments(films, *attri, '--out-dir', out, '--device', 'cpu')) == 0
 
 
 def test_the_tool_says_a_users_error_in_one_line(tmp_path):

@@ -1,5 +1,7 @@
 import time
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -124,8 +126,8 @@ def test_styles_differ_between_all_classes():
 
 
 def test_crops_are_square_even_at_the_edge(film, cell):
-    crops = make_crops(morphology_bank(film.predictions))
-    assert set(crops) == {crop_key(entry) for entry in morphology_bank(film.predictions)}
+    crops, failed = make_crops(morphology_bank(film.predictions))
+    assert failed == [] and set(crops) == {crop_key(entry) for entry in morphology_bank(film.predictions)}
     assert all(uri.startswith('data:image/jpeg;base64,') for uri in crops.values())
     image = Image.new('RGB', (80, 60), (255, 0, 0))
     for box in [(-50., -50., -20., -20.), (0., 0., 80., 60.), (30., 30., 30., 30.)]:
@@ -139,3 +141,23 @@ def test_crops_are_square_even_at_the_edge(film, cell):
 def test_an_unreadable_image_is_named(tmp_path):
     with pytest.raises(UserError, match='gone.png: cannot be read'):
         load_image(tmp_path / 'gone.png')
+
+
+def test_crops_of_a_lost_image_are_left_out_and_it_is_named(film):
+    Path(film.predictions[0].path).unlink()
+    crops, failed = make_crops(morphology_bank(film.predictions))
+    assert crops == {} and [failure.image for failure in failed] == [film.predictions[0].image]
+
+
+def test_an_image_is_drawn_as_the_model_sees_it(tmp_path):
+    """Turned by its EXIF tag, and with pixels where Pillow alone would see a bomb or nothing."""
+    pixels = np.zeros((20, 40, 3), np.uint8)
+    pixels[:, :20] = 200, 30, 30
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees, clockwise
+    Image.fromarray(pixels).save(tmp_path / 'turned.jpg', exif=exif, quality=95)
+    image = load_image(tmp_path / 'turned.jpg')
+    assert image.size == (20, 40) and image.mode == 'RGB'
+    assert np.array_equal(np.asarray(image)[:, :, ::-1], cv2.imread(str(tmp_path / 'turned.jpg')))
+    red, _, blue = image.getpixel((10, 5))
+    assert red > 150 and blue < 80

@@ -43,7 +43,7 @@ class Checker(HTMLParser):
 
 
 def page_of(run, pictures=None, **kwargs):
-    return render_page(run, make_crops(morphology_bank(run.predictions)), pictures or {}, **kwargs)
+    return render_page(run, make_crops(morphology_bank(run.predictions))[0], pictures or {}, **kwargs)
 
 
 def test_the_page_says_what_was_found(film):

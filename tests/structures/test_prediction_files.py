@@ -24,6 +24,29 @@ def test_json_reads_back_equal(film, tmp_path):
     assert cell['attributes']['nuclear_shape'] == dict(value='regular', value_index=0, prob=0.8)
 
 
+@pytest.mark.parametrize(('path', 'value', 'message'), [
+    (('images', 0, 'cells', 1, 'box'), [1, 2, 3], 'image 0, cell 1: '),
+    (('images', 0, 'cells', 1, 'box'), [1, 2, 3, 'wide'], "image 0, cell 1: .*'wide' is no float"),
+    (('images', 0, 'cells', 1, 'box'), 7, 'image 0, cell 1: '), (('images', 0, 'cells'), None, 'image 0: '),
+    (('images', 0, 'cells', 0, 'score'), 1.5, 'image 0, cell 0: .*1.5 is no float from 0 to 1'),
+    (('images', 0, 'cells', 0, 'score'), float('nan'), 'nan is no float'),
+    (('images', 0, 'cells', 0, 'label'), 0.5, '0.5 is no int'),
+    (('images', 0, 'cells', 0, 'label'), -1, '-1 is no int'),
+    (('images', 0, 'cells', 0, 'attributes'), [], 'image 0, cell 0: '),
+    (('images', 0, 'width'), 10 ** 400, 'image 0: '),
+    (('images',), {'a': 1}, 'broken'), (('run', 'classes'), 3, 'run: '), (('failed',), [3], 'failed: ')])
+def test_wrong_values_in_json_are_named(film, tmp_path, path, value, message):
+    data = json.loads(to_json(film, tmp_path / 'p.json').read_text(encoding='utf-8'))
+    *above, last = path
+    part = data
+    for key in above:
+        part = part[key]
+    part[last] = value
+    (tmp_path / 'p.json').write_text(json.dumps(data))
+    with pytest.raises(UserError, match=f'p.json: .*{message}'):
+        from_json(tmp_path / 'p.json')
+
+
 def test_csv_reads_back_equal(film, tmp_path):
     path = to_csv(film.predictions, LEUKEMIA_ATTRIBUTES, tmp_path / 'p.csv')
     # The empty image has no row; a CSV holds no paths.
@@ -51,14 +74,15 @@ def test_any_text_and_number_survives(tmp_path_factory, image, name, box, score)
 
 
 @pytest.mark.parametrize(('content', 'message'), [
-    ('{"form', 'not a JSON file'), ('[]', 'not a predictions file'), ('{"format": "x"}', 'not a predictions file'),
-    ('{"format": "mmleuk.predictions/1", "run": {}}', "broken predictions file.*'classes'")])
+    ('{"form', 'not valid JSON'), ('[' * 100000, 'cannot be read as JSON'), ('[]', 'not a predictions file'),
+    ('{"format": "x"}', 'not a predictions file'),
+    ('{"format": "mmleuk.predictions/1", "run": {}}', "run: broken predictions file.*'classes'")])
 def test_broken_json_names_the_file(tmp_path, content, message):
     path = tmp_path / 'p.json'
     path.write_text(content)
     with pytest.raises(UserError, match=f'p.json: .*{message}'):
         from_json(path)
-    with pytest.raises(UserError, match='none.json: cannot be read'):
+    with pytest.raises(UserError, match='none.json: no such file'):
         from_json(tmp_path / 'none.json')
 
 
