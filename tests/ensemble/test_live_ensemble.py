@@ -131,7 +131,7 @@ def test_models_that_do_not_belong_together(trained, ensemble, tool, tmp_path, c
     (tmp_path / 'other.json').write_text(json.dumps(data))
     words = ['--models', *models[0], '--models', *models[1], '--images', str(folder / 'images'), '--out',
              str(tmp_path / 'out'), '--annotations', str(tmp_path / 'other.json'), '--device', 'cpu']
-    assert tool.main(words) == 2 and 'gone.png: no such file' in capsys.readouterr().err
+    assert tool.main(words) == 2 and 'gone.png: cannot be read' in capsys.readouterr().err
     assert not (tmp_path / 'out').exists()
     assert tool.main([*words[:3], *words[6:]]) == 2 and 'at least two models; got 1' in capsys.readouterr().err
     assert tool.main([*words, '--names', 'table', 'b']) == 2 and "called 'table'" in capsys.readouterr().err
