@@ -48,6 +48,11 @@ def convert(folders, **options):
     return convert_yolo(*folders, LEUKEMIA_CLASSES, **options)
 
 
+def test_both_numbers_for_unknown_are_taken(release):
+    cell, = convert(release(a='1 0.5 0.25 0.1 0.2 0 4 2 0 1 4'))['annotations']
+    assert list(cell['attributes'].values()) == [0, 4, 2, 0, 1, 4]
+
+
 @pytest.mark.parametrize(('text', 'size'), [('1 0.5 0.25 0.1 0.2 2 0 1 0 1 2 0\n', {'cell_size': 2}),
                                             ('1 0.5 0.25 0.1 0.2 0 1 0 1 2 0\n\n', {})])
 def test_twelve_and_eleven_columns(release, text, size):

@@ -14,14 +14,16 @@ from pathlib import Path
 
 from mmleuk.datasets.validation import Defect, parse_rectangle
 from mmleuk.errors import UserError
-from mmleuk.schema import DECLARATIONS, LEUKEMIA_ATTRIBUTES
+from mmleuk.schema import DECLARATIONS
 from mmleuk.utils.image_files import SUFFIXES, decode_image, files_below, read_image_file
 from mmleuk.utils.progress import progress
 from mmleuk.utils.text_files import read_text
 
 Corners = tuple[float, float, float, float]
 
-ATTRIBUTE_KEYS = ('cell_size', *LEUKEMIA_ATTRIBUTES.keys)
+RELEASE_SCHEMA = DECLARATIONS['leukemia_attri'].attributes
+ATTRIBUTE_KEYS = ('cell_size', *RELEASE_SCHEMA.keys)
+UNKNOWN = RELEASE_SCHEMA.attributes[0].unknown
 COLUMNS = {'leukemia': (12, 11), 'sparse': (16,)}
 PATCH_IMAGE_SIZE = 640.0
 PATCH_TOLERANCE = 1.0
@@ -70,7 +72,8 @@ def parse_row(text: str, where: str, columns: int, num_classes: int) -> Row:
     corners = _four(numbers[5:]) if columns == 16 else None
     attributes = numbers[9:] if columns == 16 else numbers[5:]
     return Row(where, label, _four(centre_size), corners,
-               tuple(parse_whole(value, where, 'attribute', range(3)) for value in attributes))
+               tuple(int(value) if value in UNKNOWN else parse_whole(value, where, 'attribute', range(3))
+                     for value in attributes))
 
 
 def _four(numbers: Sequence[float]) -> Corners:
@@ -278,7 +281,7 @@ def make_coco(images: Sequence[LabelledImage], classes: Sequence[str], corner_or
     return dict(
         images=entries, annotations=annotations,
         categories=[dict(id=index, name=name) for index, name in enumerate(classes, 1)],
-        attributes=DECLARATIONS['leukemia_attri'].attributes.to_dict())  # it says which numbers stand for unknown
+        attributes=RELEASE_SCHEMA.to_dict())  # it says which numbers stand for unknown
 
 
 def _regions(image: LabelledImage, corner_order: str) -> list[list[float]]:
