@@ -7,15 +7,16 @@ the annotated patch's corners in pixels of the 640x640 image, a0 is Cell Size.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmleuk.datasets.converters.folders import is_label_text, read_size
+from mmleuk.datasets.converters.labels import check_shares, parse_number, parse_whole
 from mmleuk.datasets.validation import Defect, parse_rectangle
 from mmleuk.errors import UserError
 from mmleuk.schema import DECLARATIONS
-from mmleuk.utils.image_files import SUFFIXES, decode_image, files_below, read_image_file
+from mmleuk.utils.image_files import SUFFIXES, files_below
 from mmleuk.utils.progress import progress
 from mmleuk.utils.text_files import read_text
 
@@ -27,7 +28,6 @@ UNKNOWN = RELEASE_SCHEMA.attributes[0].unknown
 COLUMNS = {'leukemia': (12, 11), 'sparse': (16,)}
 PATCH_IMAGE_SIZE = 640.0
 PATCH_TOLERANCE = 1.0
-SHARE_TOLERANCE = 0.01
 
 CORNER_ORDERS = {'xyxy': (0, 1, 2, 3), 'xxyy': (0, 2, 1, 3)}
 """The order of the p's in the file -> their indices as x1, y1, x2, y2. The release's code reads the first, its page
@@ -81,64 +81,29 @@ def _four(numbers: Sequence[float]) -> Corners:
     return first, second, third, fourth
 
 
-def check_shares(shares: Sequence[float], where: str, stated: str, sizes: Sequence[float]) -> None:
-    """Refuse what can be no shares of an image's width and height.
-
-    Args:
-        shares: coordinates and sizes. They may be a little outside 0..1, from rounding (1.000001): whether the box fits
-            is decided in pixels.
-        where: file and line, for messages.
-        stated: the numbers as they stand in the file.
-        sizes: those among them that must be positive.
-
-    Raises:
-        UserError: names the line.
-    """
-    if all(-SHARE_TOLERANCE <= share <= 1 + SHARE_TOLERANCE for share in shares) and all(size > 0 for size in sizes):
-        return
-    pixels = '; they seem to be pixels: divide them by width and height' if max(shares) > 2 else ''
-    raise UserError(f'{where}: box {stated} is no normalised centre and size: all lie in 0..1, width and height above '
-                    f'0{pixels}; correct or remove the line')
-
-
-def parse_number(field: str, where: str) -> float:
-    """A finite number; UserError naming ``where`` for anything else."""
-    try:
-        value = float(field)
-    except ValueError as error:
-        raise UserError(f'{where}: {field!r} is no number; correct or remove the line') from error
-    if not math.isfinite(value):
-        raise UserError(f'{where}: {field!r} is no finite number; correct or remove the line')
-    return value
-
-
-def parse_whole(value: float, where: str, noun: str, allowed: range) -> int:
-    """A whole number of ``allowed``; UserError naming ``where`` and ``noun`` for anything else."""
-    if value not in allowed:
-        raise UserError(f'{where}: {noun} {value:g} is outside {allowed[0]}..{allowed[-1]}; correct the line, or give '
-                        'the classes that the file was written with')
-    return int(value)
-
-
 def attribute_dict(row: Row) -> dict[str, int]:
     """A row's attributes by key, Cell Size where the row has it."""
     return dict(zip(ATTRIBUTE_KEYS[-len(row.attributes):], row.attributes, strict=True))
 
 
-def choose_corner_order(rows: Iterable[Row]) -> str:
+def choose_corner_order(rows: Iterable[Row], orders: Sequence[str] = tuple(CORNER_ORDERS)) -> str:
     """The one order of patch corners in which every row's patch lies in the image, the right way round.
 
     All rows were written by one program, so one order holds for all: a row for which both orders give a patch is
     decided by the rows that leave only one.
 
+    Args:
+        rows: of all texts.
+        orders: those that it may be.
+
     Raises:
         UserError: no order fits every row, or both do and mean different patches.
     """
-    fitting = dict.fromkeys(CORNER_ORDERS, True)
+    fitting = dict.fromkeys(orders, True)
     differing: Row | None = None
     for row in rows:
-        patches = {name: patch_xyxy(row, name) for name in CORNER_ORDERS}
-        fits = {name: fitting[name] and _is_patch(patches[name]) for name in CORNER_ORDERS}
+        patches = {name: patch_xyxy(row, name) for name in orders}
+        fits = {name: fitting[name] and _is_patch(patches[name]) for name in orders}
         if not any(fits.values()):
             raise UserError(f'{row.where}: patch corners {_text(row)} fit no order that the lines before it leave '
                             f'({", ".join(name for name in fitting if fitting[name])}): x1 < x2 and y1 < y2 within '
@@ -150,14 +115,6 @@ def choose_corner_order(rows: Iterable[Row]) -> str:
         raise UserError(f'{differing.where}: patch corners {_text(differing)} are a patch in both orders, and no line '
                         'decides which it is; give --corners xyxy (x1 y1 x2 y2) or --corners xxyy (x1 x2 y1 y2)')
     return next(name for name in fitting if fitting[name])
-
-
-def check_corner_order(rows: Iterable[Row], order: str) -> None:
-    """Raise UserError at the first row whose patch is none in ``order``."""
-    for row in rows:
-        if not _is_patch(patch_xyxy(row, order)):
-            raise UserError(f'{row.where}: patch corners {_text(row)} are no patch in the order {order}: x1 < x2 and '
-                            f'y1 < y2 within {PATCH_IMAGE_SIZE:g} px; correct the line or choose the other order')
 
 
 def patch_xyxy(row: Row, order: str) -> Corners:
@@ -207,8 +164,9 @@ def convert_yolo(images_dir: str | Path, labels_dir: str | Path, classes: Sequen
     columns = _count_columns([text for text in texts.values() if text], layout)
     images = [_read_image(Path(images_dir), path, text, columns, len(classes))
               for path, text in progress(texts.items(), total=len(texts), desc='reading images')]
-    order = _corner_order([row for image in images for row in image.rows], corners) if columns == 16 else None
-    return make_coco(images, classes, order)
+    rows = [row for image in images for row in image.rows]
+    orders = tuple(CORNER_ORDERS) if corners == 'auto' else (corners,)
+    return make_coco(images, classes, choose_corner_order(rows, orders) if columns == 16 else None)
 
 
 def _find_texts(images_dir: Path, labels_dir: Path, allow_unlabelled: bool) -> dict[Path, Path | None]:
@@ -219,8 +177,7 @@ def _find_texts(images_dir: Path, labels_dir: Path, allow_unlabelled: bool) -> d
     images = files_below(images_dir)
     if not images:
         raise UserError(f'{images_dir}: holds no image ({", ".join(SUFFIXES)}); give the folder of the images')
-    texts = {path.relative_to(labels_dir).with_suffix(''): path for path in files_below(labels_dir, '.txt')
-             if path.name != 'classes.txt'}
+    texts = {path.relative_to(labels_dir).with_suffix(''): path for path in files_below(labels_dir, '.txt')}
     found: dict[Path, Path | None] = {}
     for image in images:
         text = texts.pop(image.relative_to(images_dir).with_suffix(''), None)
@@ -228,9 +185,9 @@ def _find_texts(images_dir: Path, labels_dir: Path, allow_unlabelled: bool) -> d
             raise UserError(f'{image}: has no text in {labels_dir}; add it (empty for an image without cells), or give '
                             '--allow-unlabelled')
         found[image] = text
-    if texts:
-        raise UserError(f'{next(iter(texts.values()))}: has no image in {images_dir} ({len(texts)} such texts); add '
-                        'it or remove the text')
+    left = [path for path in texts.values() if is_label_text(path)]
+    if left:
+        raise UserError(f'{left[0]}: has no image in {images_dir} ({len(left)} such texts); add it or remove the text')
     return found
 
 
@@ -256,15 +213,8 @@ def _lines(path: Path) -> list[tuple[int, str]]:
 def _read_image(root: Path, image: Path, text: Path | None, columns: int, num_classes: int) -> LabelledImage:
     rows = tuple(parse_row(line, f'{text}:{number}', columns, num_classes)
                  for number, line in (_lines(text) if text else ()))
-    height, width = decode_image(read_image_file(str(image)), str(image)).shape[:2]
+    width, height = read_size(image)
     return LabelledImage(image.relative_to(root).as_posix(), width, height, rows)
-
-
-def _corner_order(rows: Sequence[Row], corners: str) -> str:
-    if corners == 'auto':
-        return choose_corner_order(rows)
-    check_corner_order(rows, corners)
-    return corners
 
 
 def make_coco(images: Sequence[LabelledImage], classes: Sequence[str], corner_order: str | None) -> dict:

@@ -17,7 +17,6 @@ from mmleuk.utils.image_files import PILLOW_ERRORS, SUFFIXES, decode_image, file
 from mmleuk.utils.progress import progress
 from mmleuk.utils.text_files import read_text
 
-# Texts that exports have beside the labels; a README may have any ending: README.roboflow.txt.
 _NO_LABELS = (CLASSES_FILE, 'train.txt', 'val.txt', 'valid.txt', 'test.txt', 'notes.txt', 'labels.txt')
 
 
@@ -72,6 +71,12 @@ def _label_files(folder: Path, suffix: str) -> list[Path]:
     if not paths:
         raise UserError(f'{folder}: holds no {suffix} file; give the folder that holds the labels')
     return paths
+
+
+def is_label_text(path: Path) -> bool:
+    """Whether a text without an image should have one; exports have READMEs and lists beside the labels."""
+    name = path.name.lower()
+    return name not in _NO_LABELS and not name.startswith('readme')
 
 
 def find_voc(folders: Folders, voc: VocFormat, listing: Path | None, check_images: bool) -> dict[str, LabelFile]:
@@ -237,7 +242,7 @@ def find_yolo(folders: Folders, yolo: YoloFormat, classes: Sequence[str], known:
     for key, path in progress(keys.items(), total=len(keys), desc='reading labels'):
         if key in named:
             found[key] = yolo.read(path, named[key], classes)
-        elif path.name.lower() not in _NO_LABELS and not path.name.lower().startswith('readme'):
+        elif is_label_text(path):
             raise UserError(f'{path}: has no image{f" in {images}" if images else ""}; add it, remove the text, or '
                             'give --images, the folder of the images')
     read = {PurePosixPath(key).parent for key in found}

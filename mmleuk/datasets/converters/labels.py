@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -13,6 +14,7 @@ from mmleuk.datasets.validation import Box
 from mmleuk.errors import UserError
 
 SizeWH = tuple[int, int]
+SHARE_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,45 @@ def check_class_names(names: Sequence[object], where: str) -> None:
     twice = next((name for name in names if list(names).count(name) > 1), None)
     if twice is not None:
         raise UserError(f'{where}: the class {twice!r} is listed twice; list every class once')
+
+
+def check_shares(shares: Sequence[float], where: str, stated: str, sizes: Sequence[float]) -> None:
+    """Refuse what can be no shares of an image's width and height.
+
+    Args:
+        shares: coordinates and sizes. They may be a little outside 0..1, from rounding (1.000001): whether the box fits
+            is decided in pixels.
+        where: file and line, for messages.
+        stated: the numbers as they stand in the file.
+        sizes: those among them that must be positive.
+
+    Raises:
+        UserError: names the line.
+    """
+    if all(-SHARE_TOLERANCE <= share <= 1 + SHARE_TOLERANCE for share in shares) and all(size > 0 for size in sizes):
+        return
+    pixels = '; they seem to be pixels: divide them by width and height' if max(shares) > 2 else ''
+    raise UserError(f'{where}: box {stated} is no normalised centre and size: all lie in 0..1, width and height above '
+                    f'0{pixels}; correct or remove the line')
+
+
+def parse_number(field: str, where: str) -> float:
+    """A finite number; UserError naming ``where`` for anything else."""
+    try:
+        value = float(field)
+    except ValueError as error:
+        raise UserError(f'{where}: {field!r} is no number; correct or remove the line') from error
+    if not math.isfinite(value):
+        raise UserError(f'{where}: {field!r} is no finite number; correct or remove the line')
+    return value
+
+
+def parse_whole(value: float, where: str, noun: str, allowed: range) -> int:
+    """A whole number of ``allowed``; UserError naming ``where`` and ``noun`` for anything else."""
+    if value not in allowed:
+        raise UserError(f'{where}: {noun} {value:g} is outside {allowed[0]}..{allowed[-1]}; correct the line, or give '
+                        'the classes that the file was written with')
+    return int(value)
 
 
 def similar_names(names: Sequence[str]) -> list[tuple[str, str]]:

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from mmleuk.datasets.converters.extended_yolo import check_shares, parse_number, parse_whole
-from mmleuk.datasets.converters.labels import Label, LabelFile, SizeWH
+from mmleuk.datasets.converters.labels import Label, LabelFile, SizeWH, check_shares, parse_number, parse_whole
 from mmleuk.datasets.validation import Box
 from mmleuk.errors import UserError
 from mmleuk.utils.text_files import read_text
