@@ -305,6 +305,8 @@ DECLARATIONS: dict[str, Declaration] = {declaration.name: declaration for declar
     Declaration('synthetic', LEUKEMIA_CLASSES, LEUKEMIA_ATTRIBUTES),
     Declaration('txl_pbc', TXL_PBC_CLASSES),
     Declaration('wbcatt', WBCATT_CLASSES, WBCATT_ATTRIBUTES, described=WBCATT_CLASSES[:5]),
+    Declaration('wbcatt_crops', WBCATT_CLASSES[:5], AttributeSchema((
+        Attribute('cell_type', WBCATT_CLASSES[:5]), *WBCATT_ATTRIBUTES.attributes))),
 )}
 """The known data sets by name. A module of your own adds one: ``DECLARATIONS['mine'] = Declaration('mine', ...)``."""
 

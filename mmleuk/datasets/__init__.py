@@ -7,10 +7,13 @@ from mmleuk.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mmleuk.datasets.cells import CellDataset
+    from mmleuk.datasets.crops import CellCropDataset
     from mmleuk.datasets.leukemia_attri import LeukemiaAttriDataset
     from mmleuk.datasets.voc_cells import VOCCellsDataset
 
-__all__ = ['SUBSETS', 'CellDataset', 'LeukemiaAttriDataset', 'Subset', 'VOCCellsDataset', 'get_subset']
+__all__ = ['SUBSETS', 'CellCropDataset', 'CellDataset', 'LeukemiaAttriDataset', 'Subset', 'VOCCellsDataset',
+           'get_subset']
 
-__getattr__ = lazy_names(__name__, {'CellDataset': 'cells', 'LeukemiaAttriDataset': 'leukemia_attri',
-                                   'VOCCellsDataset': 'voc_cells'})
+__getattr__ = lazy_names(__name__, {
+    'CellCropDataset': 'crops', 'CellDataset': 'cells', 'LeukemiaAttriDataset': 'leukemia_attri',
+    'VOCCellsDataset': 'voc_cells'})

@@ -15,6 +15,7 @@ from mmleuk.transforms.affine import RandomAffine
 from mmleuk.transforms.checks import check_pipeline_moves_regions
 from mmleuk.transforms.color import HSVJitter
 from mmleuk.transforms.color_jitter import ColorJitter
+from mmleuk.transforms.crop_cell import CropCell
 from mmleuk.transforms.formatting import PackCells
 from mmleuk.transforms.interference import (
     Defocus,
@@ -31,6 +32,6 @@ from mmleuk.transforms.padding import Pad
 from mmleuk.transforms.region_mosaic import RegionMosaic
 from mmleuk.transforms.regions import BlankOutsideRegions, CropToRegion
 
-__all__ = ['BlankOutsideRegions', 'ColorJitter', 'CropToRegion', 'Defocus', 'HSVJitter', 'Impurities',
+__all__ = ['BlankOutsideRegions', 'ColorJitter', 'CropCell', 'CropToRegion', 'Defocus', 'HSVJitter', 'Impurities',
            'IncompleteCells', 'LoadCellAnnotations', 'LoadImage', 'MixUp', 'Mosaic', 'OverStaining', 'OverlappingCells',
            'PackCells', 'Pad', 'PaleStaining', 'RandomAffine', 'RegionMosaic', 'check_pipeline_moves_regions']

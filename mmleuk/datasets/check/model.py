@@ -12,7 +12,7 @@ from mmleuk.utils.config_tree import walk
 
 NOT_CELL_CLASSES = ('backbone', 'data_preprocessor', 'init_cfg', 'neck', 'rpn_head')
 """Parts of a model whose ``num_classes``, where they have one, doesn't count the data's classes."""
-HEADS = ('AttriHead', 'ConceptBottleneck')
+HEADS = ('AttriHead', 'ConceptBottleneck', 'AttributeRecognizer')
 """Ends of the types of heads with ``attributes`` in their config."""
 EVERYWHERE_KNOWN = ('BlankOutsideRegions', 'CropToRegion')
 """Transforms after which the whole image counts as known, so that any model will do."""

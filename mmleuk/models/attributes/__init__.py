@@ -2,5 +2,6 @@
 
 from mmleuk.models.attributes.attri_head import AttriHead
 from mmleuk.models.attributes.concept_bottleneck import ConceptBottleneck
+from mmleuk.models.attributes.recognizer import AttributeRecognizer
 
-__all__ = ['AttriHead', 'ConceptBottleneck']
+__all__ = ['AttriHead', 'AttributeRecognizer', 'ConceptBottleneck']

@@ -1,0 +1,164 @@
+"""One cell per sample: single-cell images, or the cells of larger images.
+
+A crop is an image whose one box covers it, so the transforms, the packing and the metrics of detection work on it.
+"""
+
+from __future__ import annotations
+
+import csv
+import os.path as osp
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmdet.datasets import BaseDetDataset
+from PIL import Image
+
+from mmleuk.datasets.annotations import read_annotations
+from mmleuk.datasets.presets import make_metainfo
+from mmleuk.errors import UserError
+from mmleuk.registry import DATASETS
+from mmleuk.schema import IGNORE, AttributeSchema, SchemaError
+from mmleuk.utils.image_files import check_image_file
+
+SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff')
+
+
+@DATASETS.register_module()
+class CellCropDataset(BaseDetDataset):
+    """Images of single cells with their class and attributes.
+
+    Three sources, told apart by ``ann_file``:
+
+    - a CSV file as WBCAtt's: a row per image, with a column for the name, one for the class, and one per attribute,
+      called by its key or an alias; an empty field is unknown;
+    - a COCO JSON file: every box of a described class that isn't ignored. The samples are whole images with this one
+      box: put :class:`mmleuk.CropCell` into the pipeline;
+    - nothing: a folder per class, called as the class, under ``data_prefix['img']``.
+
+    Where the schema has the attribute ``cell_type``, its value is the class, so that one classifier tells both.
+
+    Args:
+        ann_file: CSV or JSON file under ``data_root``, or ''.
+        data_root: folder of the data.
+        data_prefix: ``dict(img=folder)`` of the images.
+        metainfo: as of :class:`mmleuk.CellDataset`.
+        name_column, class_column: of the CSV.
+        type_attribute: key of the attribute that stands for the class.
+        kwargs: as BaseDetDataset's.
+
+    Records are those of :class:`mmleuk.CellDataset`, with one instance each.
+
+    Raises:
+        UserError: a file or column is missing, or a value isn't in the schema; the message names the file and the row.
+    """
+
+    def __init__(self, *, ann_file: str = '', data_root: str = '', data_prefix: Mapping[str, str] | None = None,
+                 metainfo: Mapping | None = None, name_column: str = 'img_name', class_column: str = 'label',
+                 type_attribute: str = 'cell_type', **kwargs: Any) -> None:
+        self.name_column, self.class_column, self.type_attribute = name_column, class_column, type_attribute
+        super().__init__(ann_file=ann_file, data_root=data_root, data_prefix=dict(data_prefix or dict(img='')),
+                         metainfo=make_metainfo(metainfo), **kwargs)
+
+    @property
+    def schema(self) -> AttributeSchema:
+        """The data set's attributes."""
+        return AttributeSchema.from_dict(self._metainfo['attributes'])
+
+    def load_data_list(self) -> list[dict]:
+        """Records of all cells, in the order of the file or of the names."""
+        if self.ann_file.lower().endswith('.json'):
+            return self._from_coco()
+        records = self._from_csv() if self.ann_file else self._from_folders()
+        if not records:
+            raise UserError(f'{self.ann_file or self.data_prefix["img"]}: no image of a cell; nothing to train or '
+                            'test on')
+        return records
+
+    def _from_csv(self) -> list[dict]:
+        columns = {key: [key, *self.schema[key].aliases] for key in self.schema.keys if key != self.type_attribute}
+        with open_csv(self.ann_file) as stream:
+            reader = csv.DictReader(stream)
+            header = reader.fieldnames or []
+            for names in ([self.name_column], [self.class_column], *columns.values()):
+                if not set(names) & set(header):
+                    raise UserError(f'{self.ann_file}: the column {names[0]!r} is missing; its columns are '
+                                    f'{", ".join(header) or "none"}')
+            places = {key: next(name for name in names if name in header) for key, names in columns.items()}
+            return [self._record_of_row(row, places, f'{self.ann_file}, row {number}')
+                    for number, row in enumerate(reader, start=2)]
+
+    def _record_of_row(self, row: Mapping[str, str], places: Mapping[str, str], where: str) -> dict:
+        if None in row or None in row.values():
+            raise UserError(f'{where}: has another number of fields than the header')
+        try:
+            values = {key: self.schema.encode(key, row[column].strip()) for key, column in places.items()}
+        except SchemaError as error:
+            raise UserError(f'{where}: {error}') from error
+        return self.whole_image(row[self.name_column].strip(), row[self.class_column].strip(), values, where)
+
+    def _from_folders(self) -> list[dict]:
+        root = Path(self.data_prefix['img'])
+        if not root.is_dir():
+            raise UserError(f'{root}: no such folder; data_root and data_prefix name the folder of the class folders')
+        folders = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith('.'))
+        return [self.whole_image(f'{folder}/{path.name}', folder, {}, str(path)) for folder in folders
+                for path in sorted((root / folder).iterdir()) if path.suffix.lower() in SUFFIXES]
+
+    def _from_coco(self) -> list[dict]:
+        annotations = read_annotations(self.ann_file, self._metainfo['classes'], self.schema)
+        described = set(self._metainfo['described'] or self._metainfo['classes'])
+        for image in annotations.images:
+            check_image_file(osp.join(self.data_prefix['img'], image.file_name))
+        return [self._record(image.file_name, (image.width, image.height), cell.box_xyxy, cell.label, cell.attributes)
+                for image in annotations.images for cell in image.cells
+                if not cell.ignore and self._metainfo['classes'][cell.label] in described]
+
+    def whole_image(self, name: str, class_name: str, values: Mapping[str, int], where: str) -> dict:
+        """The record of a single-cell image; a data set of yours makes its records with it.
+
+        Args:
+            name: of the image under ``data_prefix['img']``.
+            class_name: one of the classes.
+            values: by attribute key; what isn't there is unknown.
+            where: named in errors.
+
+        Raises:
+            UserError: an unknown class, or no such image.
+        """
+        classes = self._metainfo['classes']
+        if class_name not in classes:
+            raise UserError(f'{where}: unknown class {class_name!r}; known are {", ".join(classes)}')
+        path = osp.join(self.data_prefix['img'], name)
+        if not osp.isfile(path):
+            raise UserError(f'{where}: there is no image {path}; check data_root and data_prefix')
+        with Image.open(path) as image:
+            width, height = image.size
+        attributes = [values.get(key, IGNORE) for key in self.schema.keys]
+        return self._record(name, (width, height), (0.0, 0.0, float(width), float(height)), classes.index(class_name),
+                            attributes)
+
+    def _record(self, name: str, image_wh: tuple[int, int], box_xyxy: Sequence[float], label: int,
+                attributes: Sequence[int]) -> dict:
+        attributes = list(attributes)
+        index = self.schema.position(self.type_attribute)
+        if index is not None:
+            attributes[index] = self.schema.encode(self.type_attribute, self._metainfo['classes'][label])
+        width, height = image_wh
+        return dict(
+            img_path=osp.join(self.data_prefix['img'], name), file_name=name, img_id=name, height=height, width=width,
+            instances=[dict(bbox=list(box_xyxy), bbox_label=label, ignore_flag=0, attributes=attributes)],
+            annotated_regions=[[0.0, 0.0, float(width), float(height)]], annotation='complete',
+            num_attributes=len(self.schema))
+
+
+def open_csv(path: str) -> Any:
+    """A CSV file to read, with or without a byte order mark.
+
+    Raises:
+        UserError: there is none.
+    """
+    if not Path(path).is_file():
+        raise UserError(f'{path}: no such file; ann_file is a CSV or COCO JSON file under data_root, or left out for a '
+                        'folder per class')
+    return open(path, encoding='utf-8-sig', newline='')

@@ -1,0 +1,57 @@
+"""A single cell cut out of its image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mmcv
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from mmleuk.errors import UserError
+from mmleuk.registry import TRANSFORMS
+from mmleuk.structures import clip_regions
+
+
+@TRANSFORMS.register_module()
+class CropCell(BaseTransform):
+    """Cut the image down to a square around its one box, and scale that to ``size`` x ``size``.
+
+    For the samples of :class:`mmleuk.CellCropDataset` that come from larger images. It scales by itself, so that the
+    cell counts as unmoved: it is all that the sample shows.
+
+    Args:
+        size: side of the result in pixels.
+        margin: on each side of the box, as a share of its longer side, >= 0.
+        pad_val: grey value where the square reaches out of the image.
+
+    Raises:
+        UserError: the image has another number of boxes than one.
+    """
+
+    def __init__(self, *, size: int, margin: float = 0.15, pad_val: int = 114) -> None:
+        if size < 1 or margin < 0:
+            raise UserError(f'CropCell: needs size >= 1 and margin >= 0, got {size} and {margin}')
+        self.size, self.margin, self.pad_val = size, margin, pad_val
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Replace ``img``, ``img_shape`` and the box; the square is rounded to whole pixels."""
+        image, boxes = results['img'], results['gt_bboxes'].clone()
+        if len(boxes) != 1:
+            raise UserError(f'CropCell: {results.get("img_path")} has {len(boxes)} boxes; it cuts out the one cell of '
+                            'a sample of mmleuk.CellCropDataset')
+        x1, y1, x2, y2 = boxes.tensor[0].tolist()
+        side = max(round(max(x2 - x1, y2 - y1) * (1 + 2 * self.margin)), 1)
+        left, top = round((x1 + x2 - side) / 2), round((y1 + y2 - side) / 2)
+        crop = np.full((side, side, *image.shape[2:]), self.pad_val, dtype=image.dtype)
+        shown = image[max(top, 0):top + side, max(left, 0):left + side]
+        rows, columns = max(-top, 0), max(-left, 0)
+        crop[rows:rows + shown.shape[0], columns:columns + shown.shape[1]] = shown
+        boxes.translate_((-left, -top))
+        boxes.regions = clip_regions(boxes.regions, (side, side))
+        boxes.rescale_((self.size / side, self.size / side))
+        crop = mmcv.imresize(crop, (self.size, self.size), interpolation='area' if side > self.size else 'bilinear')
+        return results | dict(img=crop, img_shape=(self.size, self.size), gt_bboxes=boxes)
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(size={self.size}, margin={self.margin}, pad_val={self.pad_val})'
