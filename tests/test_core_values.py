@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmleuk.models.losses.box_iou import complete_iou
 from mmleuk.models.losses.triplet_loss import TripletLoss, similarity_extremes
-from mmleuk.models.losses.yolov5_loss import level_losses
+from mmleuk.models.losses.yolov5_loss import complete_iou, level_losses
 from mmleuk.models.task_modules.yolov5_assigner import LevelAssignment
 from mmleuk.structures import CellBoxes
 from mmleuk.structures.regions import boxes_in_sight, clip_regions, drop_empty_regions, intersect_regions

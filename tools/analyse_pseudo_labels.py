@@ -36,7 +36,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--min-iou', type=float, default=0.5, help='IoU from which a cell is found (default: 0.5)')
     parser.add_argument('--device', default='cpu', help='such as cpu or cuda:0 (default: cpu)')
     parser.add_argument('--cfg-options', nargs='+', action=SettingsAction, metavar='KEY=VALUE',
-                        help='override settings of the config, such as model.selector.sure_confidence=0.9')
+                        help='override settings of the config')
+    parser.add_argument('--labeller', nargs='+', action=SettingsAction, metavar='KEY=VALUE',
+                        help='other settings of the labeller, such as sure_confidence=0.9')
     return parser
 
 
@@ -55,7 +57,8 @@ def run(args: argparse.Namespace) -> None:
     # Late: --help must not wait for torch.
     from mmleuk.evaluation.pseudo_label_analysis import analyse
     from mmleuk.report.pseudo_labels import summary_table, write_analysis
-    report = analyse(cfg, args.work_dir, args.truth, args.weights, args.images, args.min_iou, args.device)
+    report = analyse(cfg, args.work_dir, args.truth, args.weights, args.images, args.min_iou, args.device,
+                     args.labeller)
     print(f'{report["images"]} images, {sum(report["hidden"].values())} hidden cells, {report["weights"]} weights\n')
     print(summary_table(report))
     for path in write_analysis(report, out):

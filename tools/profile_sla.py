@@ -26,7 +26,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
-from mmleuk.models.detectors.sla_det import SLADet
+from mmleuk.models.detectors import SLADet
 from mmleuk.registry import MODELS
 
 CONFIGS = Path(__file__).resolve().parent.parent / 'configs' / '_base_' / 'models'
@@ -37,13 +37,10 @@ UNSURE, SURE = 2.4, 6.0
 def build(size: str, num_classes: int, image_size: int, full: bool) -> SLADet:
     """SLA-Det with or without its terms; the same random weights in both."""
     config = Config.fromfile(CONFIGS / f'yolov5{size}.py').model
-    config.type = 'mmleuk.SLADet'
     config.bbox_head.update(num_classes=num_classes, image_size=image_size, truth='regions' if full else 'everywhere')
-    if full:
-        config.update(selector=dict(type='mmleuk.PseudoLabelSelector'), pseudo_weight=0.1,
-                      loss_triplet=dict(type='mmleuk.TripletLoss'))
     torch.manual_seed(0)
-    model = MODELS.build(config)
+    model = MODELS.build(dict(type='mmleuk.SLADet', detector=config, pseudo_weight=0.1 if full else 0,
+                              loss_triplet=dict(type='mmleuk.TripletLoss') if full else None))
     model.init_weights()
     model.activity.pseudo = model.activity.triplet = full
     return model.train()
@@ -97,7 +94,7 @@ def planted(model: SLADet, count: int) -> None:
         values, mask = cache[0]
         raw[1] = raw[1] + (values - raw[1].detach()) * mask
         return (raw,)
-    model.bbox_head.register_forward_hook(hook)
+    model.detector.bbox_head.register_forward_hook(hook)
 
 
 def iteration(model: SLADet, images: Tensor, batch: list[DetDataSample]) -> float:
@@ -108,15 +105,15 @@ def iteration(model: SLADet, images: Tensor, batch: list[DetDataSample]) -> floa
     return time.process_time() - start
 
 
-def loss_part(model: SLADet, feats: list[Tensor], batch: list[DetDataSample]) -> float:
+def loss_part(model: SLADet, images: Tensor, feats: list[Tensor], batch: list[DetDataSample]) -> float:
     """Seconds of the head and the losses alone, forward and backward, on ready feature maps."""
     feats = [feat.detach().requires_grad_() for feat in feats]
     model.zero_grad()
-    extract, model.extract_feat = model.extract_feat, lambda _: feats
+    extract, model.detector.extract_feat = model.detector.extract_feat, lambda _: feats
     start = time.process_time()
-    sum(model.loss(None, batch).values()).backward()
+    sum(model.loss(images, batch).values()).backward()
     seconds = time.process_time() - start
-    model.extract_feat = extract
+    model.detector.extract_feat = extract
     return seconds
 
 
@@ -151,10 +148,11 @@ def main(arguments: list[str] | None = None) -> int:
         planted(model, count)
     with torch.no_grad():
         feats = plain.extract_feat(images)
-    base, *parts = alternate(4 * args.repeats, *(lambda m=m: loss_part(m, feats, batch) for m in (plain, *models)))
+    base, *parts = alternate(
+        4 * args.repeats, *(lambda m=m: loss_part(m, images, feats, batch) for m in (plain, *models)))
     print(f'head and losses alone: plain YOLOv5 {base:.3f} s')
     for model, count, seconds in zip(models, counts, parts):
-        kinds = model.last_selection.counts
+        kinds = model.labeller.count(model.last_judged)
         print(f'  all terms, {count:3d} confident per image {seconds:.3f} s, {seconds / parts[0]:.2f} x that with none '
               f'(pseudo-labels {kinds["kept"]}, unsure {kinds["unsure"]} in the batch)')
     if args.loss_only:

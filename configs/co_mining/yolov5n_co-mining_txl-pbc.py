@@ -5,7 +5,8 @@ MMLEUK_DATA=... python tools/train.py configs/co_mining/yolov5n_co-mining_txl-pb
 
 _base_ = '../yolov5/yolov5n_txl-pbc_sparse-as-complete.py'
 
-model = dict(_delete_=True, type='mmleuk.CoMining', detector=_base_.model, min_score=0.6)
+model = dict(_delete_=True, type='mmleuk.CoMining', detector=_base_.model,
+             labeller=dict(type='mmleuk.OtherViewLabeller', min_score=0.6))
 train_dataloader = dict(dataset=dict(pipeline=[
     *_base_.train_dataloader.dataset.pipeline[:-1],
     dict(
@@ -14,4 +15,4 @@ train_dataloader = dict(dataset=dict(pipeline=[
         original=[dict(type='mmleuk.PackCells')],
         augmented=[dict(type='mmleuk.ColorJitter'), dict(type='mmleuk.PackCells')]),
 ]))
-default_hooks = dict(co_mining=dict(type='mmleuk.CoMiningHook'))
+default_hooks = dict(pseudo_labels=dict(type='mmleuk.PseudoLabelHook'))

@@ -5,7 +5,8 @@ MMLEUK_DATA=... python tools/train.py configs/co_student/yolov5n_co-student_txl-
 
 _base_ = '../yolov5/yolov5n_txl-pbc_sparse-as-complete.py'
 
-model = dict(_delete_=True, type='mmleuk.CoStudent', detector=_base_.model, min_score=0.5, teacher_score=0.6)
+model = dict(_delete_=True, type='mmleuk.CoStudent', detector=_base_.model,
+             labeller=dict(type='mmleuk.TeacherMergeLabeller', min_score=0.5, teacher_score=0.6))
 train_dataloader = dict(dataset=dict(pipeline=[
     *_base_.train_dataloader.dataset.pipeline[:-1],
     dict(
@@ -20,5 +21,5 @@ train_dataloader = dict(dataset=dict(pipeline=[
         ]),
 ]))
 default_hooks = dict(
-    co_mining=dict(type='mmleuk.CoMiningHook', start_epoch=11),  # at once, it runs away (README.md)
+    pseudo_labels=dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(11, None)),  # at once, it runs away (README.md)
     teacher=dict(type='mmleuk.EMATeacherHook'))

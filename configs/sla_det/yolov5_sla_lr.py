@@ -1,5 +1,11 @@
-"""Ablation: labelled-region loss alone (LLD Table 8, first row). YOLOv5x, Sparse-LeukemiaAttri."""
+"""Ablation: labelled-region loss alone (LLD Table 8, first row): plain YOLOv5x, Sparse-LeukemiaAttri."""
 
-_base_ = './yolov5_sla.py'
+_base_ = [
+    '../_base_/models/yolov5x.py',
+    '../_base_/datasets/sparse_leukemia_attri_640.py',
+    '../_base_/schedules/leukemia_attri.py',
+    '../_base_/default_runtime.py',
+]
 
-model = dict(pseudo_weight=0.0, loss_triplet=None, selector=None)
+model = dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size, truth='regions'))
+train_cfg = dict(max_epochs=50)

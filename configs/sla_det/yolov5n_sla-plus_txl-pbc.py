@@ -5,6 +5,10 @@ YOLOv5n, TXL-PBC.
 MMLEUK_DATA=... python tools/train.py configs/sla_det/yolov5n_sla-plus_txl-pbc.py
 """
 
-_base_ = './yolov5n_sla_txl-pbc_lr-mosaic.py'
+_base_ = './yolov5n_sla_txl-pbc_lr.py'
 
-default_hooks = dict(skip_transforms=dict(keep=0.5))
+train_dataloader = dict(dataset=dict(pipeline=[
+    dict(type='mmleuk.RegionMosaic', img_scale=(320, 320), prob=1.0),
+    *_base_.train_dataloader.dataset.pipeline]))
+default_hooks = dict(skip_transforms=dict(
+    type='mmleuk.SkipTransformsHook', transforms=['mmleuk.RegionMosaic'], first_epoch=11, keep=0.5))

@@ -1,5 +1,12 @@
-"""Ablation: labelled-region loss alone (LLD Table 8, first row). YOLOv5n, rendered films."""
+"""Ablation: labelled-region loss alone (LLD Table 8, first row): plain YOLOv5n, rendered films."""
 
-_base_ = './yolov5n_sla_synthetic_detection.py'
+_base_ = [
+    '../_base_/models/yolov5n.py',
+    '../_base_/datasets/synthetic_320_sparse.py',
+    '../_base_/schedules/short_10e.py',
+    '../_base_/default_runtime.py',
+]
 
-model = dict(pseudo_weight=0.0, loss_triplet=None, selector=None)
+model = dict(
+    bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size, gain_class=3.0, truth='regions'),
+    test_cfg=dict(score_thr=0.01, nms_pre=2000))

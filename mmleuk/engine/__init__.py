@@ -1,7 +1,6 @@
 """Stage 4 of the data's journey: what happens between iterations (hooks, optimiser, checkpoints, launching)."""
 
 from mmleuk.engine.checkpoint_hook import CheckpointHook
-from mmleuk.engine.co_mining_hook import CoMiningHook
 from mmleuk.engine.ema_teacher_hook import EMATeacherHook
 from mmleuk.engine.optim_wrapper import AmpOptimWrapper, YOLOv5AmpOptimWrapper, YOLOv5OptimWrapper
 from mmleuk.engine.pseudo_label_hook import PseudoLabelHook
@@ -15,7 +14,6 @@ from mmleuk.utils.strict_config import check_config_keys
 __all__ = [
     'AmpOptimWrapper',
     'CheckpointHook',
-    'CoMiningHook',
     'EMATeacherHook',
     'EpochSeedHook',
     'PseudoLabelHook',

@@ -1,4 +1,4 @@
-"""Schedule and log of SLA-Det's terms."""
+"""Schedule and log of labels that are found while training."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from mmengine.structures import InstanceData
 from torch import nn
 
 from mmleuk.engine.epochs import warn_if_never
 from mmleuk.errors import UserError
-from mmleuk.models.detectors.sla_det import SLADet
-from mmleuk.models.detectors.teacher import require_teacher
-from mmleuk.models.task_modules.pseudo_labels import CRITERIA, Selection
+from mmleuk.models.detectors.sparse_label_detector import SparseLabelDetector
+from mmleuk.models.labellers.base import KEPT, Labeller
 from mmleuk.registry import HOOKS
 
 
-def find_sla_det(model: nn.Module) -> SLADet:
-    """The SLADet in a model: itself, or what a wrapper holds as ``detector`` or ``module``."""
+def find_sparse_label_detector(model: nn.Module) -> SparseLabelDetector:
+    """The SparseLabelDetector in a model: itself, or what a wrapper holds as ``detector`` or ``module``."""
     found: Any = model.module if is_model_wrapper(model) else model
-    while not isinstance(found, SLADet) and hasattr(found, 'detector'):
+    while not isinstance(found, SparseLabelDetector) and hasattr(found, 'detector'):
         found = found.detector
-    if not isinstance(found, SLADet):
-        raise UserError(f'PseudoLabelHook needs a mmleuk.SLADet, the model is a {type(found).__name__}; '
-                        'take the hook out of custom_hooks or change model.type')
+    if not isinstance(found, SparseLabelDetector):
+        raise UserError(f'PseudoLabelHook needs a mmleuk.SparseLabelDetector (SLADet, CoMining, CoStudent), the model '
+                        f'is a {type(found).__name__}; take the hook out of default_hooks or change model.type')
     return found
 
 
 def require_pseudo_label_hook(runner: Runner) -> None:
-    """Refuse to train SLA-Det's terms without the hook that wakes them.
+    """Refuse to train a model whose terms rest without the hook that switches them on.
 
     Raises:
-        UserError: L_LR alone would be learnt.
+        UserError: the annotation alone would be learnt.
     """
-    models = [module for module in runner.model.modules() if isinstance(module, SLADet)]
+    models = [module for module in runner.model.modules() if isinstance(module, SparseLabelDetector)]
     if any(model.terms for model in models) and not any(isinstance(hook, PseudoLabelHook) for hook in runner.hooks):
-        raise UserError('model: pseudo-label and similarity losses rest until PseudoLabelHook wakes them; add '
-                        "default_hooks=dict(pseudo_labels=dict(type='mmleuk.PseudoLabelHook')), or for L_LR alone set "
-                        'pseudo_weight=0 and loss_triplet=None')
+        raise UserError('model: found labels are not learnt until PseudoLabelHook switches them on; add '
+                        "default_hooks=dict(pseudo_labels=dict(type='mmleuk.PseudoLabelHook')), or train the plain "
+                        'detector')
 
 
 def smallest_cell_area(dataset: Any, image_size: int) -> float:
@@ -71,36 +71,46 @@ def smallest_cell_area(dataset: Any, image_size: int) -> float:
 
 @HOOKS.register_module()
 class PseudoLabelHook(Hook):
-    """Runs SLA-Det's schedule and logs what pseudo-labels there are.
+    """Runs the schedule of a :class:`mmleuk.SparseLabelDetector` and logs what its labeller finds.
 
     At the start it measures the smallest labelled cell of the training set. Before each epoch it switches the
-    terms. During training ``pseudo/...`` scalars show, as means over the epoch so far: pseudo-labels per image, their
-    confidence and entropy, and how many candidates per image fell to which criterion.
+    terms. During training ``pseudo/...`` scalars show, as means over the epoch so far: predictions per image (and view)
+    by what became of them, of each criterion of the labeller; mean score and, where the labeller tells it, entropy of
+    the labels found.
 
     Args:
-        pseudo_epochs: (first, last) epoch of L_PL, counted from 1, both included; last None means to the end.
+        pseudo_epochs: (first, last) epoch with found labels, counted from 1, both included; last None means to the end.
         triplet_epochs: the same for L_Tri (paper 5.2: 40 of 50 epochs, with attributes 10 of 30; the release takes the
             first ones).
+        image_size: side in pixels to which training images are scaled, for the smallest cell; None: YOLOv5's head
+            knows.
 
-    From random weights the first pseudo-labels need a warm-up on L_LR alone; the papers' thresholds do that by
-    themselves, since an untrained model believes nothing above 0.7.
+    From random weights the first labels found may be wrong and confirm each other: begin later. The papers' methods
+    begin at once, from trained weights.
     """
 
     priority = 'NORMAL'
 
     def __init__(self, *, pseudo_epochs: Sequence[int | None] = (1, None),
-                 triplet_epochs: Sequence[int | None] = (1, None)) -> None:
+                 triplet_epochs: Sequence[int | None] = (1, None), image_size: int | None = None) -> None:
         self.pseudo_epochs = _epoch_range('pseudo_epochs', pseudo_epochs)
         self.triplet_epochs = _epoch_range('triplet_epochs', triplet_epochs)
+        self.image_size = image_size
         self._sums: defaultdict[str, float] = defaultdict(float)
 
     def before_train(self, runner: Runner) -> None:
-        """Measure the smallest labelled cell; warn of a term that never starts."""
-        model = find_sla_det(runner.model)
+        """Measure the smallest labelled cell; warn of a term that never starts.
+
+        Raises:
+            UserError: the images' size isn't known.
+        """
+        model = find_sparse_label_detector(runner.model)
         for term in model.terms:
             warn_if_never(runner, f'PseudoLabelHook: {term}_epochs', getattr(self, f'{term}_epochs')[0])
-        model.min_cell_area = smallest_cell_area(runner.train_dataloader.dataset, model.bbox_head.image_size)
-        runner.logger.info(f'smallest labelled cell: {model.min_cell_area:.1f} square pixels at training size')
+        if 'area' in model.labeller.criteria:
+            size = self.image_size or training_size(model)
+            model.labeller.min_area = smallest_cell_area(runner.train_dataloader.dataset, size)
+            runner.logger.info(f'smallest labelled cell: {model.labeller.min_area:.1f} square pixels at training size')
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Switch the terms for this epoch.
@@ -108,30 +118,44 @@ class PseudoLabelHook(Hook):
         Raises:
             UserError: the model learns from a teacher and has none.
         """
-        model = find_sla_det(runner.model)
-        require_teacher(model)
-        activity = model.activity
+        model = find_sparse_label_detector(runner.model)
+        if model.learns_from_teacher:
+            _ = model.teacher.module
         epoch = runner.epoch + 1
-        activity.pseudo = self.pseudo_epochs[0] <= epoch <= self.pseudo_epochs[1]
-        activity.triplet = self.triplet_epochs[0] <= epoch <= self.triplet_epochs[1]
+        model.activity.pseudo = self.pseudo_epochs[0] <= epoch <= self.pseudo_epochs[1]
+        model.activity.triplet = self.triplet_epochs[0] <= epoch <= self.triplet_epochs[1]
         self._sums.clear()
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
                          outputs: dict | None = None) -> None:
-        """Add the last batch's selection to the log."""
-        selection = find_sla_det(runner.model).last_selection
-        if selection is None:
+        """Add the last batch to the log."""
+        model = find_sparse_label_detector(runner.model)
+        if model.last_judged is None:
             return
-        for name, value in selection_sums(selection, images=len(data_batch['data_samples'])).items():
+        for name, value in judged_sums(model.labeller, model.last_judged).items():
             self._sums[name] += value
-        for name, value in selection_means(self._sums).items():
+        for name, value in judged_means(self._sums, model.labeller.criteria).items():
             runner.message_hub.update_scalar(f'train/pseudo/{name}', value)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """One line per epoch."""
         if self._sums['images']:
-            means = ', '.join(f'{name} {value:.3g}' for name, value in selection_means(self._sums).items())
-            runner.logger.info(f'pseudo-labels in epoch {runner.epoch + 1}: {means}')
+            criteria = find_sparse_label_detector(runner.model).labeller.criteria
+            means = ', '.join(f'{name} {value:.3g}' for name, value in judged_means(self._sums, criteria).items())
+            runner.logger.info(f'labels found in epoch {runner.epoch + 1}: {means}')
+
+
+def training_size(model: SparseLabelDetector) -> int:
+    """Side in pixels to which training images are scaled, as the detector's head knows it.
+
+    Raises:
+        UserError: it doesn't.
+    """
+    size = getattr(getattr(model.detector, 'bbox_head', None), 'image_size', None)
+    if size is None:
+        raise UserError(f'a {type(model.detector).__name__} does not know the size of training images, from which the '
+                        'smallest cell is measured; set default_hooks.pseudo_labels.image_size, such as 320')
+    return size
 
 
 def _epoch_range(name: str, epochs: Sequence[int | None]) -> tuple[float, float]:
@@ -145,14 +169,24 @@ def _epoch_range(name: str, epochs: Sequence[int | None]) -> tuple[float, float]
     return epochs[0], epochs[1]
 
 
-def selection_sums(selection: Selection, images: int) -> dict[str, float]:
-    """What of a selection can be added up over batches."""
-    return dict(selection.counts, images=images, kept_confidence=float(selection.kept.confidence.sum()),
-                kept_entropy=float(selection.entropy.sum()))
+def judged_sums(labeller: Labeller, judged: Sequence[InstanceData]) -> dict[str, float]:
+    """What of a batch's judged predictions can be added up over batches."""
+    sums: dict[str, float] = dict(labeller.count(judged), images=len(judged))
+    for image in judged:
+        kept = labeller.group(image, KEPT)
+        sums['score'] = sums.get('score', 0.0) + float(kept.scores.sum())
+        if 'entropy' in kept:
+            sums['entropy_of_kept'] = sums.get('entropy_of_kept', 0.0) + float(kept.entropy.sum())
+    return sums
 
 
-def selection_means(sums: Mapping[str, float]) -> dict[str, float]:
-    """Candidates per image by what became of them; mean confidence and entropy (bits) of the pseudo-labels."""
+def judged_means(sums: Mapping[str, float], criteria: Sequence[str]) -> dict[str, float]:
+    """Predictions per image by criterion; mean score and, if told, entropy (bits) of the labels found.
+
+    >>> judged_means(dict(images=4, labelled=2, kept=1, score=0.75), ('labelled', 'kept'))
+    {'labelled_per_image': 0.5, 'kept_per_image': 0.25, 'mean_confidence': 0.75}
+    """
     kept = max(sums['kept'], 1)
-    means = {f'{name}_per_image': sums[name] / sums['images'] for name in CRITERIA}
-    return dict(means, mean_confidence=sums['kept_confidence'] / kept, mean_entropy=sums['kept_entropy'] / kept)
+    means = {f'{name}_per_image': sums[name] / sums['images'] for name in criteria}
+    means['mean_confidence'] = sums['score'] / kept
+    return means | ({'mean_entropy': sums['entropy_of_kept'] / kept} if 'entropy_of_kept' in sums else {})

@@ -6,11 +6,12 @@ from mmleuk.models import (
     data_preprocessors,
     dense_heads,
     detectors,
+    labellers,
     losses,
     necks,
     roi_heads,
     task_modules,
 )
 
-__all__ = ['attributes', 'backbones', 'data_preprocessors', 'dense_heads', 'detectors', 'losses', 'necks', 'roi_heads',
-           'task_modules']
+__all__ = ['attributes', 'backbones', 'data_preprocessors', 'dense_heads', 'detectors', 'labellers', 'losses', 'necks',
+           'roi_heads', 'task_modules']

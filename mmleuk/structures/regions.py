@@ -6,7 +6,7 @@ borders included. No region at all (R = 0) means that nothing is known anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -33,6 +33,24 @@ def points_in_regions(points_xy: Tensor, regions_xyxy: Tensor) -> Tensor:
     above = points >= regions[:, :2]
     below = points <= regions[:, 2:]
     return (above & below).all(-1).any(-1)
+
+
+def background_is_known(points_xy: Tensor, metainfo: Mapping) -> Tensor:
+    """Tell where an image's background may be learnt: in an annotated region, and under no ignored box.
+
+    Args:
+        points_xy: (P, 2) pixels.
+        metainfo: of the image's labels: ``annotated_regions`` (R, 4), and ``ignored_boxes`` (M, 4) if any.
+
+    Returns:
+        (P,) bool.
+
+    Raises:
+        UserError: there are no ``annotated_regions``; an unknown region is never taken for the whole image.
+    """
+    regions, = regions_of([metainfo], like=points_xy)
+    known = points_in_regions(points_xy, regions)
+    return known & ~points_in_regions(points_xy, metainfo['ignored_boxes']) if 'ignored_boxes' in metainfo else known
 
 
 def boxes_in_sight(boxes_xyxy: Tensor, ignored: Tensor, windows_xyxy: Tensor) -> Tensor:
@@ -81,7 +99,7 @@ def intersect_regions(first_xyxy: Tensor, second_xyxy: Tensor) -> Tensor:
     return drop_empty_regions(torch.cat([low, high], -1).reshape(-1, 4))
 
 
-def regions_of(batch_img_metas: Sequence[dict], like: Tensor) -> list[Tensor]:
+def regions_of(batch_img_metas: Sequence[Mapping], like: Tensor) -> list[Tensor]:
     """Annotated regions (R, 4) of every image, on the device of ``like``.
 
     Raises:

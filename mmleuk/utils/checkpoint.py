@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 import re
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +105,9 @@ def fit_checkpoint(model: nn.Module, checkpoint: dict[str, Any], path: str | Pat
     """Rename a checkpoint's keys to the model's, in place, and refuse one of another architecture.
 
     A module whose weights were called otherwise in earlier versions says so in ``old_names``, by prefix.
-    A plain detector's ``backbone.*`` becomes ``detector.backbone.*`` when the model wraps a detector (AttriDet). The
-    other way round, for fine-tuning only, a plain detector takes the wrapped one's weights, without the wrapper's own.
+    A plain detector's ``backbone.*`` becomes ``detector.backbone.*`` when the model wraps a detector (AttriDet,
+    SparseLabelDetector, or one in the other). The other way round, for fine-tuning only, a plain detector takes the
+    wrapped one's weights, without the wrapper's own.
 
     Args:
         model: The model that is to take the weights, not wrapped for distribution.
@@ -121,11 +122,8 @@ def fit_checkpoint(model: nn.Module, checkpoint: dict[str, Any], path: str | Pat
     loaded, wanted = state_dict_of(checkpoint), model.state_dict()
     _strip_prefix(loaded, 'module.')
     _apply_new_names(loaded, model)
-    if hasattr(model, 'detector') and not any(key.startswith(_WRAPPED_DETECTOR) for key in loaded):
-        _add_prefix(loaded, _WRAPPED_DETECTOR, wanted)
-    elif not hasattr(model, 'detector') and not exact:
-        for key in [key for key in loaded if key.startswith(_WRAPPED_DETECTOR)]:
-            loaded[key.removeprefix(_WRAPPED_DETECTOR)] = loaded.pop(key)
+    if hasattr(model, 'detector') or not exact:
+        _fit_wrappers(loaded, wanted)
     misshapen = [key for key, value in wanted.items() if key in loaded and _shape(loaded[key]) != _shape(value)]
     matched = sum(key in loaded for key in wanted) - len(misshapen)
     if 2 * matched < len(wanted) or not wanted:
@@ -207,11 +205,24 @@ def _apply_new_names(state: dict[str, Tensor], model: nn.Module) -> None:
                 state[start + new + key.removeprefix(start + old)] = state.pop(key)
 
 
-def _add_prefix(state: dict[str, Tensor], prefix: str, wanted: dict[str, Tensor]) -> None:
-    """Prefix the keys that the wrapped detector has; others (the wrapper's own) keep their names."""
+def _fit_wrappers(state: dict[str, Tensor], wanted: Iterable[str]) -> None:
+    """Rename keys that differ from a wanted one in how many wrappers hold the detector."""
+    by_name = {_unwrapped(key): key for key in wanted}
     for key in list(state):
-        if key not in wanted:
-            state[prefix + key] = state.pop(key)
+        name = by_name.get(_unwrapped(key))
+        if name is not None and name not in state:
+            state[name] = state.pop(key)
+
+
+def _unwrapped(key: str) -> str:
+    """A tensor's name in the plain detector.
+
+    >>> _unwrapped('detector.detector.backbone.stem'), _unwrapped('detector.labeller.calibration.seen')
+    ('backbone.stem', 'calibration.seen')
+    """
+    while key.startswith(_WRAPPED_DETECTOR):
+        key = key.removeprefix(_WRAPPED_DETECTOR)
+    return key.removeprefix('labeller.')
 
 
 def _mismatch(path: str | Path, loaded: dict, wanted: dict, matched: int) -> str:

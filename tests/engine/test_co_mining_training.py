@@ -6,11 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmleuk.engine import CoMiningHook
-from mmleuk.engine.co_mining_hook import mined_means
 from mmleuk.engine.launch import train, train_parser
-from mmleuk.errors import UserError
-from mmleuk.models.detectors.co_mining import MinedCounts
 from mmleuk.testing.tiny_run import CLASSES, write_tiny_run
 from mmleuk.utils.checkpoint import load_checkpoint_safely
 
@@ -19,12 +15,13 @@ BASES = [str(ROOT / 'configs/_base_/default_runtime.py'), str(ROOT / 'configs/_b
 
 TINY = """
 _base_ = './tiny.py'
-model = dict(_delete_=True, type='mmleuk.{kind}', detector=_base_.model, min_score=0.3)
+model = dict(_delete_=True, type='mmleuk.{kind}', detector=_base_.model,
+             labeller=dict(type='mmleuk.{labeller}', min_score=0.3))
 train_dataloader = dict(dataset=dict(pipeline=[
     *_base_.train_dataloader.dataset.pipeline[:3],  # the fourth makes floats
     dict(type='MultiBranch', branch_field=['original', 'augmented'], original=[dict(type='PackDetInputs')],
          augmented=[dict(type='mmleuk.ColorJitter'), dict(type='PackDetInputs')])]))
-default_hooks = dict(co_mining=dict(type='mmleuk.CoMiningHook', start_epoch=2){more})
+default_hooks = dict(pseudo_labels=dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(2, None)){more})
 """
 
 WHOLE = """
@@ -54,7 +51,8 @@ def tiny_config(tmp_path, kind):
     write_tiny_run(tmp_path / 'tiny', BASES, max_epochs=2)
     config = tmp_path / 'tiny' / 'two_views.py'
     more = ", teacher=dict(type='mmleuk.EMATeacherHook')" if kind == 'CoStudent' else ''
-    config.write_text(TINY.format(kind=kind, more=more))
+    labeller = dict(CoStudent='TeacherMergeLabeller', CoMining='OtherViewLabeller')[kind]
+    config.write_text(TINY.format(kind=kind, more=more, labeller=labeller))
     return config
 
 
@@ -68,7 +66,7 @@ def test_any_detector_trains_and_repeats(run_tiny, tmp_path, kind):
     runner = run_tiny(f'{kind}-one')
     rows = [row for row in scalars(tmp_path / f'{kind}-one') if 'loss' in row]
     assert all('pseudo/kept_per_image' in row for row in rows[3:]) and len(rows) == 6
-    assert not any('pseudo/kept_per_image' in row for row in rows[:3])  # start_epoch=2
+    assert not any('pseudo/kept_per_image' in row for row in rows[:3])  # from epoch 2 on
     run_tiny(f'{kind}-two')
     again = [row for row in scalars(tmp_path / f'{kind}-two') if 'loss' in row]
     assert [row['loss'] for row in rows] == [row['loss'] for row in again]
@@ -102,13 +100,3 @@ def run_whole(tmp_path, kind):
         return train(train_parser().parse_args([str(config), '--work-dir', str(tmp_path / name), '--cfg-options',
                                                 f'experiment_name={label}', f'visualizer.name={label}']))
     return run
-
-
-def test_means_over_batches_of_different_sizes():
-    seen = MinedCounts(views=4, kept=3, labelled=0, confidence=2.4) + MinedCounts(2, 0, 3, 0.)
-    assert mined_means(seen) == dict(kept_per_image=0.5, labelled_per_image=0.5, mean_confidence=pytest.approx(0.8))
-
-
-def test_wrong_epoch():
-    with pytest.raises(UserError, match='start_epoch'):
-        CoMiningHook(start_epoch=0)

@@ -3,20 +3,21 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.logging import MessageHub, MMLogger
+from mmengine.structures import InstanceData
 from torch import nn
 
 from mmleuk.engine.pseudo_label_hook import (
     PseudoLabelHook,
-    find_sla_det,
+    find_sparse_label_detector,
+    judged_means,
     require_pseudo_label_hook,
-    selection_means,
     smallest_cell_area,
 )
 from mmleuk.errors import UserError
 from mmleuk.models.dense_heads.yolov5_head import YOLOv5Head
-from mmleuk.models.detectors.sla_det import Activity, SLADet
+from mmleuk.models.detectors.sparse_label_detector import Activity, SparseLabelDetector
 from mmleuk.models.detectors.teacher import Teacher
-from mmleuk.models.task_modules.pseudo_labels import CRITERIA, Candidates, Selection
+from mmleuk.models.labellers import ThresholdLabeller
 
 
 class Records:
@@ -36,11 +37,12 @@ class Records:
 
 def sla_det():
     """The attributes that the hook reads and sets, on the real class; building a network would add nothing here."""
-    model = SLADet.__new__(SLADet)
+    model = SparseLabelDetector.__new__(SparseLabelDetector)
     nn.Module.__init__(model)
-    model.activity, model.last_selection, model.min_cell_area = Activity(), None, 0.
-    model.pseudo_weight, model.loss_triplet = 0.1, None
-    model.bbox_head = YOLOv5Head(num_classes=2, in_channels=(2, 2, 2), image_size=320)
+    model.activity, model.last_judged, model.labeller = Activity(), None, ThresholdLabeller()
+    model.pseudo_weight, model.loss_triplet, model.asks, model.teacher = 0.1, None, 'student', Teacher()
+    model.detector = nn.Module()
+    model.detector.bbox_head = YOLOv5Head(num_classes=2, in_channels=(2, 2, 2), image_size=320)
     return model
 
 
@@ -67,7 +69,7 @@ def test_a_term_that_starts_after_the_last_epoch_is_warned_of():
     model.loss_triplet = nn.Identity()
     assert len(warnings_of(late, model)) == 2
     assert warnings_of(PseudoLabelHook(pseudo_epochs=(10, None), triplet_epochs=(1, 3)), model) == []
-    model.pseudo_weight, model.loss_triplet = 0., None
+    model.pseudo_weight, model.loss_triplet = 0, None
     assert warnings_of(late, model) == []
 
 
@@ -78,17 +80,19 @@ def test_terms_that_nobody_would_wake_are_refused():
     woken = runner(model)
     woken.hooks.append(PseudoLabelHook())
     require_pseudo_label_hook(woken)
-    model[0].pseudo_weight = 0.
+    model[0].pseudo_weight = 0
     require_pseudo_label_hook(runner(model))
     require_pseudo_label_hook(runner(nn.Identity()))
 
 
-def selection(kept_confidence, bits, **counts):
-    def some(count):
-        return Candidates(image=torch.zeros(count, dtype=torch.long), boxes=torch.zeros(count, 4),
-                          probabilities=torch.zeros(count, 2), confidence=torch.tensor(kept_confidence[:count]))
-    full = {name: counts.get(name, 0) for name in CRITERIA}
-    return Selection(kept=some(full['kept']), unsure=some(0), counts=full, entropy=torch.tensor(bits))
+CRITERIA = ThresholdLabeller.criteria
+
+
+def judged(*fates, score=0.98, bits=0.1):
+    """One image's predictions that fell to these criteria."""
+    count = len(fates)
+    return InstanceData(criterion=torch.tensor([CRITERIA.index(fate) for fate in fates], dtype=torch.long),
+                        scores=torch.full((count,), score), entropy=torch.full((count,), bits))
 
 
 RECORDS = Records((640, 640, [([0, 0, 40, 20], 0), ([0, 0, 2, 2], 1)]), (160, 320, [([5, 5, 25, 20], 0)]), (64, 64, []))
@@ -109,12 +113,12 @@ def test_smallest_area_needs_a_cell():
 def test_area_is_measured_before_training():
     model = sla_det()
     PseudoLabelHook().before_train(runner(model, RECORDS))
-    assert model.min_cell_area == pytest.approx(200)
+    assert model.labeller.min_area == pytest.approx(200)
 
 
 def test_a_missing_teacher_is_noticed_before_the_first_epoch():
     model = sla_det()
-    model.teacher = Teacher()
+    model.asks = 'teacher'
     hook = PseudoLabelHook(pseudo_epochs=(9, None))
     with pytest.raises(UserError, match='EMATeacherHook'):
         hook.before_train_epoch(runner(model))
@@ -147,32 +151,42 @@ def test_log_adds_up_over_batches():
     model, hook = sla_det(), PseudoLabelHook()
     run = runner(model, RECORDS)
     hook.before_train_epoch(run)
-    hook.after_train_iter(run, 0, dict(data_samples=[0, 0]))  # no selection yet: nothing to log
+    hook.after_train_iter(run, 0)  # nothing was judged yet: nothing to log
     assert not hook._sums
-    model.last_selection = selection([0.96, 0.98], [0.1, 0.2], kept=2, unsure=3, confidence=1)
-    hook.after_train_iter(run, 0, dict(data_samples=[0, 0]))
-    model.last_selection = selection([0.99], [0.0], kept=1, area=4, entropy=2)
-    hook.after_train_iter(run, 1, dict(data_samples=[0, 0]))
+    model.last_judged = [judged('kept', 'unsure', 'unsure', score=0.96), judged('kept', 'unsure', 'confidence')]
+    hook.after_train_iter(run, 0)
+    model.last_judged = [judged('kept', *4 * ['area'], score=0.99, bits=0.0), judged('entropy', 'entropy')]
+    hook.after_train_iter(run, 1)
     scalars = {name: run.message_hub.get_scalar(f'train/pseudo/{name}').current() for name in (
         'kept_per_image', 'unsure_per_image', 'confidence_per_image', 'area_per_image', 'entropy_per_image',
         'mean_confidence', 'mean_entropy')}
     assert scalars == pytest.approx(dict(
         kept_per_image=3 / 4, unsure_per_image=3 / 4, confidence_per_image=1 / 4, area_per_image=1,
-        entropy_per_image=2 / 4, mean_confidence=(0.96 + 0.98 + 0.99) / 3, mean_entropy=0.1))
+        entropy_per_image=2 / 4, mean_confidence=(0.96 + 0.98 + 0.99) / 3, mean_entropy=0.2 / 3))
     hook.after_train_epoch(run)
     hook.before_train_epoch(run)
     assert not hook._sums  # an epoch starts anew
 
 
-def test_means_without_pseudo_labels():
-    sums = dict(dict.fromkeys(CRITERIA, 0), images=2, kept_confidence=0., kept_entropy=0.)
-    assert set(selection_means(sums).values()) == {0}
+def test_means_without_labels_found():
+    sums = dict(dict.fromkeys(CRITERIA, 0), images=2, score=0., entropy_of_kept=0.)
+    assert set(judged_means(sums, CRITERIA).values()) == {0}
 
 
 def test_finds_the_detector_inside_wrappers():
     model = sla_det()
     outer = nn.Module()
     outer.detector = model
-    assert find_sla_det(outer) is model and find_sla_det(model) is model
-    with pytest.raises(UserError, match='needs a mmleuk.SLADet, the model is a Linear'):
-        find_sla_det(nn.Linear(1, 1))
+    assert find_sparse_label_detector(outer) is model and find_sparse_label_detector(model) is model
+    with pytest.raises(UserError, match='needs a mmleuk.SparseLabelDetector .*, the model is a Linear'):
+        find_sparse_label_detector(nn.Linear(1, 1))
+
+
+def test_the_size_of_training_images_is_the_heads_or_said():
+    """The smallest cell is 40 x 20 pixels at 640: 200 at 320, 50 at 160."""
+    model = sla_det()
+    PseudoLabelHook(image_size=160).before_train(runner(model, RECORDS))
+    assert model.labeller.min_area == pytest.approx(50)
+    model.detector.bbox_head = nn.Identity()
+    with pytest.raises(UserError, match='pseudo_labels.image_size'):
+        PseudoLabelHook().before_train(runner(model, RECORDS))

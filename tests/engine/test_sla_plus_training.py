@@ -1,4 +1,4 @@
-"""SLA-Det+ with its teacher through the tools: what an interrupted training leaves, and what it goes on with."""
+"""A calibrated teacher through the tools: what an interrupted training leaves, and what it goes on with."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ _base_ = {config!r}
 films = dict(data_root='', ann_file={ann!r}, data_prefix=dict(img={images!r}),
              metainfo=dict(_delete_=True, classes={classes!r}))
 # from random weights nothing is sure: candidates from next to nothing on, right or wrong, are what is counted
-model = dict(candidate_confidence=1e-4, bbox_head=dict(num_classes=2))
+model = dict(detector=dict(bbox_head=dict(num_classes=2)), labeller=dict(candidate_confidence=1e-4, num_classes=2))
 train_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False, dataset=dict(dataset=films))
 train_cfg = dict(max_epochs=3)
 default_hooks = dict(
@@ -43,7 +43,7 @@ def tiny_config(tmp_path):
 def test_an_interrupted_training_ends_like_an_uninterrupted_one(run_tiny, losses_of, tmp_path):
     """Teacher, what was counted of it, and the transforms that became rarer are all there again."""
     unbroken = run_tiny('unbroken')
-    assert unbroken.model.calibration.seen.sum() > 0 and unbroken.model.last_selection is not None
+    assert unbroken.model.labeller.calibration.seen.sum() > 0 and unbroken.model.last_judged is not None
     broken = tmp_path / 'broken'
     broken.mkdir()
     (tmp_path / 'unbroken' / 'epoch_2.pth').rename(broken / 'epoch_2.pth')  # as if killed in the third epoch

@@ -12,17 +12,14 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmleuk.errors import UserError
 from mmleuk.evaluation.pseudo_label_analysis import (
     analyse,
     default_weights,
     find_checkpoints,
-    groups_of,
     load_epoch,
-    selecting_detector,
+    with_labeller,
 )
-from mmleuk.models.detectors.sla_det import SLADet
-from mmleuk.models.task_modules.pseudo_labels import Candidates, Selection
+from mmleuk.models.detectors import SparseLabelDetector
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs' / 'sla_det' / 'yolov5n_sla_txl-pbc.py'
@@ -48,10 +45,11 @@ def write_data(folder, complete, sparse, region=(0, 0, 320, 320)):
 def predict_everywhere(model, label):
     """At stride 8 the first anchor finds a cell of 10 x 13 input pixels with class ``label`` at every place."""
     with torch.no_grad():
-        for conv in model.bbox_head.convs:
+        head = model.detector.bbox_head
+        for conv in head.convs:
             conv.weight.zero_()
             conv.bias.fill_(-9.)
-        bias = model.bbox_head.convs[0].bias.view(3, -1)
+        bias = head.convs[0].bias.view(3, -1)
         bias[0, :4], bias[0, 4], bias[0, 5 + label] = 0., 9., 9.
 
 
@@ -89,8 +87,8 @@ def tool(load_tool):
     return load_tool('analyse_pseudo_labels')
 
 
-TAKE_EVERYTHING = {'model.selector.nms_iou': 0.3, 'model.selector.max_per_image': 2000}
-TAKE_ALL = ['--cfg-options', *(f'{key}={value}' for key, value in TAKE_EVERYTHING.items())]
+TAKE_EVERYTHING = {'nms_iou': 0.3, 'max_per_image': 2000}
+TAKE_ALL = ['--labeller', *(f'{key}={value}' for key, value in TAKE_EVERYTHING.items())]
 
 
 def test_tool_on_known_predictions(tool, trained, capsys):
@@ -98,7 +96,8 @@ def test_tool_on_known_predictions(tool, trained, capsys):
     report = json.loads((trained / 'pseudo_labels' / 'pseudo_labels.json').read_text())
     assert [entry['epoch'] for entry in report['epochs']] == [2, 10]
     assert report['weights'] == 'student' and report['hidden'] == {'WBC': 2, 'RBC': 1, 'Platelets': 0}
-    assert report['min_cell_area'] == pytest.approx(16 * 20 / 4) and report['selector']['nms_iou'] == 0.3
+    assert report['min_cell_area'] == pytest.approx(16 * 20 / 4)
+    assert (report['labeller']['type'], report['labeller']['nms_iou']) == ('ThresholdLabeller', 0.3)
     for entry in report['epochs']:
         kept = entry['criteria']['kept']
         # 40 x 40 places, of which 20 x 20 lie in the region
@@ -115,11 +114,12 @@ def test_tool_on_known_predictions(tool, trained, capsys):
     assert '1 images, 3 hidden cells, student weights' in capsys.readouterr().out
 
 
-def kept_of(config, work_dir, options=(), **arguments):
+def kept_of(config, work_dir, options=(), labeller=(), **arguments):
     """Criteria of the last epoch, without files and figures."""
     cfg = Config.fromfile(config)
-    cfg.merge_from_dict(dict(TAKE_EVERYTHING, **dict(options)))
-    return analyse(cfg, work_dir, 'annotations/train.json', **arguments)['epochs'][-1]['criteria']
+    cfg.merge_from_dict(dict(options))
+    labeller = dict(TAKE_EVERYTHING, **dict(labeller))
+    return analyse(cfg, work_dir, 'annotations/train.json', labeller=labeller, **arguments)['epochs'][-1]['criteria']
 
 
 def test_the_average_may_choose_too(trained):
@@ -137,21 +137,19 @@ def test_thresholds_are_those_that_the_student_counted(tmp_path):
                tmp_path / 'epoch_1.pth')
     load_epoch(model, tmp_path / 'epoch_1.pth', 'average', ('WBC', 'RBC', 'Platelets'))
     counted = {key for key, value in model.state_dict().items() if value.flatten()[0] == 2}
-    assert counted and all(key.startswith('calibration.') for key in counted)
-    assert counted == {key for key in student if key.startswith('calibration.')}
+    assert counted and all(key.startswith('labeller.calibration.') for key in counted)
+    assert counted == {key for key in student if key.startswith('labeller.calibration.')}
 
 
 def test_thresholds_of_the_options_decide(trained):
-    criteria = kept_of(CONFIG, trained, {'model.selector.sure_confidence': 0.9999}, limit=5)
+    criteria = kept_of(CONFIG, trained, labeller=dict(sure_confidence=0.9999), limit=5)
     assert criteria['kept']['taken'] == 0 and criteria['kept']['precision'] is None
     assert criteria['unsure']['right'] == criteria['all']['right'] == 2
 
 
-@pytest.mark.slow
-def test_a_plain_detector_with_a_selector_on_top(trained):
+def test_a_plain_detector_is_judged_by_sla_dets_thresholds(trained):
     plain = ROOT / 'configs' / 'yolov5' / 'yolov5n_txl-pbc_sparse-as-complete.py'
-    options = {'model.type': 'mmleuk.SLADet', 'model.selector.type': 'mmleuk.PseudoLabelSelector',
-               'train_dataloader.dataset.dataset.annotation': 'sparse'}
+    options = {'train_dataloader.dataset.dataset.annotation': 'sparse'}
     assert kept_of(plain, trained, options)['kept']['right'] == 2
 
 
@@ -162,10 +160,8 @@ def fails(tool, capsys, *argv):
 
 def test_what_does_not_fit_is_said_in_one_line(tool, trained, tmp_path, capsys):
     plain = ROOT / 'configs' / 'yolov5' / 'yolov5n_txl-pbc_sparse-as-complete.py'
-    sparse = '--cfg-options', 'train_dataloader.dataset.dataset.annotation=sparse'
     assert 'holds no epoch_N.pth' in fails(tool, capsys, CONFIG, tmp_path / 'empty')
     assert 'hides nothing' in fails(tool, capsys, plain, trained)
-    assert 'without a selector' in fails(tool, capsys, plain, trained, *sparse)
     assert 'only a region of it' in fails(tool, capsys, CONFIG, trained, '--truth', 'annotations/train_sparse.json')
     assert 'without a moving average' in fails(tool, capsys, CONFIG, trained, '--weights', 'average', *TAKE_ALL)
     assert 'at least one image' in fails(tool, capsys, CONFIG, trained, '--images', 0)
@@ -182,42 +178,22 @@ def test_checkpoints_come_in_the_order_of_epochs(trained):
 
 # -------------------------------------------------------------------- the seam
 
-def candidates(count):
-    return Candidates(image=torch.zeros(count, dtype=torch.long), probabilities=torch.ones(count, 3),
-                      boxes=torch.tensor([0., 0., 10., 10.]).repeat(count, 1), confidence=torch.ones(count))
+def test_every_method_and_any_detector_can_be_judged():
+    """A labeller gets other settings, a detector without one SLA-Det's; wrappers stay, the config isn't touched."""
+    sla = dict(type='mmleuk.SLADet', detector=dict(type='FCOS'), labeller=dict(type='mmleuk.ThresholdLabeller'))
+    attri = dict(type='mmleuk.AttriDet', detector=sla)
+    assert with_labeller(attri, dict(nms_iou=0.3))['detector']['labeller']['nms_iou'] == 0.3
+    assert 'nms_iou' not in sla['labeller'] and with_labeller(attri, {}) == attri
+    plain = with_labeller(dict(type='mmleuk.AttriDet', detector=dict(type='FCOS')), {})
+    assert plain['detector'] == dict(type='FCOS') and plain['labeller']['type'] == 'mmleuk.ThresholdLabeller'
 
 
-def test_groups_of_a_selection_that_tells_only_what_it_took():
-    found = groups_of(Selection(candidates(2), candidates(1), counts={}, entropy=torch.zeros(2)))
-    assert {name: len(group.image) for name, group in found.items()} == dict(unsure=1, kept=2)
-
-
-def test_groups_of_a_selection_that_tells_all():
-    fates = dict(confidence=candidates(3), kept=candidates(2))
-    found = groups_of(Selection(fates['kept'], candidates(0), {}, torch.zeros(2), by_criterion=fates))
-    assert {name: len(group.image) for name, group in found.items()} == dict(confidence=3, kept=2, all=5)
-
-
-def test_the_detector_within_a_wrapper_is_found():
+def test_the_weights_that_are_asked_in_training_choose():
     init_default_scope('mmdet')
-    model = MODELS.build(Config.fromfile(ROOT / 'configs' / 'sla_det' / 'yolov5n_sla_synthetic.py').model)
-    assert selecting_detector(model) is model.detector
-    assert default_weights(model.detector) == 'student'
-    model.detector.set_teacher = lambda teacher: None
-    assert default_weights(model.detector) == 'average'
-
-
-class Picky(SLADet):
-    """Chooses without a selector."""
-
-    def select(self, logits, cells, regions):
-        return Selection(candidates(1), candidates(0), counts={}, entropy=torch.zeros(1))
-
-
-def test_a_detector_that_chooses_by_itself_needs_no_selector():
-    init_default_scope('mmdet')
-    settings = Config.fromfile(ROOT / 'configs' / 'yolov5' / 'yolov5n_txl-pbc.py').model
-    settings.pop('type')
-    assert selecting_detector(Picky(**settings)).selector is None
-    with pytest.raises(UserError, match='a SLADet without a selector'):
-        selecting_detector(SLADet(**settings))
+    chosen = {}
+    for name in ('sla_det/yolov5n_sla_txl-pbc', 'sla_det/yolov5n_sla_txl-pbc_lr-pl-calibrated',
+                 'co_student/yolov5n_co-student_txl-pbc'):
+        model = MODELS.build(Config.fromfile(ROOT / 'configs' / f'{name}.py').model)
+        assert isinstance(model, SparseLabelDetector)
+        chosen[model.asks] = default_weights(model)
+    assert chosen == dict(student='student', teacher='average', both='student')

@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 from mmleuk.errors import UserError
-from mmleuk.models.detectors.co_mining import MinedCounts, check_head, take_rows
+from mmleuk.models.detectors.adapters import adapt, take_rows
 
 CONFIG = Path(__file__).parents[2] / 'configs' / '_base_' / 'models' / 'yolov5n.py'
 SIZE = 64
@@ -48,12 +48,18 @@ def fcos(**options):
 DETECTORS = dict(yolov5=yolov5, retina=retina, fcos=fcos)
 
 
-def build(kind='CoMining', detector=yolov5, **options):
+def build(detector=yolov5, min_score=0.6):
     init_default_scope('mmdet')
     torch.manual_seed(0)
-    model = MODELS.build(dict(type=f'mmleuk.{kind}', detector=detector(), **options))
+    model = MODELS.build(dict(type='mmleuk.CoMining', detector=detector(),
+                              labeller=dict(type='mmleuk.OtherViewLabeller', min_score=min_score)))
     model.init_weights()
+    model.activity.pseudo = True
     return model.train()
+
+
+def count(model):
+    return model.labeller.count(model.last_judged)
 
 
 def instances(boxes=(), labels=(), **fields):
@@ -93,9 +99,9 @@ def seen_labels(model):
     """Boxes of the labels that each call of the head's loss gets."""
     calls, original = [], model.detector.bbox_head.loss_by_feat
 
-    def loss_by_feat(*args):
+    def loss_by_feat(*args, **kwargs):
         calls.append([i.bboxes.tolist() for i in args[-3]])
-        return original(*args)
+        return original(*args, **kwargs)
     model.detector.bbox_head.loss_by_feat = loss_by_feat
     return calls
 
@@ -111,7 +117,7 @@ def test_nothing_mined_is_twice_the_plain_loss(name):
     plain = copy.deepcopy(model.detector)
     views, samples = batch(same=True)
     losses = model.loss(views, samples)
-    assert model.last_mined == MinedCounts(views=4, kept=0, labelled=0, confidence=0.)
+    assert count(model) == dict(labelled=0, kept=0) and len(model.last_judged) == 4
     expected = total(plain.loss(views['original'], samples['original']))
     assert total(losses).item() == pytest.approx(2 * expected.item(), rel=1e-4)
     assert {key.partition('_')[0] for key in losses} == {'original', 'augmented'}
@@ -127,8 +133,7 @@ def test_views_swap_what_is_not_labelled():
     model.loss(*batch())
     assert calls == [[[*CELLS[0]['boxes'], first], [*CELLS[1]['boxes'], FAR]],
                      [[*CELLS[0]['boxes'], FAR], CELLS[1]['boxes']]]
-    assert model.last_mined.kept == 3 and model.last_mined.labelled == 1
-    assert model.last_mined.confidence == pytest.approx(0.8 + 0.7 + 0.65)
+    assert count(model) == dict(labelled=1, kept=3)
 
 
 @pytest.mark.parametrize('name', DETECTORS)
@@ -136,8 +141,7 @@ def test_mined_labels_come_from_the_heads_own_outputs(name):
     """A low bar lets every head mine; scores are above it, and the labels raise the loss of neither to infinity."""
     model = build(detector=DETECTORS[name], min_score=1e-5)
     losses = model.loss(*batch())
-    counts = model.last_mined
-    assert counts.kept > 0 and counts.confidence > counts.kept * 1e-5
+    assert count(model)['kept'] > 0 and all((found.scores > 1e-5).all() for found in model.last_judged)
     total(losses).backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
 
@@ -148,17 +152,15 @@ def test_either_view_sends_gradients_but_mining_none():
     views = {view: images.requires_grad_() for view, images in views.items()}
     total(model.loss(views, samples)).backward()
     assert all(images.grad.abs().sum() > 0 for images in views.values())
-    outputs = model.detector.bbox_head(model.extract_feat(views['original']))
-    found = model.mine(outputs, views, [s.metainfo for s in samples['original']])
-    assert found and not any(f.bboxes.requires_grad or f.scores.requires_grad for f in found)
+    assert count(model)['kept'] and not any(f.bboxes.requires_grad or f.scores.requires_grad for f in model.last_judged)
 
 
 def test_switched_off_it_only_sees_double():
     model = build(min_score=1e-5)
-    model.mining = False
+    model.activity.pseudo = False
     calls = seen_labels(model)
     model.loss(*batch())
-    assert model.last_mined is None and calls == [[c['boxes'] for c in CELLS]] * 2
+    assert model.last_judged is None and calls == [[c['boxes'] for c in CELLS]] * 2
 
 
 @pytest.mark.parametrize('cells', [[EMPTY, EMPTY], [EMPTY, CELLS[1]]])
@@ -204,8 +206,8 @@ def test_one_view_is_refused():
 def test_heads_that_cannot_be_mined_are_refused():
     with pytest.raises(UserError, match='norm_on_bbox'):
         build(detector=lambda: fcos(norm_on_bbox=True))
-    with pytest.raises(UserError, match='a Linear has no bbox_head'):
-        check_head(torch.nn.Linear(1, 1))
+    with pytest.raises(UserError, match='a Linear cannot learn from found labels'):
+        adapt(torch.nn.Linear(1, 1))
 
 
 def test_rows_of_nested_outputs():

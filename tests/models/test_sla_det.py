@@ -9,23 +9,20 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 from mmleuk.errors import UserError
-from mmleuk.models.detectors.sla_det import confident_predictions
+from mmleuk.models.task_modules.yolov5_assigner import BatchCells
 
 CONFIG = Path(__file__).parents[2] / 'configs' / '_base_' / 'models' / 'yolov5n.py'
 PLAIN = {'loss_bbox', 'loss_obj', 'loss_cls'}
 PSEUDO = {'loss_pseudo_bbox', 'loss_pseudo_obj', 'loss_pseudo_cls'}
-SELECTOR = dict(type='mmleuk.PseudoLabelSelector')
-FULL = dict(selector=SELECTOR, pseudo_weight=0.1, loss_triplet=dict(type='mmleuk.TripletLoss'))
+FULL = dict(loss_triplet=dict(type='mmleuk.TripletLoss'))
 
 
-def build(active=True, **terms):
+def build(active=True, head=None, type='mmleuk.SLADet', **terms):
     init_default_scope('mmdet')
-    config = Config.fromfile(CONFIG).model
-    config.type = 'mmleuk.SLADet'
-    config.bbox_head.update(num_classes=3, image_size=128, truth='regions')
-    config.update(terms)
+    detector = Config.fromfile(CONFIG).model
+    detector.bbox_head.update(dict(num_classes=3, image_size=128, truth='regions') | (head or {}))
     torch.manual_seed(0)
-    model = MODELS.build(config)
+    model = MODELS.build(dict(type=type, detector=detector, **terms))
     model.init_weights()
     model.activity.pseudo = model.activity.triplet = active
     return model.train()
@@ -62,8 +59,13 @@ def confident(model, *places):
                 o.retain_grad()
         kept[:] = raw
         return (raw,)
-    model.bbox_head.register_forward_hook(hook)
+    model.detector.bbox_head.register_forward_hook(hook)
     return kept
+
+
+def count(model):
+    """What became of the last batch's predictions."""
+    return model.labeller.count(model.last_judged)
 
 
 def images(count=2):
@@ -76,13 +78,13 @@ INSIDE = (0, 1, 1, 6., 0)     # in the region
 
 
 @pytest.mark.parametrize(('terms', 'extra'), [
-    ({}, set()),
-    (dict(selector=SELECTOR, pseudo_weight=0.1), PSEUDO),
-    (dict(selector=SELECTOR, loss_triplet=dict(type='mmleuk.TripletLoss')), {'loss_triplet'}),
+    (dict(pseudo_weight=0), set()),
+    ({}, PSEUDO),
+    (dict(pseudo_weight=0, **FULL), {'loss_triplet'}),
     (FULL, PSEUDO | {'loss_triplet'}),
 ])
 def test_terms_switch_on_by_config(terms, extra):
-    model = build(active=bool(terms), **terms)
+    model = build(**terms)
     assert set(model.loss(images(), batch())) == PLAIN | extra
 
 
@@ -98,21 +100,25 @@ def test_terms_rest_until_somebody_wakes_them():
     assert set(build(active=None, **FULL).loss(images(), batch())) == PLAIN
 
 
-def test_terms_need_a_selector():
-    with pytest.raises(UserError, match='need selector'):
-        build(pseudo_weight=0.1)
+def test_what_does_not_fit_together_is_refused():
+    with pytest.raises(UserError, match='truth=.regions.'):
+        build(head=dict(truth='everywhere'))
+    with pytest.raises(UserError, match='tells what is unsure'):
+        build(labeller=dict(type='mmleuk.CalibratedLabeller', num_classes=3), **FULL)
+    with pytest.raises(UserError, match="'both', got 'nobody'"):
+        build(asks='nobody')
+    with pytest.raises(UserError, match='pseudo_mean'):
+        build(pseudo_mean='both')
 
 
 def test_shared_mean_divides_by_what_the_labels_divide_by():
     own, shared = ({}, {})
     for mean, found in (('own', own), ('shared', shared)):
-        model = build(selector=SELECTOR, pseudo_weight=0.1, pseudo_mean=mean)
+        model = build(pseudo_mean=mean)
         confident(model, SURE)
         found.update(model.loss(images(), batch()))
     assert 0 < shared['loss_pseudo_obj'] < 0.2 * own['loss_pseudo_obj']
     assert all(torch.equal(own[name], shared[name]) for name in own if name != 'loss_pseudo_obj')
-    with pytest.raises(UserError, match='pseudo_mean'):
-        build(pseudo_mean='both')
 
 
 def test_what_an_ignored_box_shows_is_no_pseudo_label():
@@ -122,24 +128,26 @@ def test_what_an_ignored_box_shows_is_no_pseudo_label():
     for each in crowded:
         each.ignored_instances = InstanceData(bboxes=torch.tensor([[64., 64., 128., 128.]]), labels=torch.tensor([0]))
     model.loss(images(), batch())
-    assert len(model.last_selection.kept.image) == 1
+    assert count(model)['kept'] == 1
     model.loss(images(), crowded)
-    assert len(model.last_selection.kept.image) == 0
+    assert count(model)['kept'] == 0
 
 
 def test_fate_of_planted_predictions():
     model = build(**FULL)
     confident(model, SURE, UNSURE, INSIDE)
     losses = model.loss(images(), batch())
-    selection = model.last_selection
-    assert selection.counts == dict(confidence=0, area=0, unsure=1, entropy=0, kept=1)
+    assert count(model) == dict(confidence=0, area=0, unsure=1, entropy=0, kept=1)
+    found = model.last_judged[0]
+    kept, unsure = (model.labeller.group(found, name) for name in ('kept', 'unsure'))
     # row 6, column 6: centre 104, 104; anchor 30 x 61
-    assert selection.kept.boxes.tolist() == [pytest.approx([89., 73.5, 119., 134.5])]
-    assert selection.kept.labels.tolist() == [1] and selection.unsure.labels.tolist() == [0]
+    assert kept.bboxes.tolist() == [pytest.approx([89., 73.5, 119., 134.5])]
+    assert kept.labels.tolist() == [1] and unsure.labels.tolist() == [0]
+    assert kept.source.tolist() == [1] and kept.weight.tolist() == [1] and unsure.weight.tolist() == [0]
     assert all(losses[name] > 0 for name in PSEUDO) and torch.isfinite(losses['loss_triplet'])
-    model.min_cell_area = 30. * 61.
+    model.labeller.min_area = 30. * 61.
     model.loss(images(), batch())
-    assert model.last_selection.counts['area'] == 2
+    assert count(model)['area'] == 2
 
 
 def test_pseudo_loss_touches_its_positives_alone():
@@ -147,11 +155,9 @@ def test_pseudo_loss_touches_its_positives_alone():
     raw = confident(model, SURE)
     losses = model.loss(images(), batch())
     sum(losses[name] for name in PSEUDO).backward()
-    logits = model.bbox_head.per_anchor(raw)
-    from mmleuk.models.task_modules.yolov5_assigner import BatchCells
-    kept = model.last_selection.kept
-    boxes = torch.tensor([[104., 104., 30., 61.]])
-    positives = model.bbox_head.assign(BatchCells(image=kept.image, label=kept.labels, boxes=boxes), logits)
+    head = model.detector.bbox_head
+    planted = BatchCells(image=torch.tensor([0]), label=torch.tensor([1]), boxes=torch.tensor([[104., 104., 30., 61.]]))
+    positives = head.assign(planted, head.per_anchor(raw))
     for o, a in zip(raw, positives):
         grad = o.grad.unflatten(1, (3, -1)).permute(0, 1, 3, 4, 2).clone()
         assert (grad[a.image, a.anchor, a.row, a.column].abs().sum(-1) > 0).all()
@@ -164,7 +170,7 @@ def test_without_pseudo_labels_same_keys_zero_and_all_gradients():
     model = build(**FULL)
     losses = model.loss(images(), batch())
     assert set(losses) == PLAIN | PSEUDO | {'loss_triplet'}
-    assert sum(model.last_selection.counts.values()) == 0
+    assert sum(count(model).values()) == 0
     assert all(losses[name] == 0 and losses[name].requires_grad for name in PSEUDO | {'loss_triplet'})
     sum(losses.values()).backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
@@ -181,26 +187,12 @@ def test_batch_without_any_cell(places, region):
     assert all(p.grad is not None for p in model.parameters())
 
 
-def test_selection_is_forgotten_when_the_terms_rest():
+def test_what_was_judged_is_forgotten_when_the_terms_rest():
     model = build(**FULL)
     model.loss(images(), batch())
     model.activity.pseudo = model.activity.triplet = False
     model.loss(images(), batch())
-    assert model.last_selection is None
-
-
-def test_confident_predictions_equal_the_decoded_grid():
-    model = build(**FULL)
-    raw = [torch.randn(2, 24, n, n, generator=torch.Generator().manual_seed(n)) * 3 for n in (16, 8, 4)]
-    found = confident_predictions(model.bbox_head, model.bbox_head.per_anchor(raw), 0.5)
-    boxes, scores = model.bbox_head.decode(raw)
-    confidence = scores[..., 1:].amax(2) * scores[..., 0]
-    expected = (confidence >= 0.5).nonzero()
-    assert len(found.image) == len(expected) > 20
-    order = lambda c: c.argsort()  # noqa: E731
-    theirs = confidence[tuple(expected.T)]
-    assert torch.allclose(found.confidence.sort().values, theirs.sort().values, atol=1e-6)
-    assert torch.allclose(found.boxes[order(found.confidence)], boxes[tuple(expected.T)][order(theirs)], atol=1e-3)
+    assert model.last_judged is None
 
 
 def test_loss_twice_is_the_same():

@@ -51,7 +51,7 @@ def test_objectness_loses_what_the_loop_says(truth):
     logits = model.per_anchor(outputs())
     cells = BatchCells.from_instances([instances(*CELLS), instances()])
     assigned = model.assign(cells, logits)
-    known = model.known_background(logits, METAS, None)
+    known = model.known_background(logits, METAS)
     weights = model.weigh_background(known, logits, cells)
     for level, a, weight, places, boxes in zip(logits, assigned, weights, known, model.boxes(logits)):
         taken = set(zip(*[t.tolist() for t in (a.image, a.anchor, a.row, a.column)]))

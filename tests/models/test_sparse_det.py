@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
@@ -17,7 +18,8 @@ from mmleuk.models.data_preprocessors.weak_strong import (
     erased_rectangle,
     strong_view,
 )
-from mmleuk.models.task_modules.pseudo_positives import add_sure_detections, find_pseudo_positives, thin_out
+from mmleuk.models.labellers import ObjectnessLabeller
+from mmleuk.models.labellers.base import suppress
 from mmleuk.testing import detector_contract as contract
 
 CONFIG = Path(__file__).resolve().parents[2] / 'configs/sparse_det/sparse-det_r18_txl-pbc.py'
@@ -36,55 +38,69 @@ def instances(boxes, labels=None, scores=None):
 # ------------------------------------------------------------------ mining
 
 
+def mine(boxes, objectness, cells):
+    """Which of the proposals are set aside."""
+    found = InstanceData(bboxes=boxes, scores=objectness)
+    labeller = ObjectnessLabeller(min_objectness=0.8, max_iou=0.2)
+    judged = labeller.select(found, InstanceData(bboxes=cells), torch.zeros(0, 4))
+    assert labeller.count([judged])['set_aside'] == judged.ignored.sum() and not judged.weight.any()
+    return judged.ignored
+
+
 def test_mined_proposals_are_sure_and_far_from_every_cell():
     """By hand: an IoU of exactly 0.2 still is far; an objectness of exactly 0.8 isn't sure."""
     objectness = torch.tensor([0.9, 0.9, 0.9, 0.9, 0.8])
-    mined = find_pseudo_positives(ROW, objectness, ROW[:1], min_objectness=0.8, max_iou=0.2)
+    mined = mine(ROW, objectness, ROW[:1])
     assert mined.tolist() == [False, False, True, True, False]
-    near_either = find_pseudo_positives(ROW, objectness, ROW[[0, 3]], min_objectness=0.8, max_iou=0.2)
+    near_either = mine(ROW, objectness, ROW[[0, 3]])
     assert near_either.tolist() == [False, False, True, False, False]
 
 
 def test_without_a_cell_objectness_decides():
     objectness = torch.tensor([0.9, 0.5, 0.85, 0.8, 0.1])
-    mined = find_pseudo_positives(ROW, objectness, torch.zeros(0, 4), min_objectness=0.8, max_iou=0.2)
+    mined = mine(ROW, objectness, torch.zeros(0, 4))
     assert mined.tolist() == [True, False, True, False, False]
-    none = find_pseudo_positives(ROW[:0], objectness[:0], ROW, min_objectness=0.8, max_iou=0.2)
+    none = mine(ROW[:0], objectness[:0], ROW)
     assert none.shape == (0,)
 
 
 def test_mined_proposals_are_thinned_out():
     """The first and the second overlap by 0.5, the better one stays; an IoU of 0.2 is no reason."""
-    kept = thin_out(ROW, torch.tensor([0.85, 0.9, 0.81, 0.82, 0.83]), 0.3)
-    assert sorted(kept.tolist()) == sorted(ROW[1:].tolist())
-    assert thin_out(ROW[:0], torch.zeros(0), 0.3).shape == (0, 4)
+    found = InstanceData(bboxes=ROW, scores=torch.tensor([0.85, 0.9, 0.81, 0.82, 0.83]))
+    assert sorted(suppress(found, 0.3).bboxes.tolist()) == sorted(ROW[1:].tolist())
+    assert suppress(found[:0], 0.3).bboxes.shape == (0, 4)
 
 
-def test_sure_detections_join_the_labelled_cells():
-    """By hand: unsure; on a labelled cell; on it, of another class; alone; doubled."""
+def labels_of_strong_view(detector, cells, *detections):
+    """Labels of one image's strong view when the weak one shows detections, each (box, label, score)."""
+    boxes, labels, scores = zip(*detections) if detections else ([], [], [])
+    detector.roi_head.predict_bbox = lambda *args: [instances(boxes, list(labels), scores)]
+    sample = DetDataSample(gt_instances=cells)
+    stronger, = detector.stronger_labels([], [], [sample])
+    assert sample.gt_instances is cells
+    return stronger.gt_instances
+
+
+def test_confident_detections_join_the_labelled_cells(detector):
+    """By hand: on a labelled cell; on it, of another class; alone."""
     cells = instances([ROW[0].tolist()], [1])
     cells.set_metainfo(dict(annotated_regions='kept'))
-    detections = instances([[40, 0, 50, 10], [0, 0, 10, 9], [0, 0, 10, 9], [20, 0, 30, 10], [20, 0, 30, 9]],
-                           [1, 1, 2, 1, 1], [0.9, 0.95, 0.95, 0.99, 0.98])
-    joined = add_sure_detections(cells, detections, min_score=0.9, nms_iou=0.5)
-    rows = {(tuple(box), label) for box, label in zip(joined.bboxes.tolist(), joined.labels.tolist())}
-    assert rows == {((0, 0, 10, 10), 1), ((0, 0, 10, 9), 2), ((20, 0, 30, 10), 1)}
-    assert joined.bboxes[0].tolist() == ROW[0].tolist()
-    assert joined.annotated_regions == 'kept'
+    joined = labels_of_strong_view(detector, cells, ([0, 0, 10, 9], 1, 0.95), ([0, 0, 10, 9], 2, 0.95),
+                                   ([20, 0, 30, 10], 1, 0.99))
+    assert joined.bboxes.tolist() == [[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 10]]
+    assert joined.labels.tolist() == [1, 2, 1] and joined.annotated_regions == 'kept'
 
 
-def test_labelled_cells_that_overlap_all_stay():
+def test_labelled_cells_that_overlap_all_stay(detector):
     cells = instances([[0, 0, 10, 10], [0, 0, 10, 9]], [1, 1])
-    joined = add_sure_detections(cells, instances([[40, 0, 50, 10]], [1], [0.95]), min_score=0.9, nms_iou=0.5)
-    assert len(joined) == 3
-    assert len(add_sure_detections(cells, instances([], [], []), min_score=0.9, nms_iou=0.5)) == 2
-    assert len(add_sure_detections(cells[:0], instances([], [], []), min_score=0.9, nms_iou=0.5)) == 0
+    assert len(labels_of_strong_view(detector, cells, ([40, 0, 50, 10], 1, 0.95))) == 3
+    assert len(labels_of_strong_view(detector, cells)) == 2 and len(labels_of_strong_view(detector, cells[:0])) == 0
 
 
-def test_every_labelled_cell_keeps_detections_away():
+def test_every_labelled_cell_keeps_detections_away(detector):
     """By hand: the cells' IoU is 7.5 / 12.5 = 0.6, the detection's 0.6 with the second and 5 / 15 with the first."""
     cells = instances([[0, 0, 10, 10], [2.5, 0, 12.5, 10]], [1, 1])
-    joined = add_sure_detections(cells, instances([[5, 0, 15, 10]], [1], [0.95]), min_score=0.9, nms_iou=0.5)
+    joined = labels_of_strong_view(detector, cells, ([5, 0, 15, 10], 1, 0.95))
     assert joined.bboxes.tolist() == cells.bboxes.tolist() and joined.labels.tolist() == [1, 1]
 
 
@@ -205,7 +221,7 @@ def test_the_rpn_learns_from_images_with_a_cell(detector):
 
 def test_losses_of_a_batch(detector, progress):
     progress(9)
-    detector.mining['min_objectness'] = 0.4  # an untrained RPN is sure of nothing
+    detector.miner.min_objectness = 0.4  # an untrained RPN is sure of nothing
     data = detector.data_preprocessor(
         contract.make_batch(([contract.CELL], contract.EVERYWHERE), ([], contract.EVERYWHERE)), True)
     losses = detector.loss(data['inputs'], data['data_samples'])

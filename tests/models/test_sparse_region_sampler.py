@@ -48,15 +48,24 @@ def test_background_is_ignored_where_nothing_is_known():
     """Worked by hand: background inside, outside, on the border; a cell's priors and ignored ones on both sides."""
     gt_inds = torch.tensor([0, 0, 0, 1, 1, -1, -1])
     centres = torch.tensor([[5.0, 5], [40, 5], [32, 64], [5, 5], [40, 5], [5, 5], [40, 5]])
-    assert ignore_unknown_background(gt_inds, centres, LEFT).tolist() == [0, -1, 0, 1, 1, -1, -1]
-    assert ignore_unknown_background(gt_inds, centres, NOWHERE).tolist() == [-1, -1, -1, 1, 1, -1, -1]
+    left, nowhere = dict(annotated_regions=LEFT), dict(annotated_regions=NOWHERE)
+    assert ignore_unknown_background(gt_inds, centres, left).tolist() == [0, -1, 0, 1, 1, -1, -1]
+    assert ignore_unknown_background(gt_inds, centres, nowhere).tolist() == [-1, -1, -1, 1, 1, -1, -1]
     assert gt_inds.tolist() == [0, 0, 0, 1, 1, -1, -1]
+
+
+def test_no_background_under_ignored_boxes():
+    """What a labeller set aside: inside a region, and no background; a labelled cell there still counts."""
+    centres = torch.tensor([[1., 1.], [5., 5.], [5., 5.]])
+    known = dict(annotated_regions=torch.tensor([[0., 0., 9., 9.]]), ignored_boxes=torch.tensor([[4., 4., 6., 6.]]))
+    assert ignore_unknown_background(torch.tensor([0, 0, 1]), centres, known).tolist() == [0, -1, 1]
 
 
 def test_several_regions():
     regions = torch.cat([LEFT, torch.tensor([[60.0, 0, 64, 64]])])
     centres = torch.tensor([[5.0, 5], [40, 5], [62, 5]])
-    assert ignore_unknown_background(torch.zeros(3, dtype=torch.long), centres, regions).tolist() == [0, -1, 0]
+    both = dict(annotated_regions=regions)
+    assert ignore_unknown_background(torch.zeros(3, dtype=torch.long), centres, both).tolist() == [0, -1, 0]
 
 
 def test_centres_of_boxes_and_points():

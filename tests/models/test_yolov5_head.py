@@ -108,3 +108,18 @@ def test_constructor_refuses():
         YOLOv5Head(num_classes=3, in_channels=(4, 4, 4), truth='somewhere')
     with pytest.raises(UserError, match='differ in length'):
         YOLOv5Head(num_classes=3, in_channels=(4, 4))
+
+
+def test_candidates_equal_the_decoded_grid():
+    """Only what passes the score is decoded, and it is what decoding everything gives."""
+    model = head()
+    raw = [torch.randn(2, 3 * (5 + C), n, n, generator=torch.Generator().manual_seed(n)) * 3 for n in (16, 8, 4)]
+    boxes, scores = model.decode(raw)
+    confidence = scores[..., 1:].amax(2) * scores[..., 0]
+    for image, found in enumerate(model.candidates(raw, 0.5)):
+        expected = confidence[image] >= 0.5
+        assert len(found) == expected.sum() > 10
+        order, theirs = found.scores.argsort(), confidence[image][expected].argsort()
+        torch.testing.assert_close(found.scores[order], confidence[image][expected][theirs])
+        torch.testing.assert_close(found.bboxes[order], boxes[image][expected][theirs], atol=1e-3, rtol=0)
+        assert (found.probabilities.argmax(1) == found.labels).all()

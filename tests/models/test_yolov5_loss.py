@@ -8,8 +8,7 @@ from mmengine.structures import InstanceData
 
 from mmleuk.errors import UserError
 from mmleuk.models.dense_heads.yolov5_head import YOLOv5Head
-from mmleuk.models.losses.box_iou import complete_iou
-from mmleuk.models.losses.yolov5_loss import level_losses
+from mmleuk.models.losses.yolov5_loss import complete_iou, level_losses
 from mmleuk.models.task_modules.yolov5_assigner import BatchCells, LevelAssignment, locations_in_regions
 
 C = 3
@@ -238,15 +237,15 @@ def test_call_twice_same_and_inputs_untouched():
     assert all(torch.equal(a, b) for a, b in zip(raw, outputs()))
 
 
-def test_what_is_no_label_learns_the_objectness_that_is_vouched_for():
+def test_what_is_no_label_learns_the_objectness_that_is_advised():
     logits = torch.zeros(1, 1, 2, 2, 7, requires_grad=True)
     # One grid cell learns a label and an opinion, another an opinion; the rest is background.
     where = dict(image=torch.tensor([0, 0, 0]), anchor=torch.tensor([0, 0, 0]), row=torch.tensor([0, 0, 1]),
                  column=torch.tensor([0, 0, 1]))
     assigned = LevelAssignment(**where, label=torch.tensor([0, 0, 1]), boxes=torch.tensor([[0.5, 0.5, 1, 1.]] * 3),
-                               anchor_size=torch.ones(3, 2), labelled=torch.tensor([True, False, False]))
-    vouched = torch.full((1, 1, 2, 2), 0.3)
-    (gradient,) = torch.autograd.grad(level_losses(logits, assigned, None, vouched=vouched).objectness, logits)
+                               anchor_size=torch.ones(3, 2), annotated=torch.tensor([True, False, False]))
+    advised = torch.full((1, 1, 2, 2), 0.3)
+    (gradient,) = torch.autograd.grad(level_losses(logits, assigned, None, advised=advised).objectness, logits)
     # zero logits predict the box itself: IoU 1; the gradient is (sigmoid(0) - target) / 4 places
     expected = [(0.5 - 1) / 4, 0.5 / 4, 0.5 / 4, (0.5 - 0.3) / 4]
     assert gradient[0, 0, ..., 4].flatten().tolist() == pytest.approx(expected)

@@ -16,13 +16,12 @@ from torch import Tensor
 from mmleuk.errors import UserError
 from mmleuk.models.losses.known_focal_loss import UNKNOWN, KnownFocalLoss
 from mmleuk.registry import MODELS
-from mmleuk.structures.regions import points_in_regions, regions_of
+from mmleuk.structures.regions import background_is_known
 
 
 def find_unknown(labels: Tensor, background: int, centres_xy: Tensor, gt_instances: InstanceData) -> Tensor:
     """Tell which predictions are background where nothing is known: (P,) labels and (P, 2) pixels -> (P,) bool."""
-    regions, = regions_of([gt_instances.metainfo], like=centres_xy)
-    return (labels == background) & ~points_in_regions(centres_xy, regions)
+    return (labels == background) & ~background_is_known(centres_xy, gt_instances.metainfo)
 
 
 @MODELS.register_module()

@@ -15,7 +15,8 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from mmleuk.errors import UserError
-from mmleuk.models.losses.yolov5_loss import LossParts, decode_boxes, level_losses, sum_levels
+from mmleuk.models.labellers.base import Advice
+from mmleuk.models.losses.yolov5_loss import decode_boxes, level_losses
 from mmleuk.models.task_modules.yolov5_assigner import (
     BatchCells,
     LevelAssignment,
@@ -107,60 +108,85 @@ class YOLOv5Head(BaseDenseHead):
     # ------------------------------------------------------------------ losses
 
     def loss_by_feat(self, outputs: Sequence[Tensor], batch_gt_instances: InstanceList, batch_img_metas: list[dict],
-                     batch_gt_instances_ignore: InstanceList | None = None) -> dict[str, Tensor]:
-        """Losses on the annotation: ``loss_bbox``, ``loss_obj`` and ``loss_cls``, scalars.
+                     batch_gt_instances_ignore: InstanceList | None = None,
+                     advice: Advice | None = None) -> dict[str, Tensor]:
+        """Losses on the labels: ``loss_bbox``, ``loss_obj`` and ``loss_cls``, scalars.
 
         Args:
             outputs: as of :meth:`forward`.
-            batch_gt_instances: ``bboxes`` (N, 4) and ``labels`` (N,) in input pixels.
-            batch_img_metas: with ``annotated_regions`` (R, 4) where ``truth`` isn't 'everywhere'.
-            batch_gt_instances_ignore: crowds; places under their boxes are no background.
+            batch_gt_instances: ``bboxes`` (N, 4) and ``labels`` (N,) in input pixels; those of a
+                :class:`mmleuk.SparseLabelDetector` with ``weight``, ``teaches_box``, ``source`` and ``scores``.
+            batch_img_metas: with ``annotated_regions`` (R, 4) where ``truth`` isn't 'everywhere'. Background inside
+                ``counted_regions`` isn't learnt, but is in the objectness's mean: another loss learns it.
+            batch_gt_instances_ignore: crowds; places under their boxes are no background. Entries may be None.
+            advice: of a :class:`mmleuk.Labeller`.
         """
         logits = self.per_anchor(outputs)
         cells = BatchCells.from_instances(batch_gt_instances)
+        crowds = [logits[0].new_zeros(0, 4) if ignored is None else ignored.bboxes
+                  for ignored in batch_gt_instances_ignore or [None] * len(batch_img_metas)]
+        known = self.known_background(logits, batch_img_metas, crowds)
+        if advice is not None and advice.background is not None:
+            known = self.add_background(known, advice.background, crowds)
+        background = self.weigh_background(known, logits, cells)
         assigned = self.assign(cells, logits)
-        background = self.weigh_background(
-            self.known_background(logits, batch_img_metas, batch_gt_instances_ignore), logits, cells)
         if self.truth == 'regions_strict':
-            inside = self.known_background(logits, batch_img_metas, None)  # a labelled cell in a crowd still counts
-            assigned = [a.keep(known[a.image, a.row, a.column]) for a, known in zip(assigned, inside)
-                        if known is not None]
-        return self.weigh(self.sum_losses(logits, assigned, background), batch_size=len(batch_img_metas))
+            inside = self.known_background(logits, batch_img_metas)  # a labelled cell in a crowd still counts
+            assigned = [keep_known(level, known) for level, known in zip(assigned, inside) if known is not None]
+        others = self.counted_elsewhere(logits, batch_img_metas, crowds)
+        advised = advice.objectness if advice is not None and advice.objectness is not None else [None] * len(logits)
+        parts = [level_losses(*level) for level in zip(logits, assigned, background, others, advised)]
+        objectness = torch.stack([p.objectness * b for p, b in zip(parts, self.objectness_balance)]).sum()
+        batch_size = len(batch_img_metas)
+        return dict(loss_bbox=torch.stack([p.box for p in parts]).sum() * self.gain_box * batch_size,
+                    loss_obj=objectness * self.gain_objectness * batch_size,
+                    loss_cls=torch.stack([p.classes for p in parts]).sum() * self.gain_class * batch_size)
 
     def assign(self, cells: BatchCells, logits: Sequence[Tensor]) -> list[LevelAssignment]:
         """Assign cells to the predictions of every level."""
         return [assign_level(cells, anchors, stride, tuple(level.shape[2:4]), self.max_ratio)
                 for anchors, stride, level in zip(self.anchors, self.strides, logits)]
 
-    def sum_losses(self, logits: Sequence[Tensor], assigned: Sequence[LevelAssignment],
-                   background: Sequence[Tensor | None], others: Sequence[Tensor | int] | None = None,
-                   vouched: Sequence[Tensor] | None = None) -> LossParts:
-        """Losses over all levels, before gains; arguments per level as :func:`level_losses` takes them."""
-        of_others = others or [0] * len(logits)
-        targets: Sequence[Tensor | None] = vouched or [None] * len(logits)
-        parts = [level_losses(*level) for level in zip(logits, assigned, background, of_others, targets)]
-        return sum_levels(parts, self.objectness_balance)
-
-    def weigh(self, parts: LossParts, batch_size: int) -> dict[str, Tensor]:
-        """Gains times this process's batch size, under the names that the logs show."""
-        return dict(loss_bbox=parts.box * self.gain_box * batch_size,
-                    loss_obj=parts.objectness * self.gain_objectness * batch_size,
-                    loss_cls=parts.classes * self.gain_class * batch_size)
-
     def known_background(self, logits: Sequence[Tensor], batch_img_metas: list[dict],
-                         ignored: InstanceList | None) -> list[Tensor | None]:
-        """Per level (B, H, W) bool, where 'no cell here' may be learnt; None for everywhere."""
+                         crowds: Sequence[Tensor] = ()) -> list[Tensor | None]:
+        """Per level (B, H, W) bool, where 'no cell here' may be learnt; None for everywhere.
+
+        Args:
+            logits: per level (B, A, H, W, 5 + C).
+            batch_img_metas: with ``annotated_regions`` where ``truth`` isn't 'everywhere'.
+            crowds: per image (N, 4) boxes under which it may not.
+        """
         grids = [(tuple(level.shape[2:4]), stride) for level, stride in zip(logits, self.strides)]
-        crowds = [i.bboxes for i in ignored] if ignored is not None and any(len(i) for i in ignored) else None
+        crowded: list[Tensor | None] = [None] * len(grids)
+        if any(len(boxes) for boxes in crowds):
+            crowded = [~locations_in_regions(crowds, hw, stride) for hw, stride in grids]
         if self.truth == 'everywhere':
-            if crowds is None:
-                return [None] * len(grids)
-            return [~locations_in_regions(crowds, hw, stride) for hw, stride in grids]
+            return crowded
         regions = regions_of(batch_img_metas, logits[0])
         known = [locations_in_regions(regions, hw, stride) for hw, stride in grids]
-        if crowds is None:
-            return [*known]
-        return [k & ~locations_in_regions(crowds, hw, stride) for k, (hw, stride) in zip(known, grids)]
+        return [k if free is None else k & free for k, free in zip(known, crowded)]
+
+    def add_background(self, known: Sequence[Tensor | None], background: Sequence[Tensor],
+                       crowds: Sequence[Tensor]) -> list[Tensor | None]:
+        """Per level (B, A, H, W) float, 1 where 'no cell here' is annotated or advised, crowds apart; None: everywhere.
+
+        Args:
+            known: of :meth:`known_background`.
+            background: per level (B, A, H, W) bool, of an :class:`Advice`.
+            crowds: per image (N, 4).
+        """
+        return [None if places is None else (places[:, None] | advised & ~locations_in_regions(
+            crowds, tuple(advised.shape[2:4]), stride)[:, None]).float()
+            for places, advised, stride in zip(known, background, self.strides)]
+
+    def counted_elsewhere(self, logits: Sequence[Tensor], batch_img_metas: list[dict],
+                          crowds: Sequence[Tensor]) -> list[Tensor | int]:
+        """Per level the number of predictions in the images' ``counted_regions``, 0 where they have none."""
+        if not all('counted_regions' in meta for meta in batch_img_metas):
+            return [0] * len(logits)
+        counted = [dict(annotated_regions=meta['counted_regions']) for meta in batch_img_metas]
+        return [level[..., 4].numel() if places is None else places.sum() * level.shape[1]
+                for level, places in zip(logits, self.known_background(logits, counted, crowds))]
 
     def weigh_background(self, background: Sequence[Tensor | None], logits: Sequence[Tensor],
                          cells: BatchCells) -> Sequence[Tensor | None]:
@@ -210,6 +236,37 @@ class YOLOv5Head(BaseDenseHead):
             results.append(self._bbox_post_process(detections, cfg, rescale, with_nms, meta))
         return results
 
+    def candidates(self, outputs: Sequence[Tensor], min_score: float) -> InstanceList:
+        """Every prediction of at least ``min_score``, decoded alone, with its class probabilities; no suppression.
+
+        Objectness bounds a score from above, so one comparison over the grid finds the few that need decoding: the
+        cost hardly depends on how much the model believes.
+
+        Args:
+            outputs: as of :meth:`forward`.
+            min_score: of objectness times the best class's probability.
+
+        Returns:
+            Per image ``bboxes`` (K, 4) xyxy in input pixels, not clipped, ``scores`` (K,), ``labels`` (K,) and
+            ``probabilities`` (K, C).
+        """
+        images, found = [], []
+        threshold = torch.logit(torch.tensor(min_score)).item()
+        for level, anchors, stride in zip(self.per_anchor(outputs), self.anchors, self.strides):
+            image, anchor, row, column = (level[..., 4] >= threshold).nonzero(as_tuple=True)
+            rows = level[image, anchor, row, column]
+            cxcywh = decode_boxes(rows[:, :4], anchors[anchor] / stride)
+            corner = location_centres(tuple(level.shape[2:4]), stride, level.device)[row, column] / stride - 0.5
+            centre, half = cxcywh[:, :2] + corner, cxcywh[:, 2:] / 2
+            best, label = rows[:, 5:].sigmoid().max(1)
+            images.append(image)
+            found.append(InstanceData(
+                bboxes=torch.cat([centre - half, centre + half], 1) * stride, scores=best * rows[:, 4].sigmoid(),
+                labels=label, probabilities=rows[:, 5:].sigmoid()))
+        image, everything = torch.cat(images), InstanceData.cat(found)
+        enough = everything.scores >= min_score
+        return [everything[enough & (image == index)] for index in range(len(outputs[0]))]
+
     @staticmethod
     def _detections(boxes: Tensor, objectness: Tensor, classes: Tensor, cfg: ConfigDict) -> InstanceData:
         if cfg.get('multi_label', True):
@@ -219,3 +276,9 @@ class YOLOv5Head(BaseDenseHead):
         scores, _, index, found = filter_scores_and_topk(
             objectness * best, cfg.score_thr, cfg.nms_pre, results=dict(label=label[:, 0]))
         return InstanceData(scores=scores, labels=found['label'], bboxes=boxes[index])
+
+
+def keep_known(assigned: LevelAssignment, known: Tensor) -> LevelAssignment:
+    """Assignments at known places (B, H, W), and those of cells that aren't annotated wherever they lie."""
+    keep = known[assigned.image, assigned.row, assigned.column]
+    return assigned.keep(keep if assigned.annotated is None else keep | ~assigned.annotated)

@@ -52,10 +52,11 @@ class AttriDet(BaseDetector):
                  min_score: float = 0.0, on_ground_truth: bool = False, data_preprocessor: dict | None = None,
                  init_cfg: dict | list | None = None) -> None:
         detector = copy.deepcopy(detector)
-        own = detector.pop('data_preprocessor', None)
+        own = detector.pop('data_preprocessor', None) or detector.get('detector', {}).get('data_preprocessor')
         super().__init__(data_preprocessor=data_preprocessor or own, init_cfg=init_cfg)
         self.detector = MODELS.build(detector)
-        self.taps = FeatureTaps(self.detector, feature_layers)
+        # a SparseLabelDetector holds the detector whose layers are meant
+        self.taps = FeatureTaps(getattr(self.detector, 'detector', self.detector), feature_layers)
         self.attri_head = MODELS.build(self._with_measures(attri_head))
         self.loss_weight, self.min_score, self.on_ground_truth = loss_weight, min_score, on_ground_truth
 

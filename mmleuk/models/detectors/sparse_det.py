@@ -22,10 +22,10 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from mmleuk.errors import UserError
-from mmleuk.models.detectors.co_mining import take_rows
+from mmleuk.models.detectors.adapters import take_rows
+from mmleuk.models.labellers.base import KEPT, suppress
 from mmleuk.models.losses.no_loss import no_loss
-from mmleuk.models.task_modules.pseudo_positives import add_sure_detections, find_pseudo_positives, thin_out
-from mmleuk.registry import MODELS
+from mmleuk.registry import MODELS, TASK_UTILS
 
 Maps = Sequence[Tensor]
 
@@ -42,11 +42,10 @@ class SparseDet(FasterRCNN):
 
     Args:
         mining_from: part of the training, 0 to 1, after which proposals are mined.
-        min_objectness: of a mined proposal.
-        max_iou: of a mined proposal with every labelled cell.
+        miner: config of the labeller that mines proposals; default :class:`mmleuk.ObjectnessLabeller`.
         mined_nms_iou: overlapping mined proposals count once.
-        min_score: detections of the weak view that become the strong view's labels.
-        label_nms_iou: these labels overlap by at most this, per class.
+        labeller: config of the labeller of the strong view, which judges the weak view's detections; default
+            :class:`mmleuk.OtherViewLabeller` from score 0.9 on.
         consistency_weight: of the mean squared error.
         kwargs: as of mmdet's FasterRCNN. ``rpn_head.in_channels`` is twice the neck's width and ``data_preprocessor`` a
             :class:`mmleuk.WeakStrongDataPreprocessor`; the box head has fully connected layers
@@ -60,16 +59,16 @@ class SparseDet(FasterRCNN):
     18,000 on VOC); ``configs/sparse_det/README.md`` names what is adapted.
     """
 
-    def __init__(self, *, mining_from: float = 0.5, min_objectness: float = 0.8, max_iou: float = 0.2,
-                 mined_nms_iou: float = 0.3, min_score: float = 0.9, label_nms_iou: float = 0.5,
-                 consistency_weight: float = 1.0, **kwargs: Any) -> None:
+    def __init__(self, *, mining_from: float = 0.5, miner: dict | None = None, mined_nms_iou: float = 0.3,
+                 labeller: dict | None = None, consistency_weight: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if self.rpn_head.in_channels != 2 * self.neck.out_channels:
             raise UserError(f'SparseDet: its RPN sees two views; set rpn_head.in_channels={2 * self.neck.out_channels}')
         self.mining_from = mining_from
-        self.mining = dict(min_objectness=min_objectness, max_iou=max_iou)
+        self.miner: Any = TASK_UTILS.build(miner or dict(type='mmleuk.ObjectnessLabeller'))
         self.mined_nms_iou = mined_nms_iou
-        self.sure = dict(min_score=min_score, nms_iou=label_nms_iou)
+        self.labeller: Any = TASK_UTILS.build(
+            labeller or dict(type='mmleuk.OtherViewLabeller', min_score=0.9, labelled_iou=0.5))
         self.consistency_weight = consistency_weight
 
     # ------------------------------------------------------------------ losses
@@ -126,9 +125,9 @@ class SparseDet(FasterRCNN):
             return proposals, [found.bboxes[:0] for found in proposals]
         remaining, mined = [], []
         for found, labelled in zip(proposals, cells):
-            aside = find_pseudo_positives(found.bboxes, found.scores, labelled.bboxes, **self.mining)
+            aside = self.miner.select(found, labelled, found.bboxes[:0]).ignored
             remaining.append(found[~aside])
-            mined.append(thin_out(found.bboxes[aside], found.scores[aside], self.mined_nms_iou))
+            mined.append(suppress(found[aside], self.mined_nms_iou).bboxes)
         return remaining, mined
 
     def is_mining(self) -> bool:
@@ -139,12 +138,16 @@ class SparseDet(FasterRCNN):
     @torch.no_grad()
     def stronger_labels(self, weak: Maps, proposals: InstanceList, samples: SampleList) -> SampleList:
         """Samples whose ground truth has the weak view's sure detections beside the labelled cells."""
-        cfg = ConfigDict(score_thr=self.sure['min_score'], max_per_img=self.test_cfg.rcnn.max_per_img,
-                         nms=dict(type='nms', iou_threshold=self.sure['nms_iou']))
+        request = self.labeller.request('student')
+        cfg = ConfigDict(score_thr=request.min_score, max_per_img=self.test_cfg.rcnn.max_per_img,
+                         nms=dict(type='nms', iou_threshold=request.nms_iou))
         found = self.roi_head.predict_bbox(weak, [sample.metainfo for sample in samples], proposals, cfg)
         surer = [sample.new() for sample in samples]
         for sample, detections in zip(surer, found):
-            sample.gt_instances = add_sure_detections(sample.gt_instances, detections, **self.sure)
+            cells = sample.gt_instances
+            kept = self.labeller.group(self.labeller.select(detections, cells, cells.bboxes[:0]), KEPT)
+            sample.gt_instances = InstanceData(metainfo=cells.metainfo, bboxes=torch.cat([cells.bboxes, kept.bboxes]),
+                                               labels=torch.cat([cells.labels, kept.labels]))
         return surer
 
     def view_losses(self, view: str, features: Maps, proposals: InstanceList, samples: SampleList) -> dict[str, Tensor]:

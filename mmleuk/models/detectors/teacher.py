@@ -30,14 +30,3 @@ class Teacher:
             raise UserError("the model learns from a teacher and has none; add dict(type='mmleuk.EMATeacherHook') to "
                             'default_hooks')
         return self._module.eval()
-
-
-def require_teacher(model: nn.Module) -> None:
-    """Let a model that learns from a teacher have one before training starts, not when its first lesson comes.
-
-    Raises:
-        UserError: it has none.
-    """
-    teacher = getattr(model, 'teacher', None)
-    if isinstance(teacher, Teacher):
-        _ = teacher.module

@@ -2,24 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
-from mmleuk.models.losses.box_iou import complete_iou
 from mmleuk.models.task_modules.yolov5_assigner import LevelAssignment
 
 
 @dataclass(frozen=True)
 class LossParts:
-    """Box, objectness and class loss, each a scalar before gains, summed over levels."""
+    """Box, objectness and class loss, each a scalar before gains."""
 
     box: Tensor
     objectness: Tensor
     classes: Tensor
+
+
+def complete_iou(first_cxcywh: Tensor, second_cxcywh: Tensor, eps: float = 1e-7) -> Tensor:
+    """Complete IoU (CIoU) of row-aligned boxes.
+
+    IoU - (centre distance / diagonal of the hull)^2 - alpha * v, with v the difference of aspect angles and
+    alpha = v / (v - IoU + 1) taken as a constant. mmdet's ``CIoULoss`` drops the last term where IoU <= 0.5;
+    YOLOv5 keeps it, hence this function.
+
+    Args:
+        first_cxcywh: (N, 4) centre and size, any unit.
+        second_cxcywh: (N, 4), same unit.
+
+    Returns:
+        (N,) in (-1.5, 1].
+
+    Source: Zheng et al., Distance-IoU Loss, AAAI 2020, and its extended version (TCYB 2021).
+    """
+    (x1, y1, w1, h1), (x2, y2, w2, h2) = first_cxcywh.unbind(-1), second_cxcywh.unbind(-1)
+    inter_w = torch.minimum(x1 + w1 / 2, x2 + w2 / 2) - torch.maximum(x1 - w1 / 2, x2 - w2 / 2)
+    inter_h = torch.minimum(y1 + h1 / 2, y2 + h2 / 2) - torch.maximum(y1 - h1 / 2, y2 - h2 / 2)
+    inter = inter_w.clamp(0) * inter_h.clamp(0)
+    iou = inter / (w1 * h1 + w2 * h2 - inter + eps)
+    hull_w = torch.maximum(x1 + w1 / 2, x2 + w2 / 2) - torch.minimum(x1 - w1 / 2, x2 - w2 / 2)
+    hull_h = torch.maximum(y1 + h1 / 2, y2 + h2 / 2) - torch.minimum(y1 - h1 / 2, y2 - h2 / 2)
+    distance = ((x1 - x2) ** 2 + (y1 - y2) ** 2) / (hull_w ** 2 + hull_h ** 2 + eps)
+    angle = torch.atan(w2 / (h2 + eps)) - torch.atan(w1 / (h1 + eps))
+    v = 4 / math.pi ** 2 * angle ** 2
+    alpha = (v / (v - iou + 1 + eps)).detach()
+    return iou - distance - alpha * v
 
 
 def decode_boxes(logits: Tensor, anchor_size: Tensor) -> Tensor:
@@ -31,8 +60,8 @@ def decode_boxes(logits: Tensor, anchor_size: Tensor) -> Tensor:
     return torch.cat([unit[..., :2] * 2 - 0.5, (unit[..., 2:] * 2) ** 2 * anchor_size], -1)
 
 
-def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor | None,
-                 others: Tensor | int = 0, vouched: Tensor | None = None) -> LossParts:
+def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor | None = None,
+                 others: Tensor | int = 0, advised: Tensor | None = None) -> LossParts:
     """Losses of one level.
 
     Args:
@@ -42,8 +71,8 @@ def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor |
             float, how much each prediction's 'no cell here' weighs; 0 is unknown. The objectness mean runs over known
             places and assigned predictions alone; weights don't change what it is divided by.
         others: how many predictions the objectness is divided by beside these; those that another loss counts.
-        vouched: (B, A, H, W) in [0, 1], what objectness learns where the assigned cell isn't labelled; None: the IoU of
-            the predicted box with the cell's, as everywhere else.
+        advised: (B, A, H, W) in [0, 1], what objectness learns where the assigned cell isn't annotated; None: the IoU
+            of the predicted box with the cell's, as everywhere else.
 
     Returns:
         Means over this level's counted entries; 0 (with a gradient path) where nothing counts.
@@ -56,43 +85,29 @@ def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor |
     if len(assigned.label):
         predicted = logits[where]
         iou = complete_iou(decode_boxes(predicted[:, :4], assigned.anchor_size), assigned.boxes)
-        misfit = 1 - iou if assigned.exact is None else (1 - iou)[assigned.exact]
+        misfit = 1 - iou if assigned.weight is None else (1 - iou) * assigned.weight
+        if assigned.teaches_box is not None:
+            misfit = misfit[assigned.teaches_box]
         box = misfit.sum() / max(len(misfit), 1)
-        set_quality(target, assigned, iou.detach().clamp(0).to(target.dtype), vouched)
+        quality = iou.detach().clamp(0).to(target.dtype)
+        if advised is None or assigned.annotated is None:
+            target[where] = quality
+        else:  # an annotated cell has the last word
+            opinion = tuple(index[~assigned.annotated] for index in where)
+            target[opinion] = advised[opinion].to(target.dtype)
+            target[tuple(index[assigned.annotated] for index in where)] = quality[assigned.annotated]
         if num_classes > 1:
             labels = one_hot(assigned.label, num_classes).to(predicted.dtype)
-            classes = binary_cross_entropy_with_logits(predicted[:, 5:], labels)
+            weight = None if assigned.weight is None else assigned.weight[:, None]
+            classes = binary_cross_entropy_with_logits(predicted[:, 5:], labels, weight)
     if background is None:
-        return LossParts(box, binary_cross_entropy_with_logits(objectness, target), classes)
-    weights = (background if background.dim() == 4 else background[:, None]).expand_as(objectness).clone()
-    weights[where] = 1
+        if assigned.weight is None:
+            return LossParts(box, binary_cross_entropy_with_logits(objectness, target), classes)
+        background = torch.ones_like(objectness)
+    background = background if background.dim() == 4 else background[:, None]
+    weights = background.expand_as(objectness).to(objectness.dtype, copy=True)
+    weights[where] = 1 if assigned.weight is None else assigned.weight
     counted = weights > 0
-    terms = binary_cross_entropy_with_logits(objectness, target, reduction='none')
-    if weights.is_floating_point():
-        terms = terms * weights
+    terms = binary_cross_entropy_with_logits(objectness, target, reduction='none') * weights
     total = torch.where(counted, terms, 0).sum()  # not terms[counted]: its gradient takes longer than the whole loss
     return LossParts(box, total / (counted.sum() + others).clamp(min=1), classes)
-
-
-def set_quality(target: Tensor, assigned: LevelAssignment, iou: Tensor, vouched: Tensor | None) -> None:
-    """Write what objectness learns into ``target`` (B, A, H, W), in place; a labelled cell has the last word.
-
-    Args:
-        iou: (K,) of the predicted boxes with their cells.
-        vouched: as in :func:`level_losses`.
-    """
-    where = (assigned.image, assigned.anchor, assigned.row, assigned.column)
-    if vouched is None or assigned.labelled is None:
-        target[where] = iou
-        return
-    opinion = tuple(index[~assigned.labelled] for index in where)
-    target[opinion] = vouched[opinion].to(target.dtype)
-    target[tuple(index[assigned.labelled] for index in where)] = iou[assigned.labelled]
-
-
-def sum_levels(parts: Sequence[LossParts], balance: Sequence[float]) -> LossParts:
-    """Sum over levels; ``balance`` weighs each level's objectness (release 6: 4, 1, 0.4 from stride 8 on)."""
-    return LossParts(
-        box=torch.stack([p.box for p in parts]).sum(),
-        objectness=torch.stack([p.objectness * b for p, b in zip(parts, balance)]).sum(),
-        classes=torch.stack([p.classes for p in parts]).sum())

@@ -9,7 +9,6 @@ from mmengine.structures import InstanceData
 
 from mmleuk.models.task_modules.sparse_region_sampler import ignore_unknown_background
 from mmleuk.registry import TASK_UTILS
-from mmleuk.structures.regions import regions_of
 
 
 @TASK_UTILS.register_module()
@@ -30,7 +29,7 @@ class SparseRegionPseudoSampler(PseudoSampler):
         """
         result = super().sample(assign_result, pred_instances, gt_instances, *args, **kwargs)
         boxes = pred_instances.priors
-        regions, = regions_of([gt_instances.metainfo], like=boxes)
-        left = ignore_unknown_background(assign_result.gt_inds, (boxes[:, :2] + boxes[:, 2:]) / 2, regions)
+        centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+        left = ignore_unknown_background(assign_result.gt_inds, centres, gt_instances.metainfo)
         result.unknown = left != assign_result.gt_inds
         return result

@@ -6,6 +6,7 @@ Legend: P priors (anchors, proposals, points), R regions.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 from mmdet.models.task_modules import AssignResult, SamplingResult
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from mmleuk.errors import UserError
 from mmleuk.registry import TASK_UTILS
-from mmleuk.structures.regions import points_in_regions, regions_of
+from mmleuk.structures.regions import background_is_known
 
 BACKGROUND, IGNORED = 0, -1
 """Values of mmdet's ``AssignResult.gt_inds``; positive ones count ground truth from 1."""
@@ -40,24 +41,24 @@ def prior_centres(priors: Tensor) -> Tensor:
     return (priors[:, :2] + priors[:, 2:]) / 2
 
 
-def ignore_unknown_background(gt_inds: Tensor, centres_xy: Tensor, regions_xyxy: Tensor) -> Tensor:
+def ignore_unknown_background(gt_inds: Tensor, centres_xy: Tensor, metainfo: Mapping) -> Tensor:
     """Ignore background where nothing is known; priors of labelled cells stay wherever they lie.
 
     Args:
         gt_inds: (P,) int, -1 ignored, 0 background, i > 0 the i-th cell; stays as it is.
         centres_xy: (P, 2) pixels.
-        regions_xyxy: (R, 4) pixels; R = 0 means that no background is known.
+        metainfo: see :func:`background_is_known`.
 
     Returns:
-        (P,) a copy with -1 where background's centre lies in no region.
+        (P,) a copy with -1 where background isn't known.
 
     Example:
         >>> import torch
-        >>> regions = torch.tensor([[0., 0., 2., 2.]])
-        >>> ignore_unknown_background(torch.tensor([0, 0, 1]), torch.tensor([[1., 1.], [5., 5.], [5., 5.]]), regions)
+        >>> known = dict(annotated_regions=torch.tensor([[0., 0., 2., 2.]]))
+        >>> ignore_unknown_background(torch.tensor([0, 0, 1]), torch.tensor([[1., 1.], [5., 5.], [5., 5.]]), known)
         tensor([ 0, -1,  1])
     """
-    unknown = (gt_inds == BACKGROUND) & ~points_in_regions(centres_xy, regions_xyxy)
+    unknown = (gt_inds == BACKGROUND) & ~background_is_known(centres_xy, metainfo)
     return gt_inds.masked_fill(unknown, IGNORED)
 
 
@@ -113,9 +114,8 @@ class SparseRegionSampler:
             UserError: ``gt_instances`` carries no regions; an unknown region is never taken for the whole image.
         """
         centres = prior_centres(get_box_tensor(pred_instances.priors))
-        regions, = regions_of([gt_instances.metainfo], like=centres)
         known = copy.copy(assign_result)
-        known.gt_inds = ignore_unknown_background(assign_result.gt_inds, centres, regions)
+        known.gt_inds = ignore_unknown_background(assign_result.gt_inds, centres, gt_instances.metainfo)
         result = self.sampler.sample(known, pred_instances, gt_instances, **kwargs)
         if not len(result.pos_inds) and not len(result.neg_inds):
             result.avg_factor = 0  # mmdet counts at least one positive and one negative per image

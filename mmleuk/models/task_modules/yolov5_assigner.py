@@ -6,7 +6,7 @@ Legend: B images, T cells in the batch, A anchors of a level, H x W its grid, K 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -24,16 +24,18 @@ class BatchCells:
         image: (T,) int64, index of the image in the batch.
         label: (T,) int64.
         boxes: (T, 4) float, centre and size in pixels.
-        exact: (T,) bool, the boxes good enough to learn from; None means all. Others teach only that a cell is there,
-            and its class.
-        labelled: (T,) bool, the annotated ones; None means all. Others are somebody's opinion.
+        weight: (T,) what each weighs in the loss; None means 1.
+        teaches_box: (T,) bool, the boxes good enough to learn from; None means all. Others teach only that a cell is
+            there, and its class.
+        annotated: (T,) bool; None means all. Others are somebody's opinion.
     """
 
     image: Tensor
     label: Tensor
     boxes: Tensor
-    exact: Tensor | None = None
-    labelled: Tensor | None = None
+    weight: Tensor | None = None
+    teaches_box: Tensor | None = None
+    annotated: Tensor | None = None
 
     @property
     def boxes_xyxy(self) -> Tensor:
@@ -43,11 +45,22 @@ class BatchCells:
 
     @classmethod
     def from_instances(cls, instances: Sequence[InstanceData]) -> BatchCells:
-        """Collect ``bboxes`` (N, 4, xyxy) and ``labels`` (N,) of every image."""
+        """Collect ``bboxes`` (N, 4, xyxy) and ``labels`` (N,) of every image.
+
+        Labels of a :class:`mmleuk.SparseLabelDetector` also have ``weight``, ``teaches_box``, ``source`` and
+        ``scores``; then annotated cells come first, others by falling score: sums don't depend on the images' order.
+        """
         image = torch.cat([i.labels.new_full((len(i.labels),), b) for b, i in enumerate(instances)])
         xyxy = torch.cat([i.bboxes for i in instances])
         boxes = torch.cat([(xyxy[:, :2] + xyxy[:, 2:]) / 2, xyxy[:, 2:] - xyxy[:, :2]], 1)
-        return cls(image=image, label=torch.cat([i.labels for i in instances]), boxes=boxes)
+        cells = cls(image=image, label=torch.cat([i.labels for i in instances]), boxes=boxes)
+        if not all('source' in i for i in instances):
+            return cells
+        weight, teaches_box, source, scores = (
+            torch.cat([i[name] for i in instances]) for name in ('weight', 'teaches_box', 'source', 'scores'))
+        cells = replace(cells, weight=weight, teaches_box=teaches_box, annotated=source == 0)
+        order = torch.where(source == 0, torch.inf, scores).argsort(descending=True, stable=True)
+        return cls(**{name: value[order] for name, value in vars(cells).items()})
 
 
 @dataclass(frozen=True)
@@ -59,8 +72,7 @@ class LevelAssignment:
         label: (K,) int64.
         boxes: (K, 4) float, in grid units: centre relative to the grid cell's corner, and size.
         anchor_size: (K, 2) float, width and height of the anchor in grid units.
-        exact: (K,) bool, those that learn their box too; None means all.
-        labelled: (K,) bool, those that learn an annotated cell; None means all.
+        weight, teaches_box, annotated: (K,) of the cells, as in :class:`BatchCells`.
     """
 
     image: Tensor
@@ -70,8 +82,9 @@ class LevelAssignment:
     label: Tensor
     boxes: Tensor
     anchor_size: Tensor
-    exact: Tensor | None = None
-    labelled: Tensor | None = None
+    weight: Tensor | None = None
+    teaches_box: Tensor | None = None
+    annotated: Tensor | None = None
 
     def keep(self, mask: Tensor) -> LevelAssignment:
         """The assignments at which ``mask`` (K,) holds."""
@@ -126,8 +139,8 @@ def assign_level(cells: BatchCells, anchors_px: Tensor, stride: int, grid_hw: Se
     relative = torch.cat([boxes[cell, :2] - torch.stack([column, row], 1), boxes[cell, 2:]], 1)
     return LevelAssignment(image=cells.image[cell], anchor=anchor, row=row, column=column, label=cells.label[cell],
                            boxes=relative, anchor_size=anchors[anchor],
-                           exact=None if cells.exact is None else cells.exact[cell],
-                           labelled=None if cells.labelled is None else cells.labelled[cell])
+                           **{name: None if getattr(cells, name) is None else getattr(cells, name)[cell]
+                              for name in ('weight', 'teaches_box', 'annotated')})
 
 
 def location_centres(grid_hw: Sequence[int], stride: int, device: torch.device) -> Tensor:

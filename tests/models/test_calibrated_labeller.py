@@ -4,74 +4,82 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from mmengine.structures import InstanceData
 
 from mmleuk.errors import UserError
-from mmleuk.models.task_modules.pseudo_labels import Candidates
-from mmleuk.models.task_modules.region_calibration import NEVER, RegionCalibration, right_candidates
-from mmleuk.models.task_modules.yolov5_assigner import BatchCells
+from mmleuk.models.labellers.calibrated import NEVER, RegionCalibration, right_predictions
 
 
-def cells(*rows):
-    """Rows of (image, label, x1, y1, x2, y2)."""
-    table = torch.tensor(rows, dtype=torch.float32).reshape(-1, 6)
-    centre = (table[:, 2:4] + table[:, 4:]) / 2
-    return BatchCells(table[:, 0].long(), table[:, 1].long(), torch.cat([centre, table[:, 4:] - table[:, 2:4]], 1))
+def per_image(rows, width):
+    """Rows by the image in their first column, as tables without it; at least one image."""
+    return [torch.tensor([row[1:] for row in rows if row[0] == image], dtype=torch.float32).reshape(-1, width)
+            for image in range(max([int(row[0]) + 1 for row in rows], default=1))]
 
 
-def candidates(*rows, num_classes=2):
-    """Rows of (image, label, confidence, x1, y1, x2, y2)."""
-    table = torch.tensor(rows, dtype=torch.float32).reshape(-1, 7)
-    probabilities = torch.nn.functional.one_hot(table[:, 1].long(), num_classes) * 0.9
-    return Candidates(table[:, 0].long(), table[:, 3:], probabilities, table[:, 2])
+def cells(*rows, images=0):
+    """Per image the cells, of rows (image, label, x1, y1, x2, y2)."""
+    tables = per_image(rows, 5)
+    tables += [torch.zeros(0, 5)] * (images - len(tables))
+    return [InstanceData(labels=table[:, 0].long(), bboxes=table[:, 1:]) for table in tables]
+
+
+def predictions(*rows):
+    """Per image the predictions, of rows (image, label, confidence, x1, y1, x2, y2)."""
+    return [InstanceData(labels=table[:, 0].long(), scores=table[:, 1], bboxes=table[:, 2:])
+            for table in per_image(rows, 6)]
+
+
+def right(found, truth, min_iou):
+    return [hit for image in zip(found, truth) for hit in right_predictions(*image, min_iou).tolist()]
 
 
 def test_right_is_the_surest_of_its_cell_and_class():
     truth = cells((0, 0, 0, 0, 10, 10), (0, 1, 20, 0, 30, 10), (1, 0, 0, 0, 10, 10))
-    found = candidates(
+    found = predictions(
         (0, 0, 0.5, 0, 0, 10, 9),        # the cell, but a surer one has it
         (0, 0, 0.6, 0, 0, 10, 8),        # IoU 0.8
         (0, 0, 0.9, 20, 0, 30, 10),      # another class
         (1, 0, 0.3, 0, 0, 10, 6),        # IoU 0.6 in the other image
         (1, 1, 0.9, 50, 50, 60, 60))     # nothing there
-    assert right_candidates(found, truth, 0.5).tolist() == [False, True, False, True, False]
-    assert right_candidates(found, truth, 0.7).tolist() == [False, True, False, False, False]
-    assert right_candidates(found, cells(), 0.5).tolist() == [False] * 5
-    assert right_candidates(candidates(), truth, 0.5).tolist() == []
+    assert right(found, truth, 0.5) == [False, True, False, True, False]
+    assert right(found, truth, 0.7) == [False, True, False, False, False]
+    assert right(found, cells(images=2), 0.5) == [False] * 5
+    assert right(predictions(), truth, 0.5) == []
 
 
-@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1), st.floats(0.1, 0.9), st.integers(0, 8)), max_size=12))
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1), st.floats(0.125, 0.875, width=32), st.integers(0, 8)),
+                max_size=12))
 def test_right_agrees_with_a_greedy_loop(rows):
+    rows = sorted(rows, key=lambda row: row[0])
     truth = cells(*((image, label, x, 0, x + 4, 4) for image in (0, 1) for label in (0, 1) for x in (0, 6)))
-    found = candidates(*((image, label, score, x, 0, x + 4, 4) for image, label, score, x in rows))
-    right = right_candidates(found, truth, 0.5)
+    found = predictions(*((image, label, score, x, 0, x + 4, 4) for image, label, score, x in rows))
     taken, expected = set(), [False] * len(rows)
-    for i in sorted(range(len(rows)), key=lambda i: (-float(found.confidence[i]), i)):
+    for i in sorted(range(len(rows)), key=lambda i: (-rows[i][2], i)):
         image, label, _, x = rows[i]
         near = [start for start in (0, 6) if max(4 - abs(x - start), 0) / (4 + abs(x - start)) >= 0.5]
         if near and (image, label, near[0]) not in taken:
             taken.add((image, label, near[0]))
             expected[i] = True
-    assert right.tolist() == expected
+    assert right(found, truth, 0.5) == expected
 
 
-def filled(confidences, right, **kwargs):
+def filled(confidences, hits, **kwargs):
     settings = dict(num_classes=2, num_levels=1, min_ious=(0.5,), precisions=(0.9,), min_evidence=5, bins=10) | kwargs
     calibration = RegionCalibration(**settings)
     rows = [(i, 0, c, 0, 0, 10, 10) for i, c in enumerate(confidences)]
-    truth = cells(*((i, 0, 0, 0, 10, 10) for i, hit in enumerate(right) if hit))
-    calibration.update(candidates(*rows), truth, [torch.zeros(0)])
+    truth = cells(*((i, 0, 0, 0, 10, 10) for i, hit in enumerate(hits) if hit), images=len(rows))
+    calibration.update(predictions(*rows), truth, [torch.zeros(0)])
     return calibration
 
 
 def test_threshold_worked_by_hand():
     # bins of a tenth: 20 right above 0.7, 10 of 12 right from 0.5 to 0.6: 30 of 32 + 1 are 0.909
     confidences = [0.75] * 20 + [0.55] * 12
-    right = [True] * 30 + [False] * 2
-    assert filled(confidences, right).thresholds()[0].tolist() == pytest.approx([0.5, NEVER])
+    hits = [True] * 30 + [False] * 2
+    assert filled(confidences, hits).thresholds()[0].tolist() == pytest.approx([0.5, NEVER])
     # with three wrong ones only the upper bin remains: 29 of 33 are 0.879, 20 of 21 are 0.952
-    right[0:3] = [True] * 3
-    right[-3:] = [False] * 3
-    assert filled(confidences, right).thresholds()[0, 0].item() == pytest.approx(0.7)
+    hits[-3:] = [False] * 3
+    assert filled(confidences, hits).thresholds()[0, 0].item() == pytest.approx(0.7)
 
 
 def test_no_evidence_is_no_trust():
@@ -85,13 +93,13 @@ def test_stricter_boxes_have_higher_thresholds():
     calibration = RegionCalibration(num_classes=2, num_levels=1, min_ious=(0.5, 0.75), precisions=(0.9, 0.9),
                                     min_evidence=5, bins=10)
     rows = [(i, 0, 0.55, 0, 0, 10, 6) for i in range(20)] + [(i + 20, 0, 0.85, 0, 0, 10, 10) for i in range(20)]
-    calibration.update(candidates(*rows), cells(*((i, 0, 0, 0, 10, 10) for i in range(40))), [torch.zeros(0)])
+    calibration.update(predictions(*rows), cells(*((i, 0, 0, 0, 10, 10) for i in range(40))), [torch.zeros(0)])
     assert calibration.thresholds()[:, 0].tolist() == pytest.approx([0.5, 0.8])
 
 
 def test_background_lies_under_what_cells_get():
     calibration = RegionCalibration(num_classes=1, num_levels=2, missed=0.1, min_evidence=5)
-    calibration.update(candidates(num_classes=1), cells(), [torch.tensor([0.001] + [0.0905] * 19), torch.zeros(0)])
+    calibration.update(predictions(), cells(), [torch.tensor([0.001] + [0.0905] * 19), torch.zeros(0)])
     # one of 20 lies lower: the threshold ends where the bin of the others begins, 0.3 squared
     assert calibration.background_thresholds().tolist() == pytest.approx([0.09, 0.0])
 
@@ -102,7 +110,7 @@ def test_old_batches_fade_and_state_is_saved():
     again = RegionCalibration(num_classes=2, num_levels=1, min_ious=(0.5,), precisions=(0.9,), min_evidence=5, bins=10)
     again.load_state_dict(calibration.state_dict())
     assert torch.equal(again.thresholds(), calibration.thresholds())
-    calibration.update(candidates(), cells(), [torch.zeros(0)])
+    calibration.update(predictions(), cells(), [torch.zeros(0)])
     assert calibration.seen.sum() == 5
 
 
@@ -114,7 +122,7 @@ def test_settings_are_checked():
 def _process(rank, folder):
     torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/meeting', rank=rank, world_size=2)
     calibration = RegionCalibration(num_classes=2, num_levels=1, min_ious=(0.5,), precisions=(0.9,), bins=10)
-    found = candidates(*([(0, 0, 0.75, 0, 0, 10, 10)] if rank else []))
+    found = predictions(*([(0, 0, 0.75, 0, 0, 10, 10)] if rank else []))
     calibration.update(found, cells((0, 0, 0, 0, 10, 10)), [torch.full((rank + 1,), 0.25)])
     torch.save(calibration.state_dict(), f'{folder}/{rank}.pth')
     torch.distributed.destroy_process_group()

@@ -1,39 +1,42 @@
-"""SLA-Det+: what the teacher adds to the labels, and what it may not touch."""
+"""A teacher whose labels are calibrated: what it adds to the annotation, and what it may not touch."""
 
 import copy
 
 import pytest
 import torch
 from mmengine.structures import InstanceData
-from test_sla_det import batch, build, confident, images, sample
+from test_sla_det import batch, build, confident, count, images, sample
 
 from mmleuk.errors import UserError
-from mmleuk.models.detectors.sla_det_plus import labels_and_pseudo_labels
-from mmleuk.models.task_modules.pseudo_labels import Candidates
-from mmleuk.models.task_modules.region_calibration import NEVER
-from mmleuk.models.task_modules.yolov5_assigner import BatchCells
+from mmleuk.models.labellers.calibrated import NEVER
 
 OUTSIDE = (0, 6, 6, 6., 1)      # outside the region, confidence 0.997
 INSIDE = (1, 1, 1, 6., 2)       # in the region of the second image
 
 
-def plus(trusted=True, **kwargs):
+def plus(trusted=True, head=None, **labeller):
     """A model and, as its teacher, a copy; ``trusted`` gives its word weight from confidence 0.5 on."""
-    model = build(type='mmleuk.SLADetPlus', **kwargs)
+    model = build(type='mmleuk.SparseLabelDetector', head=head, asks='teacher',
+                  labeller=dict(type='mmleuk.CalibratedLabeller', num_classes=3, **labeller))
     teacher = copy.deepcopy(model)
     model.set_teacher(teacher)
     if trusted:
-        model.calibration.seen[:, 50:] = 100
-        model.calibration.right[:, :, 50:] = 100
+        model.labeller.calibration.seen[:, 50:] = 100
+        model.labeller.calibration.right[:, :, 50:] = 100
     return model, teacher
+
+
+def plain_like(model):
+    """SLA-Det at rest with the same weights: L_LR alone."""
+    plain = build(active=False)
+    plain.detector.load_state_dict(model.detector.state_dict())
+    return plain
 
 
 def test_until_it_teaches_it_is_lr():
     model, _ = plus()
     model.activity.pseudo = False
-    plain = build()
-    plain.load_state_dict(model.state_dict(), strict=False)
-    ours, theirs = model.loss(images(), batch()), plain.loss(images(), batch())
+    ours, theirs = model.loss(images(), batch()), plain_like(model).loss(images(), batch())
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[k], theirs[k]) for k in ours)
 
 
@@ -42,7 +45,7 @@ def test_a_trusted_prediction_outside_becomes_a_label():
     confident(teacher, OUTSIDE)
     raw = confident(model)
     losses = model.loss(images(), batch())
-    assert model.last_selection.counts == dict(confidence=0, area=0, kept=1, unsure=0, entropy=0)
+    assert count(model) == dict(confidence=0, area=0, kept=1)
     sum(losses.values()).backward()
     # anchor 0 of stride 16 at row 6, column 6 learns objectness upwards, its class, and its box
     gradient = raw[1].grad.unflatten(1, (3, -1))[0, 0, :, 6, 6]
@@ -52,7 +55,7 @@ def test_a_trusted_prediction_outside_becomes_a_label():
 
 def test_what_is_trusted_as_cell_need_not_be_trusted_as_box():
     model, teacher = plus()
-    model.calibration.right[1] = 0                     # right at IoU 0.5, never at 0.75
+    model.labeller.calibration.right[1] = 0                     # right at IoU 0.5, never at 0.75
     confident(teacher, OUTSIDE)
     raw = confident(model)
     sum(model.loss(images(), batch()).values()).backward()
@@ -64,23 +67,21 @@ def test_without_evidence_nothing_is_added():
     model, teacher = plus(trusted=False)
     confident(teacher, OUTSIDE)
     losses = model.loss(images(), batch())
-    assert model.last_selection.counts['kept'] == 0 and model.last_selection.counts['confidence'] == 1
-    plain = build()
-    plain.load_state_dict(model.state_dict(), strict=False)
-    for name, value in plain.loss(images(), batch()).items():
+    assert count(model)['kept'] == 0 and count(model)['confidence'] == 1
+    for name, value in plain_like(model).loss(images(), batch()).items():
         torch.testing.assert_close(losses[name], value)
 
 
 def test_background_outside_is_learnt_where_the_teacher_is_sure_of_it():
     model, teacher = plus(trusted=False)
-    model.calibration.places[:, 10] = 100              # labelled cells get an objectness of 0.01 at least
+    model.labeller.calibration.places[:, 10] = 100              # labelled cells get an objectness of 0.01 at least
     confident(teacher, *((0, 6, column, objectness, 0) for column, objectness in ((2, -6.), (4, -4.))))
     raw = confident(model)
     sum(model.loss(images(), batch()).values()).backward()
     gradient = raw[1].grad.unflatten(1, (3, -1))[0, 0, 4, 6]
     assert gradient[2] > 0 and gradient[4] == 0        # objectness 0.0025 and 0.018
     silent, teacher = plus(trusted=False, learn_background=False)
-    silent.calibration.places[:, 10] = 100
+    silent.labeller.calibration.places[:, 10] = 100
     raw = confident(silent)
     sum(silent.loss(images(), batch()).values()).backward()
     assert (raw[1].grad.unflatten(1, (3, -1))[0, 0, 4, 6] == 0).all()
@@ -89,16 +90,16 @@ def test_background_outside_is_learnt_where_the_teacher_is_sure_of_it():
 def test_under_an_ignored_box_the_teacher_says_nothing():
     places = OUTSIDE, INSIDE, (0, 6, 2, -6., 0)         # two candidates, and a place surely without a cell
     model, teacher = plus()
-    model.calibration.places[:, 10] = 100
+    model.labeller.calibration.places[:, 10] = 100
     confident(teacher, *places)
     raw = confident(model)
     ignoring = batch()
     for found, box in zip(ignoring, ([0., 90., 128., 128.], [0., 0., 60., 60.])):
         found.ignored_instances = InstanceData(bboxes=torch.tensor([box]), labels=torch.tensor([0]))
-    seen = model.calibration.seen.clone()
+    seen = model.labeller.calibration.seen.clone()
     sum(model.loss(images(), ignoring).values()).backward()
-    assert model.last_selection.counts['kept'] == 0
-    torch.testing.assert_close(model.calibration.seen, seen * model.calibration.decay)
+    assert count(model)['kept'] == 0
+    torch.testing.assert_close(model.labeller.calibration.seen, seen * model.labeller.calibration.decay)
     assert (raw[1].grad.unflatten(1, (3, -1))[0, 0, 4, 6] == 0).all()
 
 
@@ -107,8 +108,8 @@ def test_a_head_that_weighs_background_weighs_it_here_too():
     found = {}
     for floor in (1.0, 0.25):
         head = dict(type='mmleuk.SoftSamplingYOLOv5Head', floor=floor, offset=1e6)
-        model, teacher = plus(trusted=False, bbox_head=head)
-        model.calibration.places[:, 10] = 100
+        model, teacher = plus(trusted=False, head=head)
+        model.labeller.calibration.places[:, 10] = 100
         confident(teacher, (0, 6, 2, -6., 0))
         raw = confident(model)
         nothing = [sample(region=(0, 0, 64, 64)), sample(region=(0, 0, 64, 64))]
@@ -123,10 +124,10 @@ def test_calibration_hears_of_places_inside_alone():
     model, teacher = plus(trusted=False)
     confident(teacher, OUTSIDE, INSIDE)
     model.loss(images(), batch())
-    seen = model.calibration.seen
+    seen = model.labeller.calibration.seen
     assert seen[1].sum() == 0 and seen[2].sum() == 1   # the one outside is of class 1
-    assert (model.calibration.places.sum(1) > 0).any()
-    assert (model.calibration.thresholds() == NEVER).all()
+    assert (model.labeller.calibration.places.sum(1) > 0).any()
+    assert (model.labeller.calibration.thresholds() == NEVER).all()
 
 
 def test_no_labels_anywhere_and_calling_twice():
@@ -136,24 +137,22 @@ def test_no_labels_anywhere_and_calling_twice():
     assert all(value == 0 for value in first.values()) and all(value == 0 for value in second.values())
 
 
-def test_wrong_settings_are_named():
-    with pytest.raises(UserError, match='takes no selector'):
-        build(type='mmleuk.SLADetPlus', selector=dict(type='mmleuk.PseudoLabelSelector'))
-    with pytest.raises(UserError, match='takes no pseudo_mean, roi_features'):
-        build(type='mmleuk.SLADetPlus', roi_features=dict(), pseudo_mean='shared')
-    for truth in ('everywhere', 'regions_strict'):
-        with pytest.raises(UserError, match="truth must be 'regions'"):
-            build(type='mmleuk.SLADetPlus', bbox_head=dict(truth=truth))
-    alone = build(type='mmleuk.SLADetPlus')
+def test_a_teacher_and_regions_are_needed():
+    with pytest.raises(UserError, match="truth='regions'"):
+        plus(head=dict(truth='everywhere'))
+    model, _ = plus()
     with pytest.raises(UserError, match='EMATeacherHook'):
-        alone.loss(images(), batch())
+        copy.deepcopy(model).loss(images(), batch())
 
 
-def test_joining_labels_and_pseudo_labels():
-    cells = BatchCells(torch.tensor([0]), torch.tensor([1]), torch.tensor([[5., 5, 2, 2]]))
-    pseudo = Candidates(torch.tensor([1, 1]), torch.tensor([[0., 0, 4, 6], [2, 2, 4, 4]]), torch.eye(3)[[2, 0]],
-                        torch.ones(2))
-    joined = labels_and_pseudo_labels(cells, pseudo, torch.tensor([True, False]))
-    assert joined.image.tolist() == [0, 1, 1] and joined.label.tolist() == [1, 2, 0]
-    assert joined.boxes.tolist() == [[5, 5, 2, 2], [2, 3, 4, 6], [3, 3, 2, 2]]
-    assert joined.exact.tolist() == [True, True, False]
+def test_labels_say_how_far_they_count():
+    model, _ = plus()
+    truth = InstanceData(bboxes=torch.tensor([[4., 4, 6, 6]]), labels=torch.tensor([1]))
+    found = InstanceData(
+        bboxes=torch.tensor([[0., 0, 4, 6], [2, 2, 4, 4], [9, 9, 12, 12]]), labels=torch.tensor([2, 0, 0]),
+        scores=torch.tensor([0.9, 0.8, 0.2]), source=torch.tensor([2, 2, 2]), criterion=torch.tensor([2, 2, 0]),
+        weight=torch.tensor([1., 1, 0]), teaches_box=torch.tensor([True, False, False]),
+        ignored=torch.zeros(3, dtype=torch.bool))
+    joined = model.merge(truth, found)
+    assert joined.labels.tolist() == [1, 2, 0] and joined.bboxes.tolist() == [[4, 4, 6, 6], [0, 0, 4, 6], [2, 2, 4, 4]]
+    assert joined.teaches_box.tolist() == [True, True, False] and joined.source.tolist() == [0, 2, 2]

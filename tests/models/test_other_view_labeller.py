@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mmengine.structures import InstanceData
 
-from mmleuk.models.task_modules.mined_labels import add_labels, is_labelled, merge_with_teacher
+from mmleuk.models.labellers import OtherViewLabeller, TeacherMergeLabeller
+from mmleuk.models.labellers.base import shows_cell
+from mmleuk.models.labellers.other_view import merge_with_teacher
 
 A, B, C = [0., 0., 10., 10.], [20., 0., 30., 10.], [40., 0., 50., 10.]
 A_NEAR = [0., 0., 10., 6.]  # IoU 0.6 with A
@@ -34,22 +36,33 @@ def rows_of(instances):
 def test_a_detection_on_a_cell_of_its_class_is_that_cell():
     truth = boxes(A, B, labels=[0, 1])
     found = boxes(A_NEAR, A_FAR, A_NEAR, C, B, labels=[0, 0, 1, 0, 1])
-    assert is_labelled(found, truth, 0.4).tolist() == [True, False, False, False, True]  # 0.4 isn't above 0.4
+    assert shows_cell(found, truth, 0.4).tolist() == [True, False, False, False, True]  # 0.4 isn't above 0.4
 
 
 @pytest.mark.parametrize(('found', 'truth'), [(boxes(), boxes(A)), (boxes(A), boxes()), (boxes(), boxes())])
 def test_nothing_to_compare(found, truth):
-    assert is_labelled(found, truth, 0.4).tolist() == [False] * len(found)
-    assert len(add_labels(truth, found)) == len(truth) + len(found)
+    assert shows_cell(found, truth, 0.4).tolist() == [False] * len(found)
 
 
-def test_labels_come_after_the_truth_which_stays_as_it_was():
-    truth = boxes(A, labels=[2])
-    truth.set_metainfo(dict(annotated_regions=torch.zeros(1, 4)))
-    truth.attributes = torch.zeros(1, 3, dtype=torch.long)
-    both = add_labels(truth, scored((B, 0.9), labels=[1]))
-    assert both.bboxes.tolist() == [A, B] and both.labels.tolist() == [2, 1]
-    assert 'annotated_regions' in both and len(truth) == 1 and 'attributes' in truth
+def test_each_detection_is_a_label_or_a_labelled_cell():
+    """The other view's word counts like an annotation; regions play no part."""
+    labeller = OtherViewLabeller()
+    judged = labeller.select(scored((A_NEAR, 0.9), (B, 0.7), labels=[2, 1]), boxes(A, labels=[2]), torch.zeros(0, 4))
+    assert labeller.count([judged, judged]) == dict(labelled=2, kept=2)
+    assert labeller.group(judged, 'kept').bboxes.tolist() == [B]
+    assert judged.weight.tolist() == [0, 1] and judged.teaches_box.tolist() == [False, True]
+    assert labeller.counts_as_annotated and not judged.ignored.any()
+
+
+def test_a_teacher_looks_before_labelled_cells_are_dropped():
+    labeller = TeacherMergeLabeller()
+    found = scored((A, 0.7), (B, 0.6), (B, 0.8), (C, 0.65), labels=[0, 0, 1, 0])
+    found.source = torch.tensor([1, 1, 2, 2])  # student, student, teacher, teacher
+    judged = labeller.select(found, boxes(A), torch.zeros(0, 4))
+    kept = labeller.group(judged, 'kept')
+    assert rows_of(kept) == [(B, 0.8, 1), (C, 0.65, 0)] and kept.source.tolist() == [2, 2]
+    assert labeller.count([judged]) == dict(labelled=1, kept=2)
+    assert labeller.request('student').min_score == 0.5 and labeller.request('teacher').min_score == 0.6
 
 
 def test_teacher_by_hand():

@@ -1,0 +1,271 @@
+"""How a detector's family is asked and taught, with its features computed once.
+
+Legend: B images, K predictions, C classes, P places or proposals. An adapter's ``outputs`` are nested lists and tuples
+of tensors whose first axis is B.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmdet.models.detectors import BaseDetector
+from mmdet.structures import DetDataSample
+from mmdet.utils import InstanceList
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmleuk.errors import UserError
+from mmleuk.models.dense_heads.sparse_region_heads import SparseRegionFCOSHead
+from mmleuk.models.dense_heads.yolov5_head import YOLOv5Head
+from mmleuk.models.labellers.base import Advice, Opinion, Request, suppress
+from mmleuk.models.task_modules.sparse_region_sampler import SparseRegionSampler
+from mmleuk.models.task_modules.yolov5_assigner import BatchCells
+
+Ignored = Sequence[InstanceData | None]
+
+
+class Adapter:
+    """What :class:`mmleuk.SparseLabelDetector` needs of a detector's family.
+
+    A new family is a subclass whose :meth:`fits` knows its detectors, named in :data:`ADAPTERS`.
+
+    Args:
+        detector: the wrapped detector.
+
+    Attributes:
+        weighs_labels: its loss takes ``weight`` and ``teaches_box`` of each label; others take labels of at least half
+            weight whose box teaches as annotated ones, and ignore the places of the rest.
+    """
+
+    weighs_labels = False
+
+    def __init__(self, detector: BaseDetector) -> None:
+        self.detector: Any = detector
+
+    @classmethod
+    def fits(cls, detector: BaseDetector) -> bool:
+        """Whether the detector is of this family."""
+        raise NotImplementedError
+
+    @property
+    def heeds_regions(self) -> bool:
+        """Whether the detector's loss takes no background from outside the annotated regions."""
+        raise NotImplementedError
+
+    @property
+    def heeds_ignored(self) -> bool:
+        """Whether it takes no background from under ignored boxes; parts that heed regions do."""
+        return self.heeds_regions
+
+    def forward(self, images: Tensor) -> tuple:
+        """Features and raw outputs of images (B, 3, H, W); the first entry is the pyramid."""
+        raise NotImplementedError
+
+    def predict(self, outputs: tuple, metas: list[dict], request: Request) -> InstanceList:
+        """Per image ``bboxes`` (K, 4) xyxy in input pixels, ``scores`` and ``labels`` (K,), as the request asks."""
+        raise NotImplementedError
+
+    def loss(self, outputs: tuple, labels: InstanceList, metas: list[dict], ignored: Ignored,
+             advice: Advice | None = None) -> dict[str, Any]:
+        """The detector's own losses on labels."""
+        raise NotImplementedError
+
+    def opinion(self, outputs: tuple, truth: InstanceList) -> Opinion | None:
+        """What these outputs say of every place; None without an objectness per place."""
+        return None
+
+
+class DenseAdapter(Adapter):
+    """Heads with ``loss_by_feat`` and ``predict_by_feat``: RetinaNet, FCOS and their kin."""
+
+    @classmethod
+    def fits(cls, detector: BaseDetector) -> bool:
+        """One head over all places, whose outputs mean the same in training and testing."""
+        head = getattr(detector, 'bbox_head', None)
+        if not all(hasattr(head, name) for name in ('loss_by_feat', 'predict_by_feat', 'prior_generator')):
+            return False
+        if getattr(head, 'norm_on_bbox', False):
+            raise UserError('SparseLabelDetector needs boxes in pixels in training, too; set '
+                            'bbox_head.norm_on_bbox=False')
+        return True
+
+    @property
+    def heeds_regions(self) -> bool:
+        """Through its head, or its sampler."""
+        head = self.detector.bbox_head
+        return isinstance(head, SparseRegionFCOSHead) or isinstance(getattr(head, 'sampler', None), SparseRegionSampler)
+
+    def forward(self, images: Tensor) -> tuple:
+        """Pyramid, and the head's outputs."""
+        feats = self.detector.extract_feat(images)
+        return feats, self.detector.bbox_head(feats)
+
+    def predict(self, outputs: tuple, metas: list[dict], request: Request) -> InstanceList:
+        """The head's detections; or one per place, gathered from its detections of single classes there."""
+        head = self.detector.bbox_head
+        cfg = ConfigDict(copy.deepcopy(dict(head.test_cfg)), nms=dict(type='nms', iou_threshold=request.nms_iou))
+        if not request.class_agnostic:
+            cfg.update(score_thr=request.min_score, max_per_img=request.max_per_image or cfg.max_per_img)
+            found = head.predict_by_feat(*outputs[1], batch_img_metas=metas, cfg=cfg, rescale=False)
+            return [InstanceData(bboxes=f.bboxes, scores=f.scores, labels=f.labels)[f.scores > request.min_score]
+                    for f in found]
+        cfg.score_thr = min(cfg.score_thr, request.min_score / head.num_classes)
+        found = head.predict_by_feat(*outputs[1], batch_img_metas=metas, cfg=cfg, rescale=False, with_nms=False)
+        return [best_per_place(one_per_place(f, head.num_classes), request) for f in found]
+
+    def loss(self, outputs: tuple, labels: InstanceList, metas: list[dict], ignored: Ignored,
+             advice: Advice | None = None) -> dict[str, Any]:
+        """The head's losses."""
+        return self.detector.bbox_head.loss_by_feat(*outputs[1], labels, metas, ignored)
+
+
+class YOLOv5Adapter(DenseAdapter):
+    """YOLOv5: labels have weights, and objectness says of every place whether there is a cell."""
+
+    weighs_labels = True
+
+    @classmethod
+    def fits(cls, detector: BaseDetector) -> bool:
+        """The head decides."""
+        return isinstance(getattr(detector, 'bbox_head', None), YOLOv5Head)
+
+    @property
+    def heeds_regions(self) -> bool:
+        """As its head's ``truth`` says."""
+        return self.detector.bbox_head.truth != 'everywhere'
+
+    @property
+    def heeds_ignored(self) -> bool:
+        """Always."""
+        return True
+
+    def predict(self, outputs: tuple, metas: list[dict], request: Request) -> InstanceList:
+        """The head's detections; or one per place, of which few need decoding."""
+        if not request.class_agnostic:
+            return super().predict(outputs, metas, request)
+        return [best_per_place(found, request)
+                for found in self.detector.bbox_head.candidates(outputs[1][0], request.min_score)]
+
+    def loss(self, outputs: tuple, labels: InstanceList, metas: list[dict], ignored: Ignored,
+             advice: Advice | None = None) -> dict[str, Any]:
+        """The head's losses, with a labeller's advice."""
+        return self.detector.bbox_head.loss_by_feat(*outputs[1], labels, metas, ignored, advice=advice)
+
+    def opinion(self, outputs: tuple, truth: InstanceList) -> Opinion:
+        """Objectness of every place, and at labelled cells."""
+        head = self.detector.bbox_head
+        logits = head.per_anchor(outputs[1][0])
+        objectness = [level[..., 4].sigmoid() for level in logits]
+        assigned = head.assign(BatchCells.from_instances(truth), logits)
+        at_cells = [level[a.image, a.anchor, a.row, a.column] for level, a in zip(objectness, assigned)]
+        return Opinion(objectness, at_cells)
+
+
+class TwoStageAdapter(Adapter):
+    """RPN and RoI head: Faster R-CNN and its kin. The first stage's features are the outputs."""
+
+    @classmethod
+    def fits(cls, detector: BaseDetector) -> bool:
+        """A region proposal network, and a RoI head with one box head."""
+        return bool(getattr(detector, 'with_rpn', False)) and hasattr(
+            detector.rpn_head, 'loss_and_predict') and hasattr(getattr(detector, 'roi_head', None), 'predict_bbox')
+
+    @property
+    def heeds_regions(self) -> bool:
+        """When both stages' samplers do."""
+        rois = getattr(self.detector.roi_head, 'bbox_sampler', None)
+        return all(isinstance(sampler, SparseRegionSampler) for sampler in (
+            self.detector.rpn_head.sampler, *(rois if isinstance(rois, (list, tuple)) else [rois])))
+
+    def forward(self, images: Tensor) -> tuple:
+        """The pyramid."""
+        return (self.detector.extract_feat(images),)
+
+    def predict(self, outputs: tuple, metas: list[dict], request: Request) -> InstanceList:
+        """Detections of the RPN's test proposals; or one per proposal; or the proposals."""
+        detector = self.detector
+        samples = [DetDataSample(metainfo=meta) for meta in metas]
+        proposals = detector.rpn_head.predict(outputs[0], samples, rescale=False)
+        if request.proposals:
+            return [best_per_place(p[p.scores >= request.min_score], request) for p in proposals]
+        if not request.class_agnostic:
+            cfg = ConfigDict(copy.deepcopy(dict(detector.test_cfg.rcnn)), score_thr=request.min_score,
+                             nms=dict(type='nms', iou_threshold=request.nms_iou))
+            cfg.max_per_img = request.max_per_image or cfg.max_per_img
+            return detector.roi_head.predict_bbox(outputs[0], metas, proposals, cfg)
+        raw = detector.roi_head.predict_bbox(outputs[0], metas, proposals, None)
+        return [best_per_place(best_classes(r), request) for r in raw]
+
+    def loss(self, outputs: tuple, labels: InstanceList, metas: list[dict], ignored: Ignored,
+             advice: Advice | None = None) -> dict[str, Any]:
+        """Both stages' losses, under the names that MMDetection's TwoStageDetector gives them."""
+        detector = self.detector
+        samples = [DetDataSample(metainfo=meta, gt_instances=cells, **({} if crowd is None else dict(
+            ignored_instances=crowd))) for meta, cells, crowd in zip(metas, labels, ignored)]
+        foreground = [sample.new() for sample in samples]
+        for sample in foreground:
+            sample.gt_instances = sample.gt_instances[:]
+            sample.gt_instances.labels = torch.zeros_like(sample.gt_instances.labels)
+        found, proposals = detector.rpn_head.loss_and_predict(
+            outputs[0], foreground, proposal_cfg=detector.train_cfg.get('rpn_proposal', detector.test_cfg.rpn))
+        losses = {name if 'rpn' in name else f'rpn_{name}': value for name, value in found.items()}
+        return losses | detector.roi_head.loss(outputs[0], proposals, samples)
+
+
+ADAPTERS: tuple[type[Adapter], ...] = (YOLOv5Adapter, DenseAdapter, TwoStageAdapter)
+"""Families, tried in this order."""
+
+
+def adapt(detector: BaseDetector) -> Adapter:
+    """The adapter of a detector.
+
+    Raises:
+        UserError: it is of no family in :data:`ADAPTERS`.
+    """
+    for kind in ADAPTERS:
+        if kind.fits(detector):
+            return kind(detector)
+    raise UserError(f'a {type(detector).__name__} cannot learn from found labels: it needs a dense bbox_head '
+                    '(mmleuk.YOLOv5Head, RetinaNet, FCOS), or an RPN and a RoI head (Faster R-CNN); or add an adapter '
+                    'of its family to mmleuk.models.detectors.adapters')
+
+
+def one_per_place(found: InstanceData, num_classes: int) -> InstanceData:
+    """Detections of single classes (K,) gathered by place: the same box to the bit is the same place.
+
+    Returns:
+        ``bboxes`` (P, 4), ``probabilities`` (P, C), 0 for classes that weren't detected, and of the best class
+        ``scores`` and ``labels`` (P,).
+    """
+    boxes, place = torch.unique(found.bboxes, dim=0, return_inverse=True)
+    probabilities = found.scores.new_zeros(len(boxes), num_classes)
+    probabilities[place, found.labels] = found.scores
+    best, labels = probabilities.max(1)
+    return InstanceData(bboxes=boxes, scores=best, labels=labels, probabilities=probabilities)
+
+
+def best_classes(raw: InstanceData) -> InstanceData:
+    """The best class of each proposal, of a RoI head's ``bboxes`` (P, 4 or 4 C) and ``scores`` (P, C + 1)."""
+    probabilities = raw.scores[:, :-1]
+    best, labels = probabilities.max(1)
+    boxes = raw.bboxes.view(len(labels), -1, 4)
+    boxes = boxes[torch.arange(len(labels)), labels.clamp(max=boxes.shape[1] - 1)]
+    return InstanceData(bboxes=boxes, scores=best, labels=labels, probabilities=probabilities)
+
+
+def best_per_place(found: InstanceData, request: Request) -> InstanceData:
+    """One image's predictions of the wanted score, after suppression across classes."""
+    return suppress(found[found.scores >= request.min_score], request.nms_iou, request.max_per_image)
+
+
+def take_rows(outputs: Any, rows: Sequence[int]) -> Any:
+    """Images ``rows`` of outputs: tensors (B, ...) in lists and tuples."""
+    if isinstance(outputs, Tensor):
+        return outputs.index_select(0, torch.as_tensor(rows, device=outputs.device))
+    if isinstance(outputs, (list, tuple)):
+        return type(outputs)(take_rows(part, rows) for part in outputs)
+    return outputs

@@ -1,0 +1,337 @@
+"""A wrapper that lets any detector learn from sparse labels: its own, another view's or a teacher's predictions.
+
+Legend: B images, N cells, K predictions. With two views every image comes twice, and lists have 2B entries.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from mmdet.models.detectors import BaseDetector
+from mmdet.models.utils import rename_loss_dict, unpack_gt_instances
+from mmdet.structures import OptSampleList, SampleList
+from mmdet.utils import InstanceList
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from mmleuk.errors import UserError
+from mmleuk.models.data_preprocessors.two_views import VIEWS
+from mmleuk.models.detectors.adapters import Ignored, adapt, take_rows
+from mmleuk.models.detectors.teacher import Teacher
+from mmleuk.models.labellers.base import KEPT, SOURCES, UNSURE, Advice, centres_in
+from mmleuk.models.losses.no_loss import no_loss
+from mmleuk.models.task_modules.roi_features import RoIFeatures
+from mmleuk.models.task_modules.yolov5_assigner import BatchCells
+from mmleuk.registry import MODELS, TASK_UTILS
+from mmleuk.structures.regions import regions_of
+
+ASKED = dict(student=('student',), teacher=('teacher',), both=('student', 'teacher'))
+
+
+@dataclass
+class Activity:
+    """Which terms are active; :class:`mmleuk.PseudoLabelHook` switches them by epoch."""
+
+    pseudo: bool = False
+    triplet: bool = False
+
+
+@MODELS.register_module()
+class SparseLabelDetector(BaseDetector):
+    """Any detector, taught by its annotation and by what a labeller takes from predictions.
+
+    Shaped like MMDetection's SemiBaseDetector, but every image is annotated in part, and no annotation is dropped:
+
+    1. the student (these weights) or the teacher (their moving average, from :class:`mmleuk.EMATeacherHook`) predicts;
+    2. the labeller judges the predictions of each image, with its labelled cells and annotated regions;
+    3. what it keeps joins the labels, and the detector's own loss is taken. Where background is learnt is up to the
+       detector's heads and samplers (``truth='regions'``, :class:`mmleuk.SparseRegionSampler`).
+
+    Until :class:`mmleuk.PseudoLabelHook` switches a term on, the loss is the detector's own on the annotation alone.
+    Testing is the detector's.
+
+    Args:
+        detector: config of a detector with an adapter (YOLOv5, FCOS and other dense heads, Faster R-CNN and its kin).
+            Its ``data_preprocessor`` becomes this model's, for each view.
+        labeller: config of a :class:`mmleuk.models.labellers.Labeller`.
+        asks: who predicts: 'student', 'teacher' or 'both'.
+        two_views: every image comes in two views of the same geometry (MMDetection's ``MultiBranch`` at the pipeline's
+            end, with branches ``original`` and ``augmented``). The labels of a view come from the other view's
+            predictions. Both go through the network as one batch of 2B, so that BatchNorm normalises them alike; each
+            has a loss of its own. A teacher sees the original view.
+        pseudo_weight: None: found labels and annotation share one loss. A number: found labels have a loss of their own
+            with this gain, in which no background takes part (LLD Eq. 7; 0.1 in the paper); 0: they have none.
+        pseudo_mean: with ``pseudo_weight`` in YOLOv5, what their objectness is divided by. 'own': their predictions
+            alone, so that all together weigh the same, be they one or a thousand. 'shared': also the places that the
+            annotation's mean counts.
+        loss_triplet: config of a :class:`mmleuk.TripletLoss` between unsure predictions and labelled cells.
+        roi_features: arguments of :class:`RoIFeatures`, for ``loss_triplet``.
+        skip_unlabelled: an image without any label, found or annotated, adds no loss: no label doesn't mean no cell.
+        data_preprocessor: overrides the detector's.
+
+    Raises:
+        UserError: the detector has no adapter, or the arguments don't fit together.
+    """
+
+    def __init__(self, detector: dict, labeller: dict, *, asks: Literal['student', 'teacher', 'both'] = 'student',
+                 two_views: bool = False, pseudo_weight: float | None = None,
+                 pseudo_mean: Literal['own', 'shared'] = 'own', loss_triplet: dict | None = None,
+                 roi_features: dict | None = None, skip_unlabelled: bool = False,
+                 data_preprocessor: dict | None = None, init_cfg: dict | list | None = None) -> None:
+        detector = copy.deepcopy(detector)
+        own = detector.pop('data_preprocessor', None)
+        each = data_preprocessor or own or dict(type='DetDataPreprocessor')
+        super().__init__(dict(type='mmleuk.TwoViewsDataPreprocessor', data_preprocessor=each) if two_views else each,
+                         init_cfg)
+        self.detector = MODELS.build(detector)
+        self.adapter = adapt(self.detector)
+        self.labeller: Any = TASK_UTILS.build(labeller)
+        self.asks = asks
+        self.views = VIEWS if two_views else VIEWS[:1]
+        self.pseudo_weight = pseudo_weight
+        self.pseudo_mean = pseudo_mean
+        self.loss_triplet: Any = MODELS.build(loss_triplet) if loss_triplet else None
+        self.roi_features: Any = RoIFeatures(**(roi_features or {})) if loss_triplet else None
+        self.skip_unlabelled = skip_unlabelled
+        self._check()
+        self.teacher = Teacher()
+        self.activity = Activity()
+        self.last_judged: InstanceList | None = None
+
+    def _check(self) -> None:
+        """Refuse arguments that don't fit together."""
+        name = type(self).__name__
+        if self.asks not in ASKED or self.pseudo_mean not in ('own', 'shared'):
+            raise UserError(f"{name}: asks is 'student', 'teacher' or 'both', got {self.asks!r}; pseudo_mean is 'own' "
+                            f"or 'shared', got {self.pseudo_mean!r}")
+        if self.loss_triplet is not None and (UNSURE not in self.labeller.criteria or len(self.views) > 1):
+            raise UserError(f'{name}: loss_triplet needs one view and a labeller that tells what is unsure, such as '
+                            f'mmleuk.ThresholdLabeller; got a {type(self.labeller).__name__}')
+        needs_regions = self.pseudo_weight is not None or self.labeller.needs_regions
+        if 'pseudo' in self.terms and needs_regions and not self.adapter.heeds_regions:
+            raise UserError(f"{name}: a {type(self.labeller).__name__} needs a detector that takes no background from "
+                            "outside the annotated regions; set bbox_head.truth='regions' (YOLOv5), or use "
+                            'mmleuk.SparseRegionFCOSHead or mmleuk.SparseRegionSampler')
+        if self.labeller.sets_aside and not self.adapter.heeds_ignored:
+            raise UserError(f'{name}: a {type(self.labeller).__name__} sets places aside that this detector would '
+                            'learn as background; use mmleuk.SparseRegionFCOSHead or mmleuk.SparseRegionSampler')
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names in :class:`Activity` of the terms that it has and :class:`mmleuk.PseudoLabelHook` must switch on."""
+        return ('pseudo',) * (self.pseudo_weight != 0) + ('triplet',) * (self.loss_triplet is not None)
+
+    @property
+    def learns_from_teacher(self) -> bool:
+        """Whether it needs :class:`mmleuk.EMATeacherHook`."""
+        return 'teacher' in ASKED[self.asks]
+
+    def set_teacher(self, average: nn.Module) -> None:
+        """Ask this copy of the model; :class:`mmleuk.EMATeacherHook` calls it."""
+        self.teacher = Teacher(average)
+
+    # ------------------------------------------------------------------ the detector's own
+
+    def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
+        """The detector's own features of images (B, 3, H, W)."""
+        return self.detector.extract_feat(batch_inputs)
+
+    def _forward(self, batch_inputs: Tensor, batch_data_samples: OptSampleList = None) -> tuple:
+        """The detector's raw outputs for images (B, 3, H, W)."""
+        return self.detector._forward(batch_inputs, batch_data_samples)
+
+    def predict(self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True) -> SampleList:
+        """The detector's predictions for images (B, 3, H, W), as they are."""
+        return self.detector.predict(batch_inputs, batch_data_samples, rescale=rescale)
+
+    # ------------------------------------------------------------------ labels
+
+    def loss(self, batch_inputs: Any, batch_data_samples: Any) -> dict[str, Any]:
+        """The detector's losses, with what the active terms add.
+
+        Args:
+            batch_inputs: (B, 3, H, W); with two views a dict of these.
+            batch_data_samples: B samples, ``gt_instances`` with bboxes (N, 4) in input pixels and labels (N,), and
+                ``annotated_regions`` in the metainfo; with two views a dict of these.
+
+        Returns:
+            Under the detector's names, of two views with ``original_`` and ``augmented_`` before them;
+            ``loss_pseudo_...`` of found labels that have a loss of their own; ``loss_triplet``.
+        """
+        images, samples = self._join(batch_inputs), self._join(batch_data_samples)
+        truth, ignored, metas = unpack_gt_instances(samples)
+        outputs = self.adapter.forward(images)
+        self.last_judged, advice, labels = None, None, truth
+        wants_pseudo, wants_triplet = (getattr(self.activity, term) and term in self.terms
+                                       for term in ('pseudo', 'triplet'))
+        judged: InstanceList = []
+        if wants_pseudo or wants_triplet:
+            judged, advice = self.judge(outputs, images, truth, ignored, metas)
+            self.last_judged = judged
+        if wants_pseudo and self.pseudo_weight is None:
+            labels = [self.merge(cells, found) for cells, found in zip(truth, judged)]
+            ignored = [self.ignore(crowd, found) for crowd, found in zip(ignored, judged)]
+        losses = self.label_losses(outputs, labels, metas, ignored, advice)
+        if wants_pseudo and self.pseudo_weight is not None:
+            losses |= self.pseudo_losses(outputs, judged, metas, ignored)
+        if wants_triplet:
+            losses['loss_triplet'] = self.similarity_loss(outputs[0], judged, truth)
+        return losses
+
+    @torch.no_grad()
+    def find_labels(self, images: Tensor, samples: SampleList) -> InstanceList:
+        """What the labeller would make of images (B, 3, H, W) shown once, for analysis; per image, all judged."""
+        images = torch.cat([images] * len(self.views))
+        truth, ignored, metas = unpack_gt_instances(list(samples) * len(self.views))
+        return self.judge(self.adapter.forward(images), images, truth, ignored, metas)[0][:len(samples)]
+
+    def _join(self, views: Any) -> Any:
+        """Images or samples of all views one after the other."""
+        if len(self.views) == 1:
+            return views
+        if isinstance(views[VIEWS[0]], Tensor):
+            return torch.cat([views[view] for view in VIEWS])
+        return [sample for view in VIEWS for sample in views[view]]
+
+    @torch.no_grad()
+    def judge(self, outputs: tuple, images: Tensor, truth: InstanceList, ignored: Ignored,
+              metas: list[dict]) -> tuple[InstanceList, Advice | None]:
+        """Predictions as the labeller judges them, per image and view that learns from them.
+
+        Args:
+            outputs: the student's, of the adapter's forward.
+            images: (B or 2B, 3, H, W).
+            truth: per image the labelled cells.
+            ignored: per image crowds; what they show is neither right nor wrong, and no label.
+            metas: per image ``img_shape`` and ``annotated_regions``.
+        """
+        predictions, opinion = self.ask(outputs, images, truth, metas)
+        regions = regions_of(metas, images) if self.labeller.needs_regions else [images.new_zeros(0, 4)] * len(metas)
+        half = len(truth) // 2
+        if len(self.views) > 1:  # each view learns from the other's
+            predictions = predictions[half:] + predictions[:half]
+        predictions = [found if crowd is None else found[~centres_in(found.bboxes, crowd.bboxes)]
+                       for found, crowd in zip(predictions, ignored)]
+        if self.training:
+            self.labeller.observe(predictions, truth, regions, opinion)
+        judged = [self.labeller.select(*image) for image in zip(predictions, truth, regions)]
+        return judged, self.labeller.advise(opinion)
+
+    def ask(self, outputs: tuple, images: Tensor, truth: InstanceList, metas: list[dict]) -> tuple[InstanceList, Any]:
+        """Predictions of those that are asked, and the opinion of the last of them."""
+        answers, opinion = [], None
+        for source in ASKED[self.asks]:
+            adapter, seen, rows = self.adapter, outputs, len(truth)
+            if source == 'teacher':
+                rows //= len(self.views)  # the original view, for both
+                teacher: Any = self.teacher.module
+                adapter = teacher.adapter
+                seen = adapter.forward(images[:rows])
+            found = adapter.predict(seen, metas[:rows], self.labeller.request(source))
+            for image in found:
+                image.source = torch.full((len(image),), SOURCES.index(source), device=images.device)
+            opinion = adapter.opinion(seen, truth[:rows])
+            answers.append(found * (len(truth) // rows))
+        return [InstanceData.cat(list(image)) if len(image) > 1 else image[0] for image in zip(*answers)], opinion
+
+    def merge(self, truth: InstanceData, judged: InstanceData) -> InstanceData:
+        """Labels of one image: its annotated cells, then what the labeller kept.
+
+        Returns:
+            ``bboxes``, ``labels`` and the metainfo, with ``ignored_boxes`` under which no background may be learnt. For
+            a loss that weighs labels also ``weight``, ``teaches_box``, ``source`` and ``scores``.
+        """
+        kept, weighs = self.labeller.group(judged, KEPT), self._weighs
+        if not weighs:
+            kept = kept[self._is_hard(kept)]
+        both = InstanceData(metainfo=dict(truth.metainfo, ignored_boxes=judged.bboxes[self._set_aside(judged)]),
+                            bboxes=torch.cat([truth.bboxes, kept.bboxes]),
+                            labels=torch.cat([truth.labels, kept.labels]))
+        if weighs:
+            one = torch.ones_like(truth.bboxes[:, 0])
+            both.weight = torch.cat([one, kept.weight])
+            both.teaches_box = torch.cat([one > 0, kept.teaches_box])
+            both.source = torch.cat([torch.zeros_like(truth.labels), kept.source])
+            both.scores = torch.cat([one, kept.scores])
+        return both
+
+    def ignore(self, crowd: InstanceData | None, judged: InstanceData) -> InstanceData | None:
+        """Ignored instances of one image: its crowds, and what is set aside."""
+        aside = self._set_aside(judged)
+        if not aside.any():
+            return crowd
+        found = InstanceData(bboxes=judged.bboxes[aside], labels=judged.labels[aside])
+        return found if crowd is None else InstanceData(bboxes=torch.cat([crowd.bboxes, found.bboxes]),
+                                                        labels=torch.cat([crowd.labels, found.labels]))
+
+    @property
+    def _weighs(self) -> bool:
+        return self.adapter.weighs_labels and not self.labeller.counts_as_annotated
+
+    @staticmethod
+    def _is_hard(judged: InstanceData) -> Tensor:
+        """Which kept ones a loss that can't weigh takes as annotated ones."""
+        return judged.teaches_box & (judged.weight >= 0.5)
+
+    def _set_aside(self, judged: InstanceData) -> Tensor:
+        """Under whose boxes nothing is learnt: as the labeller says, and kept ones that the loss can't weigh."""
+        return judged.ignored if self._weighs else judged.ignored | (judged.weight > 0) & ~self._is_hard(judged)
+
+    # ------------------------------------------------------------------ losses
+
+    def label_losses(self, outputs: tuple, labels: InstanceList, metas: list[dict], ignored: Ignored,
+                     advice: Advice | None) -> dict[str, Any]:
+        """The detector's losses on labels, of each view."""
+        size, losses = len(labels) // len(self.views), dict[str, Any]()
+        for number, view in enumerate(self.views):
+            rows = list(range(number * size, (number + 1) * size))
+            taught = [row for row in rows if len(labels[row])] if self.skip_unlabelled else rows
+            # Computed even where none has a label: some heads average over processes, which would wait for this one.
+            taken = taught or rows[:1]
+            part = outputs if taken == list(range(len(labels))) else take_rows(outputs, taken)
+            found = self.adapter.loss(part, *([values[row] for row in taken] for values in (labels, metas, ignored)),
+                                      advice=advice)
+            if not taught:  # a finite 0 whatever was computed, with a gradient path to every parameter
+                found = {name: no_loss(self.detector) for name in found if 'loss' in name}
+            losses |= found if len(self.views) == 1 else rename_loss_dict(f'{view}_', found)
+        return losses
+
+    def pseudo_losses(self, outputs: tuple, judged: InstanceList, metas: list[dict],
+                      ignored: Ignored) -> dict[str, Any]:
+        """L_PL (LLD Eq. 7): found labels say where a cell is, never where none is, so no background takes part."""
+        places, labels = [], []
+        for meta, found in zip(metas, judged):
+            nowhere = found.bboxes.new_zeros(0, 4)
+            where = dict(meta, annotated_regions=nowhere)
+            if self.pseudo_mean == 'shared':
+                where['counted_regions'] = meta['annotated_regions']
+            nothing = InstanceData(metainfo=dict(annotated_regions=nowhere), bboxes=nowhere, labels=found.labels[:0])
+            places.append(where)
+            labels.append(self.merge(nothing, found))
+        losses = self.adapter.loss(outputs, labels, places, ignored)
+        return {name.replace('loss_', 'loss_pseudo_'): weigh(value, self.pseudo_weight)
+                for name, value in losses.items() if 'loss' in name}
+
+    def similarity_loss(self, feats: Sequence[Tensor], judged: InstanceList, truth: InstanceList) -> Tensor:
+        """L_Tri (LLD Eq. 8 to 11) between unsure predictions and the batch's labelled cells."""
+        unsure = [self.labeller.group(found, UNSURE) for found in judged]
+        image = torch.cat([found.labels.new_full((len(found),), row) for row, found in enumerate(unsure)])
+        if not len(image):
+            return feats[0][:0].sum()
+        found = InstanceData.cat(unsure)
+        order = found.scores.argsort(descending=True, stable=True)  # the sum doesn't depend on the images' order
+        image, found = image[order], found[order]
+        cells = BatchCells.from_instances(truth)
+        features = self.roi_features(feats, torch.cat([image, cells.image]),
+                                     torch.cat([found.bboxes, cells.boxes_xyxy]))
+        of_unsure, of_cells = features.split([len(image), len(cells.image)])
+        return self.loss_triplet(of_unsure, found.labels, of_cells, cells.label)
+
+
+def weigh(loss: Any, gain: float) -> Any:
+    """A loss, or each of several, times a gain."""
+    return loss * gain if isinstance(loss, Tensor) else [part * gain for part in loss]

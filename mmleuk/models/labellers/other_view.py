@@ -1,0 +1,94 @@
+"""Labels from another view of the image: Co-mining's, and Co-Student's with a teacher.
+
+Legend: M predictions of one image's other view, N labelled cells, S the student's predictions, T the teacher's.
+"""
+
+from __future__ import annotations
+
+from mmdet.structures.bbox import bbox_overlaps
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmleuk.models.labellers.base import KEPT, SOURCES, Labeller, Request, judged, shows_cell
+from mmleuk.registry import TASK_UTILS
+
+
+@TASK_UTILS.register_module()
+class OtherViewLabeller(Labeller):
+    """Every confident detection of the other view is a label, unless it shows a labelled cell again.
+
+    Args:
+        min_score: detections need more than this.
+        nms_iou: of the detector's suppression per class before that.
+        labelled_iou: a detection that overlaps a labelled cell of its class by more than this is that cell.
+
+    Source: Co-mining (AAAI 2021, arXiv 2012.01950).
+    """
+
+    criteria = ('labelled', KEPT)
+    counts_as_annotated = True
+    needs_regions = False
+
+    def __init__(self, *, min_score: float = 0.6, nms_iou: float = 0.5, labelled_iou: float = 0.4) -> None:
+        self.min_score = min_score
+        self.nms_iou = nms_iou
+        self.labelled_iou = labelled_iou
+
+    def request(self, source: str) -> Request:
+        """The detector's own detections."""
+        return Request(self.min_score, self.nms_iou)
+
+    def select(self, predictions: InstanceData, truth: InstanceData, regions: Tensor) -> InstanceData:
+        """Judge one view's predictions for the other; see :class:`Labeller`. Regions play no part."""
+        return judged(predictions, (~shows_cell(predictions, truth, self.labelled_iou)).long(), kept=1)
+
+
+@TASK_UTILS.register_module()
+class TeacherMergeLabeller(OtherViewLabeller):
+    """:class:`OtherViewLabeller` whose detections a teacher has looked over (:func:`merge_with_teacher`).
+
+    Args:
+        min_score: the other view's own detections need more than this.
+        teacher_score: the teacher's need more than this.
+        teacher_iou: from where on an own detection and a teacher's are the same.
+        nms_iou, labelled_iou: as of :class:`OtherViewLabeller`.
+
+    Source: Co-Student (ECCV 2024), its released configuration (FCOS, half of the labels missing).
+    """
+
+    def __init__(self, *, min_score: float = 0.5, teacher_score: float = 0.6, teacher_iou: float = 0.5,
+                 nms_iou: float = 0.5, labelled_iou: float = 0.4) -> None:
+        super().__init__(min_score=min_score, nms_iou=nms_iou, labelled_iou=labelled_iou)
+        self.teacher_score = teacher_score
+        self.teacher_iou = teacher_iou
+
+    def request(self, source: str) -> Request:
+        """The detector's own detections, above another score for a teacher's."""
+        return Request(self.teacher_score if source == 'teacher' else self.min_score, self.nms_iou)
+
+    def select(self, predictions: InstanceData, truth: InstanceData, regions: Tensor) -> InstanceData:
+        """Merge both sources' predictions, then as :class:`OtherViewLabeller`."""
+        taught = predictions.source == SOURCES.index('teacher')
+        merged = merge_with_teacher(predictions[~taught], predictions[taught], self.teacher_iou)
+        return super().select(merged, truth, regions)
+
+
+def merge_with_teacher(own: InstanceData, teacher: InstanceData, min_iou: float) -> InstanceData:
+    """A view's detections after its teacher has looked at them.
+
+    Where a teacher's box and an own one have an IoU above ``min_iou``, the one with the higher score stays, the
+    teacher's when they are equal; a teacher's box that meets no own one is added. Classes need not agree.
+
+    Args:
+        own: ``bboxes`` (S, 4), ``scores`` (S,) and ``labels`` (S,).
+        teacher: ``bboxes`` (T, 4), ``scores`` (T,) and ``labels`` (T,).
+        min_iou: in [0, 1]; Co-Student has 0.5.
+
+    Returns:
+        The own ones that stay, then the teacher's.
+
+    Source: Co-Student (ECCV 2024).
+    """
+    meets = bbox_overlaps(own.bboxes, teacher.bboxes) > min_iou
+    replaces = meets & (teacher.scores >= own.scores[:, None])
+    return InstanceData.cat([own[~replaces.any(1)], teacher[replaces.any(0) | ~meets.any(0)]])
