@@ -3,6 +3,18 @@
 MMLEUK_DATA=... python tools/train.py configs/soft_sampling/yolov5n_soft-sampling_pbc.py
 """
 
-_base_ = '../yolov5/yolov5n_pbc_sparse-as-complete.py'
+_base_ = [
+    '../_base_/models/yolov5n.py',
+    '../_base_/datasets/pbc_320_sparse.py',
+    '../_base_/schedules/short_15e.py',
+    '../_base_/default_runtime.py',
+]
 
-model = dict(bbox_head=dict(type='mmleuk.SoftSamplingYOLOv5Head', floor=0.25, offset=50.0, slope=20.0))
+model = dict(bbox_head=dict(
+    type='mmleuk.SoftSamplingYOLOv5Head',
+    floor=0.25,
+    offset=50.0,
+    slope=20.0,
+    num_classes=_base_.num_classes,
+    image_size=_base_.image_size))
+train_dataloader = dict(dataset=dict(dataset=dict(annotation='complete')))

@@ -1,9 +1,15 @@
 """SparseDet that also knows where the annotation ends: background is sampled inside the regions alone."""
 
-_base_ = '../faster_rcnn/faster-rcnn_r18_sparse-regions_txl-pbc.py'
+_base_ = [
+    '../_base_/models/sparse-det_r18.py',
+    '../_base_/datasets/txl_pbc_320_sparse.py',
+    '../_base_/schedules/short.py',
+    '../_base_/default_runtime.py',
+]
 
 model = dict(
-    type='mmleuk.SparseDet',
-    data_preprocessor=dict(type='mmleuk.WeakStrongDataPreprocessor'),
-    rpn_head=dict(in_channels=128, feat_channels=128),
-    mining_from=0.5)
+    roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)),
+    train_cfg=dict(
+        rpn=dict(sampler=dict(type='mmleuk.SparseRegionSampler')),
+        rpn_proposal=dict(nms_pre=500, max_per_img=500),  # most lie outside the regions
+        rcnn=dict(sampler=dict(type='mmleuk.SparseRegionSampler'))))

@@ -3,10 +3,12 @@
 MMLEUK_DATA=... python tools/train.py configs/sparse_det/sparse-det_r18_txl-pbc.py
 """
 
-_base_ = '../faster_rcnn/faster-rcnn_r18_txl-pbc_sparse-as-complete.py'
+_base_ = [
+    '../_base_/models/sparse-det_r18.py',
+    '../_base_/datasets/txl_pbc_320_sparse.py',
+    '../_base_/schedules/short.py',
+    '../_base_/default_runtime.py',
+]
 
-model = dict(
-    type='mmleuk.SparseDet',
-    data_preprocessor=dict(type='mmleuk.WeakStrongDataPreprocessor'),
-    rpn_head=dict(in_channels=128, feat_channels=128),
-    mining_from=0.5)
+model = dict(roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))
+train_dataloader = dict(dataset=dict(dataset=dict(annotation='complete')))

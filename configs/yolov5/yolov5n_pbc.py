@@ -6,9 +6,8 @@ MMLEUK_DATA=... python tools/train.py configs/yolov5/yolov5n_pbc.py
 _base_ = [
     '../_base_/models/yolov5n.py',
     '../_base_/datasets/pbc_320.py',
-    '../_base_/schedules/short.py',
+    '../_base_/schedules/short_15e.py',
     '../_base_/default_runtime.py',
 ]
 
 model = dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size))
-train_cfg = dict(max_epochs=15, val_interval=5)

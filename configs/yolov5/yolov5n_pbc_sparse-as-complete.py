@@ -1,5 +1,11 @@
 """Baseline: YOLOv5n takes PBC's sparse labels for complete ones."""
 
-_base_ = './yolov5n_pbc.py'
+_base_ = [
+    '../_base_/models/yolov5n.py',
+    '../_base_/datasets/pbc_320_sparse.py',
+    '../_base_/schedules/short_15e.py',
+    '../_base_/default_runtime.py',
+]
 
-train_dataloader = dict(dataset=dict(dataset=dict(ann_file='annotations/train_sparse.json', annotation='complete')))
+model = dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size))
+train_dataloader = dict(dataset=dict(dataset=dict(annotation='complete')))

@@ -10,12 +10,5 @@ train_dataloader = dict(dataset=dict(dataset=dict(
 val_dataloader = dict(dataset=dict(
     data_root='{{$MMLEUK_DATA:data}}/pbc/', ann_file='annotations/val.json', metainfo=dict(preset='pbc')))
 test_dataloader = val_dataloader
-val_evaluator = [
-    dict(
-        type='mmleuk.CocoMetric',
-        ann_file='{{$MMLEUK_DATA:data}}/pbc/annotations/val.json',
-        metric='bbox',
-        classwise=True,
-        metric_items=('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l', 'AR@100')),
-]
+val_evaluator = [dict(_base_.val_evaluator[0], ann_file='{{$MMLEUK_DATA:data}}/pbc/annotations/val.json')]
 test_evaluator = val_evaluator
