@@ -86,7 +86,12 @@ def read_coco_json(path: str | Path, backend_args: dict | None = None) -> Any:
     return normalise_coco(read_json(path, backend_args))
 
 
-def read_ground_truth(path: str | Path, backend_args: dict | None = None) -> GroundTruth:
+def read_ground_truth(path: str | Path) -> GroundTruth:
+    """As :func:`parse_ground_truth`, from a file."""
+    return parse_ground_truth(read_json(path), path)
+
+
+def parse_ground_truth(content: object, path: str | Path) -> GroundTruth:
     """Read what an annotation file says, with the file's own classes, without attributes.
 
     Boxes may stick out of the image, as COCO allows. The known regions of an image without ``annotated_region`` are the
@@ -95,8 +100,8 @@ def read_ground_truth(path: str | Path, backend_args: dict | None = None) -> Gro
     Raises:
         UserError: the first defect, or an image states no region in a file of partly annotated images.
     """
-    reader = AnnotationReader(None, AttributeSchema(), max_overhang_px=math.inf, backend_args=backend_args)
-    found = reader.read(path)
+    reader = AnnotationReader(None, AttributeSchema(), max_overhang_px=math.inf)
+    found = reader.parse(content, path)
     found.raise_defects()
     partly = [image.file_name for image in found.images if not image.is_known_everywhere]
     silent = [image.file_name for image in found.images if image.regions_xyxy is None]

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import math
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmdet.datasets.api_wrappers import COCO
 from mmdet.evaluation import CocoMetric as MMDetCocoMetric
 from mmengine.logging import MMLogger
+from numpy.typing import NDArray
 
-from mmleuk.datasets.validation import normalise_coco
+from mmleuk.datasets.annotations import parse_ground_truth, read_coco_json
 from mmleuk.errors import UserError
-from mmleuk.evaluation.samples import field_rows, refuse_moved_cells, sample_name
+from mmleuk.evaluation.samples import as_array, field_rows, refuse_moved_cells, regions_of, sample_name
 from mmleuk.registry import METRICS
+from mmleuk.structures.ground_truth import in_regions
 from mmleuk.utils.files import write_atomic
 from mmleuk.utils.image_inputs import name_images
 from mmleuk.utils.json_files import read_json, write_json
@@ -47,10 +51,10 @@ def relabel_categories(dataset: dict[str, Any], classes: Sequence[str]) -> dict[
     names = {category['id']: category['name'] for category in dataset['categories']}
     labels = {name: label for label, name in enumerate(classes)}
     annotations = dataset.get('annotations', [])
-    strange = Counter(names.get(a['category_id'], f'id {a["category_id"]}') for a in annotations)
-    strange = Counter({name: count for name, count in strange.items() if name not in labels})
-    if strange:
-        found = ', '.join(f'{name!r} ({count} annotations)' for name, count in strange.items())
+    unknown = Counter(name for a in annotations if (name := names.get(a['category_id'], f'id {a["category_id"]}'))
+                      not in labels)
+    if unknown:
+        found = ', '.join(f'{name!r} ({count} annotations)' for name, count in unknown.items())
         raise UserError(f'the annotation file has classes that the data set does not know: {found}; known are '
                         f'{", ".join(classes)}. Give the data set all classes of the file')
     return {**dataset,
@@ -60,9 +64,11 @@ def relabel_categories(dataset: dict[str, Any], classes: Sequence[str]) -> dict[
 
 
 def _annotation(annotation: dict[str, Any], number: int, label: int) -> dict[str, Any]:
-    """An annotation as pycocotools needs it; it takes a match with id 0 for none, so ids start at 1."""
+    """An annotation as pycocotools needs it: it forgets ``ignore``, and takes a match with id 0 for none."""
     width, height = annotation.get('bbox', (0, 0, 0, 0))[2:]
-    return {'area': width * height, 'iscrowd': 0, **annotation, 'id': number, 'category_id': label}
+    area = annotation.get('area')
+    return {**annotation, 'area': width * height if area is None else area, 'id': number, 'category_id': label,
+            'iscrowd': int(bool(annotation.get('iscrowd')) or bool(annotation.get('ignore')))}
 
 
 def name_classes(path: str | Path, classes: Sequence[str], file_ids: Mapping[str, int]) -> None:
@@ -98,29 +104,67 @@ def sample_cells(sample: Mapping[str, Any]) -> list[dict[str, Any]]:
                                   strict=True)]
 
 
+class _KnownTruth(COCO):
+    """COCO data of images that may be annotated in parts only.
+
+    pycocotools leaves out a detection that found no cell when its area lies outside the size range. Detections whose
+    centre lies outside the annotated regions get an infinite area, so they count neither way in any range.
+
+    Args:
+        dataset: COCO data.
+        regions: (R, 4) xyxy pixels by image id; images that are known everywhere may be missing.
+    """
+
+    def __init__(self, dataset: dict[str, Any], regions: Mapping[Any, NDArray | Sequence]) -> None:
+        super().__init__()
+        self.dataset, self.regions = dataset, regions
+        self.createIndex()
+        self.img_ann_map, self.cat_img_map = self.imgToAnns, self.catToImgs
+
+    def loadRes(self, results: Any) -> Any:
+        """Detections as pycocotools loads them."""
+        found = super().loadRes(results)
+        for detection in found.anns.values():
+            if detection['image_id'] in self.regions:
+                x, y, width, height = detection['bbox']
+                centre = np.array([[x + width / 2, y + height / 2]])
+                if not in_regions(centre, self.regions[detection['image_id']]).item():
+                    detection['area'] = math.inf
+        return found
+
+
 @METRICS.register_module()
 class CocoMetric(MMDetCocoMetric):
-    """MMDetection's CocoMetric with four differences, and AP per class by default.
+    """MMDetection's CocoMetric, with the truth as everywhere in mmleuk, and AP per class by default.
 
     - Without ``ann_file`` the truth is what the samples carry: cells in original pixels, as a test pipeline has them
-      that loads annotations after resizing. Ignored ones count as neither found nor missed, as crowds in a file.
-      ``outfile_prefix`` then saves them, too, as PREFIX.gt.json.
+      that loads annotations after resizing. ``outfile_prefix`` then saves it, too, as PREFIX.gt.json.
+    - Ignored cells (``iscrowd`` or ``ignore``) count as neither found nor missed; detections outside an image's
+      annotated regions that found no cell count neither way.
     - Classes are matched by name, whatever order the annotation file lists them in.
     - A model that detects nothing scores 0 on every metric rather than none, so ``save_best`` finds its key.
     - What ``outfile_prefix`` saves has the annotation file's category ids, and the class's name beside them.
 
     Args:
+        ann_file: COCO JSON file of the images; None for the samples' truth.
         classwise: print and return the AP of every class.
         kwargs: MMDetection's.
+
+    Raises:
+        UserError: ``ann_file`` is missing or broken; names the record.
     """
 
     _coco_api: Any
 
-    def __init__(self, *, classwise: bool = True, **kwargs: Any) -> None:
+    def __init__(self, *, ann_file: str | None = None, classwise: bool = True, **kwargs: Any) -> None:
         super().__init__(classwise=classwise, **kwargs)
-        self._truth_of_file = self._coco_api is not None
-        self._by_name = False
-        self._file_ids: dict[str, int] = {}
+        self._file_data: Any = None
+        self._file_regions: dict[Any, Sequence] = {}
+        if ann_file is not None:
+            self._file_data = read_coco_json(ann_file, self.backend_args)
+            self._file_regions = {image.image_id: image.known_regions
+                                  for image in parse_ground_truth(self._file_data, ann_file).images
+                                  if not image.is_known_everywhere}
 
     def process(self, data_batch: dict, data_samples: Sequence[dict[str, Any]]) -> None:
         """Take a batch's predictions and, without an annotation file, its cells.
@@ -128,55 +172,56 @@ class CocoMetric(MMDetCocoMetric):
         Raises:
             UserError: a sample carries no cells, and there is no annotation file.
         """
-        if self._truth_of_file:
-            super().process(data_batch, data_samples)
+        if self._file_data is not None:
+            super().process(data_batch, [{**sample, 'instances': []} for sample in data_samples])
             return
-        self._coco_api = self.cat_ids = self.img_ids = None  # not those of an evaluation before
+        self._coco_api = None  # not that of an evaluation before
         first = len(self.results)
         super().process(data_batch, [sample if 'instances' in sample else {**sample, 'instances': sample_cells(sample)}
                                      for sample in data_samples])
         for (truth, _), sample in zip(self.results[first:], data_samples, strict=True):
             truth['img_path'] = sample.get('img_path', '')
+            truth['regions'] = None if 'instances' in sample else as_array(regions_of(sample)).tolist()
 
     def gt_to_coco_json(self, gt_dicts: Sequence[dict], outfile_prefix: str) -> str:
-        """Write the samples' truth as COCO JSON, with the images' names and a list of cells even if there is none."""
+        """Write the samples' truth as COCO JSON, with names and regions, and a list of cells even if there is none."""
         path = super().gt_to_coco_json(gt_dicts, outfile_prefix)
         data: Any = read_json(path)
-        for image, name in zip(data['images'], _image_names(gt_dicts), strict=True):
+        for image, truth, name in zip(data['images'], gt_dicts, _image_names(gt_dicts), strict=True):
             image['file_name'] = name
+            if truth['regions'] is not None:
+                image['annotated_region'] = [[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in truth['regions']]
         write_json(path, {'annotations': [], **data})
         return path
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Scores over all images; see MMDetection."""
-        if self._truth_of_file and not self._by_name:
-            truth = normalise_coco(self._coco_api.dataset)
-            self._file_ids = {category['name']: category['id'] for category in truth['categories']}
-            self._coco_api = _index(relabel_categories(truth, self.dataset_meta['classes']))
-            self._by_name = True
-        scores = self._score_and_save(results)
-        if self.format_only:
-            return scores
-        if not any(len(prediction['scores']) for _, prediction in results):
-            MMLogger.get_current_instance().warning('Nothing was detected in any image: every score is 0.')
-            return self._zero_scores()
-        return scores
-
-    def _score_and_save(self, results: list) -> dict[str, float]:
-        """MMDetection's scores; what ``outfile_prefix`` asks for is written whole or not at all."""
-        if self.outfile_prefix is None:
-            return super().compute_metrics(results)
-        prefix = self.outfile_prefix
+        """Scores over all images, see MMDetection; what ``outfile_prefix`` asks for is written whole or not at all."""
+        classes, prefix = self.dataset_meta['classes'], self.outfile_prefix
+        file_ids: dict[str, Any] = {}
         with tempfile.TemporaryDirectory() as folder:
+            stem = f'{folder}/results'
+            if self._file_data is not None:
+                file_ids = {category['name']: category['id'] for category in self._file_data['categories']}
+                self._coco_api = _KnownTruth(relabel_categories(self._file_data, classes), self._file_regions)
+            else:
+                truths = [truth for truth, _ in results]
+                data: Any = read_json(self.gt_to_coco_json(truths, stem))
+                self._coco_api = _KnownTruth(data, {truth['img_id']: truth['regions'] for truth in truths
+                                                    if truth['regions'] is not None})
+            self.cat_ids = self.img_ids = None
             try:
-                self.outfile_prefix = f'{folder}/results'
+                self.outfile_prefix = stem
                 scores = super().compute_metrics(results)
             finally:
                 self.outfile_prefix = prefix
-            name_classes(f'{folder}/results.bbox.json', self.dataset_meta['classes'], self._file_ids)
-            for file in Path(folder).glob('results.*'):
-                write_atomic(prefix + file.name.removeprefix('results'), file.read_bytes())
-        MMLogger.get_current_instance().info(f'results are saved as {prefix}.*')
+            if prefix is not None:
+                name_classes(f'{stem}.bbox.json', classes, file_ids)
+                for file in Path(folder).glob('results.*'):
+                    write_atomic(prefix + file.name.removeprefix('results'), file.read_bytes())
+                MMLogger.get_current_instance().info(f'results are saved as {prefix}.*')
+        if not self.format_only and not any(len(prediction['scores']) for _, prediction in results):
+            MMLogger.get_current_instance().warning('Nothing was detected in any image: every score is 0.')
+            return self._zero_scores()
         return scores
 
     def _zero_scores(self) -> dict[str, float]:
@@ -198,11 +243,3 @@ def _image_names(truths: Sequence[dict]) -> list[str]:
     """Names as ``mmleuk infer`` gives them: two folders may hold files of one name."""
     paths = [Path(truth['img_path']) for truth in truths if truth['img_path']]
     return name_images(paths) if len(paths) == len(truths) else [Path(truth['img_path']).name for truth in truths]
-
-
-def _index(dataset: dict[str, Any]) -> COCO:
-    coco = COCO()
-    coco.dataset = dataset
-    coco.createIndex()
-    coco.img_ann_map, coco.cat_img_map = coco.imgToAnns, coco.catToImgs
-    return coco

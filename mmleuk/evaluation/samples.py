@@ -82,14 +82,18 @@ def match_sample(found: Mapping[str, NDArray], sample: Mapping[str, Any], min_io
     return match(iou, found['scores'], min_iou=min_iou, ignored=ignored, allowed=allowed), ignored
 
 
-def in_regions(boxes_xyxy: NDArray, sample: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """(P,) whether the annotation is complete at each box's centre.
+def regions_of(sample: Mapping[str, Any]) -> Any:
+    """(R, 4) xyxy pixels in which the sample's annotation is complete.
 
     Raises:
-        UserError: the sample carries no regions; they are never taken for the whole image.
+        UserError: the sample carries none; unknown regions are never taken for the whole image.
     """
     if 'annotated_regions' not in sample:
         raise UserError(f'{sample_name(sample)}: carries no annotated_regions; end the test pipeline with '
                         'mmleuk.LoadCellAnnotations and mmleuk.PackCells')
-    centres = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
-    return ground_truth.in_regions(centres, as_array(sample['annotated_regions']))
+    return sample['annotated_regions']
+
+
+def in_regions(boxes_xyxy: NDArray, sample: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """(P,) whether the annotation is complete at each box's centre."""
+    return ground_truth.in_regions((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2, as_array(regions_of(sample)))
