@@ -1,4 +1,4 @@
-"""The error that a user can mend: bad files, values, configs."""
+"""The error that a user can fix: bad files, values, configs."""
 
 
 class UserError(ValueError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from mmleuk.errors import UserError
 
@@ -254,6 +255,7 @@ NOT_LEUKOCYTES = frozenset({
 """Words that no leukocyte's name contains, in the singular and lower case."""
 
 
+@cache
 def normalise_class_name(name: str) -> str:
     """Lower case, words in the singular with one space between: what two spellings of one class share.
 

@@ -70,7 +70,7 @@ def read_annotations(path: str | Path, classes: Sequence[str], schema: Attribute
     """Read and validate; options as :class:`AnnotationReader` takes them.
 
     Raises:
-        UserError: the first defect, naming file and record and how to mend it, with the number of others.
+        UserError: the first defect, naming file and record and how to fix it, with the number of others.
     """
     annotations = AnnotationReader(classes, schema, **options).read(path)  # type: ignore[arg-type]
     annotations.raise_defects()
@@ -194,7 +194,7 @@ class _Reading:
         return data
 
     def add_defect(self, record: str, defect: Defect) -> None:
-        self.defects.append(RecordDefect(record, defect.what, defect.mend, defect.kind))
+        self.defects.append(RecordDefect(record, defect.what, defect.fix, defect.kind))
 
     def check_schema(self, raw: object) -> None:
         """Integers in the file index the file's own value lists, so those must equal the schema's."""
@@ -292,7 +292,8 @@ class _Reading:
                 if defect.kind.startswith('bbox'):
                     box_defects.append(self.defects[-1])
         if pattern := recognise_boxes(boxes, min(self.reader.max_overhang_px, 1.0)):
-            self.defects = [defect for defect in self.defects if defect not in box_defects] + [pattern]
+            explained = set(box_defects)
+            self.defects = [defect for defect in self.defects if defect not in explained] + [pattern]
         return used
 
     def cell(self, raw: Mapping, identity: RecordId, image: ImageTruth, name: str) -> TrueCell:

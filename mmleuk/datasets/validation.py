@@ -25,14 +25,14 @@ class Defect(Exception):
 
     Args:
         what: what was found.
-        mend: what to do about it.
+        fix: what to do about it.
         kind: what all defects of the kind share, so that a report can count them; default ``what``.
     """
 
-    def __init__(self, what: str, mend: str, kind: str = '') -> None:
-        super().__init__(what, mend)
+    def __init__(self, what: str, fix: str, kind: str = '') -> None:
+        super().__init__(what, fix)
         self.what = what
-        self.mend = mend
+        self.fix = fix
         self.kind = kind or what
 
 
@@ -41,11 +41,11 @@ class RecordDefect(NamedTuple):
 
     record: str
     what: str
-    mend: str
+    fix: str
     kind: str = ''
 
     def __str__(self) -> str:
-        return f'{self.record}: {self.what}; {self.mend}'
+        return f'{self.record}: {self.what}; {self.fix}'
 
 
 def normalise_coco(content: Any) -> Any:

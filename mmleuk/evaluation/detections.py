@@ -103,7 +103,7 @@ def from_results(records: Sequence[Any], truth: GroundTruth, source: str) -> tup
             try:
                 _check_result(record, places, names)
             except Defect as defect:
-                raise UserError(f'{source}: record {place}: {defect.what}; {defect.mend}') from defect
+                raise UserError(f'{source}: record {place}: {defect.what}; {defect.fix}') from defect
         raise AssertionError('the fast check refuses what the slow check accepts')
     classes, images, boxes, scores = columns
     truth = truth.with_classes(sorted(set(classes)))

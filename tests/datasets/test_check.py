@@ -372,7 +372,7 @@ def test_command(splits, tmp_path, capsys):
     Config(splits.cfg).dump(config)
     assert run(arguments(config, '--json', tmp_path / 'report.json')) == 0
     text = capsys.readouterr().out
-    assert 'split     images  without cells  cells  ignored' in text and 'problems: 0, notes: ' in text
+    assert 'split     images  without cells  cells  ignored' in text and '\nready, notes: ' in text
     saved = json.loads((tmp_path / 'report.json').read_text())
     assert [split['cells'] for split in saved['splits']] == [2, 2]
     assert run(arguments(config, '--cfg-options', 'model.bbox_head.num_classes=5')) == 1

@@ -138,7 +138,7 @@ def _find_defects(split: str, annotations: Annotations) -> list[Finding]:
     for defect in annotations.defects:
         alike.setdefault(defect.kind, []).append(defect)
     return [Finding(PROBLEM, split, 'defect', f'{annotations.path}: {first.record}{and_more((first, *others))}: '
-                    f'{first.what}; {first.mend}') for first, *others in alike.values()]
+                    f'{first.what}; {first.fix}') for first, *others in alike.values()]
 
 
 def _find_kind(source: Source, annotations: Annotations) -> list[Finding]:

@@ -90,8 +90,8 @@ class Report:
                 lines.append(str(finding))
         lines += [f'... and {count - MAX_SHOWN} more: {kind} [{split}]' for (split, kind), count in shown.items()
                   if count > MAX_SHOWN]
-        notes = len(self.findings) - len(self.problems)
-        return '\n'.join([*lines, f'problems: {len(self.problems)}, notes: {notes}'])
+        problems, notes = len(self.problems), len(self.findings) - len(self.problems)
+        return '\n'.join([*lines, f'problems: {problems}, notes: {notes}' if problems else f'ready, notes: {notes}'])
 
 
 def and_more(records: Sequence) -> str:

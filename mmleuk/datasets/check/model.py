@@ -16,10 +16,10 @@ HEADS = ('AttriHead', 'ConceptBottleneck', 'AttributeRecognizer')
 """Ends of the types of heads with ``attributes`` in their config."""
 EVERYWHERE_KNOWN = ('BlankOutsideRegions', 'CropToRegion')
 """Transforms after which the whole image counts as known, so that any model will do."""
-UNHEEDED = ("the annotation is sparse, but no part of the model looks at regions: cells outside them will be learnt as "
+NOT_USED = ("the annotation is sparse, but no part of the model looks at regions: cells outside them will be learnt as "
             "background. Set truth='regions' (YOLOv5Head) or use mmleuk.SparseRegionSampler, as the *_sparse-regions_* "
             "configs do; annotation='complete' says that it is meant")
-HALF_HEEDED = ('{} takes background from everywhere, though other samplers of the model use the regions: cells '
+HALF_USED = ('{} takes background from everywhere, though other samplers of the model use the regions: cells '
                "outside them will be learnt as background there. Make it type='mmleuk.SparseRegionSampler', too")
 SPARSE_TRUTH = ('only regions of the images are annotated: cells found outside them count as false, so that mAP comes '
                 'out too low; test on completely annotated images')
@@ -113,10 +113,10 @@ def find_unheeded_regions(cfg: Mapping) -> list[str]:
         return []
     model = cfg.get('model')
     if not looks_at_regions(model):
-        return [UNHEEDED]
-    heeds = {f'{place}.sampler': looks_at_regions(node['sampler'])
-             for place, node in walk(model, 'model', skip=['sampler']) if isinstance(node.get('sampler'), Mapping)}
-    return [HALF_HEEDED.format(place) for place in heeds if not heeds[place]] if any(heeds.values()) else []
+        return [NOT_USED]
+    uses = {f'{place}.sampler': looks_at_regions(node['sampler'])
+            for place, node in walk(model, 'model', skip=['sampler']) if isinstance(node.get('sampler'), Mapping)}
+    return [HALF_USED.format(place) for place in uses if not uses[place]] if any(uses.values()) else []
 
 
 def looks_at_regions(part: object) -> bool:

@@ -260,5 +260,5 @@ def _inside(raw: list[float], image: LabelledImage, row: Row, max_overhang_px: f
         x1, y1, x2, y2 = parse_rectangle([round(value, 3) for value in raw], (image.width, image.height),
                                          max_overhang_px)
     except Defect as defect:
-        raise UserError(f'{row.where}: {defect.what}; {defect.mend}') from defect
+        raise UserError(f'{row.where}: {defect.what}; {defect.fix}') from defect
     return [round(value, 3) for value in (x1, y1, x2 - x1, y2 - y1)]

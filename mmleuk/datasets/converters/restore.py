@@ -172,7 +172,7 @@ def make_annotation(label: Label, annotation_id: int, image_id: RecordId, size_w
         x1, y1, x2, y2 = parse_rectangle(raw, size_wh, max_overhang_px, noun='box [x, y, width, height]')
     except Defect as defect:
         stated = ' '.join(f'{number:g}' for number in label.numbers)
-        raise UserError(f'{label.where}: {label.class_name} {stated}: {defect.what}; {defect.mend}') from defect
+        raise UserError(f'{label.where}: {label.class_name} {stated}: {defect.what}; {defect.fix}') from defect
     box = raw if (x1, y1) == tuple(raw[:2]) and (x2, y2) == (raw[0] + raw[2], raw[1] + raw[3]) else [
         round(value, 6) for value in (x1, y1, x2 - x1, y2 - y1)]
     annotation = dict(id=annotation_id, image_id=image_id, category_id=categories[label.class_name], bbox=box,

@@ -1,0 +1,67 @@
+"""docs/architecture.md shows how to extend the package; here its code is run from outside of it."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def code_blocks(heading):
+    text = (ROOT / 'docs/architecture.md').read_text()
+    section = re.search(rf'^## {heading}\n(.*?)(?=^## )', text, re.DOTALL | re.MULTILINE).group(1)
+    return re.findall(r'```python\n(.*?)```', section, re.DOTALL)
+
+
+def write_split(folder, name, seed):
+    """One image with a cell of each class; red cells have no attributes."""
+    pixels = np.random.default_rng(seed).integers(0, 255, (64, 80, 3), dtype=np.uint8)
+    (folder / 'images').mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(folder / f'images/{name}.png'), pixels)
+    described = dict(granules='fine', vacuoles='yes'), dict(granules='coarse', vacuoles='no'), {}
+    (folder / f'{name}.json').write_text(json.dumps(dict(
+        images=[dict(id=1, file_name=f'{name}.png', width=80, height=64)],
+        categories=[dict(id=2, name='Lymphocyte'), dict(id=1, name='Blast'), dict(id=3, name='Red cells')],
+        annotations=[dict(id=n, image_id=1, category_id=n, bbox=[8 * n, 6, 20, 20], area=400, iscrowd=0,
+                          attributes=values) for n, values in enumerate(described, 1)])))
+
+
+@pytest.fixture
+def my_cells(tmp_path, monkeypatch):
+    """The config of the section, with data and declaration in a folder of somebody else's."""
+    from mmleuk.schema import DECLARATIONS
+    declaration, config = code_blocks('Another data set')
+    (tmp_path / 'my_cells.py').write_text(declaration)
+    (tmp_path / 'config.py').write_text(config.replace("'configs/", f"'{ROOT}/configs/"))
+    for seed, name in enumerate(('train', 'val')):
+        write_split(tmp_path / 'data/my_cells', name, seed)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        yield Config.fromfile('config.py')
+    DECLARATIONS.pop('my_cells', None)
+    sys.modules.pop('my_cells', None)
+
+
+def test_another_data_set_is_one_file_and_a_config(my_cells):
+    from mmleuk.datasets.check import examine_config
+    from mmleuk.registry import DATASETS, MODELS
+    from mmleuk.utils.strict_config import check_config_keys
+    check_config_keys(my_cells)
+    report = examine_config(my_cells)
+    assert report.findings == ()
+    assert report.summaries[0].classes == {'Blast': 1, 'Lymphocyte': 1, 'Red cells': 1}
+    data = DATASETS.build(my_cells.val_dataloader.dataset)
+    assert data.metainfo['leukocytes'] == data.metainfo['described'] == ('Blast', 'Lymphocyte')
+    cells = data[0]['data_samples'].gt_instances
+    assert cells.attributes.tolist() == [[1, 1], [2, 0], [-1, -1]] and cells.labels.tolist() == [0, 1, 2]
+    model = MODELS.build(my_cells.model)
+    assert model.attri_head.schema == data.schema
+    assert model.detector.bbox_head.num_classes == 3
