@@ -17,7 +17,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
 from mmleuk.errors import UserError
-from mmleuk.utils.command_line import exit_status
+from mmleuk.utils.command_line import exit_status, fraction
 from mmleuk.utils.files import write_atomic
 
 
@@ -48,9 +48,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--model', type=model_of, action='append', required=True, metavar='TITLE=CONFIG:CHECKPOINT',
                         help='a model to show; give several')
     parser.add_argument('--out', type=Path, required=True, help='the figure, a PNG')
-    parser.add_argument('--min-score', type=float, nargs='+', default=[0.25], metavar='SCORE',
-                        help='leave out less certain cells: one score for all models, or one for each (default: 0.25)')
-    parser.add_argument('--min-iou', type=float, default=0.5, help='IoU from which a cell is found (default: 0.5)')
+    parser.add_argument('--min-score', type=fraction, nargs='+', default=[0.25], metavar='SCORE',
+                        help='leave out cells with a lower score: one for all models, or one for each (default: 0.25)')
+    parser.add_argument('--min-iou', type=fraction, default=0.5, help='IoU from which a cell is found (default: 0.5)')
     parser.add_argument('--device', default='cpu', help='such as cpu or cuda:0 (default: cpu)')
     return parser
 

@@ -27,7 +27,7 @@ from mmleuk.datasets.interference.copies import ANNOTATIONS
 from mmleuk.errors import UserError
 from mmleuk.evaluation.factor_scores import FactorScores, Found, score_factor
 from mmleuk.structures.prediction import Prediction
-from mmleuk.utils.command_line import exit_status
+from mmleuk.utils.command_line import exit_status, fraction
 from mmleuk.utils.files import check_target, write_atomic
 from mmleuk.utils.json_files import write_json
 from mmleuk.utils.progress import progress
@@ -129,7 +129,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--images', type=Path, required=True, help='folder of its images')
     parser.add_argument('--copies', type=Path, required=True, help='folder that `mmleuk data interfere` wrote')
     parser.add_argument('--out', type=Path, required=True, help='folder for factor_table.md and factor_table.json')
-    parser.add_argument('--min-score', type=float, default=0.25,
+    parser.add_argument('--min-score', type=fraction, default=0.25,
                         help='detections below it find no affected cell and take no impurity (default: %(default)s)')
     parser.add_argument('--batch-size', type=int, default=4)
     parser.add_argument('--device')

@@ -44,11 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='leave out detections below this confidence (default: %(default)s)')
     parser.add_argument('--weights', type=float, nargs='+', metavar='W', help='one per model (default: all alike)')
     parser.add_argument('--nms-thr', type=float, metavar='IOU', help="of a model's own boxes of a class that overlap "
-                        'by a larger IoU only the surest takes part (default: all do)')
+                        'by a larger IoU only the highest-scoring takes part (default: all do)')
     parser.add_argument('--min-score', type=float, default=0.25,
-                        help='with --models: faintest cell of the report and predictions.json (default: %(default)s)')
+                        help='with --models: lowest score in the report and predictions.json (default: %(default)s)')
     parser.add_argument('--max-overlap', type=float, default=0.5, help='with --models: of cells there that overlap by '
-                        'a larger IoU only the surest is kept (default: %(default)s)')
+                        'a larger IoU only the highest-scoring is kept (default: %(default)s)')
     parser.add_argument('--batch-size', type=int, default=1, help='with --models: images per step (default: 1)')
     parser.add_argument('--device', help='with --models: such as cpu or cuda:0 (default: a GPU if there is one)')
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,22 +13,25 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Image
 
-from mmleuk.commands.evaluation_files import PICTURES, files_of_run
 from mmleuk.errors import UserError
 from mmleuk.evaluation.evaluate import Complexity, Evaluation, Settings, evaluate_files
-from mmleuk.evaluation.tables import CSV_FILES, class_rows, error_rows, group_rows, notes, to_dict
+from mmleuk.evaluation.tables import CSV_FILES, FORMAT, class_rows, error_rows, group_rows, notes, to_dict
 from mmleuk.pictures.crops import data_uri
 from mmleuk.pictures.drawing import load_image, save_picture
 from mmleuk.report.evaluation_page import GalleryEntry, render_evaluation, sentence
 from mmleuk.report.evaluation_pictures import draw_marks, find_pictures, marks_of
-from mmleuk.report.evaluation_plots import draw_plots
+from mmleuk.report.evaluation_plots import PLOTS, draw_plots
 from mmleuk.utils.files import ensure_writable, remove_files, write_atomic
+from mmleuk.utils.json_files import read_json
 from mmleuk.utils.lock import FolderLock
 from mmleuk.utils.tables import csv_text, lines, shown, text_table
 from mmleuk.utils.words import plural_n
 
 TIMED_IMAGES = 5
 _THUMBNAIL_PX = 640
+PICTURES = 'worst'
+_FILES = {*CSV_FILES, *PLOTS, 'evaluation.html'}
+_PICTURE = re.compile(rf'{PICTURES}/\d{{2,}}_[^/]*\.jpg')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,10 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='JSON file that tools/test.py (outfile_prefix) or tools/infer.py wrote')
     parser.add_argument('--out', default='evaluation', help='folder for everything written (default: evaluation)')
     parser.add_argument('--min-score', type=float, default=0.3,
-                        help='faintest detection in confusion matrix, errors and worst images (default: 0.3)')
+                        help='lowest score in confusion matrix, errors and worst images (default: 0.3)')
     parser.add_argument('--min-iou', type=float, default=0.5, help='smallest IoU of a match there (default: 0.5)')
     parser.add_argument('--max-detections', type=int, default=100,
-                        help="the surest per image and class count (default: 100, COCO's)")
+                        help="only the highest-scoring per image and class count (default: 100, COCO's)")
     parser.add_argument('--images', metavar='DIR', help='folder of the images (default: looked for near ANNOTATIONS)')
     parser.add_argument('--gallery', type=int, default=12, help='how many of the worst images to draw (default: 12)')
     parser.add_argument('--no-plots', action='store_true', help='draw neither plots nor images')
@@ -78,7 +82,7 @@ def write_evaluation(evaluation: Evaluation, plots: Mapping[str, bytes],
                      gallery: Sequence[tuple[GalleryEntry, Image | None]], created: str, out: Path) -> list[Path]:
     """Write evaluation.json, the CSV files, plots, pictures and evaluation.html; returns what was written.
 
-    What an earlier run wrote into the folder and this one doesn't, goes: it would pass for this run's.
+    What an earlier run wrote into the folder and this one doesn't is removed: it would pass for this run's.
     """
     earlier = files_of_run(out)
     written = [write_atomic(out / name, csv_text(rows(evaluation))) for name, rows in CSV_FILES.items()]
@@ -91,6 +95,20 @@ def write_evaluation(evaluation: Evaluation, plots: Mapping[str, bytes],
     text = json.dumps(to_dict(evaluation, created) | dict(files=files), indent=1, ensure_ascii=False, allow_nan=False)
     return [write_atomic(out / 'evaluation.json', text + '\n'), *written,
             *([out / PICTURES] if pictures else [])]
+
+
+def files_of_run(folder: Path) -> list[str]:
+    """Names of files that the ``evaluation.json`` in the folder says it was written with; none where it says nothing.
+
+    Only names that such a run gives are believed, whoever wrote that file.
+    """
+    try:
+        record = read_json(folder / 'evaluation.json')
+    except UserError:  # none, or a broken one, which is replaced anyway
+        return []
+    names = record.get('files') if isinstance(record, dict) and record.get('format') == FORMAT else None
+    return [name for name in names if isinstance(name, str) and (name in _FILES or _PICTURE.fullmatch(name))
+            ] if isinstance(names, list) else []
 
 
 def draw_gallery(evaluation: Evaluation, limit: int, pictures: Path | None) -> list[tuple[GalleryEntry, Image | None]]:

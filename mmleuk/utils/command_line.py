@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import math
 import sys
 from collections.abc import Callable
 from typing import TypeVar
@@ -33,6 +35,21 @@ def exit_status(run: Callable[[Args], object], args: Args, name: str = 'error',
         sys.stderr.write(f'\n{interrupted}\n')
         return 130
     return status if isinstance(status, int) else 0
+
+
+def fraction(text: str) -> float:
+    """A number from 0 to 1, as argparse's ``type``: NaN passes every comparison that asks for what is wrong.
+
+    >>> fraction('0.5')
+    0.5
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is no number from 0 to 1')
+    return value
 
 
 def in_one_line(error: UserError) -> str:

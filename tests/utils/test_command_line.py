@@ -1,11 +1,11 @@
 """How commands end."""
 
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 
 import pytest
 
 from mmleuk.errors import UserError
-from mmleuk.utils.command_line import exit_status
+from mmleuk.utils.command_line import exit_status, fraction
 
 
 @pytest.mark.parametrize(('returned', 'status'), [(None, 0), (0, 0), (1, 1), ('a runner', 0)])
@@ -37,3 +37,10 @@ def test_bugs_keep_their_traceback(bug):
 
     with pytest.raises(type(bug)):
         exit_status(run, Namespace())
+
+
+@pytest.mark.parametrize('text', ['nan', '-0.1', '1.01', 'inf', 'half', ''])
+def test_a_fraction_lies_between_0_and_1(text):
+    with pytest.raises(ArgumentTypeError, match='is no number from 0 to 1'):
+        fraction(text)
+    assert [fraction(text) for text in ('0', '1', '1e-3')] == [0, 1, 0.001]
