@@ -80,10 +80,9 @@ class Inferencer:
         self.device = _device(device)
         self._checkpoint = str(checkpoint)
         loaded = load_checkpoint_safely(checkpoint, map_location='cpu')
-        self.model = build_model(self.cfg)
+        self.model: Any = build_model(self.cfg)
         load_weights(self.model, loaded, str(checkpoint))
-        self.model.dataset_meta = _metainfo(loaded.get('meta') or {}, self.cfg)
-        metainfo = self.model.dataset_meta
+        metainfo = self.model.dataset_meta = _metainfo(loaded.get('meta') or {}, self.cfg)
         # A model without AttriHead may predict the data's attributes with a head of another kind.
         schemas = [module.schema for module in self.model.modules() if isinstance(module, AttriHead)]
         self.schema = schemas[0] if schemas else AttributeSchema.from_dict(metainfo.get('attributes') or {})

@@ -167,7 +167,7 @@ def _say(evaluation: Evaluation, written: Sequence[Path]) -> None:
     for note in notes(evaluation):
         print(f'note: {note}')
     print()
-    columns = ('class', 'cells', 'AP', 'AP_50', 'AP_75', 'AR', 'precision', 'recall', 'note')
+    columns: tuple[str, ...] = ('class', 'cells', 'AP', 'AP_50', 'AP_75', 'AR', 'precision', 'recall', 'note')
     print(text_table(lines(class_rows(evaluation), columns)))
     if evaluation.groups:
         print()

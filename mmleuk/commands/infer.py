@@ -132,7 +132,8 @@ def write_run(run: Run, out_dir: Path, formats: Sequence[str], report: bool, pic
     Returns:
         What was written, and the images that could not be read for the page's pictures of cells.
     """
-    written, lost = [], []
+    written: list[Path] = []
+    lost: list[FailedImage] = []
     if 'json' in formats:
         written.append(to_json(run, out_dir / 'predictions.json'))
     if 'csv' in formats:

@@ -123,7 +123,7 @@ def run_to_dict(run: Run) -> dict[str, Any]:
     return dict(format=FORMAT, run=info, images=images, failed=[dict(vars(f)) for f in run.failed])
 
 
-def run_from_dict(data: Mapping[str, Any], source: str = 'predictions') -> Run:
+def run_from_dict(data: object, source: str = 'predictions') -> Run:
     """The run that :func:`run_to_dict` wrote.
 
     Raises:

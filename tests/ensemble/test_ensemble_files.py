@@ -208,7 +208,7 @@ def test_files_that_do_not_belong_together(files, tool, tmp_path, capsys, spoil,
     (['--predictions', 'A', 'B', '--images', 'x'], 'no --images'),
     (['--models', 'x.py', 'x.pth'], '--models needs --images'),
     (['--models', 'x.py', 'x.pth', '--images', 'nowhere'], 'at least two models; got 1'),
-    (['--models', 'x.py', 'x.pth', '--models', 'y.py', 'y.pth', '--images', 'nowhere'], 'no such file'),
+    (['--models', 'x.py', 'x.pth', '--models', 'y.py', 'y.pth', '--images', 'nowhere'], 'No such file'),
     (['--models', 'x.py', 'x.pth', '--images', 'y', '--min-score', '3'], '--min-score is 3.0')])
 def test_bad_flags(files, tool, tmp_path, capsys, words, message):
     paths = dict(A=str(files[1][0]), B=str(files[1][1]))
