@@ -1,11 +1,13 @@
 """Values of the core that only a wrong line changes: each test fails for one edit that other tests let pass."""
 
 import math
+from inspect import signature
 
 import numpy as np
 import pytest
 import torch
 
+from mmleuk.models.losses.asymmetric_loss import AsymmetricLoss, asymmetric_loss, true_probability
 from mmleuk.models.losses.triplet_loss import TripletLoss, similarity_extremes
 from mmleuk.models.losses.yolov5_loss import complete_iou, level_losses
 from mmleuk.models.task_modules.yolov5_assigner import LevelAssignment
@@ -62,6 +64,25 @@ def test_cells_of_one_class_alone_leave_nothing_to_compare():
     low, high, defined = similarity_extremes(features, torch.tensor([0, 1]), cells, torch.tensor([0]))
     assert (low.tolist(), high.tolist(), defined.tolist()) == ([], [], [False, False])
     assert TripletLoss()(features, torch.tensor([0, 1]), cells, torch.tensor([0])).item() == 0
+
+
+def test_losses_pass_their_own_settings_on():
+    """Without gammas and clip the asymmetric loss is cross-entropy: log 2 for each of two known zeros."""
+    logits, targets = torch.zeros(3), torch.tensor([1, 0, -1])
+    total, known = AsymmetricLoss(gamma_neg=0, gamma_pos=0, clip=0, loss_weight=3).sum_and_count(logits, targets)
+    assert (total.item(), known.item()) == (pytest.approx(6 * math.log(2)), 2)
+    assert AsymmetricLoss()(logits[:1], targets[:1]).item() == pytest.approx(0.5 * math.log(2)), 'divided by one value'
+    assert AsymmetricLoss(clip=0.25).sum_and_count(logits[:1], targets[1:2])[0].item() == pytest.approx(
+        0.25 ** 4 * -math.log(0.75))
+
+
+def test_the_defaults_are_the_releases():
+    """LLD's release: gammas 4 and 1, clip 0.08; the paper: margin 0.05, weight 0.1."""
+    wanted = dict(gamma_neg=4.0, gamma_pos=1.0, clip=0.08)
+    for function in (asymmetric_loss, true_probability, AsymmetricLoss):
+        found = {name: value.default for name, value in signature(function).parameters.items() if name in wanted}
+        assert found == wanted
+    assert (TripletLoss().margin, TripletLoss().loss_weight, TripletLoss().reading) == (0.05, 0.1, 'text')
 
 
 def scaled(scale, boxes):

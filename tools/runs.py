@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarking.identity import config_hash, files_hash
 from mmleuk.errors import UserError
+from mmleuk.utils.files import write_atomic
 
 NEVER = 1_000_000
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,11 +75,11 @@ class Workplace:
                 raise UserError(f'{work_dir}: holds something that was not made here; name another folder with --out')
             shutil.rmtree(work_dir)
         work_dir.mkdir(parents=True, exist_ok=True)
-        started.write_text(wanted)
+        write_atomic(started, wanted)
         # tools/test.py follows: the last epoch need not be validated as well
         self.run('python', 'tools/train.py', config, '--work-dir', str(work_dir), *(['--resume'] if resume else []),
                  '--cfg-options', f'train_cfg.val_begin={NEVER}')
-        finished.write_text(wanted)
+        write_atomic(finished, wanted)
         return last_checkpoint(work_dir)
 
     def test(self, config: str, checkpoint: Path, name: str) -> dict[str, object]:

@@ -61,6 +61,12 @@ class FolderLock:
         self._file = file
         return self
 
+    def fileno(self) -> int:
+        """File descriptor of the held lock: a child process that inherits it holds the folder, too."""
+        if self._file is None:
+            raise ValueError(f'{self.folder} is not held')
+        return self._file
+
     def release(self) -> None:
         """Free the folder; does nothing when it isn't held."""
         if self._file is not None:

@@ -112,7 +112,7 @@ def test_two_trainings_never_share_a_folder(make_suite, tiny_config, tmp_path):
     lock.parent.mkdir(parents=True)
     with open(lock, 'ab') as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(UserError, match='is being written by another process'):
+        with pytest.raises(UserError, match='another training of this row .* writes into this folder'):
             Training(case, settings, identity(case))
         told = []
         assert run_cases([case], settings, told.append) == [] and 'a_seed0: left out' in told[-1]

@@ -11,7 +11,7 @@ from mmengine.config import Config
 
 from benchmarking.identity import resolve_config
 from benchmarking.machine import ROOT
-from benchmarking.parameters import count_parameters
+from benchmarking.results import count_parameters
 from benchmarking.running import Settings, Training, check_checkpoints
 from benchmarking.suite import Case
 from mmleuk.ensemble.files import ENSEMBLE

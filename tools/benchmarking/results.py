@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
 from benchmarking.history import History
 from benchmarking.identity import case_hash
@@ -127,6 +130,14 @@ def outcome(history: History, cfg: Config) -> dict[str, Any]:
     return dict(epochs=epochs, seconds=history.seconds, metrics=history.evaluations[epochs],
                 evaluations=by_text(history.evaluations), losses=by_text(history.losses),
                 scalars=by_text(history.scalars))
+
+
+def count_parameters(cfg: Config) -> int:
+    """Number of weights of ``cfg.model``; no memory is taken for them."""
+    init_default_scope(cfg.get('default_scope') or 'mmdet')
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def by_text(values: dict[int, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -13,16 +12,25 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from benchmarking.history import read_history
 from benchmarking.identity import DATA_VARIABLE, resolve_config
 from benchmarking.machine import ROOT, describe_machine, git_state
-from benchmarking.parameters import count_parameters
-from benchmarking.results import DONE, FAILED, FORMAT, outcome, read_result, result_path, write_result
+from benchmarking.results import (
+    DONE,
+    FAILED,
+    FORMAT,
+    count_parameters,
+    outcome,
+    read_result,
+    result_path,
+    write_result,
+)
 from benchmarking.suite import Case
 from mmleuk.errors import UserError
 from mmleuk.utils.files import write_atomic
+from mmleuk.utils.lock import FolderLock
 
 _PATIENCE_S = 15.0
 _LOG_LINES = 30
@@ -124,24 +132,14 @@ class Training:
         self.case, self.settings, self.identity = case, settings, now
         self.folder = settings.folder(case)
         self.log = self.folder / 'output.txt'
-        self._lock = self._take_lock()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FolderLock(self.folder.parent, f'{self.folder.name}.lock', 'training of this row').acquire()
         before = started_with(self.folder)
         if before is not None and before != now:
             _empty(self.folder)
         write_atomic(self.folder / 'started.json', json.dumps(now, indent=1) + '\n')
         self._git = self._note_revision()
         self.process = self._start(self._arguments())
-
-    def _take_lock(self) -> IO[bytes]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock = open(self.folder.with_suffix('.lock'), 'ab')
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            raise UserError(f'{self.folder} is being written by another process; wait for it, or end it '
-                             'first') from None
-        return lock
 
     def _note_revision(self) -> dict[str, Any]:
         """The code's state; a training that went on with another one has both in its record."""
@@ -186,7 +184,7 @@ class Training:
         except UserError as error:
             record = self._record(FAILED) | dict(error=self._neutral(str(error)), log=self.last_lines())
         write_result(result_path(self.settings.results, self.case), record)
-        self._lock.close()
+        self._lock.release()
         return record
 
     def _record(self, status: str) -> dict[str, Any]:
@@ -227,7 +225,7 @@ class Training:
             except subprocess.TimeoutExpired:
                 continue
         self.process.wait()
-        self._lock.close()
+        self._lock.release()
 
 
 def _empty(folder: Path) -> None:
