@@ -24,7 +24,7 @@ def runner_module(name: str) -> Any:
 
 def resolve(identity: Any, config: str, options: list[str]) -> Any:
     """The config as it is trained; the function had another name before."""
-    return getattr(identity, 'resolve_config', getattr(identity, 'settle', None))(config, options)
+    return (identity.resolve_config if hasattr(identity, 'resolve_config') else identity.settle)(config, options)
 
 
 def settings_of(identity: Any, config: str, options: list[str]) -> dict[str, Any]:
