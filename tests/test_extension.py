@@ -11,13 +11,15 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from mmleuk.registry import DATASETS
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def code_blocks(heading):
     text = (ROOT / 'docs/architecture.md').read_text()
     section = re.search(rf'^## {heading}\n(.*?)(?=^## )', text, re.DOTALL | re.MULTILINE).group(1)
-    return re.findall(r'```python\n(.*?)```', section, re.DOTALL)
+    return re.findall(r'```py(?:thon)?\n(.*?)```', section, re.DOTALL)
 
 
 def write_split(folder, name, seed):
@@ -52,7 +54,7 @@ def my_cells(tmp_path, monkeypatch):
 
 def test_another_data_set_is_one_file_and_a_config(my_cells):
     from mmleuk.datasets.check import examine_config
-    from mmleuk.registry import DATASETS, MODELS
+    from mmleuk.registry import MODELS
     from mmleuk.utils.strict_config import check_config_keys
     check_config_keys(my_cells)
     report = examine_config(my_cells)
@@ -65,3 +67,38 @@ def test_another_data_set_is_one_file_and_a_config(my_cells):
     model = MODELS.build(my_cells.model)
     assert model.attri_head.schema == data.schema
     assert model.detector.bbox_head.num_classes == 3
+
+
+@pytest.fixture
+def my_crops(tmp_path, monkeypatch):
+    """The crop task's file and config, with images in the layout that its reader expects."""
+    from mmleuk.schema import DECLARATIONS
+    reader, config = code_blocks('A crop task')
+    (tmp_path / 'my_crops.py').write_text(reader)
+    (tmp_path / 'config.py').write_text(config.replace("'configs/", f"'{ROOT}/configs/"))
+    for number, name in enumerate(['BL_odd_1', 'BL_round_2', 'MA_odd_3', 'MA_round_4']):
+        for split in ('train', 'test'):
+            (tmp_path / 'my_crops' / split).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(tmp_path / f'my_crops/{split}/{name}.png'), np.full((40, 40, 3), 60 * number, np.uint8))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path / 'config.py'
+    DECLARATIONS.pop('my_crops', None)
+    DATASETS.module_dict.pop('NamedCrops', None)
+    sys.modules.pop('my_crops', None)
+
+
+def test_a_crop_task_is_one_file_and_a_config(my_crops, capsys):
+    """It trains and is scored through the tools."""
+    from mmleuk.engine.launch import test_main, train_main
+    options = ['train_dataloader.batch_size=2', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1',
+               'param_scheduler=[]', *[f'{loader}_dataloader.{key}' for loader in ('train', 'val', 'test')
+                                       for key in ('num_workers=0', 'persistent_workers=False')]]
+    assert train_main([str(my_crops), '--work-dir', 'run', '--cfg-options', *options, 'experiment_name=crops']) == 0
+    assert test_main([str(my_crops), 'run/epoch_1.pth', '--work-dir', 'test', '--cfg-options', *options,
+                      'experiment_name=crops_test']) == 0
+    out = capsys.readouterr().out
+    assert 'attribute_crops/cell_type' in out and 'attribute_crops/nucleus' in out
+    data = DATASETS.build(Config.fromfile(str(my_crops)).test_dataloader.dataset)
+    assert [data[index]['data_samples'].gt_instances.attributes.tolist() for index in range(4)] == [
+        [[0, 1]], [[0, 0]], [[1, 1]], [[1, 0]]]
