@@ -65,6 +65,19 @@ def test_sparse_data_goes_with_regions(path):
         issubclass(MODELS.get(part.type), SparseLabelDetector) for part in (cfg.model, detector))
 
 
+def levels(path):
+    """How many files of this repository lie on the longest way from a config to a base."""
+    bases = [base for base in Config._get_base_files(str(path)) if '::' not in base]
+    return 1 + max((levels(path.parent / base) for base in bases), default=0)
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: f'{path.parent.name}/{path.stem}')
+def test_a_config_is_composed_of_bases(path):
+    """It builds on model, data set, schedule and runtime, not on another leaf, so three files tell all of one part."""
+    assert levels(path) <= 3
+    assert all('_base_' in base for base in Config._get_base_files(str(path)))
+
+
 def test_no_two_configs_share_a_work_dir():
     """It is called after the file: a second training would write over the first one's checkpoints."""
     stems = [path.stem for path in CONFIGS]

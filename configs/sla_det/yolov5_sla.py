@@ -6,13 +6,14 @@ The authors start from an AttriDet trained for 100 epochs on LeukemiaAttri (its 
 ``--cfg-options load_from=work_dirs/yolov5x_attri_leukemia-attri/epoch_100.pth``.
 """
 
-_base_ = './yolov5_sla_lr.py'
+_base_ = [
+    '../_base_/models/sla-det_yolov5x.py',
+    '../_base_/datasets/sparse_leukemia_attri_640.py',
+    '../_base_/schedules/leukemia_attri.py',
+    '../_base_/default_runtime.py',
+]
 
-model = dict(
-    _delete_=True,
-    type='mmleuk.SLADet',
-    detector=_base_.model,
-    labeller=dict(type='mmleuk.ThresholdLabeller', min_confidence=0.70, sure_confidence=0.95, max_entropy=0.26),
-    pseudo_weight=0.1,
-    loss_triplet=dict(type='mmleuk.TripletLoss', margin=0.05, reading='text', loss_weight=0.1))
-default_hooks = dict(pseudo_labels=dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(1, None), triplet_epochs=(1, 40)))
+model = dict(detector=dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size)))
+train_cfg = dict(max_epochs=50)
+default_hooks = dict(pseudo_labels=dict(
+    type='mmleuk.PseudoLabelHook', pseudo_epochs=(1, None), triplet_epochs=(1, 40)))

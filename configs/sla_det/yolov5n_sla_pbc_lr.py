@@ -3,7 +3,11 @@
 MMLEUK_DATA=... python tools/train.py configs/sla_det/yolov5n_sla_pbc_lr.py
 """
 
-_base_ = '../yolov5/yolov5n_pbc.py'
+_base_ = [
+    '../_base_/models/yolov5n.py',
+    '../_base_/datasets/pbc_320_sparse.py',
+    '../_base_/schedules/short_15e.py',
+    '../_base_/default_runtime.py',
+]
 
-model = dict(bbox_head=dict(truth='regions'))
-train_dataloader = dict(dataset=dict(dataset=dict(ann_file='annotations/train_sparse.json', annotation='sparse')))
+model = dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size, truth='regions'))

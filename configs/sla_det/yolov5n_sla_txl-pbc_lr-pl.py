@@ -1,5 +1,14 @@
 """Ablation: labelled regions and pseudo-labels (LLD Table 8, second row). YOLOv5n, TXL-PBC."""
 
-_base_ = './yolov5n_sla_txl-pbc.py'
+_base_ = [
+    '../_base_/models/sla-det_yolov5n.py',
+    '../_base_/datasets/txl_pbc_320_sparse.py',
+    '../_base_/schedules/short.py',
+    '../_base_/default_runtime.py',
+]
 
-model = dict(loss_triplet=None)
+model = dict(
+    detector=dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size)),
+    loss_triplet=None)
+default_hooks = dict(pseudo_labels=dict(
+    type='mmleuk.PseudoLabelHook', pseudo_epochs=(11, None), triplet_epochs=(11, 18)))
