@@ -16,7 +16,8 @@ from mmleuk.registry import DATASETS
 from mmleuk.schema import AttributeSchema
 from mmleuk.structures.ground_truth import ImageTruth
 from mmleuk.transforms.checks import check_pipeline_moves_regions
-from mmleuk.utils.image_files import check_image_file
+from mmleuk.transforms.load_image import check_size
+from mmleuk.utils.image_files import check_image_file, decode_image, header_size, read_image_file
 
 ANNOTATION_KINDS = ('complete', 'sparse')
 FILTERS = ('filter_empty_gt', 'min_size')
@@ -146,7 +147,11 @@ class CellDataset(BaseDetDataset):
                             'or restore it')
         if isinstance(backend, LocalBackend):
             for record in records:
-                check_image_file(record['img_path'])
+                path = record['img_path']
+                check_image_file(path)
+                if header_size(path) not in (None, (record['width'], record['height'])):
+                    content = read_image_file(path)
+                    check_size(decode_image(content, path), path, record['height'], record['width'], content)
 
 
 def _known_annotation(annotation: str | None) -> str | None:

@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from PIL import Image
-
 from mmleuk.datasets.converters.labels import LabelFile, SizeWH
 from mmleuk.datasets.converters.plain_yolo import CLASSES_FILE, YoloFormat
 from mmleuk.datasets.converters.voc import VocFormat
 from mmleuk.errors import UserError
-from mmleuk.utils.image_files import PILLOW_ERRORS, SUFFIXES, decode_image, files_below, read_image_file
+from mmleuk.utils.image_files import SUFFIXES, decode_image, files_below, header_size, read_image_file
 from mmleuk.utils.progress import progress
 from mmleuk.utils.text_files import read_text
 
@@ -175,16 +173,11 @@ class ImageLookup:
 
 def _check_stated_size(path: Path, labels: LabelFile) -> None:
     """Compare the size that a label file states with the image's; it is decoded only where its header disagrees."""
-    try:
-        with Image.open(path) as image:
-            header = image.size
-            if header == labels.size_wh and image.getexif().get(0x112, 1) == 1:
-                return
-    except PILLOW_ERRORS:
-        return  # a broken image is found, and named with the reason, when it is read
+    if header_size(path) in (None, labels.size_wh):
+        return  # None: a broken image is named with the reason when it is read
     actual = read_size(path)
     if actual != labels.size_wh:
-        turned = ', as it is turned by its EXIF orientation' if header == labels.size_wh else ''
+        turned = ', perhaps as its EXIF orientation turns it' if actual[::-1] == labels.size_wh else ''
         raise UserError(f'{labels.where}: <size> is {"x".join(map(str, labels.size_wh or ()))}, but {path} is '
                         f'{actual[0]}x{actual[1]} px{turned}; correct the size, or restore the image that was '
                         'annotated')
