@@ -8,8 +8,9 @@ from mmengine.registry import init_default_scope
 from mmleuk.testing import detector_contract as contract
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
-SLOW = ('cascade_rcnn', 'double_head', 'grid_rcnn', 'fcos', 'fsaf', 'dino', 'sparse_rcnn')
-DETECTORS = ['faster_rcnn', *(pytest.param(folder, marks=pytest.mark.slow) for folder in SLOW)]
+FAST = ('faster_rcnn', 'fcos', 'yolov5')
+SLOW = ('cascade_rcnn', 'double_head', 'grid_rcnn', 'fsaf', 'dino', 'sparse_rcnn')
+DETECTORS = [*FAST, *(pytest.param(folder, marks=pytest.mark.slow) for folder in SLOW)]
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +19,9 @@ def scope():
 
 
 def config_of(folder, kind):
+    if folder == 'yolov5':
+        regions = 'sla_det/yolov5n_sla_txl-pbc_lr.py'
+        return CONFIGS / (regions if kind == 'sparse-regions_txl-pbc' else f'yolov5/yolov5n_{kind}.py')
     return CONFIGS / folder / f"{folder.replace('_', '-')}_r18_{kind}.py"
 
 
@@ -36,7 +40,9 @@ def test_sparse(folder, check):
 @pytest.mark.slow
 @pytest.mark.parametrize('folder', DETECTORS)
 def test_attributes(folder):
-    contract.check_attributes_are_predicted(contract.build_detector(config_of(folder, 'synthetic'), attributes=True))
+    layers = ('backbone.stage1', 'backbone.stage2') if folder == 'yolov5' else None
+    contract.check_attributes_are_predicted(
+        contract.build_detector(config_of(folder, 'synthetic'), attributes=True, feature_layers=layers))
 
 
 @pytest.mark.parametrize('folder', DETECTORS)
@@ -46,3 +52,12 @@ def test_a_plain_detector_breaks_the_contract(folder):
     for check in (contract.check_unknown_images_teach_nothing, contract.check_unknown_images_are_in_no_average):
         with pytest.raises(AssertionError):
             check(plain)
+
+
+@pytest.mark.parametrize('method', contract.METHODS)
+@pytest.mark.parametrize('folder', FAST)
+def test_methods_for_sparse_labels(folder, method):
+    """One detector for all checks: building it takes longer than they do."""
+    learner = contract.build_learner(method, config_of(folder, 'sparse-regions_txl-pbc'))
+    for check in contract.LEARNING:
+        check(learner)
