@@ -71,6 +71,20 @@ def test_suppression_is_per_class_and_per_image():
     assert len(both.labels) == 3
 
 
+def test_boxes_are_clipped_after_suppression():
+    """Boxes from x = -60 to 60 and -4 to 116: an IoU of 64 / 176 as they are, of 60 / 64 once they are cut."""
+    raw = silent()
+    wide = [logit(0.25), logit(0.5), 9., 9.]
+    model = YOLOv5Head(num_classes=C, in_channels=(4, 4, 4), anchors=[[[30, 16]] * 3, [[1, 1]] * 3, [[1, 1]] * 3],
+                       test_cfg=head().test_cfg)
+    for column, score in ((0, 9.), (7, 3.)):
+        put(raw, 0, 0, 4, column, [*wide, score, 9., -9., -9.])
+    found, = predict(model, raw)
+    assert len(found) == 2 and (found.bboxes[:, 0::2] >= 0).all() and (found.bboxes[:, 0::2] <= 64).all()
+    scaled, = predict(model, raw, [dict(img_shape=(64, 64), scale_factor=(0.5, 0.25))], rescale=True)
+    assert torch.allclose(scaled.bboxes, found.bboxes * torch.tensor([2., 4., 2., 4.]))
+
+
 def test_multi_label_on_and_off():
     raw = silent()
     put(raw, 0, 0, 4, 4, [0., 0., 0., 0., 9., logit(0.9), logit(0.6), logit(0.2)])

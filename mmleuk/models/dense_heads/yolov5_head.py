@@ -229,11 +229,14 @@ class YOLOv5Head(BaseDenseHead):
         cfg = self.test_cfg if cfg is None else cfg
         results = []
         for boxes, scores, meta in zip(*self.decode(outputs), batch_img_metas):
-            detections = self._detections(boxes, scores[:, :1], scores[:, 1:], cfg)
+            detections = self._bbox_post_process(
+                self._detections(boxes, scores[:, :1], scores[:, 1:], cfg), cfg, rescale, with_nms, meta)
             height, width = meta['img_shape'][:2]
-            detections.bboxes[:, 0::2].clamp_(0, width)
-            detections.bboxes[:, 1::2].clamp_(0, height)
-            results.append(self._bbox_post_process(detections, cfg, rescale, with_nms, meta))
+            scale_w, scale_h = meta['scale_factor'] if rescale else (1, 1)
+            # after the suppression, as YOLOv5: clipped boxes would overlap more
+            detections.bboxes[:, 0::2].clamp_(0, width / scale_w)
+            detections.bboxes[:, 1::2].clamp_(0, height / scale_h)
+            results.append(detections)
         return results
 
     def candidates(self, outputs: Sequence[Tensor], min_score: float) -> InstanceList:
