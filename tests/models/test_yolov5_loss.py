@@ -100,7 +100,7 @@ def loop_losses(logits, assigned, background):
                      (sigmoid(raw[3]) * 2) ** 2 * height)
         iou = scalar_ciou(predicted, assigned.boxes[k].tolist())
         box += (1 - iou) / count
-        targets[where] = max(iou, 0.)
+        targets[where] = max(iou, targets.get(where, 0.))
         cls += sum(bce(raw[5 + c], float(c == assigned.label[k])) for c in range(C)) / count / C
     terms = []
     for b, a, r, c in torch.cartesian_prod(*[torch.arange(n) for n in logits.shape[:4]]).tolist():
@@ -122,6 +122,20 @@ def test_parts_equal_the_loop(region):
         parts = level_losses(level, a, background)
         assert (parts.box.item(), parts.objectness.item(), parts.classes.item()) == pytest.approx(
             loop_losses(level, a, background), abs=1e-5)
+
+
+def test_two_cells_on_one_prediction_teach_the_larger_iou_in_either_order():
+    """By hand: zero logits predict the first box to the bit; the second has an IoU of 1/4 with it."""
+    place = dict(image=torch.tensor([0, 0]), anchor=torch.tensor([0, 0]), row=torch.tensor([0, 0]),
+                 column=torch.tensor([0, 0]), label=torch.tensor([0, 1]), anchor_size=torch.ones(2, 2))
+    boxes = torch.tensor([[0.5, 0.5, 1.0, 1.0], [0.5, 0.5, 0.5, 0.5]])
+    found = []
+    for order in ([0, 1], [1, 0]):
+        logits = torch.zeros(1, 1, 1, 1, 7, requires_grad=True)
+        parts = level_losses(logits, LevelAssignment(boxes=boxes[order], **place))
+        gradient, = torch.autograd.grad(parts.objectness, logits)
+        found.append(gradient[..., 4].item())
+    assert found == pytest.approx([0.5 - 1, 0.5 - 1])
 
 
 def test_gains_balance_and_batch_size():

@@ -60,13 +60,22 @@ def decode_boxes(logits: Tensor, anchor_size: Tensor) -> Tensor:
     return torch.cat([unit[..., :2] * 2 - 0.5, (unit[..., 2:] * 2) ** 2 * anchor_size], -1)
 
 
+def largest(target: Tensor, where: tuple[Tensor, ...], values: Tensor) -> Tensor:
+    """A copy of ``target`` with the largest of its own and the values (K,) at each index: order doesn't matter."""
+    flat = torch.zeros_like(where[0])
+    for index, size in zip(where, target.shape):
+        flat = flat * size + index
+    return target.flatten().scatter_reduce(0, flat, values, 'amax').view(target.shape)
+
+
 def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor | None = None,
                  others: Tensor | int = 0, advised: Tensor | None = None) -> LossParts:
     """Losses of one level.
 
     Args:
         logits: (B, A, H, W, 5 + C) raw outputs: box 4, objectness, classes.
-        assigned: the predictions that learn a cell; they count wherever they lie.
+        assigned: the predictions that learn a cell; they count wherever they lie. Where one learns several, its
+            objectness learns the largest IoU (release 6 takes whichever is written last).
         background: (B, H, W) bool, the places where 'no cell here' is known; None means everywhere. Or (B, A, H, W)
             float, how much each prediction's 'no cell here' weighs; 0 is unknown. The objectness mean runs over known
             places and assigned predictions alone; weights don't change what it is divided by.
@@ -90,12 +99,14 @@ def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor |
             misfit = misfit[assigned.teaches_box]
         box = misfit.sum() / max(len(misfit), 1)
         quality = iou.detach().clamp(0).to(target.dtype)
-        if advised is None or assigned.annotated is None:
-            target[where] = quality
-        else:  # an annotated cell has the last word
+        if advised is not None and assigned.annotated is not None:
             opinion = tuple(index[~assigned.annotated] for index in where)
             target[opinion] = advised[opinion].to(target.dtype)
-            target[tuple(index[assigned.annotated] for index in where)] = quality[assigned.annotated]
+            where_known, quality = tuple(index[assigned.annotated] for index in where), quality[assigned.annotated]
+            target[where_known] = 0  # an annotated cell has the last word
+        else:
+            where_known = where
+        target = largest(target, where_known, quality)
         if num_classes > 1:
             labels = one_hot(assigned.label, num_classes).to(predicted.dtype)
             weight = None if assigned.weight is None else assigned.weight[:, None]
