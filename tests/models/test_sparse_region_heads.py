@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmdet.models.losses import FocalLoss
 from mmdet.models.task_modules.assigners import AssignResult
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures import DetDataSample
@@ -61,6 +62,16 @@ def test_the_average_runs_over_at_least_one():
     assert loss(logits, torch.full((3,), UNKNOWN), avg_factor=0) == 0
     weights = torch.tensor([1.0, 0, 0])
     torch.testing.assert_close(loss(logits, labels, weights, avg_factor=1), loss(logits[:1], labels[:1], avg_factor=1))
+
+
+def test_a_plain_mean_is_over_known_predictions():
+    """Without a factor, MMDetection's own on the known rows alone; nothing known is 0, and a sum stays a sum."""
+    logits, labels = torch.randn(4, 3), torch.tensor([1, UNKNOWN, 3, UNKNOWN])
+    known = labels >= 0
+    torch.testing.assert_close(KnownFocalLoss()(logits, labels), FocalLoss()(logits[known], labels[known]))
+    assert KnownFocalLoss()(logits, torch.full((4,), UNKNOWN)) == 0
+    torch.testing.assert_close(KnownFocalLoss()(logits, labels, reduction_override='sum'),
+                               FocalLoss()(logits[known], labels[known], reduction_override='sum'))
 
 
 # ------------------------------------------------------------------ FCOS

@@ -30,11 +30,15 @@ class KnownFocalLoss(FocalLoss):
             pred: (P, C) logits.
             target: (P,) int, 0 to C - 1, C for background, or UNKNOWN.
             weight: (P,) of each prediction.
-            avg_factor: what the sum is divided by, if it is 1 or more.
+            avg_factor: what the sum is divided by, if it is 1 or more; without one, a mean is over the known
+                predictions' entries.
             reduction_override: replaces the configured reduction.
         """
         known = target >= 0
         weight = known.to(pred.dtype) if weight is None else weight * known
+        reduction = reduction_override or self.reduction
         if avg_factor is not None:
             avg_factor = max(float(avg_factor), 1.0)
+        elif reduction == 'mean':
+            avg_factor = max(int(known.sum()) * pred.shape[1], 1)
         return super().forward(pred, torch.where(known, target, pred.shape[1]), weight, avg_factor, reduction_override)
