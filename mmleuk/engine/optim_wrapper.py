@@ -54,19 +54,23 @@ class SummedGradients:
     batch. mmengine divides by the number of accumulated batches and DistributedDataParallel by that of processes;
     neither must happen here: nothing is divided by the first, and the loss is multiplied by the second.
 
+    The losses of other detectors are means, which both divisions keep: ``YOLOv5OptimWrapperConstructor`` switches
+    ``loss_is_sum`` off where the model has no YOLOv5 head.
+
     ``YOLOv5WarmupHook`` sets ``accumulate`` and ``is_last_of_epoch`` before every iteration; without it every
     iteration updates. ``updated`` tells hooks whether the last iteration did.
     """
 
     optimizer: Any  # the OptimWrapper's
+    loss_is_sum: bool = True
     accumulate: int = 1
     is_last_of_epoch: bool = False
     updated: bool = False
     _pending: int = 0
 
     def scale_loss(self, loss: Tensor) -> Tensor:
-        """Undo DistributedDataParallel's mean; leave accumulation a sum."""
-        return loss * get_world_size()
+        """Undo DistributedDataParallel's mean and leave accumulation a sum; of a mean loss, keep both means."""
+        return loss * get_world_size() if self.loss_is_sum else loss / self.accumulate
 
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
         """Add this batch's gradient to those that wait."""

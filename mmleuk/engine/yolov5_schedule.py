@@ -16,6 +16,7 @@ from torch import nn
 
 from mmleuk.engine.optim_wrapper import SummedGradients
 from mmleuk.errors import UserError
+from mmleuk.models.dense_heads.yolov5_head import YOLOv5Head
 from mmleuk.registry import HOOKS, OPTIM_WRAPPER_CONSTRUCTORS
 
 _NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
@@ -56,7 +57,10 @@ class YOLOv5OptimWrapperConstructor:
             raise UserError('the model has no parameter that can be trained; unfreeze some layers')
         groups = [group for group in groups if group['params']]
         optimizer = OPTIMIZERS.build({**self.optimizer_cfg, 'params': groups})
-        return OPTIM_WRAPPERS.build({'type': 'OptimWrapper', **self.optim_wrapper_cfg, 'optimizer': optimizer})
+        wrapper = OPTIM_WRAPPERS.build({'type': 'OptimWrapper', **self.optim_wrapper_cfg, 'optimizer': optimizer})
+        if isinstance(wrapper, SummedGradients):
+            wrapper.loss_is_sum = any(isinstance(module, YOLOv5Head) for module in model.modules())
+        return wrapper
 
 
 def yolov5_param_groups(model: nn.Module) -> list[dict]:

@@ -12,6 +12,7 @@ from mmleuk.engine import YOLOv5EMAHook, YOLOv5OptimWrapper, YOLOv5OptimWrapperC
 from mmleuk.engine.optim_wrapper import AmpOptimWrapper, YOLOv5AmpOptimWrapper
 from mmleuk.engine.yolov5_schedule import epoch_factor, yolov5_param_groups
 from mmleuk.errors import UserError
+from mmleuk.models.dense_heads.yolov5_head import YOLOv5Head
 
 OPTIMIZER = dict(type='SGD', lr=0.01, momentum=0.937, weight_decay=5e-4, nesterov=True)
 
@@ -159,6 +160,22 @@ def test_gradients_sum_over_batches_and_the_epochs_end_updates():
         wrapper.update_params(weight.sum() * 1.0)
         seen.append((wrapper.updated, weight.item()))
     assert seen == [(False, 0.0), (False, 0.0), (True, -3.0), (False, -3.0), (True, -5.0)]
+
+
+@pytest.mark.parametrize(('sums', 'expected'), [(True, -12.0), (False, -1.0)])
+def test_losses_are_multiplied_by_the_processes_where_they_are_sums_over_images(monkeypatch, sums, expected):
+    """YOLOv5's of four processes and three batches of gradient 1: 12; a mean loss's stays 1."""
+    monkeypatch.setattr('mmleuk.engine.optim_wrapper.get_world_size', lambda: 4)
+    net = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False))
+    if sums:
+        net.append(YOLOv5Head(num_classes=1, in_channels=(2,) * 3))
+    nn.init.zeros_(net[0].weight)
+    plain = dict(type='SGD', lr=1.0)
+    wrapper = YOLOv5OptimWrapperConstructor(dict(type='mmleuk.YOLOv5OptimWrapper', optimizer=plain))(net)
+    wrapper.accumulate = 3
+    for _ in range(3):
+        wrapper.update_params(net[0].weight.sum() * 1.0)
+    assert net[0].weight.item() == pytest.approx(expected)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='on a GPU it is mmengine\'s own')
