@@ -137,6 +137,17 @@ def test_a_view_without_any_label_is_zero_with_a_gradient_path():
     assert (model.detector.backbone.stem.conv.weight.grad == 0).all()
 
 
+def test_nothing_to_learn_is_zero_even_where_the_network_gives_no_number():
+    """A weight that isn't finite spoils no other process's step: nothing is multiplied by 0."""
+    model = build()
+    find_nothing(model, 1)
+    torch.nn.init.constant_(model.detector.bbox_head.convs[0].bias, float('nan'))
+    losses = model.loss(*batch([]))
+    assert all(value == 0 for value in losses.values()) and len(losses) == 6
+    sum(losses.values()).backward()
+    assert all((p.grad == 0).all() for p in model.parameters())
+
+
 def test_twice_is_the_same():
     model = build(teacher_score=1e-5, min_score=1e-5)
     with_teacher(model)

@@ -238,6 +238,18 @@ def test_crowds_are_no_background_but_hide_no_labelled_cell():
         assert crowded['loss_obj'] != plain['loss_obj']
 
 
+def test_samples_without_ignored_instances_have_none():
+    """MMDetection hands over None for each of them."""
+    crowd = instances([[0., 0., 64., 64.]])
+    for truth in ('everywhere', 'regions', 'regions_strict'):
+        plain = head(truth).loss_by_feat(outputs(), CELLS, metas(WHOLE, WHOLE))
+        nones = head(truth).loss_by_feat(outputs(), CELLS, metas(WHOLE, WHOLE), [None, None])
+        assert all(torch.equal(nones[name], plain[name]) for name in plain)
+        one = head(truth).loss_by_feat(outputs(), CELLS, metas(WHOLE, WHOLE), [crowd, None])
+        empty = head(truth).loss_by_feat(outputs(), CELLS, metas(WHOLE, WHOLE), [crowd, instances([])])
+        assert torch.equal(one['loss_obj'], empty['loss_obj']) and one['loss_obj'] != plain['loss_obj']
+
+
 def test_missing_regions_fail_closed():
     with pytest.raises(UserError, match='film.png: the sample carries no annotated_regions'):
         head('regions').loss_by_feat(outputs(), CELLS, [dict(img_path='film.png')] * 2)
