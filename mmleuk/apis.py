@@ -82,7 +82,8 @@ class Inferencer:
         loaded = load_checkpoint_safely(checkpoint, map_location='cpu')
         self.model: Any = build_model(self.cfg)
         load_weights(self.model, loaded, str(checkpoint))
-        metainfo = self.model.dataset_meta = _metainfo(loaded.get('meta') or {}, self.cfg)
+        metainfo = _metainfo(loaded.get('meta') or {}, self.cfg)
+        self.model.dataset_meta = metainfo  # type: ignore[assignment]
         # A model without AttriHead may predict the data's attributes with a head of another kind.
         schemas = [module.schema for module in self.model.modules() if isinstance(module, AttriHead)]
         self.schema = schemas[0] if schemas else AttributeSchema.from_dict(metainfo.get('attributes') or {})

@@ -65,7 +65,7 @@ def training_set(path: str, options: dict | None) -> Any:
 
 
 def samples(dataset: Any, count: int, seed: int) -> Iterator[tuple[int, Any]]:
-    """Up to ``count`` samples with their places in the data set, augmented as ``seed`` and the place say.
+    """Up to ``count`` samples with their indices in the data set; seed and index decide the augmentation.
 
     Raises:
         UserError: what the pipeline gives is not what a detector takes.

@@ -114,15 +114,15 @@ def files_of_run(folder: Path) -> list[str]:
 def draw_gallery(evaluation: Evaluation, limit: int, pictures: Path | None) -> list[tuple[GalleryEntry, Image | None]]:
     """The worst images and their pictures; without the image files the entries have words only."""
     entries: list[tuple[GalleryEntry, Image | None]] = []
-    for rank, place in enumerate(evaluation.images.worst(limit), start=1):
-        name, caption = evaluation.truth.images[place].file_name, _caption(evaluation, int(place))
+    for rank, index in enumerate(evaluation.images.worst(limit), start=1):
+        name, caption = evaluation.truth.images[index].file_name, _caption(evaluation, int(index))
         if pictures is None:
             entries.append((GalleryEntry(name, caption), None))
             continue
         image = load_image(pictures / name)
-        _check_size(evaluation, int(place), pictures / name, image)
-        drawn = draw_marks(image, marks_of(evaluation, int(place)),
-                           f'{plural_n(int(evaluation.images.cells[place]), "cell")}')
+        _check_size(evaluation, int(index), pictures / name, image)
+        drawn = draw_marks(image, marks_of(evaluation, int(index)),
+                           f'{plural_n(int(evaluation.images.cells[index]), "cell")}')
         link = f'{PICTURES}/{rank:02d}_{Path(name).stem}.jpg'
         small = drawn.copy()
         small.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX * 2))
@@ -130,20 +130,20 @@ def draw_gallery(evaluation: Evaluation, limit: int, pictures: Path | None) -> l
     return entries
 
 
-def _check_size(evaluation: Evaluation, place: int, path: Path, image: Image) -> None:
+def _check_size(evaluation: Evaluation, index: int, path: Path, image: Image) -> None:
     """Boxes on an image of another size than the annotated one would lie anywhere."""
-    height, width = evaluation.truth.images[place].size_hw
+    height, width = evaluation.truth.images[index].size_hw
     if image.size != (width, height):
         raise UserError(f'{path}: the image is {image.width}x{image.height} px, {evaluation.truth.source} says '
                         f'{width}x{height}; name the folder of the annotated images with --images, correct the file, '
                         'or draw no images with --gallery 0')
 
 
-def _caption(evaluation: Evaluation, place: int) -> str:
+def _caption(evaluation: Evaluation, index: int) -> str:
     images = evaluation.images
-    false = int(images.false[place].sum())
-    return (f'F1 {shown(float(images.f1[place]))}; {plural_n(int(images.cells[place]), "cell")}, '
-            f'{int(images.not_found[place])} not found; {plural_n(false, "false detection")}')
+    false = int(images.false[index].sum())
+    return (f'F1 {shown(float(images.f1[index]))}; {plural_n(int(images.cells[index]), "cell")}, '
+            f'{int(images.not_found[index])} not found; {plural_n(false, "false detection")}')
 
 
 def _complexity(args: argparse.Namespace, evaluation: Evaluation, pictures: Path | None) -> Complexity:
@@ -155,7 +155,7 @@ def _complexity(args: argparse.Namespace, evaluation: Evaluation, pictures: Path
         blank = np.full((height, width, 3), 200, np.uint8)
         return measure_complexity(args.config, args.checkpoint, args.device, [blank],
                                   f'an empty picture of {width} × {height} px')
-    chosen = [infos[place] for place in np.unique(np.linspace(0, len(infos) - 1, TIMED_IMAGES).astype(int))]
+    chosen = [infos[index] for index in np.unique(np.linspace(0, len(infos) - 1, TIMED_IMAGES).astype(int))]
     arrays = [np.asarray(load_image(pictures / info.file_name))[:, :, ::-1] for info in chosen]
     return measure_complexity(args.config, args.checkpoint, args.device, arrays,
                               f'{plural_n(len(arrays), "image")} of the annotation file')

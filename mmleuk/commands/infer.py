@@ -98,7 +98,7 @@ def _inferencer(args: argparse.Namespace) -> Inferencer:
 
 def _look(inferencer: Inferencer, paths: Sequence[Path], pictures: Mapping[str, Path],
           leukocytes: Sequence[str]) -> Run:
-    """Predict, and draw each picture that has a place in ``pictures``."""
+    """Predict, and draw each picture that has a path in ``pictures``."""
     predictions: list[Prediction] = []
     failed: list[FailedImage] = []
     for result in progress(inferencer.predict(paths), total=len(paths), desc='Looking at images'):

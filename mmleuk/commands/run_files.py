@@ -29,7 +29,7 @@ def files_of_runs(folder: Path) -> list[str]:
 
 
 def check_inputs_stay(folder: Path, names: Iterable[str], inputs: Iterable[Path]) -> None:
-    """Refuse pictures that would take the place of the images they are drawn from.
+    """Refuse pictures that would overwrite the images they are drawn from.
 
     Raises:
         UserError: an image lies where the run would draw one.
@@ -37,7 +37,7 @@ def check_inputs_stay(folder: Path, names: Iterable[str], inputs: Iterable[Path]
     images = {path.resolve() for path in inputs}
     for name in names:
         if (folder / name).resolve() in images:
-            raise UserError(f'{folder / name}: is an input, and its picture would take its place; choose another '
+            raise UserError(f'{folder / name}: is an input, and its picture would overwrite it; choose another '
                             'folder with --out-dir, or give --no-pictures')
 
 

@@ -51,7 +51,7 @@ def draw_prediction(image: Image.Image, prediction: Prediction, classes: Sequenc
                     certain: bool = False) -> Image.Image:
     """Boxes with class and score, a card of attributes beside each leukocyte that has them, a legend.
 
-    Cards that find no free place beside their cell move to a panel on the right and share a number with the box.
+    Cards that find no free spot beside their cell move to a panel on the right and share a number with the box.
     Images below 1200 px are enlarged by a whole factor.
 
     Args:

@@ -79,7 +79,7 @@ class Panel:
 
 
 def find_image(annotations: Annotations, image: str) -> ImageTruth:
-    """The record of an image, named by its place in the file (from 0) or by its file's name or path.
+    """The record of an image, named by its index in the file (from 0) or by its file's name or path.
 
     Raises:
         UserError: no such image, or several of that name.
@@ -192,9 +192,9 @@ def _grid(count: int, columns: int, shape: float, head: float, foot: float) -> t
     rows = math.ceil(count / columns)
     wide, high = _PANEL_INCHES * columns, (_PANEL_INCHES * shape + head) * rows + foot
     figure = Figure(figsize=(wide, high))
-    axes = [figure.add_axes((place % columns / columns + 0.005,
-                             1 - (place // columns + 1) * (high - foot) / rows / high,
-                             1 / columns - 0.01, _PANEL_INCHES * shape / high)) for place in range(count)]
+    axes = [figure.add_axes((index % columns / columns + 0.005,
+                             1 - (index // columns + 1) * (high - foot) / rows / high,
+                             1 / columns - 0.01, _PANEL_INCHES * shape / high)) for index in range(count)]
     return figure, axes
 
 

@@ -40,11 +40,11 @@ class Mark:
     text: str
 
 
-def marks_of(evaluation: Evaluation, place: int) -> list[Mark]:
-    """What to draw on the image at ``place``: correct detections without words, then errors, then cells not found."""
+def marks_of(evaluation: Evaluation, index: int) -> list[Mark]:
+    """What to draw on an image: correct detections without words, then errors, then cells not found."""
     truth, detections, errors = evaluation.truth, evaluation.detections, evaluation.errors
     correct, false = [], []
-    for row in np.flatnonzero((detections.image_of == place) & (errors.types >= CORRECT)):
+    for row in np.flatnonzero((detections.image_of == index) & (errors.types >= CORRECT)):
         name = truth.classes[detections.labels[row]]
         box, score = _xyxy(detections.boxes_xywh[row]), detections.scores[row]
         if errors.types[row] == CORRECT:
@@ -55,10 +55,10 @@ def marks_of(evaluation: Evaluation, place: int) -> list[Mark]:
                  'localisation': ', inexact', 'both': ', inexact and wrong', 'duplicate': ', again',
                  'background': ', nothing labelled'}
         false.append(Mark(box, kind, f'{name} {score:.2f}{words[kind]}'))
-    taken = _found_cells(evaluation, place)
+    taken = _found_cells(evaluation, index)
     missing = [Mark(_xyxy(truth.boxes_xywh[row]), 'not found',
                     f'{truth.classes[truth.labels[row]]} missed' if errors.missed[row] else '')
-               for row in np.flatnonzero((truth.image_of == place) & ~truth.ignored) if row not in taken]
+               for row in np.flatnonzero((truth.image_of == index) & ~truth.ignored) if row not in taken]
     return [*correct, *false, *missing]
 
 
@@ -121,8 +121,8 @@ def find_pictures(evaluation: Evaluation, folder: str | Path | None) -> Path | N
     return None
 
 
-def _found_cells(evaluation: Evaluation, place: int) -> set[int]:
-    rows = (evaluation.detections.image_of == place) & (evaluation.errors.types == CORRECT)
+def _found_cells(evaluation: Evaluation, index: int) -> set[int]:
+    rows = (evaluation.detections.image_of == index) & (evaluation.errors.types == CORRECT)
     return set(evaluation.found_cells[rows].tolist())
 
 

@@ -41,11 +41,11 @@ def curve_plot(evaluation: Evaluation) -> bytes:
     lines: list = []
     for axes in panels.flat[len(shown):]:
         axes.set_visible(False)
-    for place, (label, axes) in enumerate(zip(shown, panels.flat)):
+    for index, (label, axes) in enumerate(zip(shown, panels.flat)):
         cells = int(scores.n_cells[label])
         axes.set_title(f'{_short(classes[label])}: {plural_n(cells, "cell")}', fontsize=10)
         axes.set(xlim=(0, 1), ylim=(0, 1.02))
-        if place + columns >= len(shown):
+        if index + columns >= len(shown):
             axes.set_xlabel('recall')
             axes.tick_params(labelbottom=True)
         if not cells:
@@ -77,7 +77,7 @@ def confusion_plot(evaluation: Evaluation) -> bytes:
         _write_counts(axes, confusion)
         numbers = 'Numbers are counts, shades shares of the row.'
     else:
-        numbers = 'Shades are shares of the row; classes go by their place in confusion.csv, from 0, with the counts.'
+        numbers = 'Shades are shares of the row; classes go by their index in confusion.csv, from 0, with the counts.'
     axes.axhline(size - 1.5, color=_INK, lw=1.2)
     axes.axvline(size - 1.5, color=_INK, lw=1.2)
     return _png(figure, f'What each cell was taken for. Rows: the true class, last what was found where no cell is; '
@@ -112,7 +112,7 @@ def class_plot(evaluation: Evaluation) -> bytes:
     """AP of each class."""
     every = class_rows(evaluation)
     shown = _largest([row['cells'] for row in every], _MOST_ROWS)
-    rows = [every[place] for place in shown]
+    rows = [every[index] for index in shown]
     labels = [f'{_short(row["class"])} ({row["cells"]})' for row in rows]
     return _score_plot(labels, [(row['AP'], row['AP_50'], row['note']) for row in rows], 'AP',
                        'Average precision of each class, in brackets its number of true cells. '
@@ -123,7 +123,7 @@ def group_plot(evaluation: Evaluation) -> bytes:
     """Mean AP of each domain and factor."""
     every = group_rows(evaluation)
     shown = _largest([row['images'] for row in every], _MOST_ROWS)
-    rows = [every[place] for place in shown]
+    rows = [every[index] for index in shown]
     labels = [f'{_short(row["group"])} ({row["images"]})' if row['kind'] == 'all'
               else f'{row["kind"]}: {_short(row["group"])} ({row["images"]})' for row in rows]
     return _score_plot(labels, [(row['mAP'], row['mAP_50'], row['note']) for row in rows], 'mAP',
@@ -135,11 +135,11 @@ def group_plot(evaluation: Evaluation) -> bytes:
 def error_plot(evaluation: Evaluation) -> bytes:
     """How many errors of each type, and what they cost."""
     rows = error_rows(evaluation)
-    names, places = [row['type'] for row in rows], np.arange(len(rows))
+    names, ys = [row['type'] for row in rows], np.arange(len(rows))
     figure = _figure(3.4)
     left, right = figure.subplots(1, 2, sharey=True)
-    _bars(left, places, [row['errors'] for row in rows], _ORANGE, '{:d}')
-    left.set(yticks=places, yticklabels=names, title='number of errors')
+    _bars(left, ys, [row['errors'] for row in rows], _ORANGE, '{:d}')
+    left.set(yticks=ys, yticklabels=names, title='number of errors')
     left.invert_yaxis()
     gains = [row['mAP_gain'] for row in rows]
     iou = evaluation.settings.min_iou
@@ -148,7 +148,7 @@ def error_plot(evaluation: Evaluation) -> bytes:
         right.text(0.5, 0.5, 'no ground truth', transform=right.transAxes, ha='center', va='center')
         right.set_xticks([])
     else:
-        _bars(right, places, gains, _BLUE, '{:.3f}')
+        _bars(right, ys, gains, _BLUE, '{:.3f}')
     return _png(figure, f'Errors by type (TIDE). Left: {_operating_point(evaluation, False)}. Right: how much the mean '
                         f'AP at IoU {iou:g} would rise if all errors of the type were fixed, detections of every '
                         f'score included; the gains do not add up. {_evidence(evaluation)}')
@@ -184,7 +184,7 @@ def _png(figure: Figure, caption: str) -> bytes:
 
 
 def _largest(sizes: Sequence[int] | np.ndarray, most: int) -> list[int]:
-    """Places of the ``most`` largest, the first of equals, in their order.
+    """Indices of the ``most`` largest, the first of equals, in their order.
 
     >>> _largest([3, 1, 2, 3], 3), _largest([1, 1], 1)
     ([0, 2, 3], [0])
@@ -219,8 +219,8 @@ def _operating_point(evaluation: Evaluation, capital: bool = True) -> str:
     return text[0].upper() + text[1:] if capital else text
 
 
-def _bars(axes: Axes, places: np.ndarray, values: Sequence[float], colour: str, form: str) -> None:
-    bars = axes.barh(places, values, color=colour, height=0.65)
+def _bars(axes: Axes, ys: np.ndarray, values: Sequence[float], colour: str, form: str) -> None:
+    bars = axes.barh(ys, values, color=colour, height=0.65)
     axes.bar_label(bars, [form.format(value) for value in values], padding=3, fontsize=9)
     axes.margins(x=0.16)
     axes.set_xticks([])  # the bars carry their numbers
@@ -233,15 +233,15 @@ def _score_plot(labels: Sequence[str], values: Sequence[tuple[float | None, floa
     """Two dots per row, joined: the strict score and the lenient one; words where there is none."""
     figure = _figure(0.34 * len(labels) + 1.1)
     axes = figure.subplots()
-    for place, (strict, lenient, note) in enumerate(values):
+    for index, (strict, lenient, note) in enumerate(values):
         if strict is None or lenient is None:
-            axes.text(0.01, place, note, va='center', fontsize=9, color='#5b5b66')
+            axes.text(0.01, index, note, va='center', fontsize=9, color='#5b5b66')
             continue
-        axes.plot([strict, lenient], [place, place], color=_FAINT, lw=2, zorder=1)
-        axes.scatter([strict], [place], color=_BLUE, zorder=3, label=f'{measure} (IoU 0.5 to 0.95)')
-        axes.scatter([lenient], [place], facecolor='white', edgecolor=_ORANGE, lw=1.8, zorder=2,
+        axes.plot([strict, lenient], [index, index], color=_FAINT, lw=2, zorder=1)
+        axes.scatter([strict], [index], color=_BLUE, zorder=3, label=f'{measure} (IoU 0.5 to 0.95)')
+        axes.scatter([lenient], [index], facecolor='white', edgecolor=_ORANGE, lw=1.8, zorder=2,
                      label=f'{measure} at IoU 0.5')
-        axes.text(1.03, place, f'{strict:.3f}  {lenient:.3f}' + (f'  {note}' if note else ''), va='center', fontsize=9)
+        axes.text(1.03, index, f'{strict:.3f}  {lenient:.3f}' + (f'  {note}' if note else ''), va='center', fontsize=9)
     axes.set(xlim=(-0.02, 1.25), ylim=(len(labels) - 0.4, -0.6), yticks=range(len(labels)), yticklabels=labels)
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.grid(axis='x', color='#e4e4ec')

@@ -100,5 +100,5 @@ def test_a_folder_of_pictures_elsewhere_stays_linked(tmp_path):
 def test_no_picture_takes_its_images_place(tmp_path):
     touch(tmp_path, 'pictures/x.jpg', 'pictures/y.jpg')
     check_inputs_stay(tmp_path, ['pictures/x.jpg'], [tmp_path / 'pictures/y.jpg', tmp_path / 'x.jpg'])
-    with pytest.raises(UserError, match='x.jpg: is an input, and its picture would take its place'):
+    with pytest.raises(UserError, match='x.jpg: is an input, and its picture would overwrite it'):
         check_inputs_stay(tmp_path, ['pictures/x.jpg'], [tmp_path / 'pictures/../pictures/x.jpg'])
