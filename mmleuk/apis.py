@@ -28,7 +28,7 @@ from mmleuk.models.attributes.attri_head import AttriHead
 from mmleuk.pictures.drawing import draw_prediction, load_image
 from mmleuk.schema import IGNORE, AttributeSchema
 from mmleuk.structures import prediction_files
-from mmleuk.structures.overlaps import surest_per_place
+from mmleuk.structures.overlaps import suppress_overlaps
 from mmleuk.structures.prediction import AttributeReading, Cell, FailedImage, Prediction, Run, RunInfo
 from mmleuk.utils.checkpoint import check_attributes, fit_checkpoint, load_checkpoint_safely, state_dict_of
 from mmleuk.utils.config_file import build_model, building, read_config
@@ -184,8 +184,8 @@ class Inferencer:
 
     def _prediction(self, sample: DetDataSample, name: str, path: str | None) -> Prediction:
         instances = sample.pred_instances.cpu()
-        sure = instances[instances.scores >= self.min_score]
-        kept = sure[surest_per_place(sure.bboxes, sure.scores, self.max_overlap)]
+        confident = instances[instances.scores >= self.min_score]
+        kept = confident[suppress_overlaps(confident.bboxes, confident.scores, self.max_overlap)]
         readings = _readings(kept, self.schema)
         cells = []
         for box, score, label, attributes in zip(

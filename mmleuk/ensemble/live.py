@@ -14,7 +14,7 @@ from mmleuk.apis import Inferencer, Source
 from mmleuk.ensemble.fusion import FusionSettings, check_fraction
 from mmleuk.ensemble.runs import check_number, check_runs, fuse_predictions, union_schema
 from mmleuk.errors import UserError
-from mmleuk.structures.overlaps import surest_per_place
+from mmleuk.structures.overlaps import suppress_overlaps
 from mmleuk.structures.prediction import FailedImage, Prediction, Run
 from mmleuk.utils.image_inputs import check_images
 from mmleuk.utils.progress import progress
@@ -96,5 +96,5 @@ def sure_cells(prediction: Prediction, min_score: float, max_overlap: float) -> 
     """What a person wants to see of a prediction: no faint cells, and one cell per place."""
     cells = [cell for cell in prediction.cells if cell.score >= min_score]
     boxes = torch.tensor([cell.box for cell in cells]).reshape(-1, 4)
-    kept = surest_per_place(boxes, torch.tensor([cell.score for cell in cells]), max_overlap)
+    kept = suppress_overlaps(boxes, torch.tensor([cell.score for cell in cells]), max_overlap)
     return replace(prediction, cells=tuple(cells[place] for place in kept.tolist()))

@@ -34,7 +34,7 @@ from mmleuk.evaluation.samples import (
 from mmleuk.registry import METRICS
 from mmleuk.schema import IGNORE, AttributeSchema, resolve_schema
 from mmleuk.structures.matching import pairwise_iou
-from mmleuk.structures.overlaps import surest_per_place
+from mmleuk.structures.overlaps import suppress_overlaps
 
 Mode = Literal['detection', 'gt_boxes', 'paper']
 PREFIXES: Mapping[str, str] = dict(detection='attribute', gt_boxes='attribute_gt_boxes', paper='attribute_paper')
@@ -131,7 +131,7 @@ class AttributeF1Metric(BaseMetric):
 
     def _described(self, found: dict[str, NDArray]) -> dict[str, NDArray]:
         """One detection per cell, of the classes whose cells have attributes."""
-        kept = surest_per_place(torch.from_numpy(found['bboxes']), torch.from_numpy(found['scores']),
+        kept = suppress_overlaps(torch.from_numpy(found['bboxes']), torch.from_numpy(found['scores']),
                                 self.max_overlap).numpy()
         meta = self.dataset_meta or {}
         if 'described' in meta:

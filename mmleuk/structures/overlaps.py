@@ -1,4 +1,4 @@
-"""One place holds one cell: of detections that overlap much, the surest stays, whatever the classes."""
+"""Of detections that overlap much only the one with the highest score stays, whatever the classes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from mmcv.ops import nms
 from torch import Tensor
 
 
-def surest_per_place(boxes_xyxy: Tensor, scores: Tensor, max_overlap: float) -> Tensor:
-    """Indices (K,) of the detections to keep, by falling score.
+def suppress_overlaps(boxes_xyxy: Tensor, scores: Tensor, max_overlap: float) -> Tensor:
+    """Indices (K,) of the detections to keep, the highest score first.
 
     Detectors suppress overlaps within a class, and mAP rewards a second guess of the class; a person who counts cells
     wants none.
@@ -20,7 +20,7 @@ def surest_per_place(boxes_xyxy: Tensor, scores: Tensor, max_overlap: float) -> 
 
     Example:
         >>> boxes = torch.tensor([[0., 0., 10., 10.], [0., 0., 10., 9.], [20., 20., 30., 30.]])
-        >>> surest_per_place(boxes, torch.tensor([0.5, 0.9, 0.3]), 0.5).tolist()
+        >>> suppress_overlaps(boxes, torch.tensor([0.5, 0.9, 0.3]), 0.5).tolist()
         [1, 2]
     """
     if max_overlap >= 1 or not len(boxes_xyxy):

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmleuk.structures.overlaps import surest_per_place
+from mmleuk.structures.overlaps import suppress_overlaps
 
 
 def iou(a, b):
@@ -20,7 +20,7 @@ def test_kept_are_apart_and_dropped_overlap_a_surer_one(seed, number, limit):
     corner = rng.uniform(0, 30, (number, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(5, 25, (number, 2))], 1)
     scores = rng.permutation(number) / 20
-    kept = surest_per_place(torch.tensor(boxes), torch.tensor(scores), limit).tolist()
+    kept = suppress_overlaps(torch.tensor(boxes), torch.tensor(scores), limit).tolist()
     assert sorted(kept, key=lambda i: -scores[i]) == kept
     for i in range(number):
         surer = [j for j in kept if scores[j] > scores[i]]
@@ -29,5 +29,5 @@ def test_kept_are_apart_and_dropped_overlap_a_surer_one(seed, number, limit):
 
 def test_one_keeps_everything_and_nothing_stays_nothing():
     boxes = torch.tensor([[0., 0., 9., 9.], [0., 0., 9., 9.]])
-    assert surest_per_place(boxes, torch.tensor([0.1, 0.2]), 1.0).tolist() == [1, 0]
-    assert surest_per_place(torch.zeros(0, 4), torch.zeros(0), 0.5).tolist() == []
+    assert suppress_overlaps(boxes, torch.tensor([0.1, 0.2]), 1.0).tolist() == [1, 0]
+    assert suppress_overlaps(torch.zeros(0, 4), torch.zeros(0), 0.5).tolist() == []
