@@ -6,7 +6,6 @@ raises, what the schema doesn't name is counted.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from mmleuk.datasets.file_names import compile_name_pattern, parse_file_name
 from mmleuk.datasets.validation import (
+    MAX_SIDE_PX,
     Defect,
     RecordDefect,
     needed,
@@ -100,7 +100,7 @@ def parse_ground_truth(content: object, path: str | Path) -> GroundTruth:
     Raises:
         UserError: the first defect, or an image states no region in a file of partly annotated images.
     """
-    reader = AnnotationReader(None, AttributeSchema(), max_overhang_px=math.inf)
+    reader = AnnotationReader(None, AttributeSchema(), max_overhang_px=MAX_SIDE_PX)
     found = reader.parse(content, path)
     found.raise_defects()
     partly = [image.file_name for image in found.images if not image.is_known_everywhere]

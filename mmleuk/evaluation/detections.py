@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmleuk.datasets.validation import Defect, is_finite, needed, normalise_id, short
+from mmleuk.datasets.validation import MAX_SIDE_PX, Defect, is_finite, needed, normalise_id, short
 from mmleuk.errors import UserError
 from mmleuk.structures.ground_truth import GroundTruth, RecordId
 from mmleuk.structures.prediction import Run, run_from_dict
@@ -82,13 +82,7 @@ def read_detections(path: str | Path, truth: GroundTruth) -> tuple[Detections, G
         return from_results(data, truth, str(path))
     if isinstance(data, dict) and 'annotations' in data and 'images' in data:
         raise UserError(f'{path}: is an annotation file, not predictions; annotations come first, predictions second')
-    try:
-        run = run_from_dict(data if isinstance(data, dict) else {}, str(path))
-    except UserError:
-        raise
-    except ValueError as error:  # a box of three numbers, say
-        raise UserError(f'{path}: broken predictions file ({error}); {_WRITE_AGAIN}') from error
-    return from_run(run, truth, str(path))
+    return from_run(run_from_dict(data, str(path)), truth, str(path))
 
 
 def from_results(records: Sequence[Any], truth: GroundTruth, source: str) -> tuple[Detections, GroundTruth]:
@@ -126,7 +120,7 @@ def _columns(records: Sequence[Any], places: Mapping[RecordId, int], names: Mapp
         scores = np.array(values, np.float64)
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    fine = (kinds <= {int, float} and boxes.shape == (len(records), 4) and bool(np.isfinite(boxes).all())
+    fine = (kinds <= {int, float} and boxes.shape == (len(records), 4) and bool((np.abs(boxes) <= MAX_SIDE_PX).all())
             and bool((boxes[:, 2:] >= 0).all()) and bool(((scores >= 0) & (scores <= 1)).all())
             and all(_name_fits(name, key, names) for name, key in stated))
     return (classes, images, boxes, scores) if fine else None
@@ -148,7 +142,7 @@ def _check_result(record: Any, places: Mapping[RecordId, int], names: Mapping[Re
     category_id = needed(record, 'category_id')
     if 'category_name' in record:
         if not _name_fits(record['category_name'], category_id, names):
-            raise Defect(f'category_name {record["category_name"]!r} and category_id {category_id!r} '
+            raise Defect(f'category_name {short(record["category_name"])} and category_id {category_id!r} '
                          f'disagree with the annotation file ({_listed(names)})', _WRITE_AGAIN)
     elif category_id not in names:
         raise Defect(f'category_id {category_id!r} is no category of the annotation file, which has {_listed(names)}',
@@ -162,13 +156,14 @@ def _check_result(record: Any, places: Mapping[RecordId, int], names: Mapping[Re
 
 
 def box_fault(box: object) -> str | None:
-    """What is wrong with an [x, y, width, height]; None when it is four finite numbers without a negative size.
+    """What is wrong with an [x, y, width, height]; None for four numbers of pixels without a negative size.
 
     >>> box_fault([1, 2, -3, 4])
     'bbox [1, 2, -3, 4] has a negative size'
     """
-    if not isinstance(box, (list, tuple)) or len(box) != 4 or not all(map(is_finite, box)):
-        return f'bbox is {short(box)}, not four finite numbers'
+    if not isinstance(box, (list, tuple)) or len(box) != 4 or not all(
+            is_finite(value) and abs(value) <= MAX_SIDE_PX for value in box):
+        return f'bbox is {short(box)}, not four finite numbers of at most {MAX_SIDE_PX:,} px'
     return f'bbox {short(box)} has a negative size' if min(box[2:]) < 0 else None
 
 

@@ -138,6 +138,11 @@ def run_from_dict(data: object, source: str = 'predictions') -> Run:
         if info.get('leukocytes') is not None:
             info['leukocytes'] = tuple(info['leukocytes'])
         run_info, predictions = RunInfo(**info), []
+        texts = (*run_info.classes, *(run_info.leukocytes or ()), run_info.model, run_info.config, run_info.checkpoint,
+                 run_info.device, run_info.created, run_info.version)
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError('classes, leukocytes, model, config, checkpoint, device, created and version are texts')
+        _number(run_info.min_score, float, 0, 1)
         for number, image in enumerate(data['images']):
             where = f'image {number}'
             size_hw = (_number(image['height'], int, 1), _number(image['width'], int, 1))

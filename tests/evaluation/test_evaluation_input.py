@@ -165,7 +165,8 @@ def test_a_run_of_infer(tmp_path):
     (0, dict(height=81), r'image a.png has height and width \(81, 100\)'),
     (0, dict(cells=[dict(box=[9, 9, 1, 1], score=0.5, label=0, class_name='WBC', attributes={})]),
      'image a.png, cell 1: box .* ends before it begins'),
-    (0, dict(cells=[dict(box=[1, 1, 9, 9], score=2, label=0, class_name='WBC', attributes={})]), 'score is 2'),
+    (0, dict(cells=[dict(box=[1, 1, 9, 9], score=2, label=0, class_name='WBC', attributes={})]),
+     '2 is no float from 0 to 1'),
     (0, dict(cells=[dict(box=[1, 1, 9, 9], score=1, label=0, class_name='X', attributes={})]), "class 'X' is none")])
 def test_bad_runs(tmp_path, place, values, message):
     data = changed(run_to_dict(run_of()), 'images', place, **values)
