@@ -43,7 +43,11 @@ class Attribute:
     unknown: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        for field_name in ('values', 'aliases', 'unknown'):
+        for field_name, kind in (('values', str), ('aliases', str), ('unknown', int)):
+            given = getattr(self, field_name)
+            if not isinstance(given, (list, tuple)) or not all(type(entry) is kind for entry in given):
+                raise SchemaError(f'attribute {self.key!r}: {field_name} is {given!r}; it needs a list of '
+                                  f'{"texts" if kind is str else "whole numbers"}')
             object.__setattr__(self, field_name, tuple(getattr(self, field_name)))
         object.__setattr__(self, 'name', self.name or self.key.replace('_', ' ').title())
         object.__setattr__(self, 'short', self.short or self.key)

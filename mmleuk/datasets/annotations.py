@@ -302,12 +302,13 @@ class _Reading:
             raise Defect(f'unknown class {name!r}' + (f' (did you mean {alike[0]!r}?)' if alike else ''),
                          f'known are {", ".join(self.labels)}; name it in metainfo=dict(classes=...) or correct the '
                          'file')
+        box = parse_rectangle(needed(raw, 'bbox'), (image.width, image.height), self.reader.max_overhang_px)
+        x, y, width, height = map(float, raw['bbox'])
         return TrueCell(
-            annotation_id=identity, label=self.labels[name],
-            box_xyxy=parse_rectangle(needed(raw, 'bbox'), (image.width, image.height), self.reader.max_overhang_px),
+            annotation_id=identity, label=self.labels[name], box_xyxy=box,
             attributes=parse_attributes(raw, self.reader.schema, self.spellings, self.left_out),
             ignore=parse_flag(raw, 'iscrowd') or parse_flag(raw, 'ignore'),
-            box_xywh=tuple(map(float, raw['bbox'])), area=parse_area(raw))
+            box_xywh=(x, y, width, height), area=parse_area(raw))
 
 
 def _look_up(images: Mapping[RecordId, tuple[ImageTruth, list[TrueCell]]],

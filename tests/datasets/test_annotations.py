@@ -1,6 +1,7 @@
 """Every defect of an annotation file is named with file and record."""
 
 import json
+import time
 
 import pytest
 
@@ -216,6 +217,22 @@ def test_right_boxes_are_not_taken_for_corners(boxes):
     assert recognise_boxes(records, 1.0) is None and recognise_boxes([], 1.0) is None
 
 
+@pytest.mark.parametrize('values', [['red', 1, 'grey'], ['red', None], 'red', 5, ['red', ['blue']]])
+def test_values_of_the_files_schema_are_texts(film, values):
+    film.coco['attributes'] = dict(hue=values)
+    with pytest.raises(UserError, match="attribute 'hue'"):
+        read(film)
+
+
+def test_the_mistake_behind_many_boxes_is_found_in_time():
+    data = dict(images=[dict(id=1, file_name='a.png', width=640, height=640)], categories=[dict(id=1, name='WBC')],
+                annotations=[dict(id=number, image_id=1, category_id=1, bbox=[400, 400, 500 + number % 7, 500])
+                             for number in range(20000)])
+    start = time.process_time()
+    defect, = AnnotationReader(CLASSES, SCHEMA).parse(data, 'many.json').defects
+    assert defect.kind == 'bbox as corners' and time.process_time() - start < 3
+
+
 @pytest.mark.parametrize('key', ['images', 'annotations', 'categories'])
 def test_missing_table(film, key):
     del film.coco[key]
@@ -286,7 +303,6 @@ def test_labels_agree_with_pycocotools(film):
 
 
 def test_twenty_thousand_cells_are_read_in_time(tmp_path):
-    import time
     images = [dict(id=i, file_name=f'{i}.png', width=640, height=640) for i in range(1000)]
     annotations = [dict(id=i, image_id=i % 1000, category_id=1, bbox=[1, 1, 20, 20], size=1, hue=0)
                    for i in range(20000)]

@@ -16,7 +16,7 @@ from mmleuk.registry import DATASETS, METRICS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 SWITCHES = ['leukemia_attri_640_LCM_40x_C1.py', 'sparse_leukemia_attri_640.py', 'leukocyte_voc_600.py',
-            'txl_pbc_320.py', 'synthetic_320.py']
+            'txl_pbc_320.py', 'synthetic_320.py', 'pbc_320.py', 'pbc_320_sparse.py', 'lld_40x_640.py']
 KINDS = ['cascade_rcnn/cascade-rcnn_r50_leukocyte', 'fcos/fcos_r50_leukocyte', 'yolov5/yolov5x_leukemia-attri']
 
 

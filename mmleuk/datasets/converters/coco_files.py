@@ -47,7 +47,8 @@ def check_coco(data: Any, path: str | Path) -> CocoFile:
     """As :func:`read_coco`, for a file's parsed content; ``path`` is for messages."""
     data = normalise_coco(data)
     categories = data.get('categories') if isinstance(data, dict) else None
-    names = [entry.get('name') for entry in categories or () if isinstance(entry, Mapping)]
+    entries = categories if isinstance(categories, list) else []
+    names = [entry.get('name') for entry in entries if isinstance(entry, Mapping)]
     schema = data.get('attributes') if isinstance(data, dict) else None
     if schema is not None and not isinstance(schema, Mapping):
         raise UserError(f'{path}: attributes is no dict of attribute: value names')
