@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
 from mmleuk.errors import UserError
-from mmleuk.utils.command_line import exit_status
+from mmleuk.utils.command_line import exit_status, fraction
 from mmleuk.utils.config_file import SettingsAction, read_config
 from mmleuk.utils.files import ensure_writable
 
@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--weights', choices=('student', 'average'),
                         help='whose pseudo-labels: the trained weights, or their moving average (default: the one that '
                         'chooses in training)')
-    parser.add_argument('--min-iou', type=float, default=0.5, help='IoU from which a cell is found (default: 0.5)')
+    parser.add_argument('--min-iou', type=fraction, default=0.5, help='IoU from which a cell is found (default: 0.5)')
     parser.add_argument('--device', default='cpu', help='such as cpu or cuda:0 (default: cpu)')
     parser.add_argument('--cfg-options', nargs='+', action=SettingsAction, metavar='KEY=VALUE',
                         help='override settings of the config')

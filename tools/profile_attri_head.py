@@ -16,7 +16,7 @@ from mmdet.utils import register_all_modules
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone that is not installed
 
 from mmleuk.models.detectors.attri_det import AttriDet
-from mmleuk.utils.command_line import exit_status
+from mmleuk.utils.command_line import exit_status, non_negative
 from mmleuk.utils.config_file import build_model, read_config
 
 
@@ -25,7 +25,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config of an AttriDet')
     parser.add_argument('--cells', type=int, default=20, help='cells in the image')
-    parser.add_argument('--cell-size', type=float, nargs=2, default=(40, 110), metavar=('MIN', 'MAX'), help='pixels')
+    parser.add_argument('--cell-size', type=non_negative, nargs=2, default=(40, 110), metavar=('MIN', 'MAX'),
+                        help='pixels')
     parser.add_argument('--size', type=int, default=640, help='side of the image in pixels')
     parser.add_argument('--repeats', type=int, default=10)
     return parser.parse_args()

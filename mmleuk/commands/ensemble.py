@@ -18,6 +18,7 @@ from mmleuk.evaluation.detections import from_run
 from mmleuk.structures.ground_truth import GroundTruth
 from mmleuk.structures.prediction import FailedImage, Run
 from mmleuk.structures.prediction_files import to_json
+from mmleuk.utils.command_line import fraction, non_negative
 from mmleuk.utils.files import ensure_writable
 from mmleuk.utils.image_inputs import check_images, list_images
 from mmleuk.utils.lock import FolderLock
@@ -38,17 +39,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', required=True,
                         help='with --predictions a JSON file, beside which the table is put; with --models a folder')
     parser.add_argument('--names', nargs='+', metavar='NAME', help="the models' names (default: their files')")
-    parser.add_argument('--iou-thr', type=float, default=FusionSettings.iou_thr,
+    parser.add_argument('--iou-thr', type=fraction, default=FusionSettings.iou_thr,
                         help='boxes of a class are one cell when their IoU is above this (default: %(default)s)')
-    parser.add_argument('--skip-box-thr', type=float, default=FusionSettings.skip_box_thr,
+    parser.add_argument('--skip-box-thr', type=fraction, default=FusionSettings.skip_box_thr,
                         help='leave out detections below this confidence (default: %(default)s)')
-    parser.add_argument('--weights', type=float, nargs='+', metavar='W', help='one per model (default: all alike)')
-    parser.add_argument('--nms-thr', type=float, metavar='IOU', help="of a model's own boxes of a class that overlap "
-                        'by a larger IoU only the highest-scoring takes part (default: all do)')
-    parser.add_argument('--min-score', type=float, default=0.25,
+    parser.add_argument('--weights', type=non_negative, nargs='+', metavar='W',
+                        help='one per model (default: all alike)')
+    parser.add_argument('--nms-thr', type=fraction, metavar='IOU', help="of a model's own boxes of a class that "
+                        'overlap by a larger IoU only the highest-scoring takes part (default: all do)')
+    parser.add_argument('--min-score', type=fraction, default=0.25,
                         help='with --models: lowest score in the report and predictions.json (default: %(default)s)')
-    parser.add_argument('--max-overlap', type=float, default=0.5, help='with --models: of cells there that overlap by '
-                        'a larger IoU only the highest-scoring is kept (default: %(default)s)')
+    parser.add_argument('--max-overlap', type=fraction, default=0.5,
+                        help='with --models: of cells there that overlap by a larger IoU only the highest-scoring is '
+                        'kept (default: %(default)s)')
     parser.add_argument('--batch-size', type=int, default=1, help='with --models: images per step (default: 1)')
     parser.add_argument('--device', help='with --models: such as cpu or cuda:0 (default: a GPU if there is one)')
 

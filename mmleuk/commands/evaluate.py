@@ -21,6 +21,7 @@ from mmleuk.pictures.drawing import load_image, save_picture
 from mmleuk.report.evaluation_page import GalleryEntry, render_evaluation, sentence
 from mmleuk.report.evaluation_pictures import draw_marks, find_pictures, marks_of
 from mmleuk.report.evaluation_plots import PLOTS, draw_plots
+from mmleuk.utils.command_line import fraction
 from mmleuk.utils.files import ensure_writable, remove_files, write_atomic
 from mmleuk.utils.json_files import read_json
 from mmleuk.utils.lock import FolderLock
@@ -40,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('predictions', metavar='PREDICTIONS',
                         help='JSON file that tools/test.py (outfile_prefix) or tools/infer.py wrote')
     parser.add_argument('--out', default='evaluation', help='folder for everything written (default: evaluation)')
-    parser.add_argument('--min-score', type=float, default=0.3,
+    parser.add_argument('--min-score', type=fraction, default=0.3,
                         help='lowest score in confusion matrix, errors and worst images (default: 0.3)')
-    parser.add_argument('--min-iou', type=float, default=0.5, help='smallest IoU of a match there (default: 0.5)')
+    parser.add_argument('--min-iou', type=fraction, default=0.5, help='smallest IoU of a match there (default: 0.5)')
     parser.add_argument('--max-detections', type=int, default=100,
                         help="only the highest-scoring per image and class count (default: 100, COCO's)")
     parser.add_argument('--images', metavar='DIR', help='folder of the images (default: looked for near ANNOTATIONS)')

@@ -19,6 +19,7 @@ from mmleuk.report.statistics import typical_by_type
 from mmleuk.schema import leukocyte_classes
 from mmleuk.structures.prediction import FailedImage, Prediction, Run
 from mmleuk.structures.prediction_files import to_csv, to_json
+from mmleuk.utils.command_line import fraction
 from mmleuk.utils.files import ensure_writable, write_atomic
 from mmleuk.utils.image_inputs import check_images, list_images, name_images
 from mmleuk.utils.lock import FolderLock
@@ -36,9 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', help='config file the model was trained with')
     parser.add_argument('checkpoint', help='its weights (.pth)')
     parser.add_argument('--out-dir', default='outputs', help='folder for everything written (default: outputs)')
-    parser.add_argument('--min-score', type=float, default=0.25,
+    parser.add_argument('--min-score', type=fraction, default=0.25,
                         help='leave out cells with a lower score (default: 0.25)')
-    parser.add_argument('--max-overlap', type=float, default=0.5,
+    parser.add_argument('--max-overlap', type=fraction, default=0.5,
                         help='of cells that overlap by a larger IoU only the highest-scoring is kept (default: 0.5)')
     parser.add_argument('--batch-size', type=int, default=1, help='images per step (default: 1)')
     parser.add_argument('--image-size', type=int, metavar='N',

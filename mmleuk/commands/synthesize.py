@@ -9,6 +9,7 @@ from mmleuk.errors import UserError
 from mmleuk.synthetic.classes import CLASS_BALANCES
 from mmleuk.synthetic.preview import write_preview
 from mmleuk.synthetic.writer import Settings, synthesize
+from mmleuk.utils.command_line import fraction
 
 FILMS = {field.name: field.default for field in fields(Settings) if field.name != 'seed'} | dict(
     workers=2, overwrite=False)
@@ -22,12 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--test', type=int, help='test films (default: %(default)s)')
     parser.add_argument('--size', type=int, help='width and height in pixels (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='same seed, same films (default: %(default)s)')
-    parser.add_argument('--region-fraction', type=float,
+    parser.add_argument('--region-fraction', type=fraction,
                         help='annotated share of a sparse training film (default: %(default)s)')
     parser.add_argument('--cells', type=int, nargs=2, metavar=('FEWEST', 'MOST'),
                         help='leukocytes per film (default: 8 16)')
-    parser.add_argument('--empty-share', type=float, help='share of films without leukocytes (default: %(default)s)')
-    parser.add_argument('--unknown-share', type=float,
+    parser.add_argument('--empty-share', type=fraction, help='share of films without leukocytes (default: %(default)s)')
+    parser.add_argument('--unknown-share', type=fraction,
                         help='share of cells that have one attribute unknown (default: %(default)s)')
     parser.add_argument('--class-balance', choices=tuple(CLASS_BALANCES),
                         help='shares of the classes (default: %(default)s)')

@@ -22,7 +22,7 @@ from mmleuk.engine.pseudo_label_hook import require_pseudo_label_hook
 from mmleuk.engine.runner import RANKS
 from mmleuk.errors import UserError
 from mmleuk.utils.checkpoint import use_safe_loading
-from mmleuk.utils.command_line import exit_status
+from mmleuk.utils.command_line import exit_status, non_negative
 from mmleuk.utils.config_file import SettingsAction, building, read_config
 from mmleuk.utils.files import check_target, ensure_writable, replacing
 from mmleuk.utils.lock import FolderLock
@@ -79,7 +79,7 @@ def test_parser() -> argparse.ArgumentParser:
     parser.add_argument('--out', help='write predictions to this pickle file (.pkl) for offline evaluation')
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
     parser.add_argument('--show-dir', help='write pictures of predictions here, under work dir and time stamp')
-    parser.add_argument('--wait-time', type=float, default=2, help='how long --show keeps a picture, in seconds')
+    parser.add_argument('--wait-time', type=non_negative, default=2, help='how long --show keeps a picture, in seconds')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation (flips, or the config\'s own)')
     return parser
 

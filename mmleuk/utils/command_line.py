@@ -43,13 +43,29 @@ def fraction(text: str) -> float:
     >>> fraction('0.5')
     0.5
     """
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _number(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f'{text!r} is no number from 0 to 1')
     return value
+
+
+def non_negative(text: str) -> float:
+    """A finite number of 0 or more, as argparse's ``type``.
+
+    >>> non_negative('2')
+    2.0
+    """
+    value = _number(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f'{text!r} is no number of 0 or more')
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def in_one_line(error: UserError) -> str:

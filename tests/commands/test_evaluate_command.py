@@ -128,11 +128,19 @@ def test_bad_input_writes_nothing(files, tmp_path, capsys):
 
 @pytest.mark.parametrize('flags, message', [
     (['--images', 'nowhere'], '--images is the folder'), (['--gallery', '-1'], '--gallery is -1'),
-    (['--min-score', '2'], '--min-score is 2'), (['--checkpoint', 'x.pth'], '--checkpoint is for timing'),
+    (['--min-iou', '0.1'], '--min-iou is 0.1'), (['--checkpoint', 'x.pth'], '--checkpoint is for timing'),
     (['--config', 'none.py'], 'none.py: no such config')])
 def test_bad_flags(files, tmp_path, capsys, flags, message):
     assert run(*files, '--out', tmp_path / 'out', *flags) == 2
     assert message in capsys.readouterr().err and not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('flag', ['--min-score', '--min-iou'])
+@pytest.mark.parametrize('value', ['2', 'nan', '-0.1'])
+def test_shares_lie_between_0_and_1(files, capsys, flag, value):
+    with pytest.raises(SystemExit, match='2'):
+        run(*files, f'{flag}={value}')
+    assert f"{flag}: '{value}' is no number from 0 to 1" in capsys.readouterr().err
 
 
 def evaluate_data(folder, data, results):

@@ -197,25 +197,37 @@ def test_files_that_do_not_belong_together(files, tool, tmp_path, capsys, spoil,
 @pytest.mark.parametrize('words, message', [
     (['--predictions', 'A'], 'at least two models; got 1'), (['--predictions', 'A', 'A'], 'names a file twice'),
     (['--predictions', 'A', 'B', '--weights', '1'], '1 weights for 2 models'),
-    (['--predictions', 'A', 'B', '--weights', '1', '-1'], 'each must be above 0'),
+    (['--predictions', 'A', 'B', '--weights', '1', '0'], 'each must be above 0'),
     (['--predictions', 'A', 'B', '--names', 'x'], '1 names for 2 models'),
     (['--predictions', 'A', 'B', '--names', 'x', 'x'], 'a name of its own'),
     (['--predictions', 'A', 'B', '--names', 'x', 'ensemble'], "none 'ensemble'"),
-    (['--predictions', 'A', 'B', '--iou-thr', '2'], 'iou_thr is 2.0'),
-    (['--predictions', 'A', 'B', '--skip-box-thr', 'nan'], 'skip_box_thr is nan'),
     (['--predictions', 'A', 'B', '--out', 'A'], 'which is also read'),
     (['--predictions', 'A', 'B', '--out', 'folder'], 'JSON file to write'),
     (['--predictions', 'A', 'B', '--images', 'x'], 'no --images'),
     (['--models', 'x.py', 'x.pth'], '--models needs --images'),
     (['--models', 'x.py', 'x.pth', '--images', 'nowhere'], 'at least two models; got 1'),
-    (['--models', 'x.py', 'x.pth', '--models', 'y.py', 'y.pth', '--images', 'nowhere'], 'No such file'),
-    (['--models', 'x.py', 'x.pth', '--images', 'y', '--min-score', '3'], '--min-score is 3.0')])
+    (['--models', 'x.py', 'x.pth', '--models', 'y.py', 'y.pth', '--images', 'nowhere'], 'No such file')])
 def test_bad_flags(files, tool, tmp_path, capsys, words, message):
     paths = dict(A=str(files[1][0]), B=str(files[1][1]))
     start = ['--annotations', str(files[0]), '--out', str(tmp_path / 'new' / 'fused.json')]
     assert tool.main([*start, *(paths.get(word, word) for word in words)]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count('\n') == 1 and not (tmp_path / 'new').exists()
+
+
+@pytest.mark.parametrize('flag', ['--iou-thr', '--skip-box-thr', '--nms-thr', '--min-score', '--max-overlap'])
+@pytest.mark.parametrize('value', ['2', 'nan', '-0.1'])
+def test_shares_lie_between_0_and_1(files, tool, tmp_path, capsys, flag, value):
+    with pytest.raises(SystemExit, match='2'):
+        tool.main(['--predictions', *map(str, files[1]), '--annotations', str(files[0]), f'{flag}={value}',
+                   '--out', str(tmp_path / 'f.json')])
+    assert f"{flag}: '{value}' is no number from 0 to 1" in capsys.readouterr().err
+
+
+def test_settings_are_checked_outside_the_command_too():
+    for bad in (dict(iou_thr=2.0), dict(skip_box_thr=float('nan')), dict(nms_thr=-1.0), dict(weights=(1.0, -1.0))):
+        with pytest.raises(UserError, match='must'):
+            FusionSettings(**bad)
 
 
 def test_runs_that_cannot_be_fused():
