@@ -14,8 +14,8 @@ from mmcv.transforms.utils import cache_randomness
 from mmdet.datasets.transforms import RandomAffine as MMDetRandomAffine
 from torch import Tensor
 
-from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
+from mmleuk.transforms.masks import move_masks
 from mmleuk.transforms.selection import select_cells
 
 
@@ -37,9 +37,6 @@ class RandomAffine(MMDetRandomAffine):
         min_side: a box is kept if both sides exceed this, in pixels after clipping,
         min_area_ratio: and its area exceeds this part of its unclipped scaled area,
         max_aspect_ratio: and its longer side is less than this many times its shorter one.
-
-    Raises:
-        UserError: the results hold masks.
 
     Source: YOLOv5 release 6 (``hyp.scratch``: degrees 0, translate 0.1, scale 0.5, shear 0), written from its
     description.
@@ -64,14 +61,15 @@ class RandomAffine(MMDetRandomAffine):
         return back @ about_corner @ centre
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Move image, boxes and regions; boxes of the input object are left as they are."""
-        if 'gt_masks' in results:
-            raise UserError('mmleuk.RandomAffine moves boxes and regions, but no masks; load without masks')
+        """Move image, boxes, regions and masks; boxes of the input object are left as they are."""
         height = results['img'].shape[0] + self.border[1] * 2
         width = results['img'].shape[1] + self.border[0] * 2
         matrix = self._get_random_homography_matrix(height, width).astype(np.float64)
         results['img'] = _warp(results['img'], matrix, (width, height), self.border_val)
         results['img_shape'] = results['img'].shape[:2]
+        results |= move_masks(results, lambda masks: np.stack([
+            _warp(mask, matrix, (width, height), 0, cv2.INTER_NEAREST) for mask in masks
+        ]) if len(masks) else np.zeros((0, height, width), np.uint8))
         boxes = results['gt_bboxes'].clone()
         scaled_areas = boxes.areas * abs(np.linalg.det(matrix))
         boxes.project_(matrix)
@@ -90,9 +88,9 @@ class RandomAffine(MMDetRandomAffine):
         return big & whole & (longer < self.max_aspect_ratio * shorter)
 
 
-def _warp(image: np.ndarray, matrix: np.ndarray, size_wh: tuple[int, int],
-          border_val: tuple[int, ...]) -> np.ndarray:
+def _warp(image: np.ndarray, matrix: np.ndarray, size_wh: tuple[int, int], border_val: tuple[int, ...] | int,
+          flags: int = cv2.INTER_LINEAR) -> np.ndarray:
     # Boxes count from the image's edge, where pixel 0 has its centre at 0.5; OpenCV counts from pixel 0's centre.
     to_edge = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     to_centre = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
-    return cv2.warpAffine(image, (to_centre @ matrix @ to_edge)[:2], size_wh, borderValue=border_val)
+    return cv2.warpAffine(image, (to_centre @ matrix @ to_edge)[:2], size_wh, flags=flags, borderValue=border_val)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import mmcv
@@ -11,6 +12,7 @@ from mmcv.transforms import BaseTransform
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
 from mmleuk.structures import clip_regions
+from mmleuk.transforms.masks import move_masks, paste
 
 
 @TRANSFORMS.register_module()
@@ -51,7 +53,12 @@ class CropCell(BaseTransform):
         boxes.regions = clip_regions(boxes.regions, (side, side))
         boxes.rescale_((self.size / side, self.size / side))
         crop = mmcv.imresize(crop, (self.size, self.size), interpolation='area' if side > self.size else 'bilinear')
-        return results | dict(img=crop, img_shape=(self.size, self.size), gt_bboxes=boxes)
+        to = slice(rows, rows + shown.shape[0]), slice(columns, columns + shown.shape[1])
+        of = slice(max(top, 0), max(top + side, 0)), slice(max(left, 0), max(left + side, 0))
+        masks = move_masks(results, partial(paste, canvas_hw=(side, side), to=to, of=of))
+        if masks:
+            masks = dict(gt_masks=masks['gt_masks'].resize((self.size, self.size)))
+        return results | masks | dict(img=crop, img_shape=(self.size, self.size), gt_bboxes=boxes)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(size={self.size}, margin={self.margin}, pad_val={self.pad_val})'

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import mmcv
-import numpy as np
 
-from mmleuk.structures import CellBoxes, clip_regions
+from mmleuk.structures import clip_regions
+from mmleuk.transforms.selection import CELL_KEYS
 
 
-def fit_picture(results: dict[str, Any], frame_wh: tuple[int, int]) -> tuple[np.ndarray, CellBoxes]:
+def fit_picture(results: dict[str, Any], frame_wh: tuple[int, int]) -> dict[str, Any]:
     """Scale a picture to the largest size within ``frame_wh`` that keeps its shape, to the whole pixel.
 
     Args:
-        results: with ``img`` (H, W, ...) and ``gt_bboxes``; they are only read.
+        results: with ``img`` (H, W, ...), ``gt_bboxes`` and perhaps ``gt_masks``; they are only read.
 
     Returns:
-        The picture, and its boxes and regions in its pixels, regions cut at its border.
+        The image, its cells and masks in its pixels, regions cut at its border; no other key.
     """
     image, boxes = results['img'], results['gt_bboxes'].clone()
     height, width = image.shape[:2]
@@ -27,4 +27,7 @@ def fit_picture(results: dict[str, Any], frame_wh: tuple[int, int]) -> tuple[np.
         image = mmcv.imresize(image, new_wh)
         boxes.rescale_((new_wh[0] / width, new_wh[1] / height))
     boxes.regions = clip_regions(boxes.regions, (new_wh[1], new_wh[0]))
-    return image, boxes
+    fitted = {key: results[key] for key in CELL_KEYS} | dict(img=image, gt_bboxes=boxes)
+    if 'gt_masks' in results:
+        fitted['gt_masks'] = results['gt_masks'].resize((new_wh[1], new_wh[0]))
+    return fitted

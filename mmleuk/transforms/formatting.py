@@ -32,7 +32,7 @@ class PackCells(PackDetInputs):
         meta_keys: keys of the results to put into the metainfo, where they exist.
 
     Raises:
-        UserError: the boxes carry no attributes and regions.
+        UserError: the boxes carry no attributes and regions, or the masks aren't those of the boxes any more.
     """
 
     def __init__(self, *, meta_keys: Sequence[str] = META_KEYS) -> None:
@@ -40,6 +40,7 @@ class PackCells(PackDetInputs):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Pack; results without boxes (plain images) are packed as MMDetection does it."""
+        _check_masks(results)
         packed = super().transform(results)
         if 'gt_bboxes' not in results:
             return packed
@@ -55,3 +56,14 @@ class PackCells(PackDetInputs):
             instances.set_metainfo(known)
         sample.set_metainfo({**known, 'cells_moved': cells_moved(results)})
         return packed
+
+
+def _check_masks(results: dict[str, Any]) -> None:
+    """Masks of another number or size than boxes and image were left behind by a transform that doesn't know them."""
+    if 'gt_masks' not in results:
+        return
+    masks, cells, image_hw = results['gt_masks'], len(results['gt_bboxes']), results['img'].shape[:2]
+    if len(masks) != cells or (masks.height, masks.width) != image_hw:
+        raise UserError(f'{results.get("img_path")}: {len(masks)} masks of {masks.height}x{masks.width} px came with '
+                        f'{cells} cells in an image of {image_hw[0]}x{image_hw[1]} px: a transform moved the cells '
+                        "without their masks; use mmleuk's, or load without masks")

@@ -51,6 +51,14 @@ class LoadCellAnnotations(LoadAnnotations):
         kept = {key: value for key, value in loaded.items() if key not in ('instances', 'annotated_regions')}
         return {**kept, 'cells_view': _view(results)}
 
+    def _load_masks(self, results: dict[str, Any]) -> None:
+        for index, instance in enumerate(results['instances']):
+            if 'mask' not in instance:
+                raise UserError(f'{_name(results)}: cell {index} has no mask; mmleuk.CellDataset reads none from '
+                                'annotation files: load without with_mask=True, or take a data set whose instances '
+                                "carry 'mask'")
+        super()._load_masks(results)
+
     def _load_bboxes(self, results: dict[str, Any]) -> None:
         super()._load_bboxes(results)
         results['gt_bboxes'] = CellBoxes(results['gt_bboxes'].tensor, clone=False, attributes=_attributes(results),

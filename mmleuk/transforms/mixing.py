@@ -5,6 +5,7 @@ Legend: R, S regions of the one and the other image.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from mmdet.datasets.transforms import Mosaic as MMDetMosaic
 from mmleuk.registry import TRANSFORMS
 from mmleuk.structures import clip_regions, intersect_regions
 from mmleuk.transforms.fitting import fit_picture
+from mmleuk.transforms.masks import join_masks, move_masks, paste, refuse_masks
 from mmleuk.transforms.selection import CELL_KEYS, select_cells
 
 QUARTERS = ('top_left', 'top_right', 'bottom_left', 'bottom_right')
@@ -40,33 +42,39 @@ class Mosaic(MMDetMosaic):
             return results
         size_hw = (2 * self.img_scale[1], 2 * self.img_scale[0])
         canvas = np.full((*size_hw, *results['img'].shape[2:]), self.pad_val, dtype=results['img'].dtype)
-        parts = [results, *results['mix_results']]
         placed = []
-        for quarter, part in zip(QUARTERS, parts, strict=True):
-            image, boxes = fit_picture(part, self.img_scale)
+        for quarter, part in zip(QUARTERS, [results, *results['mix_results']], strict=True):
+            fitted = fit_picture(part, self.img_scale)
+            image = fitted['img']
             (x1, y1, x2, y2), (left, top, right, bottom) = self._mosaic_combine(quarter, centre, image.shape[1::-1])
             canvas[y1:y2, x1:x2] = image[top:bottom, left:right]
-            boxes.translate_((x1 - left, y1 - top))
-            placed.append(boxes)
-        boxes = placed[0].cat(placed)
+            fitted['gt_bboxes'].translate_((x1 - left, y1 - top))
+            to, of = (slice(y1, y2), slice(x1, x2)), (slice(top, bottom), slice(left, right))
+            placed.append(fitted | move_masks(fitted, partial(paste, canvas_hw=size_hw, to=to, of=of)))
+        boxes = placed[0]['gt_bboxes'].cat([part['gt_bboxes'] for part in placed])
         inside = boxes.is_inside(size_hw)
         # Regions end at the canvas always: what lies beyond isn't shown, and a later transform may pull it into sight.
         regions = clip_regions(boxes.regions, size_hw)
         if self.bbox_clip_border:
             boxes.clip_(size_hw)
         boxes.regions = regions
-        mixed = results | dict(img=canvas, img_shape=size_hw, gt_bboxes=boxes)
-        mixed |= {key: np.concatenate([part[key] for part in parts]) for key in CELL_KEYS}
+        mixed = results | dict(img=canvas, img_shape=size_hw, gt_bboxes=boxes) | join_masks(placed)
+        mixed |= {key: np.concatenate([part[key] for part in placed]) for key in CELL_KEYS}
         select_cells(mixed, inside)
         return mixed
 
 
 @TRANSFORMS.register_module()
 class MixUp(MMDetMixUp):
-    """Mean of two images. A place is known only where both are: at most R * S regions, the intersections."""
+    """Mean of two images. A place is known only where both are: at most R * S regions, the intersections.
+
+    Raises:
+        UserError: the results hold masks.
+    """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Results with ``mix_results`` (one more); an image without cells isn't mixed in, as in MMDetection."""
+        refuse_masks(results, 'MixUp')
         if len(results['mix_results'][0]['gt_bboxes']) == 0:
             return results
         own_count = len(results['gt_bboxes'].regions)

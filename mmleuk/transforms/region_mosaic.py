@@ -5,6 +5,7 @@ Legend: N cells, R regions.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
 from mmleuk.structures import clip_regions
 from mmleuk.transforms.fitting import fit_picture
+from mmleuk.transforms.masks import join_masks, move_masks, paste
 from mmleuk.transforms.selection import CELL_KEYS, cells_in_sight, select_cells
 
 
@@ -75,27 +77,31 @@ class RegionMosaic(BaseTransform):
             rows, columns = tile['img'].shape[:2]
             canvas[top:top + rows, left:left + columns] = tile['img']
             tile['gt_bboxes'].translate_((left, top))
-            parts.append(tile)
+            window = slice(0, rows), slice(0, columns)
+            to = slice(top, top + rows), slice(left, left + columns)
+            parts.append(tile | move_masks(tile, partial(paste, canvas_hw=(height, width), to=to, of=window)))
         boxes = parts[0]['gt_bboxes'].cat([part['gt_bboxes'] for part in parts])
-        mixed = results | dict(img=canvas, img_shape=(height, width), gt_bboxes=boxes)
+        mixed = results | dict(img=canvas, img_shape=(height, width), gt_bboxes=boxes) | join_masks(parts)
         return mixed | {key: np.concatenate([part[key] for part in parts]) for key in CELL_KEYS}
 
     def _window(self, results: dict[str, Any], draws: list[float]) -> dict[str, Any]:
         """The part of an image that one tile shows, with cells and regions in the tile's pixels."""
-        image, boxes = fit_picture(results, self.img_scale)
+        tile = fit_picture(results, self.img_scale)
+        image, boxes = tile['img'], tile['gt_bboxes']
         height, width = image.shape[:2]
         known = boxes.regions[int(draws[0] * len(boxes.regions))].tolist() if len(boxes.regions) else (
             0, 0, width, height)
         left = window_start(known[0], known[2], self.window_wh[0], width, draws[1])
         top = window_start(known[1], known[3], self.window_wh[1], height, draws[2])
-        image = image[top:top + self.window_wh[1], left:left + self.window_wh[0]]
+        window = slice(top, top + self.window_wh[1]), slice(left, left + self.window_wh[0])
+        tile['img'] = image = image[window]
+        tile |= move_masks(tile, lambda masks: masks[:, window[0], window[1]])
         boxes.translate_((-left, -top))
         rows, columns = image.shape[:2]
         regions = clip_regions(boxes.regions, (rows, columns))
         inside = cells_in_sight(results, boxes, boxes.regions.new_tensor([[0, 0, columns, rows]]))
         boxes.clip_((rows, columns))
         boxes.regions = regions
-        tile = {key: results[key] for key in CELL_KEYS} | dict(img=image, gt_bboxes=boxes)
         select_cells(tile, inside)
         return tile
 

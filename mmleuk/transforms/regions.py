@@ -14,6 +14,7 @@ from mmcv.transforms.utils import cache_randomness
 from torch import Tensor
 
 from mmleuk.registry import TRANSFORMS
+from mmleuk.transforms.masks import move_masks
 from mmleuk.transforms.selection import cells_in_sight, select_cells
 
 
@@ -51,9 +52,11 @@ class BlankOutsideRegions(BaseTransform):
         image, boxes = results['img'], results['gt_bboxes'].clone()
         inside = cells_in_sight(results, boxes, boxes.regions)
         blanked = np.full_like(image, self.pad_val)
+        known = np.zeros(image.shape[:2], np.uint8)
         for region in boxes.regions:
             window = pixel_window(region, image.shape[:2])
-            blanked[window] = image[window]
+            blanked[window], known[window] = image[window], 1
+        results |= move_masks(results, lambda masks: masks * known)
         boxes.regions = boxes.regions.new_tensor([[0, 0, image.shape[1], image.shape[0]]])
         results['img'] = blanked
         results['gt_bboxes'] = boxes
@@ -93,6 +96,7 @@ class CropToRegion(BaseTransform):
         boxes.translate_((-columns.start, -rows.start))
         boxes.clip_(image.shape[:2])
         results.update(img=image, img_shape=image.shape[:2], gt_bboxes=boxes)
+        results |= move_masks(results, lambda masks: masks[:, rows, columns])
         select_cells(results, inside)
         return results
 

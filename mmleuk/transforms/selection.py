@@ -13,13 +13,14 @@ from mmleuk.structures import CellBoxes
 from mmleuk.structures.regions import boxes_in_sight
 
 CELL_KEYS = ('gt_bboxes_labels', 'gt_ignore_flags')
+"""Arrays with one entry per cell; ``gt_bboxes`` and, where there are any, ``gt_masks`` have one, too."""
 
 
 def select_cells(results: dict[str, Any], keep: Tensor) -> None:
-    """Replace boxes, labels and ignore flags in ``results`` by those where ``keep`` (N,) bool is True."""
+    """Replace boxes, labels, ignore flags and masks in ``results`` by those where ``keep`` (N,) bool is True."""
     results['gt_bboxes'] = results['gt_bboxes'][keep]
     chosen = keep.numpy()
-    for key in CELL_KEYS:
+    for key in (*CELL_KEYS, 'gt_masks'):
         if key in results:
             results[key] = results[key][chosen]
 

@@ -148,9 +148,20 @@ def test_a_record_without_schema_is_refused():
         LoadCellAnnotations()(record)
 
 
-def test_affine_refuses_masks():
-    with pytest.raises(UserError, match='no masks'):
-        RandomAffine()(tiny_results(np.random.default_rng(0)) | dict(gt_masks=None))
+def test_affine_compares_areas_before_and_after_at_one_scale():
+    """A shrunken cell that shows whole is kept, one that shows by a sixteenth of its shrunken area is dropped."""
+    cells = CellBoxes([[40.0, 40, 60, 60], [10.0, 40, 90, 60]])
+    results = dict(img=np.zeros((100, 100, 3), np.uint8), gt_bboxes=cells, gt_bboxes_labels=np.arange(2),
+                   gt_ignore_flags=np.zeros(2, bool))
+    shrink = RandomAffine(max_translate_ratio=0, scaling_ratio_range=(0.25, 0.25))
+    # 5 x 5 px of 20 x 20: a sixteenth of the area before, all of it after.
+    assert shrink(dict(results))['gt_bboxes_labels'].tolist() == [0, 1]
+    grow = RandomAffine(max_translate_ratio=0, scaling_ratio_range=(4, 4))
+    # Cell 1 grows to 320 x 80 px, of which 100 x 80 show, a third; before scaling it was 80 x 20, a fifth of that.
+    assert grow(dict(results))['gt_bboxes_labels'].tolist() == [0, 1]
+    strict = RandomAffine(max_translate_ratio=0, scaling_ratio_range=(4, 4), min_area_ratio=0.35)
+    assert strict(dict(results))['gt_bboxes_labels'].tolist() == [0]
+    assert strict(dict(results))['gt_bboxes'].tensor.tolist() == [[10, 10, 90, 90]]
 
 
 def test_affine_drops_what_is_left_of_cells_by_yolov5s_rules():

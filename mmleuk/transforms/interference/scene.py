@@ -18,6 +18,7 @@ from mmcv.transforms.utils import cache_randomness
 
 from mmleuk.errors import UserError
 from mmleuk.structures import CellBoxes
+from mmleuk.transforms.masks import refuse_masks
 
 NO_BOXES = np.zeros((0, 4))
 
@@ -110,6 +111,8 @@ class Interference(BaseTransform):
             return results
         results.update(img=changed.image, img_shape=changed.image_hw, ori_shape=changed.image_hw)
         if 'gt_bboxes' in results:
+            if changed.boxes is not scene.boxes:
+                refuse_masks(results, type(self).__name__)
             results.update(gt_bboxes=changed.boxes, gt_bboxes_labels=changed.labels, gt_ignore_flags=changed.ignored)
         return results
 
