@@ -92,7 +92,7 @@ def test_a_crop_task_is_one_file_and_a_config(my_crops, capsys):
     """It trains and is scored through the tools."""
     from mmleuk.engine.launch import test_main, train_main
     options = ['train_dataloader.batch_size=2', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1',
-               'param_scheduler=[]', *[f'{loader}_dataloader.{key}' for loader in ('train', 'val', 'test')
+               *[f'{loader}_dataloader.{key}' for loader in ('train', 'val', 'test')
                                        for key in ('num_workers=0', 'persistent_workers=False')]]
     assert train_main([str(my_crops), '--work-dir', 'run', '--cfg-options', *options, 'experiment_name=crops']) == 0
     assert test_main([str(my_crops), 'run/epoch_1.pth', '--work-dir', 'test', '--cfg-options', *options,

@@ -13,8 +13,7 @@ sides: MMDetection takes a ``scale`` with ``keep_ratio`` as long and short side,
 
 from mmleuk.transforms.affine import RandomAffine
 from mmleuk.transforms.checks import check_pipeline_moves_regions
-from mmleuk.transforms.color import HSVJitter
-from mmleuk.transforms.color_jitter import ColorJitter
+from mmleuk.transforms.color import ColorJitter, HSVJitter
 from mmleuk.transforms.crop_cell import CropCell
 from mmleuk.transforms.formatting import PackCells
 from mmleuk.transforms.interference import (

@@ -1,10 +1,11 @@
-"""Colour jitter."""
+"""Colour jitter: YOLOv5's on hue, saturation and value, and the stronger one of contrastive learning and Co-mining."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import cv2
+import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
@@ -44,10 +45,7 @@ class HSVJitter(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Replace ``img`` (BGR)."""
-        image = results['img']
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise UserError(f'HSVJitter needs a (H, W, 3) uint8 image, got {image.shape} {image.dtype}; put it before '
-                            'transforms that make floats')
+        image = _checked_image(results, 'HSVJitter')
         scaled = np.arange(256) * self._random_factors()[:, None]
         scaled[0] %= HUES
         table = scaled.clip(0, 255).astype(np.uint8).T.reshape(256, 1, 3)
@@ -57,3 +55,62 @@ class HSVJitter(BaseTransform):
     def __repr__(self) -> str:
         hue, saturation, value = self.gains.tolist()
         return f'{type(self).__name__}(hue={hue}, saturation={saturation}, value={value})'
+
+
+@TRANSFORMS.register_module()
+class ColorJitter(BaseTransform):
+    """Brightness, contrast, saturation and hue by random amounts, in random order; or nothing.
+
+    Much stronger than :class:`HSVJitter`: a second look at an image rather than another microscope's.
+
+    Args:
+        brightness: factor drawn from [1 - brightness, 1 + brightness].
+        contrast: the same, towards and away from the image's mean grey.
+        saturation: the same, towards and away from each pixel's grey.
+        hue: shift drawn from [-hue, hue]; 0.5 is half of the colour circle.
+        prob: how often anything happens.
+
+    Raises:
+        UserError: an argument is out of range, or the image isn't (H, W, 3) uint8.
+
+    Source: Co-mining (AAAI 2021): 0.8, 0.8, 0.8, 0.2 with probability 0.8, in torchvision's sense.
+    """
+
+    def __init__(self, *, brightness: float = 0.8, contrast: float = 0.8, saturation: float = 0.8, hue: float = 0.2,
+                 prob: float = 0.8) -> None:
+        given = dict(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue, prob=prob)
+        for name, value in given.items():
+            if not 0 <= value <= (0.5 if name == 'hue' else 1):
+                raise UserError(f'ColorJitter: {name} lies in [0, {0.5 if name == "hue" else 1}], got {value}')
+        self.amounts = np.array([brightness, contrast, saturation, hue])
+        self.prob = prob
+
+    @cache_randomness
+    def _draw(self) -> tuple[bool, np.ndarray, np.ndarray]:
+        """Whether, in which order, how much."""
+        return np.random.rand() < self.prob, np.random.permutation(4), np.random.uniform(-1, 1, 4) * self.amounts
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Replace ``img`` (BGR)."""
+        image = _checked_image(results, 'ColorJitter')
+        happens, order, amounts = self._draw()
+        if happens:
+            adjust = mmcv.adjust_brightness, mmcv.adjust_contrast, mmcv.adjust_color, mmcv.adjust_hue
+            values = amounts + [1, 1, 1, 0]
+            for step in order:
+                image = adjust[step](image, float(values[step]), backend='cv2')
+            results['img'] = image
+        return results
+
+    def __repr__(self) -> str:
+        brightness, contrast, saturation, hue = self.amounts.tolist()
+        return (f'{type(self).__name__}(brightness={brightness}, contrast={contrast}, saturation={saturation}, '
+                f'hue={hue}, prob={self.prob})')
+
+
+def _checked_image(results: dict[str, Any], owner: str) -> np.ndarray:
+    image = results['img']
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise UserError(f'{owner} needs a (H, W, 3) uint8 image, got {image.shape} {image.dtype}; put it before '
+                        'transforms that make floats')
+    return image

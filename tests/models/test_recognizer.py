@@ -118,7 +118,7 @@ def test_trains_and_tests_through_the_tools(tmp_path, capsys):
     config.write_text(f"_base_ = {str(ROOT / 'configs/attributes/narrow-resnet_wbcatt-crops.py')!r}\n"
                       f'train_dataloader = {loader}\nval_dataloader = {loader}\ntest_dataloader = val_dataloader\n'
                       f'model = dict(attributes=dict(_delete_=True, **{SCHEMA}), encoder={TINY})\n'
-                      'train_cfg = dict(max_epochs=1, val_interval=1)\nparam_scheduler = []\n')
+                      'train_cfg = dict(max_epochs=1, val_interval=1)\n')
     assert train_main([str(config), '--work-dir', str(tmp_path / 'run'), '--cfg-options',
                        'experiment_name=painted']) == 0
     assert test_main([str(config), str(tmp_path / 'run/epoch_1.pth'), '--work-dir', str(tmp_path / 'test'),
