@@ -155,6 +155,7 @@ class CocoMetric(MMDetCocoMetric):
     """
 
     _coco_api: Any
+    outfile_prefix: str | None
 
     def __init__(self, *, ann_file: str | None = None, classwise: bool = True, **kwargs: Any) -> None:
         super().__init__(classwise=classwise, **kwargs)

@@ -157,4 +157,5 @@ def in_regions(points_xy: NDArray, regions_xyxy: Sequence[Sequence[float]] | NDA
     [True, True, False]
     """
     regions = np.asarray(regions_xyxy, np.float64).reshape(-1, 1, 4)
-    return ((points_xy >= regions[..., :2]) & (points_xy <= regions[..., 2:])).all(2).any(0)
+    inside = (points_xy >= regions[..., :2]) & (points_xy <= regions[..., 2:])
+    return np.asarray(inside.all(2).any(0), bool)

@@ -21,8 +21,8 @@ NOT_USED = ("the annotation is sparse, but no part of the model looks at regions
             "configs do; annotation='complete' says that it is meant")
 HALF_USED = ('{} takes background from everywhere, though other samplers of the model use the regions: cells '
                "outside them will be learnt as background there. Make it type='mmleuk.SparseRegionSampler', too")
-SPARSE_TRUTH = ('only regions of the images are annotated: cells found outside them count as false, so that mAP comes '
-                'out too low; test on completely annotated images')
+SPARSE_TRUTH = ('only regions of the images are annotated: scores rest on the cells there, and what is found outside '
+                'counts neither way; test on completely annotated images')
 
 
 def check_num_classes(cfg: Mapping, classes: Sequence[str]) -> None:
