@@ -79,7 +79,8 @@ def test_parser() -> argparse.ArgumentParser:
     parser.add_argument('--out', help='write predictions to this pickle file (.pkl) for offline evaluation')
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
     parser.add_argument('--show-dir', help='write pictures of predictions here, under work dir and time stamp')
-    parser.add_argument('--wait-time', type=non_negative, default=2, help='how long --show keeps a picture, in seconds')
+    parser.add_argument('--wait-time', type=non_negative, metavar='S',
+                        help='how long --show keeps a picture, in seconds (default: 2)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation (flips, or the config\'s own)')
     return parser
 
@@ -134,6 +135,9 @@ def test(args: argparse.Namespace) -> dict:
     from mmdet.engine.hooks.utils import trigger_visualization_hook
     if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
         raise UserError(f'--out {args.out}: predictions are written as a pickle; name a .pkl file')
+    if args.wait_time is not None and not args.show:
+        raise UserError('--wait-time is for the window of --show; leave it out, or add --show')
+    args.wait_time = 2 if args.wait_time is None else args.wait_time
     cfg = load_config(args, ('test_dataloader', 'test_cfg'))
     if args.out is not None:
         check_target(args.out)

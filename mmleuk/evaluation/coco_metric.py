@@ -151,7 +151,7 @@ class CocoMetric(MMDetCocoMetric):
         kwargs: MMDetection's.
 
     Raises:
-        UserError: ``ann_file`` is missing or broken; names the record.
+        UserError: ``ann_file`` is missing or broken (names the record), or ``metric_items`` has an unknown name.
     """
 
     _coco_api: Any
@@ -159,6 +159,10 @@ class CocoMetric(MMDetCocoMetric):
 
     def __init__(self, *, ann_file: str | None = None, classwise: bool = True, **kwargs: Any) -> None:
         super().__init__(classwise=classwise, **kwargs)
+        unknown = [item for item in self.metric_items or () if item not in (*BOX_ITEMS, *PROPOSAL_ITEMS)]
+        if unknown:
+            raise UserError(f'mmleuk.CocoMetric: metric_items has {", ".join(unknown)}; known are '
+                            f'{", ".join((*BOX_ITEMS, *PROPOSAL_ITEMS))}')
         self._file_data: Any = None
         self._file_regions: dict[Any, Sequence] = {}
         if ann_file is not None:

@@ -18,7 +18,7 @@ from mmleuk.apis import inference_pipelines, load_weights
 from mmleuk.errors import UserError
 from mmleuk.evaluation.evaluate import Complexity
 from mmleuk.utils.checkpoint import load_checkpoint_safely
-from mmleuk.utils.config_file import build_model, read_config
+from mmleuk.utils.config_file import build_model, building, read_config
 
 ROUNDS = 3
 
@@ -37,7 +37,7 @@ def measure_complexity(config: str | Path, checkpoint: str | Path | None, device
     Raises:
         UserError: config, checkpoint or device can't be used.
     """
-    cfg = read_config(config)
+    cfg = read_config(config, needed=('model', 'test_dataloader'))
     model = build_model(cfg)
     if checkpoint is not None:
         load_weights(model, load_checkpoint_safely(checkpoint, map_location='cpu'), str(checkpoint))
@@ -45,7 +45,8 @@ def measure_complexity(config: str | Path, checkpoint: str | Path | None, device
         model = revert_sync_batchnorm(model).to(device).eval()
     except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without CUDA
         raise UserError(f'device {device!r} cannot be used ({str(error).splitlines()[0]}); try --device cpu') from error
-    pipeline = inference_pipelines(cfg)[1]
+    with building(cfg):
+        pipeline = inference_pipelines(cfg)[1]
     parameters = sum(parameter.numel() for parameter in model.parameters())
     seconds = [_seconds(model, pipeline, picture) for _ in range(1 + ROUNDS) for picture in pictures][len(pictures):]
     operations, input_hw = _count(model, _batch(pipeline, pictures[0]))

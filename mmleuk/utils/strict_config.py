@@ -55,7 +55,7 @@ _MODEL_CFG = """
     min_bbox_size neg_pos_ratio nms nms_pre pos_radius pos_weight rcnn refine reg_assigner rpn rpn_proposal sampler
     center_topk class_agnostic conf_thr corner_topk filter_thr iou_thr iou_threshold kernel local_maximum_kernel
     mask_thr mask_thr_binary max_num max_per_image method min_mask_area mode multi_label num_per_class score_thr sigma
-    topk topk_per_class update_thr with_nms yolox_style
+    top_k topk topk_per_class update_thr with_nms yolox_style
 """
 # Dicts without a type, by the key that holds them; those of a model's train_cfg and test_cfg nest.
 _PLAIN_DICTS = {
@@ -70,14 +70,14 @@ _PLAIN_DICTS = {
 }
 
 # Taken out of a dict by whoever builds from it, not by the class.
-_BUILDER_KEYS = {'type', 'priority', 'optimizer', 'constructor', 'paramwise_cfg', 'by_epoch'}
+_BUILDER_KEYS = {'type', 'priority', 'optimizer', 'constructor', 'paramwise_cfg', 'by_epoch', 'deformable_groups'}
 
 _CLOSE = 0.8  # difflib's ratio: 'score_thrr' and 'score_thr' have 0.95, 'nms_pre' and 'nms' 0.6
 _CLOSE_AT_TOP = 0.87  # 'trian_cfg' and 'train_cfg' have 0.89; 'interval' and 'val_interval', a variable, 0.8
 
 
 def check_config_keys(cfg: Config | Mapping) -> None:
-    """Refuse misspelt keys and impossible numbers of epochs that nobody reports before training.
+    """Refuse misspelt keys, and numbers of epochs that can't be, that nobody reports before training.
 
     Args:
         cfg: A whole config. Not changed.
@@ -105,13 +105,23 @@ def _problems(tree: Mapping, scope: str) -> Iterator[str]:
         if isinstance(hook, Mapping) and 'type' not in hook:
             known = ', '.join(other for other in tree['default_hooks'] if other != name)
             yield f'default_hooks.{name}: has no type; is {name!r} misspelt? Known are {known}'
-    for name in ('max_epochs', 'max_iters', 'val_interval'):
-        value = (tree.get('train_cfg') or {}).get(name, 1)
-        if not isinstance(value, (int, float)) or not value >= 1:
-            yield f'train_cfg.{name} is {value!r}; it has to be a number from 1 on'
+    yield from _wrong_numbers(tree)
     for key in sorted(TOP_LEVEL_KEYS & set(tree)):
         for place, node in walk(tree[key], key):
             yield from _silent(place, node, scope)
+
+
+def _wrong_numbers(tree: Mapping) -> Iterator[str]:
+    """Numbers that fail after an epoch."""
+    for name in ('max_epochs', 'max_iters', 'val_interval', 'val_begin'):
+        value = (tree.get('train_cfg') or {}).get(name, 1)
+        if not isinstance(value, (int, float)) or not value >= 1 or value % 1:
+            yield f'train_cfg.{name} is {value!r}; it has to be a whole number from 1 on'
+    hooks = [node for name in ('default_hooks', 'custom_hooks') for node in walk(tree.get(name), name)]
+    for place, hook in hooks:
+        for name in ('interval', 'max_keep_ckpts'):
+            if not isinstance(hook.get(name, 1), int):  # compared with a number after the first epoch
+                yield f'{place}.{name} is {hook[name]!r}; it has to be a whole number'
 
 
 def _silent(place: str, node: Mapping, scope: str) -> Iterator[str]:

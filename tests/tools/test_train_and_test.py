@@ -199,6 +199,7 @@ def test_targets_of_a_test_are_tried_before_it(tiny, tmp_path, capfd):
     (tmp_path / 'folder.pkl').mkdir()
     (tmp_path / 'file').write_text('')
     for words, message in [
+            (['--wait-time', '1'], '--wait-time is for the window of --show'),
             (['--out', str(tmp_path / 'folder.pkl')], 'folder.pkl: is a folder'),
             (['--show-dir', str(tmp_path / 'file')], 'file/picture.png: cannot be written (Not a directory)'),
             (['--cfg-options', f'test_evaluator.outfile_prefix={tmp_path}/file/x', 'visualizer.name=prefix'],

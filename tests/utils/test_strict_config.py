@@ -41,10 +41,14 @@ def test_a_sound_config_passes_twice_and_is_not_changed(tiny):
     ('default_hooks.checkpoint.save_bset', 'x', "did you mean 'save_best'"),
     ('default_hooks.chekpoint', dict(interval=2), 'default_hooks.chekpoint: has no type'),
     ('env_cfg.cudn_benchmark', True, "did you mean 'cudnn_benchmark'"),
-    ('train_cfg.val_interval', 0, 'train_cfg.val_interval is 0; it has to be a number from 1 on'),
+    ('train_cfg.val_interval', 0, 'train_cfg.val_interval is 0; it has to be a whole number from 1 on'),
     ('train_cfg.max_epochs', -1, 'train_cfg.max_epochs is -1'),
     ('train_cfg.max_epochs', 'ten', "train_cfg.max_epochs is 'ten'"),
     ('train_cfg.max_epochs', float('nan'), 'train_cfg.max_epochs is nan'),
+    ('train_cfg.val_begin', 'two', "train_cfg.val_begin is 'two'"),
+    ('train_cfg.val_interval', 2.5, 'train_cfg.val_interval is 2.5'),
+    ('default_hooks.checkpoint.interval', 'one', "default_hooks.checkpoint.interval is 'one'; it has to be a whole"),
+    ('default_hooks.checkpoint.max_keep_ckpts', 1.5, 'default_hooks.checkpoint.max_keep_ckpts is 1.5'),
     ('lr_config', dict(policy='step'), "MMDetection 2's"),
 ])
 def test_what_nobody_else_reports_is_named_with_its_place_and_the_right_key(tiny, option, value, message):
