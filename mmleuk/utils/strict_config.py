@@ -21,6 +21,7 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.runner import Runner
 
+import mmleuk.registry  # noqa: F401  # MMDetection's registries and ours are known from then on
 from mmleuk.errors import UserError
 from mmleuk.utils.config_tree import walk
 
