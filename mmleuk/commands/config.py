@@ -6,6 +6,8 @@ import argparse
 import ast
 import os
 import re
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from mmengine.config import Config
@@ -26,7 +28,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: the config cannot be read, or a key is misspelt.
     """
-    print(resolved_text(args.config, args.cfg_options))
+    with redirect_stdout(sys.stderr):  # what imports and MMEngine say is no part of the config
+        text = resolved_text(args.config, args.cfg_options)
+    print(text)
     return 0
 
 
