@@ -24,7 +24,7 @@ from PIL import Image
 
 import mmleuk
 from mmleuk.errors import UserError
-from mmleuk.models.attributes.attri_head import AttriHead
+from mmleuk.models.attributes import AttributeRecognizer, AttriHead
 from mmleuk.pictures.drawing import draw_prediction, load_image
 from mmleuk.schema import IGNORE, AttributeSchema
 from mmleuk.structures import prediction_files
@@ -81,6 +81,9 @@ class Inferencer:
         self._checkpoint = str(checkpoint)
         loaded = load_checkpoint_safely(checkpoint, map_location='cpu')
         self.model: Any = build_model(self.cfg)
+        if isinstance(self.model, AttributeRecognizer):
+            raise UserError('the model reads the attributes of single-cell images and finds no cells in larger ones; '
+                            'score it with tools/test.py, and give a detector here')
         load_weights(self.model, loaded, str(checkpoint))
         metainfo = _metainfo(loaded.get('meta') or {}, self.cfg)
         self.model.dataset_meta = metainfo  # type: ignore[assignment]

@@ -28,7 +28,7 @@ SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff')
 class CellCropDataset(BaseDetDataset):
     """Images of single cells with their class and attributes.
 
-    Three sources, told apart by ``ann_file``:
+    Three sources; ``ann_file`` says which:
 
     - a CSV file as WBCAtt's: a row per image, with a column for the name, one for the class, and one per attribute,
       called by its key or an alias; an empty field is unknown;
@@ -36,7 +36,7 @@ class CellCropDataset(BaseDetDataset):
       box: put :class:`mmleuk.CropCell` into the pipeline;
     - nothing: a folder per class, called as the class, under ``data_prefix['img']``.
 
-    Where the schema has the attribute ``cell_type``, its value is the class, so that one classifier tells both.
+    Where the schema has the attribute ``cell_type``, its value is the class, so that one classifier predicts both.
 
     Args:
         ann_file: CSV or JSON file under ``data_root``, or ''.

@@ -163,6 +163,8 @@ def test_plain_images_and_no_detection():
 def test_the_metric_takes_its_predictions():
     model = build(on_ground_truth=True).eval()
     samples = model.predict(*batch(model, training=False))
+    for sample in samples:
+        sample.set_metainfo(dict(annotated_regions=torch.tensor([[0.0, 0, 999, 999]])))
     for mode in ('detection', 'gt_boxes'):
         metric = AttributeF1Metric(mode=mode, binary='macro', min_score=0.0)
         metric.dataset_meta = dict(attributes=SCHEMA)

@@ -10,6 +10,7 @@ import torch
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
+from mmleuk.apis import Inferencer
 from mmleuk.engine.launch import test_main, train_main
 from mmleuk.errors import UserError
 from mmleuk.evaluation import AttributeF1Metric
@@ -124,3 +125,5 @@ def test_trains_and_tests_through_the_tools(tmp_path, capsys):
     assert test_main([str(config), str(tmp_path / 'run/epoch_1.pth'), '--work-dir', str(tmp_path / 'test'),
                       '--cfg-options', 'experiment_name=tested']) == 0
     assert 'attribute_crops/macro_f1' in capsys.readouterr().out
+    with pytest.raises(UserError, match='reads the attributes of single-cell images .* give a detector'):
+        Inferencer(config, tmp_path / 'run/epoch_1.pth', device='cpu')

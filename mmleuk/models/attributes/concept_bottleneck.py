@@ -23,7 +23,7 @@ from mmleuk.schema import AttributeSchema
 
 CONCEPT_GAIN = 10.0
 """Probabilities are multiplied by it before the class layer. Adam moves a weight by about the learning rate per update,
-and within some hundred of them weights on numbers below 1 couldn't grow enough to tell classes apart."""
+and within some hundred of them weights on numbers below 1 couldn't grow enough to separate classes."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class ConceptBottleneck(BaseModule):
         encoder, dropout: as of :class:`CropExtractor`.
         joint: let the class loss teach the concepts, too. By default it stops at them (a sequential bottleneck): a
             concept then means what its annotation says, and cells of which no attribute is known (red cells, platelets)
-            don't bend it. Training jointly may tell classes better, by signals hidden in the probabilities.
+            don't bend it. Training jointly may separate classes better, by signals hidden in the probabilities.
         chunk_size: crops looked at together in prediction; it bounds memory, not results.
 
     Source: Keser et al., CVPRW 2023, as a peer for AttriHead in LLD's Table 5. There is no official code, and neither

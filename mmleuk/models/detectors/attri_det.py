@@ -1,4 +1,4 @@
-"""AttriDet: any MMDetection detector that also tells the attributes of its cells (LLD 4.2)."""
+"""AttriDet: any MMDetection detector that also predicts the attributes of its cells (LLD 4.2)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mmleuk.schema import IGNORE
 
 @MODELS.register_module()
 class AttriDet(BaseDetector):
-    """Wraps a detector and looks at its boxes with an AttriHead.
+    """Wraps a detector and predicts the attributes of its boxes with an AttriHead.
 
     The head's feature maps are captured while the detector runs its own forward, so nothing runs twice, the
     detector's losses and boxes are exactly its own, and one-stage, two-stage and query-based detectors all work.
@@ -43,7 +43,7 @@ class AttriDet(BaseDetector):
 
     Predictions carry ``attributes`` (N, A) int64 and ``attribute_probs`` (N, A, Vmax) float32 beside boxes, labels and
     scores. Where ``dataset_meta``, which inference sets from the checkpoint, says which classes are described, cells of
-    the others keep unknown attributes: a red cell has none to be told.
+    the others keep unknown attributes: a red cell has none.
     """
 
     dataset_meta: Mapping[str, Any] | None = None

@@ -34,7 +34,7 @@ NO_CLASS = -1
 class PostHocCBM(BaseDetector):
     """Holds a trained detector, which stays as it is, and learns to read crops of cells beside it.
 
-    Training looks at crops around ground-truth boxes; the detector isn't run. In testing the detector's boxes, classes
+    Training reads crops around ground-truth boxes; the detector isn't run. In testing the detector's boxes, classes
     and scores are its own, and the bottleneck adds what it sees in them.
 
     Args:
@@ -49,7 +49,7 @@ class PostHocCBM(BaseDetector):
         data_preprocessor: overrides the detector's.
 
     Predictions carry ``attributes`` and ``attribute_probs`` as AttriDet's do, and of the bottleneck's own class
-    ``cbm_labels`` (N,) int64 and ``cbm_scores`` (N,) float32. ``disagrees`` (N,) bool tells where that isn't the
+    ``cbm_labels`` (N,) int64 and ``cbm_scores`` (N,) float32. ``disagrees`` (N,) bool says where that isn't the
     detector's class: a monitor of false detections. Attributes of classes that aren't described are unknown, as in
     AttriDet.
     """
@@ -78,7 +78,7 @@ class PostHocCBM(BaseDetector):
         path = self.detector_checkpoint
         if path is None or not Path(path).expanduser().is_file():
             raise UserError(f'model.detector_checkpoint is {path!r}, which is no file; train the plain detector first '
-                            'and give its checkpoint: PostHocCBM looks at the boxes of a detector that is done')
+                            'and give its checkpoint: PostHocCBM reads the boxes of a trained detector')
         load_weights(self.detector, path)
         self.detector.is_init = True  # else the line below would make its weights random, or download others
         super().init_weights()
