@@ -9,10 +9,9 @@ from pathlib import Path
 
 from mmleuk.commands.infer import LOCK, report_failures, write_run
 from mmleuk.datasets.annotations import read_ground_truth
-from mmleuk.ensemble.files import ENSEMBLE, Member, check_names, compare, read_members
+from mmleuk.ensemble.files import ENSEMBLE, Member, check_names, compare, read_members, to_markdown, write_tables
 from mmleuk.ensemble.fusion import FusionSettings, check_fraction
 from mmleuk.ensemble.runs import check_number, fuse_runs
-from mmleuk.ensemble.table import to_markdown, write_tables
 from mmleuk.errors import UserError
 from mmleuk.evaluation.detections import from_run
 from mmleuk.structures.ground_truth import GroundTruth

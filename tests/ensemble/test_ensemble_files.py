@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from mmleuk import cli
-from mmleuk.ensemble.files import fuse_files
+from mmleuk.ensemble.files import fuse_files, logged_metrics, rows
 from mmleuk.ensemble.fusion import FusionSettings
 from mmleuk.ensemble.runs import fuse_runs
-from mmleuk.ensemble.table import logged_metrics, rows
 from mmleuk.errors import UserError
 from mmleuk.evaluation.evaluate import evaluate_files
 from mmleuk.evaluation.tables import class_rows, summary

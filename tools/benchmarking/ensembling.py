@@ -14,8 +14,7 @@ from benchmarking.machine import ROOT
 from benchmarking.results import count_parameters
 from benchmarking.running import Settings, Training, check_checkpoints
 from benchmarking.suite import Case
-from mmleuk.ensemble.files import ENSEMBLE
-from mmleuk.ensemble.table import logged_metrics
+from mmleuk.ensemble.files import ENSEMBLE, logged_metrics
 
 ONE_VOTE = 0.55
 """Of a model's own detections that overlap by more only one takes part: it votes once per cell, as the rule assumes."""
