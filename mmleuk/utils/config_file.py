@@ -132,10 +132,11 @@ def _explain(cfg: Config, error: Exception) -> str:
         return f'{text} ({type(error).__name__}); correct this value in the config'
     from mmleuk.utils.strict_config import find_builders, parameter_names
     owner, key = unknown.groups()
-    for place, node in walk(dict(cfg.items())):
-        for builder in find_builders(node.get('type'), cfg.get('default_scope') or 'mmdet') if key in node else ():
-            names, _ = parameter_names(builder)
-            close = difflib.get_close_matches(key, names - {'self', key}, n=1)
-            hint = f'did you mean {close[0]!r}?' if close else f'known are {", ".join(sorted(names - {"self"}))}'
-            return f'unknown key {f"{place}.{key}".lstrip(".")!r} for {owner}; {hint}'
-    return f'{owner} takes no {key!r}; correct this key in the config'
+    found = [(f'{place}.{key}'.lstrip('.'), node) for place, node in walk(dict(cfg.items())) if key in node]
+    for place, node in found:
+        for builder in find_builders(node.get('type'), cfg.get('default_scope') or 'mmdet'):
+            names = parameter_names(builder)[0] - {'self', key}
+            close = difflib.get_close_matches(key, names, n=1)
+            hint = f'did you mean {close[0]!r}?' if close else f'known are {", ".join(sorted(names))}'
+            return f'unknown key {place!r} for {owner}; {hint}'
+    return f'unknown key {(found[0][0] if found else key)!r} for {owner}; correct it in the config'
