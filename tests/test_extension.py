@@ -1,5 +1,6 @@
 """docs/architecture.md shows how to extend the package; here its code is run from outside of it."""
 
+import copy
 import json
 import re
 import sys
@@ -8,10 +9,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from mmengine.structures import InstanceData
 
 from mmleuk.registry import DATASETS
+from mmleuk.testing import detector_contract as contract
+from mmleuk.utils.strict_config import check_config_keys
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -55,7 +60,6 @@ def my_cells(tmp_path, monkeypatch):
 def test_another_data_set_is_one_file_and_a_config(my_cells):
     from mmleuk.datasets.check import examine_config
     from mmleuk.registry import MODELS
-    from mmleuk.utils.strict_config import check_config_keys
     check_config_keys(my_cells)
     report = examine_config(my_cells)
     assert report.findings == ()
@@ -102,3 +106,66 @@ def test_a_crop_task_is_one_file_and_a_config(my_crops, capsys):
     data = DATASETS.build(Config.fromfile(str(my_crops)).test_dataloader.dataset)
     assert [data[index]['data_samples'].gt_instances.attributes.tolist() for index in range(4)] == [
         [[0, 1]], [[0, 0]], [[1, 1]], [[1, 0]]]
+
+
+@pytest.fixture
+def from_outside(tmp_path, monkeypatch):
+    """Builds the model of a section's config, with the section's module in a folder of somebody else's."""
+    from mmleuk.registry import MODELS, TASK_UTILS
+    before = dict(MODELS.module_dict), dict(TASK_UTILS.module_dict)
+
+    def build(heading, module):
+        code, config = code_blocks(heading)
+        (tmp_path / f'{module}.py').write_text(code)
+        (tmp_path / 'config.py').write_text(config.replace("'configs/", f"'{ROOT}/configs/"))
+        cfg = Config.fromfile('config.py')
+        check_config_keys(cfg)
+        return MODELS.build(cfg.model).train()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        yield build
+    for registry, kept in zip((MODELS, TASK_UTILS), before):
+        for name in set(registry.module_dict) - set(kept):
+            registry.module_dict.pop(name)
+    for module in ('round_cells', 'agreement'):
+        sys.modules.pop(module, None)
+
+
+def found(*rows):
+    """Predictions of rows (box, score, source), all of class 1."""
+    boxes, scores, sources = zip(*rows)
+    return InstanceData(bboxes=torch.tensor(boxes), scores=torch.tensor(scores), source=torch.tensor(sources),
+                        labels=torch.ones(len(rows), dtype=torch.long),
+                        probabilities=torch.tensor([[0.0, 0.99, 0.0]] * len(rows)))
+
+
+NO_CELLS = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long))
+CORNER = torch.tensor([[0., 0., 20., 20.]])
+
+
+def test_a_criterion_for_pseudo_labels_is_one_file_and_a_config(from_outside):
+    model = from_outside('A new criterion for pseudo-labels', 'round_cells')
+    assert model.labeller.max_aspect == 1.5 and model.labeller.sure_confidence == 0.95
+    judged = model.labeller.select(found(([30., 30., 60., 50.], 0.99, 1), ([30., 70., 60., 89.], 0.99, 1),
+                                         ([70., 30., 90., 90.], 0.8, 1)), NO_CELLS, CORNER)
+    names = [model.labeller.criteria[index] for index in judged.criterion]
+    assert names == ['kept', 'shape', 'unsure'] and judged.weight.tolist() == [1, 0, 0]
+    assert set(model.labeller.count([judged])) == {'confidence', 'area', 'unsure', 'entropy', 'kept', 'shape'}
+
+
+def test_a_method_for_sparse_labels_is_one_file_and_a_config(from_outside):
+    model = from_outside('A new method for sparse labels', 'agreement')
+    seen = [([30., 30., 60., 50.], 0.9, 1), ([30., 30., 60., 52.], 0.6, 2), ([70., 30., 90., 50.], 0.9, 2),
+            ([5., 5., 15., 15.], 0.9, 1), ([5., 5., 15., 15.], 0.9, 2)]
+    judged = model.labeller.select(found(*seen), NO_CELLS, CORNER)
+    assert judged.criterion.tolist() == [1, 0] and judged.weight.tolist() == pytest.approx([0.6, 0.0])
+    # it learns, from its own predictions and a teacher's
+    model.labeller.min_score = 1e-4
+    model.set_teacher(copy.deepcopy(model))
+    contract.freeze_statistics(model)  # the student then sees what the teacher does
+    model.activity.pseudo = True
+    gradients = contract.gradients_of(model, contract.make_batch(([contract.CELL], contract.LEFT_HALF)))
+    assert model.labeller.count(model.last_judged)['kept'] > 0
+    assert all(gradient.isfinite().all() for gradient in gradients.values())
+    assert contract.stem_gradient(gradients).any()

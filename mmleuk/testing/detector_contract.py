@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmdet.models.detectors import BaseDetector
@@ -245,10 +246,10 @@ def check_found_labels_are_learnt(learner: SparseLabelDetector) -> None:
     batch = as_views(learner, make_batch(([CELL], LEFT_HALF), ([], NOWHERE)))
     taught, original = [], learner.adapter.loss
 
-    def loss(outputs: tuple, labels: Sequence[InstanceData], *args: object, **kwargs: object) -> dict:
+    def loss(outputs: tuple, labels: Sequence[InstanceData], *args: Any) -> dict:
         taught.append([found.bboxes.tolist() for found in labels])
-        return original(outputs, labels, *args, **kwargs)
-    learner.adapter.loss = loss  # type: ignore[method-assign]
+        return original(outputs, labels, *args)
+    learner.adapter.loss = loss  # type: ignore[method-assign, assignment]
     first, second = gradients_of(learner, batch), gradients_of(learner, batch)
     learner.adapter.loss = original  # type: ignore[method-assign]
     assert learner.last_judged is not None

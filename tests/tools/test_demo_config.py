@@ -13,14 +13,14 @@ from mmleuk.synthetic.writer import synthesize
 ROOT = Path(__file__).parents[2]
 CONFIG = 'configs/sla_det/yolov5n_sla_synthetic.py'
 LOSSES = ('loss_bbox', 'loss_obj', 'loss_cls', 'loss_attributes', 'loss_pseudo_obj', 'loss_triplet')
-SELECTOR = 'model.detector.selector'
+LABELLER = 'model.detector.labeller'
 OPTIONS = [
     'train_dataloader.batch_size=2', 'train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False',
     'train_dataloader.sampler.shuffle=False', 'train_cfg.max_epochs=1', 'val_cfg=None', 'val_dataloader=None',
     'val_evaluator=None', 'default_hooks.logger.interval=1', 'default_hooks.pseudo_labels.pseudo_epochs=(1,None)',
     'default_hooks.pseudo_labels.triplet_epochs=(1,1)',
     # an untrained model believes next to nothing: let enough of it be pseudo-labels and unsure predictions
-    f'{SELECTOR}.min_confidence=0.0001', f'{SELECTOR}.sure_confidence=0.001', f'{SELECTOR}.max_entropy=9']
+    f'{LABELLER}.min_confidence=0.0001', f'{LABELLER}.sure_confidence=0.001', f'{LABELLER}.max_entropy=9']
 
 
 @pytest.fixture(scope='module')

@@ -293,8 +293,8 @@ class SparseLabelDetector(BaseDetector):
             # Computed even where none has a label: some heads average over processes, which would wait for this one.
             taken = taught or rows[:1]
             part = outputs if taken == list(range(len(labels))) else take_rows(outputs, taken)
-            found = self.adapter.loss(part, *([values[row] for row in taken] for values in (labels, metas, ignored)),
-                                      advice=advice)
+            found = self.adapter.loss(part, [labels[row] for row in taken], [metas[row] for row in taken],
+                                      [ignored[row] for row in taken], advice)
             if not taught:  # a finite 0 whatever was computed, with a gradient path to every parameter
                 found = {name: no_loss(self.detector) for name in found if 'loss' in name}
             losses |= found if len(self.views) == 1 else rename_loss_dict(f'{view}_', found)
@@ -313,7 +313,7 @@ class SparseLabelDetector(BaseDetector):
             places.append(where)
             labels.append(self.merge(nothing, found))
         losses = self.adapter.loss(outputs, labels, places, ignored)
-        return {name.replace('loss_', 'loss_pseudo_'): weigh(value, self.pseudo_weight)
+        return {name.replace('loss_', 'loss_pseudo_'): weigh(value, self.pseudo_weight or 0)
                 for name, value in losses.items() if 'loss' in name}
 
     def similarity_loss(self, feats: Sequence[Tensor], judged: InstanceList, truth: InstanceList) -> Tensor:
