@@ -14,6 +14,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmleuk.errors import UserError
+from mmleuk.models.attributes.classifier import described_rows
 from mmleuk.models.attributes.concept_bottleneck import ConceptReading
 from mmleuk.models.detectors.attri_det import (
     are_described,
@@ -155,8 +156,7 @@ def choose_cells(attributes: Tensor, max_cells: int) -> Tensor:
     >>> choose_cells(torch.tensor([[IGNORE], [1], [IGNORE], [0]]), 2).sort().values.tolist()
     [1, 3]
     """
-    described = (attributes != IGNORE).any(1)
-    order = torch.rand(len(attributes), device=attributes.device) - described.float()
+    order = torch.rand(len(attributes), device=attributes.device) - described_rows(attributes).float()
     return order.argsort()[:max_cells]
 
 
