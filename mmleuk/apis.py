@@ -242,10 +242,15 @@ def raise_score_threshold(model: torch.nn.Module, min_score: float) -> None:
 
 
 def _metainfo(meta: dict[str, Any], cfg: Config) -> dict[str, Any]:
-    """The data set's metainfo from the checkpoint, else from the config's test data set."""
+    """The data set's metainfo from the checkpoint; what it lacks is the config's test data set's if classes agree.
+
+    Checkpoints of earlier versions don't say which classes are described.
+    """
     metainfo = {key.lower(): value for key, value in (meta.get('dataset_meta') or {}).items()}
-    if not metainfo.get('classes'):
-        metainfo = DATASETS.build({**cfg.test_dataloader.dataset, 'lazy_init': True}).metainfo
+    if 'described' not in metainfo:
+        configured = DATASETS.build({**cfg.test_dataloader.dataset, 'lazy_init': True}).metainfo
+        if not metainfo.get('classes') or tuple(configured.get('classes') or ()) == tuple(metainfo['classes']):
+            metainfo = {**configured, **{key: value for key, value in metainfo.items() if value}}
     if not metainfo.get('classes'):
         raise UserError('neither the checkpoint nor the config says what the classes are called; '
                         "add metainfo=dict(classes=(...)) to the config's test data set")

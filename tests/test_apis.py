@@ -144,6 +144,21 @@ def test_leukocytes_are_those_that_the_data_set_declares(tmp_path, films):
     assert named.run_info().leukocytes is None
 
 
+@pytest.mark.parametrize('stated', ['checkpoint', 'config'])
+@pytest.mark.parametrize('described', [CLASSES[:2], CLASSES[2:]])
+def test_undescribed_classes_have_no_attributes(attri, tmp_path, films, stated, described):
+    """The checkpoint says which classes are described; where it doesn't, the config does. The cells are neutrophils."""
+    config, said = Config.fromfile(str(attri[0])), dict(described=described)
+    meta = dict(classes=CLASSES, attributes=SCHEMA)
+    config.test_dataloader.dataset.metainfo = dict(classes=CLASSES, **(said if stated == 'config' else {}))
+    checkpoint = save(tmp_path, config.model, dict(dataset_meta=meta | (said if stated == 'checkpoint' else {})))
+    cells = [cell for prediction in Inferencer(config, checkpoint, device='cpu', min_score=0)(films)
+             for cell in prediction.cells]
+    assert cells and {cell.class_name for cell in cells} == {'Neutrophil'}
+    unknown = [reading['value'] == 'unknown' for cell in cells for reading in cell.attributes.values()]
+    assert len(unknown) == 2 * len(cells) and set(unknown) == {'Neutrophil' not in described}
+
+
 def test_written_files_read_back(inferencer, films, tmp_path):
     predictions = inferencer(films)
     run = from_json(inferencer.to_json(predictions, tmp_path / 'p.json'))
