@@ -277,3 +277,21 @@ def test_what_is_no_label_learns_the_objectness_that_is_advised():
     assert gradient[0, 0, ..., 4].flatten().tolist() == pytest.approx(expected)
     (gradient,) = torch.autograd.grad(level_losses(logits, assigned, None).objectness, logits)
     assert gradient[0, 0, 1, 1, 4].item() == pytest.approx((0.5 - 1) / 4)
+
+
+def test_a_labels_weight_by_hand():
+    """Half of the weight is half of its share in each sum; what the sums are divided by stays."""
+    where = dict(image=torch.tensor([0, 0]), anchor=torch.tensor([0, 0]), row=torch.tensor([0, 1]),
+                 column=torch.tensor([0, 1]), label=torch.tensor([0, 1]), anchor_size=torch.ones(2, 2),
+                 boxes=torch.tensor([[0.5, 0.5, 0.5, 1.0]] * 2))
+    logits = torch.linspace(-1, 1, 28).view(1, 1, 2, 2, 7)
+    alone = [level_losses(logits, LevelAssignment(**{key: value[index:index + 1] for key, value in where.items()}),
+                          torch.zeros(1, 2, 2, dtype=torch.bool)) for index in range(2)]
+    weighed = level_losses(logits, LevelAssignment(**where, weight=torch.tensor([1.0, 0.5])),
+                           torch.zeros(1, 2, 2, dtype=torch.bool))
+    for name in ('box', 'objectness', 'classes'):
+        first, second = (getattr(parts, name).item() for parts in alone)
+        assert getattr(weighed, name).item() == pytest.approx((first + 0.5 * second) / 2)
+    everywhere = level_losses(logits, LevelAssignment(**where, weight=torch.ones(2)))
+    plain = level_losses(logits, LevelAssignment(**where))
+    assert everywhere.objectness.item() == pytest.approx(plain.objectness.item())

@@ -199,3 +199,36 @@ def test_attributes_in_another_order_are_refused(attributes):
     checkpoint = {'meta': {'dataset_meta': {'attributes': AttributeSchema.from_dict(attributes).to_dict()}}}
     with pytest.raises(UserError, match=r"a.pth: was trained on .*the config has \(\('shape'.*pass the config"):
         check_attributes(Describer(shape=SHAPE, hue=HUE), checkpoint, 'a.pth')
+
+
+class Holder(nn.Module):
+    """As much of AttriDet or SparseLabelDetector as the names of tensors need."""
+
+    def __init__(self, detector, **parts):
+        super().__init__()
+        self.detector = detector
+        for name, part in parts.items():
+            self.add_module(name, part)
+
+
+def names_after(model, *names):
+    """A checkpoint's names once it is fitted to the model, each tensor as large as the model's."""
+    sizes = {key.removeprefix('detector.').removeprefix('detector.').removeprefix('labeller.'): value
+             for key, value in model.state_dict().items()}
+    state = {name: sizes[name.removeprefix('detector.')].clone() for name in names}
+    fit_checkpoint(model, state, 'old.pth', exact=True)
+    return set(state)
+
+
+def test_checkpoints_from_before_the_wrapper_fit():
+    """SLADet was the detector itself, alone or in AttriDet, and counted for its thresholds itself."""
+    stem = nn.ModuleDict(dict(backbone=nn.Linear(2, 2)))
+    counts = nn.ModuleDict(dict(calibration=nn.Linear(3, 1, bias=False)))
+    plain = 'backbone.weight', 'backbone.bias'
+    sla = Holder(stem)
+    assert names_after(sla, *plain) == set(sla.state_dict())
+    plus = Holder(stem, labeller=counts)
+    assert names_after(plus, *plain, 'calibration.weight') == set(plus.state_dict())
+    attri = Holder(Holder(stem), attri_head=nn.Linear(4, 4))
+    assert names_after(attri, *(f'detector.{name}' for name in plain), 'attri_head.weight', 'attri_head.bias') == set(
+        attri.state_dict())
