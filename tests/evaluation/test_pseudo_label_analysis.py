@@ -153,6 +153,19 @@ def test_a_plain_detector_is_judged_by_sla_dets_thresholds(trained):
     assert kept_of(plain, trained, options)['kept']['right'] == 2
 
 
+@pytest.mark.parametrize(('method', 'found'), [('co_mining/yolov5n_co-mining', (2, 1)),
+                                               ('co_student/yolov5n_co-student', (1, 2))])
+def test_other_methods_are_judged_by_their_own_labeller(trained, method, found):
+    """The student says WBC everywhere; the average, Co-Student's teacher, says RBC at the same places."""
+    (trained / 'epoch_10.pth').unlink()
+    cfg = Config.fromfile(ROOT / 'configs' / f'{method}_txl-pbc.py')
+    cfg.merge_from_dict({'train_dataloader.dataset.dataset.annotation': 'sparse',
+                         'model.detector.test_cfg.max_per_img': 5000})
+    criteria = analyse(cfg, trained, 'annotations/train.json', labeller=dict(nms_iou=0.3))['epochs'][0]['criteria']
+    assert set(criteria) == {'labelled', 'kept', 'all'}
+    assert (criteria['kept']['right'], criteria['kept']['wrong_class']) == found
+
+
 def fails(tool, capsys, *argv):
     assert tool.main([str(part) for part in argv]) == 2
     return capsys.readouterr().err
