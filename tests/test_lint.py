@@ -46,4 +46,4 @@ def test_files_are_short_enough_to_read():
     """CONTRIBUTING's limit, which ruff doesn't know."""
     lines = {path: len(path.read_text().splitlines()) for folder in ('mmleuk', 'tools')
              for path in sorted((ROOT / folder).rglob('*.py'))}
-    assert len(lines) > 100 and {str(path.relative_to(ROOT)): n for path, n in lines.items() if n > 300} == {}
+    assert len(lines) > 100 and {str(path.relative_to(ROOT)): n for path, n in lines.items() if n > 400} == {}

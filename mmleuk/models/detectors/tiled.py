@@ -92,7 +92,7 @@ class TiledDetector(SingleStageDetector):
             for left in tile_starts(batch_inputs.shape[3], self.tile_size, self.overlap):
                 for results, detections in zip(found, self._predict_tile(batch_inputs, top, left)):
                     results.append(detections)
-        joined = [self._join(InstanceData.cat(results), meta, rescale) for results, meta in zip(found, metas)]
+        joined = [self._join(results, meta, rescale) for results, meta in zip(found, metas)]
         return self.add_pred_to_datasample(batch_data_samples, joined)
 
     def _predict_tile(self, batch_inputs: Tensor, top: int, left: int) -> InstanceList:
@@ -107,13 +107,14 @@ class TiledDetector(SingleStageDetector):
             result.bboxes = result.bboxes + result.bboxes.new_tensor([left, top, left, top])
         return kept
 
-    def _join(self, results: InstanceData, meta: dict, rescale: bool) -> InstanceData:
-        height, width = meta['img_shape'][:2]  # tiles reach into the padding, the picture may not
+    def _join(self, tiles: InstanceList, meta: dict, rescale: bool) -> InstanceData:
+        results = InstanceData.cat(tiles)
+        height, width = meta['img_shape'][:2]  # tiles reach into the padding, boxes must not
         results.bboxes[:, 0::2].clamp_(0, width)
         results.bboxes[:, 1::2].clamp_(0, height)
         if rescale:
             results.bboxes = scale_boxes(results.bboxes, [1 / s for s in meta['scale_factor']])
-        if not len(results):
+        if not len(results) or len(tiles) == 1:  # of one tile's boxes, none is there twice
             return results
         boxes, keep = batched_nms(results.bboxes, results.scores, results.labels, self.test_cfg.nms)
         results = results[keep]
