@@ -99,12 +99,12 @@ def _fuse_live(args: argparse.Namespace, settings: FusionSettings) -> tuple[list
     check_images(paths)
     if Path(args.out).exists() and not Path(args.out).is_dir():
         raise UserError(f'--out is {args.out}, a file; with --models it is a folder')
-    from mmleuk.ensemble.live import Ensemble, sure_cells  # MMDetection's models: seconds that a typing error needn't
+    from mmleuk.ensemble.live import Ensemble, shown_cells  # MMDetection's models: seconds that a typing error needn't
     ensemble = Ensemble.load(args.models, settings, names, args.device, args.batch_size)
     runs = ensemble.look(paths)
     fused = fuse_runs(runs, settings, names)
     seen = replace(fused, info=replace(fused.info, min_score=args.min_score), predictions=tuple(
-        sure_cells(prediction, args.min_score, args.max_overlap) for prediction in fused.predictions))
+        shown_cells(prediction, args.min_score, args.max_overlap) for prediction in fused.predictions))
     comparison = None if truth is None else compare(*_members(names, runs, truth), settings, fused)
     out = ensure_writable(args.out)
     with FolderLock(out, LOCK, 'run'):

@@ -1,4 +1,4 @@
-"""Several models' detections become one: Weighted Boxes Fusion, from tensors, saved predictions or live models."""
+"""Fuse the detections of several models (Weighted Boxes Fusion), from tensors, saved predictions or loaded models."""
 
 from mmleuk.ensemble.fusion import Detected, Fused, FusionSettings, fuse
 

@@ -1,4 +1,4 @@
-"""Saved predictions of several models: read, fused, written, scored beside the fused ones, and all in one table."""
+"""Read the saved predictions of several models, fuse them, and score the models and the ensemble in one table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmleuk.datasets.annotations import read_ground_truth
 from mmleuk.ensemble.fusion import FusionSettings
 from mmleuk.ensemble.runs import check_number, check_runs, fuse_runs
 from mmleuk.errors import UserError
-from mmleuk.evaluation.detections import Detections, from_results, from_run, places_by_name, read_detections
+from mmleuk.evaluation.detections import Detections, from_results, from_run, indices_by_name, read_detections
 from mmleuk.evaluation.evaluate import Evaluation, Settings, evaluate
 from mmleuk.evaluation.tables import group_rows, notes
 from mmleuk.structures.ground_truth import GroundTruth
@@ -36,8 +36,8 @@ class Member:
     Args:
         name: in tables and messages.
         detections: as ``mmleuk evaluate`` reads them.
-        run: the same as cells, images in the truth's order.
-        has_images: whether they came as a run of ``mmleuk infer``, which names its images, classes and attributes.
+        run: the same detections as cells; images in the order of the truth.
+        has_images: whether they are a run of ``mmleuk infer``, which names its images, classes and attributes.
     """
 
     name: str
@@ -51,10 +51,10 @@ class Comparison:
     """An ensemble beside its single models.
 
     Args:
-        settings: how it was fused.
-        fused: what came of it.
-        results: the same as COCO results; None where the models are runs of ``mmleuk infer``.
-        evaluations: of each model by name in their order, then of the ensemble.
+        settings: how the models were fused.
+        fused: the fused cells.
+        results: the fused cells as COCO results; None where the models are runs of ``mmleuk infer``.
+        evaluations: one per model by name, in their order, then that of the ensemble.
     """
 
     settings: FusionSettings
@@ -94,13 +94,13 @@ def read_members(predictions: Sequence[str | Path], annotations: str | Path, set
         The models, and the truth with the classes that only the predictions have.
 
     Raises:
-        UserError: a file is missing or broken, two are the same, there are fewer than two, or the files differ in
-            their images, classes or the values of an attribute; another number of names or weights than of files.
+        UserError: a file is missing or broken, two are the same, or there are fewer than two; the files differ in
+            their images, classes or the values of an attribute; the number of names or weights isn't that of files.
     """
     settings, paths = settings or FusionSettings(), [Path(path) for path in predictions]
     check_number(len(paths), settings, names)
     if len({path.resolve() for path in paths}) < len(paths):
-        raise UserError('--predictions names a file twice; name each model once, and weigh it with --weights')
+        raise UserError('--predictions names a file twice; name each file once, and give weights with --weights')
     chosen = check_names(names or default_names(predictions))
     truth = read_ground_truth(annotations)
     own_classes, found = truth.classes, []
@@ -117,7 +117,7 @@ def read_members(predictions: Sequence[str | Path], annotations: str | Path, set
 
 def compare(members: Sequence[Member], truth: GroundTruth, settings: FusionSettings | None = None,
             fused: Run | None = None) -> Comparison:
-    """Fuse, where that isn't done yet, and score, with the settings of ``mmleuk evaluate``."""
+    """Score the models and the ensemble with the settings of ``mmleuk evaluate``; fuse unless ``fused`` is given."""
     settings = settings or FusionSettings()
     fused = fused or fuse_runs([member.run for member in members], settings, [member.name for member in members])
     results = None if any(member.has_images for member in members) else to_results(fused, truth)
@@ -128,7 +128,7 @@ def compare(members: Sequence[Member], truth: GroundTruth, settings: FusionSetti
 
 
 def to_results(run: Run, truth: GroundTruth) -> list[dict[str, Any]]:
-    """COCO results with the annotation file's ids; a class that it lacks gets an id that it doesn't use."""
+    """COCO results with the ids of the annotation file; a class that the file lacks gets an unused id."""
     ids = dict(zip(truth.classes, truth.category_ids))
     free = itertools.count(max((key for key in ids.values() if isinstance(key, int)), default=-1) + 1)
     ids |= {name: next(free) for name in truth.classes if name not in ids}
@@ -139,14 +139,14 @@ def to_results(run: Run, truth: GroundTruth) -> list[dict[str, Any]]:
 
 
 def check_names(names: Sequence[str]) -> list[str]:
-    """The names, when they can stand in one table.
+    """The names, if each is unique.
 
     Raises:
-        UserError: one stands twice, is empty, or is the ensemble's.
+        UserError: a name occurs twice, is empty, or is that of the ensemble.
     """
     if len(set(names)) < len(names) or not all(names) or ENSEMBLE in names:
-        raise UserError(f'the models are called {", ".join(map(repr, names))}; give each a name of its own with '
-                        f'--names, and none {ENSEMBLE!r}')
+        raise UserError(f'the models are called {", ".join(map(repr, names))}; give each a different name with '
+                        f'--names, and none the name {ENSEMBLE!r}')
     return list(names)
 
 
@@ -161,16 +161,16 @@ def default_names(paths: Sequence[str | Path]) -> list[str]:
 
 
 def _run_of(path: Path) -> Run | None:
-    """The run of a file that has been checked; None for COCO results."""
+    """The run in a checked file; None for COCO results."""
     data = read_json(path)
     return run_from_dict(data, str(path)) if isinstance(data, Mapping) else None
 
 
 def _check_classes(names: Sequence[str], runs: Sequence[Run | None], found: Sequence[Detections],
                    own_classes: Sequence[str], truth: GroundTruth) -> None:
-    """Every model must know the classes of the others: one that cannot see a class would vote against it.
+    """Check that every model knows the classes of the others: a model that doesn't know a class votes against it.
 
-    A run lists its classes; COCO results know the annotation file's and those that they have detections of.
+    A run lists its classes. COCO results know the classes of the annotation file and of their own detections.
     """
     seen = [{truth.classes[label] for label in set(detections.labels.tolist())} for detections in found]
     stated = [own if run is None else set(run.info.classes) for own, run in zip(seen, runs)]
@@ -183,23 +183,23 @@ def _check_classes(names: Sequence[str], runs: Sequence[Run | None], found: Sequ
 
 
 def _aligned(detections: Detections, run: Run | None, truth: GroundTruth) -> tuple[Detections, Run]:
-    """Cells of the truth's images, in its order and by its names and classes."""
+    """Detections and run with the images, the order, the names and the classes of the truth."""
     if run is None:
         cells: list[list[Cell]] = [[] for _ in truth.images]
-        for place, label, (x, y, w, h), score in zip(detections.image_of.tolist(), detections.labels.tolist(),
+        for index, label, (x, y, w, h), score in zip(detections.image_of.tolist(), detections.labels.tolist(),
                                                      detections.boxes_xywh.tolist(), detections.scores.tolist()):
-            cells[place].append(Cell((x, y, x + w, y + h), score, label, truth.classes[label]))
+            cells[index].append(Cell((x, y, x + w, y + h), score, label, truth.classes[label]))
         predictions = [Prediction(image.file_name, image.size_hw, tuple(own))
                        for image, own in zip(truth.images, cells)]
         return detections, Run(RunInfo(truth.classes), tuple(predictions))
-    places = places_by_name(run, truth, detections.source)
-    ordered = sorted(run.predictions, key=lambda prediction: places[prediction.image])
+    indices = indices_by_name(run, truth, detections.source)
+    ordered = sorted(run.predictions, key=lambda prediction: indices[prediction.image])
     named = tuple(replace(prediction, image=image.file_name) for prediction, image in zip(ordered, truth.images))
     return detections, Run(replace(run.info, classes=truth.classes), named)
 
 
 def rows(comparison: Comparison) -> list[Row]:
-    """One row per model and one for the ensemble: ``mmleuk evaluate``'s figures, None where one doesn't exist."""
+    """One row per model and one for the ensemble, with the scores of ``mmleuk evaluate``; None for undefined ones."""
     return [dict(model=name, detections=evaluation.n_read, **_scores(evaluation))
             for name, evaluation in comparison.evaluations.items()]
 
@@ -210,10 +210,9 @@ def _scores(evaluation: Evaluation) -> dict[str, float | None]:
 
 
 def logged_metrics(row: Mapping[str, Any]) -> dict[str, float]:
-    """A row's figures under the names that a training's log has, for tables of trainings, without what doesn't exist.
+    """The defined scores of a row under the names that training logs use, for tables of trainings.
 
-    The log's ``bbox_mAP_50`` counts 1000 detections per image and class, not 100 as here: it may differ in the third
-    digit.
+    The log's ``bbox_mAP_50`` counts 1000 detections per image and class. Here it is 100, so the third digit may differ.
 
     >>> logged_metrics({'model': 'ensemble', 'mAP_50': '0.5', 'mAR': 0.25, 'AP WBC': None})
     {'coco/bbox_mAP_50': 0.5, 'coco/bbox_AR@100': 0.25}
@@ -225,7 +224,7 @@ def logged_metrics(row: Mapping[str, Any]) -> dict[str, float]:
 
 
 def to_markdown(comparison: Comparison) -> str:
-    """The table, what was compared, and what to know before believing it."""
+    """The table, what it compares, and remarks on its limits."""
     of_ensemble = comparison.evaluations[ENSEMBLE]
     truth, settings = of_ensemble.truth, comparison.settings
     names = [name for name in comparison.evaluations if name != ENSEMBLE]
@@ -233,7 +232,8 @@ def to_markdown(comparison: Comparison) -> str:
         f'{weight:g} ({name})' for name, weight in zip(names, settings.weights))
     skipped = f', confidences below {settings.skip_box_thr:g} left out' if settings.skip_box_thr else ''
     if settings.nms_thr is not None:
-        skipped += f", of a model's own boxes that overlap by more than {settings.nms_thr:g} the surest"
+        skipped += (', only the highest-scoring box kept where boxes of one model overlap by more than '
+                    f'{settings.nms_thr:g}')
     said = [f'{plural_n(len(truth.images), "image")} with {int(of_ensemble.counts.cells.sum()):,} cells of '
             f'{truth.source}. Ensemble: Weighted Boxes Fusion of {len(names)} models, IoU above '
             f'{settings.iou_thr:g}{weights}{skipped}; a cell\'s confidence is the sum over its boxes divided by the '

@@ -1,8 +1,9 @@
 """Weighted Boxes Fusion of one image, by Leukocyte's rule, with attributes.
 
-MMDetection's ``weighted_boxes_fusion`` does the work (Solovyev et al. 2021): within a class, the surest first, a box
-joins the fused box that it overlaps most, if that IoU is above a threshold, else it founds a new one; a fused box is
-the mean of its members, weighted by their confidences. What it doesn't do stands here: attributes, and the members.
+MMDetection's ``weighted_boxes_fusion`` (Solovyev et al. 2021) fuses the boxes. Within a class it takes the
+highest-scoring box first. A box joins the fused box with the largest IoU if that is above a threshold; otherwise it
+starts a new one. A fused box is the mean of its members, weighted by their confidences. This module adds the
+attributes and says which detections are members of which fused box.
 
 Legend: T models, N detections of one model, D of all, M fused cells, A attributes, V values of the attribute with most.
 """
@@ -24,7 +25,7 @@ from torch import Tensor
 from mmleuk.errors import UserError
 
 _FAINTEST = 1e-30
-"""MMDetection adds up confidence times pixels in float32, where fainter detections vanish: they are left out."""
+"""MMDetection adds up confidence times pixels in float32. Lower confidences become 0 there, so they are left out."""
 
 
 def check_fraction(name: str, value: float) -> None:
@@ -35,12 +36,12 @@ def check_fraction(name: str, value: float) -> None:
 
 @dataclass(frozen=True)
 class Detected:
-    """What one model says about one image.
+    """Detections of one model in one image.
 
     Args:
         boxes_xyxy: (N, 4) pixels.
         scores: (N,) confidences, 0 to 1.
-        labels: (N,) whole numbers; all models number the classes alike.
+        labels: (N,) integers; all models number the classes in the same way.
         attribute_probs: (N, A, V) probability of each value, zero beyond an attribute's own V; a row of zeros where the
             attribute is unknown. None for a model without attributes.
     """
@@ -67,7 +68,7 @@ class Detected:
 
 @dataclass(frozen=True)
 class Fused:
-    """Fused cells of one image, the surest first.
+    """Fused cells of one image, the highest-scoring first.
 
     Args:
         boxes_xyxy: (M, 4) float32 pixels.
@@ -76,8 +77,8 @@ class Fused:
         labels: (M,) int64.
         attribute_probs: (M, A, V) float64, rows of zeros where no member knew the attribute; None where no model has
             attributes.
-        members: per cell (k, 2) int64 model and row of the detections that it was made of, the surest first; empty
-            unless asked for or needed.
+        members: per cell (k, 2) int64 model and row of the detections that it was fused from, the highest-scoring
+            first; empty unless requested or needed.
     """
 
     boxes_xyxy: Tensor
@@ -95,10 +96,10 @@ class FusionSettings:
         iou_thr: a box joins a fused box of its class when their IoU is above this. The WBF paper's 0.55; Leukocyte
             doesn't say.
         skip_box_thr: detections with a lower confidence are left out before anything else.
-        weights: one per model, above 0; only their ratios matter. None means that all count alike.
-        nms_thr: of a model's own boxes of a class that overlap by a larger IoU only the surest takes part. The paper
-            takes it that a cluster has no more boxes than there are models; models whose own suppression leaves more
-            overlap than ``iou_thr`` (YOLOv5's 0.65) vote twice for some cells. None leaves them all.
+        weights: one per model, above 0; only their ratios matter. None gives all models the same weight.
+        nms_thr: where boxes of one model and one class overlap by a larger IoU, only the highest-scoring one takes
+            part. The paper assumes that a cluster has at most one box per model. A model whose own suppression allows
+            more overlap than ``iou_thr`` (YOLOv5's 0.65) votes twice for some cells. None keeps all boxes.
     """
 
     iou_thr: float = 0.55
@@ -138,19 +139,19 @@ def fuse(found: Sequence[Detected], settings: FusionSettings | None = None, with
 
         box = sum(w C box) / sum(w C),    score = sum(w C) / sum of the weights of all T models
 
-    so a model that saw nothing lowers the score (Leukocyte's "averaged over the number of models rather than the number
-    of predictions"). MMDetection's ``conf_type='avg'`` gives this with ``allows_overflow=True``; its default multiplies
-    by min(T, k)/k, which differs where one model has several boxes in a cluster of k. A fused attribute is::
+    so a model that found nothing lowers the score (Leukocyte: "averaged over the number of models rather than the
+    number of predictions"). MMDetection's ``conf_type='avg'`` gives this with ``allows_overflow=True``. Its default
+    multiplies by min(T, k)/k, which differs where one model has several boxes in a cluster of k. A fused attribute is::
 
         P(value) = sum(w C P_i(value)) / sum(w C)    over the members that know the attribute
 
-    Models may come in any order, unless two detections are equally sure: MMDetection sorts them as it pleases. Boxes
-    without an area and detections of a confidence of 0 are left out: their weight is none.
+    The order of the models doesn't matter, unless two detections have the same score: MMDetection doesn't define their
+    order. Boxes without an area and detections with a confidence of 0 are left out: they have no weight.
 
     Args:
         found: one per model, also for models that found nothing; at least one.
         settings: by default IoU above 0.55 and equal weights.
-        with_members: say which detections became which cell also where there are no attributes.
+        with_members: return the members of each cell also where there are no attributes.
 
     Raises:
         UserError: no model, another number of weights, or models whose attributes have other shapes.
@@ -186,14 +187,14 @@ def fuse(found: Sequence[Detected], settings: FusionSettings | None = None, with
 
 
 def fuse_attributes(probs: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean of what the members of one cluster say; those that don't know an attribute have no vote in it.
+    """Weighted mean of the members' probabilities; a member that doesn't know an attribute doesn't count for it.
 
     Args:
         probs: (k, A, V); rows of zeros where unknown.
         weights: (k,) above 0.
 
     Returns:
-        (A, V); rows of zeros where nobody knows.
+        (A, V); rows of zeros where no member knows the attribute.
 
     Example:
         >>> probs = torch.tensor([[[0.8, 0.2], [0., 0.]], [[0.4, 0.6], [0., 0.]]])
@@ -207,13 +208,13 @@ def fuse_attributes(probs: Tensor, weights: Tensor) -> Tensor:
 
 
 def _that_count(one: Detected, weight: float, nms_thr: float | None) -> Tensor:
-    """Rows whose box has an area, whose confidence weighs anything, and which no surer one of the model replaces."""
+    """Rows whose box has an area, whose confidence isn't negligible, and which no higher-scoring box suppresses."""
     sides = one.boxes_xyxy[:, 2:].double() - one.boxes_xyxy[:, :2].double()
     rows = torch.nonzero((sides.prod(1) > 0) & (one.scores.double() * weight >= _FAINTEST)).flatten()
     if nms_thr is not None and len(rows):
-        _, surest = batched_nms(one.boxes_xyxy[rows].float(), one.scores[rows].float(), one.labels[rows],
-                                dict(type='nms', iou_threshold=nms_thr))
-        rows = rows[surest.sort().values]
+        _, best = batched_nms(one.boxes_xyxy[rows].float(), one.scores[rows].float(), one.labels[rows],
+                              dict(type='nms', iou_threshold=nms_thr))
+        rows = rows[best.sort().values]
     return rows.cpu()
 
 
@@ -236,29 +237,29 @@ def _votes(found: Sequence[Detected], weights: NDArray, members: Tensor, shape: 
     """(k, A, V) probabilities and (k,) weights of the members of one cluster."""
     probs = torch.zeros(len(members), *shape, dtype=torch.float64)
     votes = torch.zeros(len(members), dtype=torch.float64)
-    for place, (model, row) in enumerate(members.tolist()):
-        votes[place] = weights[model] * float(found[model].scores[row])
+    for index, (model, row) in enumerate(members.tolist()):
+        votes[index] = weights[model] * float(found[model].scores[row])
         own = found[model].attribute_probs
         if own is not None:
-            probs[place] = own[row]
+            probs[index] = own[row]
     return probs, votes
 
 
 def _clusters(lists: Sequence[tuple[list, list, list]], weights: NDArray, settings: FusionSettings, fused: Fused
               ) -> list[Tensor]:
-    """Which detections each fused box was made of, which MMDetection doesn't tell.
+    """The members of each fused box, which MMDetection doesn't return.
 
-    Its steps are taken once more, each by its own function, with every detection as a model of its own: then a row says
-    which it is.
+    Repeats MMDetection's steps with its own functions. Every detection counts as a separate model here, so the model
+    number of a row is the index of its detection.
 
     Args:
         lists: boxes, scores and labels of each model.
         weights: (T,) of the models.
-        settings: as for the fusion.
-        fused: what came of it.
+        settings: of the fusion.
+        fused: the fused boxes.
 
     Returns:
-        Per fused box (k,) int64 places among the detections of all models, the surest first.
+        Per fused box (k,) int64 indices into the detections of all models, the highest-scoring first.
     """
     columns = [[[value] for one in lists for value in one[part]] for part in range(3)]
     of_each = np.repeat(weights, [len(one[1]) for one in lists])
@@ -267,22 +268,22 @@ def _clusters(lists: Sequence[tuple[list, list, list]], weights: NDArray, settin
     for own in prefilter_boxes(*columns, of_each, settings.skip_box_thr).values():
         boxes, joined = np.empty((0, 8)), []
         for row in own:
-            place, _ = find_matching_box_fast(boxes, row, settings.iou_thr)
-            if place == -1:
+            index, _ = find_matching_box_fast(boxes, row, settings.iou_thr)
+            if index == -1:
                 boxes = np.vstack((boxes, row))
                 joined.append([row])
             else:
-                joined[place].append(row)
-                boxes[place] = get_weighted_box(joined[place])
+                joined[index].append(row)
+                boxes[index] = get_weighted_box(joined[index])
         rows += list(boxes)
         members += joined
-    # label, score, box: the very numbers of the fused boxes, which are in another order.
+    # Label, score and box: exactly those of the fused boxes, in another order.
     table = np.array([[row[0], row[1] * len(own) / weights.sum(), *row[4:]] for row, own in zip(rows, members)],
                      np.float32).reshape(-1, 6)
     wanted = torch.cat([fused.labels[:, None].float(), fused.scores[:, None], fused.boxes_xyxy], 1).numpy()
     here, there = np.lexsort(table.T), np.lexsort(wanted.T)
-    assert np.array_equal(table[here], wanted[there]), "MMDetection's fusion takes other steps than its functions did"
+    assert np.array_equal(table[here], wanted[there]), "the repeated steps differ from MMDetection's fusion"
     clusters: list[Tensor] = [torch.empty(0)] * len(wanted)
-    for place, target in zip(here, there):
-        clusters[target] = torch.tensor([int(row[3]) for row in members[place]])
+    for source, target in zip(here, there):
+        clusters[target] = torch.tensor([int(row[3]) for row in members[source]])
     return clusters

@@ -1,4 +1,4 @@
-"""Several trained models that look at the same images."""
+"""Run several trained models on the same images and fuse what they find."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ Model = tuple[str | Path | Config, str | Path]
 
 
 class Ensemble:
-    """Inferencers whose cells are fused.
+    """Several inferencers whose cells are fused.
 
     Args:
-        inferencers: at least two, of the same classes; built with ``min_score=0`` and ``max_overlap=1``, or what they
-            leave out takes no part in the fusion.
+        inferencers: at least two, of the same classes. Build them with ``min_score=0`` and ``max_overlap=1``: what an
+            inferencer leaves out takes no part in the fusion.
         settings: see :class:`FusionSettings`.
         names: of the models; by default their types.
-        min_score: fused cells with a lower score are left out of what a call returns.
-        max_overlap: of fused cells that overlap by a larger IoU a call returns only the surest, whatever the types.
+        min_score: a call returns no fused cells with a lower score.
+        max_overlap: where fused cells of any type overlap by a larger IoU, a call returns only the highest-scoring one.
 
     Raises:
         UserError: fewer than two, or the models differ in their classes or the values of an attribute.
@@ -60,8 +60,8 @@ class Ensemble:
     def load(cls, models: Sequence[Model], settings: FusionSettings | None = None, names: Sequence[str] | None = None,
              device: str | None = None, batch_size: int = 1, min_score: float = 0.25, max_overlap: float = 0.5
              ) -> Ensemble:
-        """Build the inferencers so that the fusion gets all that they find."""
-        check_number(len(models), settings or FusionSettings(), names)  # before minutes of loading
+        """Build the inferencers so that the fusion gets all their detections."""
+        check_number(len(models), settings or FusionSettings(), names)  # loading the models takes minutes
         return cls([Inferencer(config, checkpoint, device, min_score=0.0, batch_size=batch_size, max_overlap=1.0)
                     for config, checkpoint in models], settings, names, min_score, max_overlap)
 
@@ -69,11 +69,11 @@ class Ensemble:
         """Predict; see :class:`mmleuk.apis.Inferencer`."""
         several = [inputs] if isinstance(inputs, (str, Path, np.ndarray)) else list(inputs)
         found = zip(*(inferencer(several) for inferencer in self.inferencers), strict=True)
-        return [sure_cells(fuse_predictions(predictions, self.classes, self.schema, self.settings), self.min_score,
+        return [shown_cells(fuse_predictions(predictions, self.classes, self.schema, self.settings), self.min_score,
                            self.max_overlap) for predictions in found]
 
     def look(self, paths: Sequence[Path]) -> list[Run]:
-        """What every single model finds in image files, all of it: the input of :func:`mmleuk.ensemble.runs.fuse_runs`.
+        """All detections of each model in image files: the input of :func:`mmleuk.ensemble.runs.fuse_runs`.
 
         Raises:
             UserError: an image cannot be read.
@@ -92,9 +92,9 @@ def _predictions(inferencer: Inferencer, paths: Sequence[Path], name: str) -> li
     return found
 
 
-def sure_cells(prediction: Prediction, min_score: float, max_overlap: float) -> Prediction:
-    """What a person wants to see of a prediction: no faint cells, and one cell per place."""
+def shown_cells(prediction: Prediction, min_score: float, max_overlap: float) -> Prediction:
+    """A prediction as people want to see it: no cells with a low score, and one of several that overlap."""
     cells = [cell for cell in prediction.cells if cell.score >= min_score]
     boxes = torch.tensor([cell.box for cell in cells]).reshape(-1, 4)
     kept = suppress_overlaps(boxes, torch.tensor([cell.score for cell in cells]), max_overlap)
-    return replace(prediction, cells=tuple(cells[place] for place in kept.tolist()))
+    return replace(prediction, cells=tuple(cells[index] for index in kept.tolist()))

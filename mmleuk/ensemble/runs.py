@@ -1,4 +1,4 @@
-"""Fuse what several models said about the same images: cells in, cells out.
+"""Fuse the cells that several models found in the same images.
 
 Legend: N cells of one model, A attributes, V values of the attribute with most.
 """
@@ -20,12 +20,12 @@ from mmleuk.utils.progress import progress
 
 
 def fuse_runs(runs: Sequence[Run], settings: FusionSettings | None = None, names: Sequence[str] | None = None) -> Run:
-    """One run out of several, image by image.
+    """Fuse several runs into one, image by image.
 
     Args:
         runs: one per model; of the same images, in any order.
         settings: see :class:`FusionSettings`.
-        names: of the models, for messages and for where the numbers come from; by default their types.
+        names: of the models, for messages and for the name of the ensemble; by default their types.
 
     Returns:
         The images in the first run's order, with its classes and all attributes that any model knows.
@@ -41,7 +41,7 @@ def fuse_runs(runs: Sequence[Run], settings: FusionSettings | None = None, names
     by_name = [{prediction.image: prediction for prediction in run.predictions} for run in runs]
     fused = tuple(fuse_predictions([of[first.image] for of in by_name], classes, schema, settings)
                   for first in progress(runs[0].predictions, total=len(runs[0].predictions), desc='Fusing'))
-    # What every model left out is in no cluster; a model alone makes a cell of its weight's share of its score.
+    # A cell that all models left out is in no cluster. A cell of one model gets its score times the weight's share.
     shares = weights / weights.sum()
     faintest = min(float(share) * run.info.min_score for share, run in zip(shares, runs))
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
@@ -54,7 +54,7 @@ def fuse_runs(runs: Sequence[Run], settings: FusionSettings | None = None, names
 
 
 def check_runs(runs: Sequence[Run], settings: FusionSettings, names: Sequence[str]) -> torch.Tensor:
-    """See that runs can be fused, before anything is; returns the models' weights.
+    """Check that runs can be fused; returns the weights of the models.
 
     Raises:
         UserError: as :func:`fuse_runs` says.
@@ -72,7 +72,7 @@ def check_runs(runs: Sequence[Run], settings: FusionSettings, names: Sequence[st
 
 
 def check_number(n_models: int, settings: FusionSettings, names: Sequence[str] | None = None) -> torch.Tensor:
-    """See that there are two models or more, and a weight and a name for each; returns their weights."""
+    """Check that there are at least two models, with a weight and a name for each; returns their weights."""
     if n_models < 2:
         raise UserError(f'an ensemble needs at least two models; got {n_models}')
     if names is not None and len(names) != n_models:
@@ -83,22 +83,22 @@ def check_number(n_models: int, settings: FusionSettings, names: Sequence[str] |
 def _check_images(first: Run, run: Run, first_name: str, name: str) -> None:
     sizes, own = ({p.image: tuple(p.size_hw) for p in some.predictions} for some in (first, run))
     if len(own) != len(run.predictions) or len(sizes) != len(first.predictions):
-        raise UserError(f'{name} or {first_name}: an image stands twice; look at each image once')
+        raise UserError(f'{name} or {first_name}: an image occurs twice; predict each image once')
     other = sorted(set(own) ^ set(sizes))
     if other:
-        raise UserError(f'{name} and {first_name} are of different images: {len(other)} are in one of them only, first '
-                        f'{other[0]}; let all models look at the same images')
+        raise UserError(f'{name} and {first_name} have different images: {len(other)} are in only one of them, first '
+                        f'{other[0]}; run all models on the same images')
     for image, size in own.items():
         if size != sizes[image]:
             raise UserError(f'{image} has height and width {size} in {name}, {sizes[image]} in {first_name}; these are '
-                            'not the same pictures')
+                            'not the same images')
 
 
 def union_schema(schemas: Sequence[AttributeSchema], names: Sequence[str]) -> AttributeSchema:
     """All attributes that any model knows, in order of appearance.
 
     Raises:
-        UserError: two models give an attribute other values.
+        UserError: two models give an attribute different values.
     """
     found: dict[str, Attribute] = {}
     for name, schema in zip(names, schemas):
@@ -112,13 +112,13 @@ def union_schema(schemas: Sequence[AttributeSchema], names: Sequence[str]) -> At
 
 def fuse_predictions(predictions: Sequence[Prediction], classes: Sequence[str], schema: AttributeSchema,
                      settings: FusionSettings | None = None) -> Prediction:
-    """One prediction out of several of the same image, one per model.
+    """Fuse the predictions of several models for one image.
 
-    A run keeps of each attribute its likeliest value and that value's probability. The rest of the probability is
-    spread evenly over the other values: exact where there are two.
+    A run keeps the likeliest value of each attribute and its probability. The other values share the rest of the
+    probability evenly: this is exact where there are two values.
 
     Args:
-        predictions: also of models that found nothing; classes go by name.
+        predictions: one per model, also of models that found nothing; classes are matched by name.
         classes: names by label of the result.
         schema: attributes of the result; a cell's other attributes are dropped.
         settings: see :class:`FusionSettings`.
@@ -140,9 +140,9 @@ def fuse_predictions(predictions: Sequence[Prediction], classes: Sequence[str], 
 def _detected(prediction: Prediction, classes: Sequence[str], schema: AttributeSchema) -> Detected:
     """Cells as tensors."""
     label_of = {name: label for label, name in enumerate(classes)}
-    strange = {cell.class_name for cell in prediction.cells} - set(classes)
-    if strange:
-        raise UserError(f'{prediction.image}: has a cell of class {sorted(strange)[0]!r}; known are '
+    unknown = {cell.class_name for cell in prediction.cells} - set(classes)
+    if unknown:
+        raise UserError(f'{prediction.image}: has a cell of class {sorted(unknown)[0]!r}; known are '
                         f'{", ".join(classes)}')
     cells = prediction.cells
     probs = None
@@ -159,8 +159,8 @@ def _detected(prediction: Prediction, classes: Sequence[str], schema: AttributeS
 
 
 def _fill(row: Tensor, cell: Cell, schema: AttributeSchema, image: str) -> None:
-    """Write the probabilities (A, V) that a cell's readings leave open least."""
-    for place, attribute in enumerate(schema.attributes):
+    """Write a cell's known attributes into (A, V); the other values share the rest of each probability evenly."""
+    for number, attribute in enumerate(schema.attributes):
         reading = cell.attributes.get(attribute.key)
         if reading is None or reading['value_index'] == IGNORE:
             continue
@@ -168,16 +168,16 @@ def _fill(row: Tensor, cell: Cell, schema: AttributeSchema, image: str) -> None:
         if not (0 <= index < n_values and 0 <= prob <= 1):
             raise UserError(f'{image}: a cell has {attribute.key} {index} with the probability {prob}; expected '
                             f'0 to {n_values - 1}, or {IGNORE} for unknown, with a probability from 0 to 1')
-        row[place, :n_values] = (1 - prob) / (n_values - 1)
-        row[place, index] = prob
+        row[number, :n_values] = (1 - prob) / (n_values - 1)
+        row[number, index] = prob
 
 
 def _readings(probs: Tensor, schema: AttributeSchema) -> dict[str, AttributeReading]:
     """Likeliest values of one cell, from (A, V)."""
     values = torch.where(probs.sum(1) > 0, probs.argmax(1), IGNORE).tolist()
     return {key: AttributeReading(value=schema.decode(key, value), value_index=value,
-                                  prob=0.0 if value == IGNORE else float(probs[place, value]))
-            for place, (key, value) in enumerate(zip(schema.keys, values))}
+                                  prob=0.0 if value == IGNORE else float(probs[index, value]))
+            for index, (key, value) in enumerate(zip(schema.keys, values))}
 
 
 def _joined(texts: Sequence[str]) -> str:

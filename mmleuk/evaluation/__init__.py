@@ -1,4 +1,4 @@
-"""Predictions -> numbers: pure functions, and thin metrics over them, which are imported on first use."""
+"""Predictions -> scores: pure functions, and thin metrics that call them. Metrics are imported on first use."""
 
 from typing import TYPE_CHECKING
 

@@ -16,7 +16,7 @@ from mmleuk.schema import IGNORE
 from mmleuk.structures.matching import UNMATCHED
 
 ABSENT = -3
-"""The other half of a pair that has only one: a missed cell's prediction, a false detection's truth."""
+"""Marks the missing half of a pair: the prediction of a missed cell, the truth of a false detection."""
 
 BinaryScore = Literal['positive', 'macro']
 
@@ -46,16 +46,16 @@ def detection_pairs(matches: NDArray, counted: NDArray, truth: NDArray, ignored:
                     predicted: NDArray) -> tuple[NDArray, NDArray]:
     """Pairs of values for the score of finding cells with a value.
 
-    A matched detection's values stand against its cell's. A missed cell stands alone: its known values weren't found.
-    So does a detection that found no cell: it claims values of a cell that isn't there. Left out are false
-    detections where nothing is known, disregarded detections, and ignored cells.
+    A matched detection is paired with its cell. A missed cell is in a pair without a prediction: its known values
+    weren't found. A false detection is in a pair without a truth: its values are wrong. False detections outside the
+    annotated regions, disregarded detections and ignored cells are left out.
 
     Args:
         matches: (P,) from :func:`mmleuk.structures.matching.match`.
-        counted: (P,) bool, whether a false detection counts: its centre lies where the annotation is complete.
+        counted: (P,) bool; a false detection counts if its centre lies where the annotation is complete.
         truth: (G, A) int64, IGNORE where unknown.
         ignored: (G,) bool.
-        predicted: (P, A) int64, IGNORE where the detector gave no attributes.
+        predicted: (P, A) int64, IGNORE where the detector predicted no attributes.
 
     Returns:
         (K, A) true values, and (K, A) predicted ones; ABSENT marks a half that is missing.
@@ -71,12 +71,12 @@ def detection_pairs(matches: NDArray, counted: NDArray, truth: NDArray, ignored:
 def nearest_pairs(iou: NDArray, truth: NDArray, predicted: NDArray) -> tuple[NDArray, NDArray]:
     """Pairs as the LLD release scores Tables 5 and 9.
 
-    Each cell none of whose attributes is unknown takes the values of the prediction with the highest IoU, however low
-    that is, and several cells may share one. A missed cell so borrows a neighbour's values, and false detections cost
-    nothing: for comparison with the papers only. Without any prediction the values weren't found.
+    Only cells with all attributes known take part. Each takes the values of the prediction with the highest IoU,
+    however low; several cells may share one prediction. So a missed cell borrows the values of a neighbour, and false
+    detections don't count. Use this only to compare with the papers. Without any prediction no value was found.
 
     Args:
-        iou: (P, G), predictions by descending score (the first wins a draw).
+        iou: (P, G), predictions by descending score (of equal IoUs the first counts).
         truth: (G, A) int64.
         predicted: (P, A) int64.
 
@@ -122,8 +122,8 @@ def attribute_f1(counts: AttributeCounts, cardinalities: Sequence[int],
             prediction.
 
     Returns:
-        (A,) in [0, 1]; 0 where nothing was found. NaN, undefined, where no cell's value is known, or where value 1 is
-        scored and occurs neither in truth nor in predictions: ten correct absences are no failure to find anything.
+        (A,) in [0, 1]; 0 where nothing was found. NaN (undefined) where no cell's value is known, or where value 1 is
+        scored and occurs neither in truth nor in predictions: correct absences alone don't make a score of 0.
 
     Example:
         >>> absent = count_values(np.zeros((10, 1), int), np.zeros((10, 1), int), (2,))

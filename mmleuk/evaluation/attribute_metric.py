@@ -24,12 +24,12 @@ from mmleuk.evaluation.attribute_f1 import (
 )
 from mmleuk.evaluation.samples import (
     as_array,
+    confident_detections,
     field_rows,
     in_regions,
     match_sample,
     refuse_moved_cells,
     sample_name,
-    sure_detections,
 )
 from mmleuk.registry import METRICS
 from mmleuk.schema import IGNORE, AttributeSchema, resolve_schema
@@ -56,21 +56,22 @@ class AttributeF1Metric(BaseMetric):
       errors play no part. Needs ``AttriDet(on_ground_truth=True)``.
     - ``paper`` (``attribute_paper``): as Tables 5 and 9 of LLD were computed; see :func:`nearest_pairs`.
 
-    Results: one F1 per attribute under its short name, ``<short>_known`` with the number of cells it rests on,
-    ``macro_f1``, and ``macro_f1_attributes``, the number of attributes that it is the mean of. The F1 of a value that
-    occurs neither in truth nor in predictions is undefined (NaN) and in no mean, as with scikit-learn's
+    Results: one F1 per attribute under its short name; ``<short>_known``, the number of cells with a known value;
+    ``macro_f1``, their mean; and ``macro_f1_attributes``, the number of attributes in this mean. The F1 of a value that
+    occurs neither in truth nor in predictions is undefined (NaN) and left out of means, as with scikit-learn's
     ``zero_division=np.nan``.
 
     Args:
         mode: see above.
         attributes: schema; by default the data set's.
         min_iou: smallest IoU of a match in mode ``detection``.
-        min_score: faintest detection that counts; by default 0.3 in mode ``detection``, 0 in mode ``paper``.
-        max_overlap: of detections that overlap by a larger IoU, whatever their classes, mode ``detection`` takes the
-            most confident one; 1 takes all.
-        class_aware: match only detections of the cell's class. By default any may: attributes describe morphology.
-        binary: see :func:`attribute_f1`; ``macro`` is WBCAtt's.
-        collect_device, prefix: mmengine's.
+        min_score: detections with a lower score don't count; by default 0.3 in mode ``detection``, 0 in mode ``paper``.
+        max_overlap: where detections of any class overlap by a larger IoU, mode ``detection`` takes the most confident
+            one; 1 takes all.
+        class_aware: match only detections of the cell's class. By default any class matches: attributes describe
+            morphology.
+        binary: see :func:`attribute_f1`; WBCAtt uses ``macro``.
+        collect_device, prefix: see mmengine.
 
     Boxes and regions of ground truth are in pixels of the original image, as MMDetection's test pipelines give them
     (annotations are loaded after resizing).
@@ -81,8 +82,8 @@ class AttributeF1Metric(BaseMetric):
                  class_aware: bool = False, binary: BinaryScore = 'positive', collect_device: str = 'cpu',
                  prefix: str | None = None) -> None:
         if mode not in PREFIXES or binary not in ('positive', 'macro'):
-            raise UserError(f'AttributeF1Metric: mode is one of {", ".join(PREFIXES)}, and binary positive or macro; '
-                            f'got {mode!r} and {binary!r}')
+            raise UserError(f'AttributeF1Metric: mode must be one of {", ".join(PREFIXES)}, and binary positive or '
+                            f'macro; got {mode!r} and {binary!r}')
         super().__init__(collect_device=collect_device, prefix=prefix or PREFIXES[mode])
         self.mode, self.attributes, self.min_iou, self.class_aware = mode, attributes, min_iou, class_aware
         self.min_score = MIN_SCORES[mode] if min_score is None else min_score
@@ -126,8 +127,8 @@ class AttributeF1Metric(BaseMetric):
 
     def _detections(self, sample: dict) -> dict[str, NDArray]:
         """Detections of at least ``min_score``, best first."""
-        return sure_detections(self._field(sample, 'pred_instances'), ('bboxes', 'scores', 'labels', 'attributes'),
-                               self.min_score)
+        return confident_detections(self._field(sample, 'pred_instances'),
+                                    ('bboxes', 'scores', 'labels', 'attributes'), self.min_score)
 
     def _described(self, found: dict[str, NDArray]) -> dict[str, NDArray]:
         """One detection per cell, of the classes whose cells have attributes."""
@@ -157,7 +158,7 @@ class AttributeF1Metric(BaseMetric):
 
     @property
     def score_names(self) -> list[str]:
-        """What :meth:`compute_metrics` calls its scores, without the prefix."""
+        """Names of the scores of :meth:`compute_metrics`, without the prefix."""
         shorts = [attribute.short for attribute in self.schema.attributes]
         return [*shorts, *(f'{short}_known' for short in shorts), 'macro_f1']
 

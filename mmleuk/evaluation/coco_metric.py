@@ -1,4 +1,4 @@
-"""COCO's mean average precision, with classes by name and zero for nothing found."""
+"""COCO's mean average precision; classes are matched by name, and a model that finds nothing scores 0."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ PROPOSAL_ITEMS = ('AR@100', 'AR@300', 'AR@1000', 'AR_s@1000', 'AR_m@1000', 'AR_l
 
 
 def relabel_categories(dataset: dict[str, Any], classes: Sequence[str]) -> dict[str, Any]:
-    """COCO data whose category ids are the positions of ``classes``, matched by name.
+    """COCO data whose category ids are the indices of ``classes``, matched by name.
 
-    MMDetection takes a file's categories in the file's order for the model's labels, so a file that lists them in
-    another order swaps classes without a word. pycocotools sorts by id for its tables. With these ids all agree.
+    MMDetection takes the order of a file's categories for the order of the model's labels. A file with another order
+    silently swaps classes. pycocotools sorts its tables by id. With these ids all orders agree.
 
     Args:
-        dataset: contents of a COCO file; stays as it is.
-        classes: class names in label order. One that the file lacks has no cell.
+        dataset: contents of a COCO file; not changed.
+        classes: class names in label order. A class that the file lacks has no cells.
 
     Raises:
         UserError: the file has annotations of a class that isn't in ``classes``.
@@ -64,7 +64,7 @@ def relabel_categories(dataset: dict[str, Any], classes: Sequence[str]) -> dict[
 
 
 def _annotation(annotation: dict[str, Any], number: int, label: int) -> dict[str, Any]:
-    """An annotation as pycocotools needs it: it forgets ``ignore``, and takes a match with id 0 for none."""
+    """An annotation as pycocotools needs it: it overlooks ``ignore``, and reads a match with id 0 as no match."""
     width, height = annotation.get('bbox', (0, 0, 0, 0))[2:]
     area = annotation.get('area')
     return {**annotation, 'area': width * height if area is None else area, 'id': number, 'category_id': label,
@@ -75,9 +75,9 @@ def name_classes(path: str | Path, classes: Sequence[str], file_ids: Mapping[str
     """Give saved results the category ids of their annotation file, and a ``category_name`` each.
 
     Args:
-        path: COCO results whose ``category_id`` is the position in ``classes``; replaced.
+        path: COCO results whose ``category_id`` is the index in ``classes``; the file is replaced.
         classes: class names in label order.
-        file_ids: category id by name; a class that the file lacks gets an id that it doesn't use.
+        file_ids: category id by name; a class that the file lacks gets an unused id.
     """
     free = itertools.count(max((key for key in file_ids.values() if isinstance(key, int)), default=-1) + 1)
     ids = {name: file_ids[name] if name in file_ids else next(free) for name in classes}
@@ -92,10 +92,10 @@ def sample_cells(sample: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A tested sample's cells as records: bbox (xyxy px), bbox_label, and ignore_flag 1 for ignored ones.
 
     Raises:
-        UserError: the sample carries none, not even an empty list, or they were scaled or flipped with the image.
+        UserError: the sample has no list of cells, or they were scaled or flipped with the image.
     """
     if 'gt_instances' not in sample:
-        raise UserError(f'{sample_name(sample)}: comes without its cells, so there is nothing to score against; give '
+        raise UserError(f'{sample_name(sample)}: comes without its cells, so it cannot be scored; give '
                         'mmleuk.CocoMetric an ann_file, or put mmleuk.LoadCellAnnotations into the test pipeline')
     refuse_moved_cells(sample)
     return [dict(bbox=box, bbox_label=label, ignore_flag=flag)
@@ -105,14 +105,14 @@ def sample_cells(sample: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 class _KnownTruth(COCO):
-    """COCO data of images that may be annotated in parts only.
+    """COCO data of images that may be only partly annotated.
 
-    pycocotools leaves out a detection that found no cell when its area lies outside the size range. Detections whose
-    centre lies outside the annotated regions get an infinite area, so they count neither way in any range.
+    pycocotools leaves out a detection that found no cell if its area is outside the size range. So detections whose
+    centre lies outside the annotated regions get an infinite area: then they are left out of every range.
 
     Args:
         dataset: COCO data.
-        regions: (R, 4) xyxy pixels by image id; images that are known everywhere may be missing.
+        regions: (R, 4) xyxy pixels by image id; may lack images that are completely annotated.
     """
 
     def __init__(self, dataset: dict[str, Any], regions: Mapping[Any, NDArray | Sequence]) -> None:
@@ -135,20 +135,20 @@ class _KnownTruth(COCO):
 
 @METRICS.register_module()
 class CocoMetric(MMDetCocoMetric):
-    """MMDetection's CocoMetric, with the truth as everywhere in mmleuk, and AP per class by default.
+    """MMDetection's CocoMetric for annotated regions and ignored cells, with AP per class by default.
 
-    - Without ``ann_file`` the truth is what the samples carry: cells in original pixels, as a test pipeline has them
-      that loads annotations after resizing. ``outfile_prefix`` then saves it, too, as PREFIX.gt.json.
-    - Ignored cells (``iscrowd`` or ``ignore``) count as neither found nor missed; detections outside an image's
-      annotated regions that found no cell count neither way.
-    - Classes are matched by name, whatever order the annotation file lists them in.
-    - A model that detects nothing scores 0 on every metric rather than none, so ``save_best`` finds its key.
-    - What ``outfile_prefix`` saves has the annotation file's category ids, and the class's name beside them.
+    - Without ``ann_file`` the truth comes from the samples. Their cells must be in original pixels: the test pipeline
+      loads annotations after resizing. ``outfile_prefix`` then saves the truth as PREFIX.gt.json.
+    - Ignored cells (``iscrowd`` or ``ignore``) count as neither found nor missed. Detections outside an image's
+      annotated regions that found no cell are left out.
+    - Classes are matched by name; their order in the annotation file doesn't matter.
+    - A model that detects nothing scores 0 on every metric, so ``save_best`` finds its key.
+    - The files of ``outfile_prefix`` have the category ids of the annotation file and the names of the classes.
 
     Args:
-        ann_file: COCO JSON file of the images; None for the samples' truth.
+        ann_file: COCO JSON file of the images; None takes the truth from the samples.
         classwise: print and return the AP of every class.
-        kwargs: MMDetection's.
+        kwargs: see MMDetection.
 
     Raises:
         UserError: ``ann_file`` is missing or broken (names the record), or ``metric_items`` has an unknown name.
@@ -180,7 +180,7 @@ class CocoMetric(MMDetCocoMetric):
         if self._file_data is not None:
             super().process(data_batch, [{**sample, 'instances': []} for sample in data_samples])
             return
-        self._coco_api = None  # not that of an evaluation before
+        self._coco_api = None  # forget the one of an earlier evaluation
         first = len(self.results)
         super().process(data_batch, [sample if 'instances' in sample else {**sample, 'instances': sample_cells(sample)}
                                      for sample in data_samples])
@@ -200,7 +200,7 @@ class CocoMetric(MMDetCocoMetric):
         return path
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Scores over all images, see MMDetection; what ``outfile_prefix`` asks for is written whole or not at all."""
+        """Scores over all images, see MMDetection; the files of ``outfile_prefix`` appear whole or not at all."""
         classes, prefix = self.dataset_meta['classes'], self.outfile_prefix
         file_ids: dict[str, Any] = {}
         with tempfile.TemporaryDirectory() as folder:
@@ -245,6 +245,6 @@ class CocoMetric(MMDetCocoMetric):
 
 
 def _image_names(truths: Sequence[dict]) -> list[str]:
-    """Names as ``mmleuk infer`` gives them: two folders may hold files of one name."""
+    """Names as ``mmleuk infer`` gives them: two folders may hold files with the same name."""
     paths = [Path(truth['img_path']) for truth in truths if truth['img_path']]
     return name_images(paths) if len(paths) == len(truths) else [Path(truth['img_path']).name for truth in truths]

@@ -1,7 +1,7 @@
-"""COCO's average precision and recall: matched once for all images, summed up by pycocotools for any set of them.
+"""COCO's average precision and recall: match once for all images, then let pycocotools sum up any set of them.
 
-pycocotools matches anew for every set of images and knows no annotated regions; its sums
-(``COCOeval.accumulate``) are used as they are. Where it says -1 (no ground truth), this says NaN.
+pycocotools matches again for every set of images and has no annotated regions, so the matching is done here. Its sums
+(``COCOeval.accumulate``) are used as they are. Where it returns -1 (no ground truth), this module returns NaN.
 
 Legend: D detections, G cells, I images, K classes, T thresholds of IoU, R recalls.
 """
@@ -35,14 +35,14 @@ FEW = (1, 10)
 
 @dataclass(frozen=True)
 class Matches:
-    """What became of every detection in one size range.
+    """Matches of all detections in one size range.
 
     Args:
-        cells: (D, T) the cell that it took, or UNMATCHED.
-        hit: (D, T) it found a cell.
-        disregarded: (D, T) it counts neither way: it took an ignored cell, or it took none and is of another size or
-            lies where nobody annotated.
-        counted: (G,) the cell counts: not ignored, and of this size.
+        cells: (D, T) the matched cell, or UNMATCHED.
+        hit: (D, T) whether the detection found a cell.
+        disregarded: (D, T) whether it is left out: it matches an ignored cell, or it matches none and has another size
+            or lies outside the annotated regions.
+        counted: (G,) whether the cell counts: it isn't ignored and has this size.
     """
 
     cells: NDArray[np.int64]
@@ -59,8 +59,8 @@ class CocoScores:
         precision: (T, R, K) precision at each recall; NaN for a class without ground truth.
         scores: (T, R, K) score at which that recall is reached; 0 where it isn't, NaN as above.
         recall: (T, K) recall of all detections; NaN as above.
-        n_cells, n_detections: (K,) that count.
-        recall_of_few: the same of the 1 and 10 highest-scoring detections per image and class, where asked for.
+        n_cells, n_detections: (K,) number of those that count.
+        recall_of_few: recall of the 1 and 10 highest-scoring detections per image and class, if requested.
     """
 
     precision: NDArray[np.float64]
@@ -81,7 +81,7 @@ class CocoScores:
 
 
 def known_mean(values: NDArray[np.float64]) -> float:
-    """Mean of what is not NaN, summed in pycocotools' order; NaN where nothing is known."""
+    """Mean of the values that aren't NaN, summed in pycocotools' order; NaN if there are none."""
     known = values[~np.isnan(values)]
     return float(np.mean(known)) if known.size else float('nan')
 
@@ -111,7 +111,7 @@ def overlapping_pairs(detections: Detections, truth: GroundTruth, min_iou: float
 
 def match_classes(detections: Detections, truth: GroundTruth, pairs: Pairs, thresholds: NDArray[np.float64],
                   size: str = 'all') -> Matches:
-    """Match detections to cells of their own class.
+    """Match detections to cells of their class.
 
     Args:
         detections: all of them.
@@ -128,13 +128,13 @@ def match_classes(detections: Detections, truth: GroundTruth, pairs: Pairs, thre
     areas = detections.boxes_xywh[:, 2] * detections.boxes_xywh[:, 3]
     unasked = (areas < low) | (areas > high) | ~truth.is_known_at(detections.image_of, detections.boxes_xywh)
     matched = cells != UNMATCHED
-    hit = matched & np.r_[counted, False][cells]  # UNMATCHED is -1: the entry put at the end
+    hit = matched & np.r_[counted, False][cells]  # UNMATCHED is -1, the added last entry
     return Matches(cells, hit, np.where(matched, ~hit, unasked[:, None]), counted)
 
 
 def score(matches: Matches, detections: Detections, truth: GroundTruth, images: NDArray[np.bool_] | None = None,
           few: Sequence[int] = ()) -> CocoScores:
-    """Scores over all images, or over those of an (I,) mask; recall also of the ``few`` highest-scoring detections."""
+    """Scores over all images or those of an (I,) mask, and recall of the ``few`` highest-scoring detections."""
     n_classes, counted = len(truth.classes), matches.counted
     chosen: NDArray = np.ones(len(detections), bool)
     if images is not None:
@@ -146,7 +146,7 @@ def score(matches: Matches, detections: Detections, truth: GroundTruth, images: 
     precision, scores = (sums[name][..., 0, 0] for name in ('precision', 'scores'))
     return CocoScores(precision, scores, sums['recall'][..., 0, 0], n_cells,
                       np.bincount(detections.labels[chosen], minlength=n_classes),
-                      {number: sums['recall'][..., place, 0] for place, number in enumerate(few, start=1)})
+                      {number: sums['recall'][..., part, 0] for part, number in enumerate(few, start=1)})
 
 
 def accumulate(labels: NDArray, scores: NDArray, hit: NDArray, disregarded: NDArray, n_cells: NDArray,
@@ -156,8 +156,8 @@ def accumulate(labels: NDArray, scores: NDArray, hit: NDArray, disregarded: NDAr
     Args:
         labels, scores: (D,) of the detections, in the order that decides between equal scores.
         hit, disregarded: (D, T).
-        n_cells: (K,) that are to be found.
-        parts: P sets of indices of detections, each scored by itself.
+        n_cells: (K,) number of cells to find.
+        parts: P sets of indices of detections, each scored on its own.
 
     Returns:
         As ``COCOeval.eval``: precision and scores (T, R, K, P, 1) and recall (T, K, P, 1), NaN instead of -1.
@@ -169,9 +169,9 @@ def accumulate(labels: NDArray, scores: NDArray, hit: NDArray, disregarded: NDAr
         ([1.0, 1.0, 0.667, 0.667], 1.0)
     """
     sums = COCOeval(iouType='bbox')
-    # The sets of detections stand in the place of size ranges, and each class is one image.
+    # pycocotools takes the sets of detections for size ranges, and all images for one.
     sums.params.iouThrs, sums.params.imgIds, sums.params.catIds = np.arange(hit.shape[1]), [0], range(len(n_cells))
-    sums.params.areaRng, sums.params.maxDets = [(place, place) for place in range(len(parts))], [max(len(labels), 1)]
+    sums.params.areaRng, sums.params.maxDets = [(part, part) for part in range(len(parts))], [max(len(labels), 1)]
     sums._paramsEval = sums.params
     sums.evalImgs = [
         dict(dtScores=scores[own], dtMatches=hit[own].T, dtIgnore=disregarded[own].T, gtIgnore=np.zeros(number))

@@ -25,14 +25,14 @@ ROUNDS = 3
 
 def measure_complexity(config: str | Path, checkpoint: str | Path | None, device: str, pictures: Sequence[np.ndarray],
                        described: str) -> Complexity:
-    """Build the model, count and time it.
+    """Build the model, count its operations and time it.
 
     Args:
         config: config file.
         checkpoint: its weights; None leaves them random.
         device: such as 'cpu' or 'cuda:0'.
-        pictures: (H, W, 3) uint8 BGR, at least one; the first is counted with, all are timed.
-        described: what ``pictures`` are, in words.
+        pictures: (H, W, 3) uint8 BGR, at least one. Operations are counted on the first; all are timed.
+        described: a description of ``pictures``.
 
     Raises:
         UserError: config, checkpoint or device can't be used.
@@ -72,8 +72,8 @@ def _seconds(model: Any, pipeline: Any, picture: np.ndarray) -> float:
 def _count(model: Any, batch: dict[str, list]) -> tuple[float, tuple[int, int]]:
     """Multiply-adds of convolutions and matrix products in one prediction, and the input's size.
 
-    Counted while the model predicts, not in mmdet's ``tensor`` mode: that one leaves out what works on detections
-    (AttriHead), and Sparse R-CNN's fails.
+    Counts while the model predicts. mmdet's ``tensor`` mode leaves out heads that work on detections (AttriHead), and
+    it fails for Sparse R-CNN.
     """
     height, width = model.data_preprocessor(batch)['inputs'].shape[-2:]
     with FlopCounterMode(display=False) as counter:

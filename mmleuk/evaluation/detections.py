@@ -24,15 +24,15 @@ _WRITE_AGAIN = 'write the file again with tools/test.py or tools/infer.py'
 
 @dataclass(frozen=True)
 class Detections:
-    """Detections ordered by image, within an image by descending score, ties as in the file.
+    """Detections ordered by image, then by descending score; equal scores keep the order of the file.
 
     Args:
         source: the file's path.
-        image_of: (D,) int64 place in the truth's images.
-        labels: (D,) int64 place in the truth's classes.
+        image_of: (D,) int64 index of the image in the truth.
+        labels: (D,) int64 index of the class in the truth.
         boxes_xywh: (D, 4) float64 pixels of the original image.
         scores: (D,) float64 in [0, 1].
-        min_score: detections below it were left out when the file was written; 0 where the file doesn't say.
+        min_score: the file has no detections below it; 0 if the file doesn't state it.
     """
 
     source: str
@@ -46,7 +46,7 @@ class Detections:
         return len(self.scores)
 
     def select(self, chosen: NDArray) -> Detections:
-        """Those that a mask or ascending places choose."""
+        """The detections of a mask or of ascending indices."""
         return Detections(self.source, self.image_of[chosen], self.labels[chosen], self.boxes_xywh[chosen],
                           self.scores[chosen], self.min_score)
 
@@ -64,15 +64,15 @@ def in_order(source: str, image_of: Sequence[int], labels: Sequence[int], boxes_
 def read_detections(path: str | Path, truth: GroundTruth) -> tuple[Detections, GroundTruth]:
     """Read and check saved predictions of the images of ``truth``.
 
-    Classes go by name: COCO results by ``category_name`` where the records have it, else by the annotation file's
-    categories; runs of ``mmleuk infer`` by their classes.
+    Classes are matched by name. COCO results name them in ``category_name``, or by their category in the annotation
+    file; runs of ``mmleuk infer`` list them.
 
     Returns:
         The detections, and the truth with the classes that only the predictions have.
 
     Raises:
         UserError: the file is missing, truncated or of another kind, or a record is wrong (unknown image or class, a
-            box or a score that is no number, a score outside [0, 1]); names file and record.
+            box or a score that isn't a number, a score outside [0, 1]). The message names file and record.
     """
     if not Path(path).is_file():
         raise UserError(f'{path}: no such file; the second argument is the JSON file of predictions that tools/test.py '
@@ -87,17 +87,17 @@ def read_detections(path: str | Path, truth: GroundTruth) -> tuple[Detections, G
 
 def from_results(records: Sequence[Any], truth: GroundTruth, source: str) -> tuple[Detections, GroundTruth]:
     """Detections from COCO result records; see :func:`read_detections`."""
-    places = {image.image_id: place for place, image in enumerate(truth.images)}
+    indices = {image.image_id: index for index, image in enumerate(truth.images)}
     names = dict(zip(truth.category_ids, truth.classes))
     records = [{**record, **{key: normalise_id(record[key]) for key in ('image_id', 'category_id') if key in record}}
                if isinstance(record, dict) else record for record in records]
-    columns = _columns(records, places, names)
-    if columns is None:  # something is wrong: look at one record after the other, to name the first
-        for place, record in enumerate(records):
+    columns = _columns(records, indices, names)
+    if columns is None:  # something is wrong: check record by record, to name the first wrong one
+        for number, record in enumerate(records):
             try:
-                _check_result(record, places, names)
+                _check_result(record, indices, names)
             except Defect as defect:
-                raise UserError(f'{source}: record {place}: {defect.what}; {defect.fix}') from defect
+                raise UserError(f'{source}: record {number}: {defect.what}; {defect.fix}') from defect
         raise AssertionError('the fast check refuses what the slow check accepts')
     classes, images, boxes, scores = columns
     truth = truth.with_classes(sorted(set(classes)))
@@ -105,11 +105,11 @@ def from_results(records: Sequence[Any], truth: GroundTruth, source: str) -> tup
     return in_order(source, images, [label_of[name] for name in classes], boxes, scores), truth
 
 
-def _columns(records: Sequence[Any], places: Mapping[RecordId, int], names: Mapping[RecordId, str]
+def _columns(records: Sequence[Any], indices: Mapping[RecordId, int], names: Mapping[RecordId, str]
              ) -> tuple[list[str], list[int], NDArray, NDArray] | None:
-    """Class names, image places, boxes (D, 4) and scores (D,) of all records; None when any is wrong."""
+    """Class names, image indices, boxes (D, 4) and scores (D,) of all records; None if any is wrong."""
     try:
-        images = [places[record['image_id']] for record in records]
+        images = [indices[record['image_id']] for record in records]
         classes = [record['category_name'] if 'category_name' in record else names[record['category_id']]
                    for record in records]
         stated = {(r['category_name'], r['category_id']) for r in records if 'category_name' in r}
@@ -127,16 +127,16 @@ def _columns(records: Sequence[Any], places: Mapping[RecordId, int], names: Mapp
 
 
 def _name_fits(name: object, category_id: RecordId, names: Mapping[RecordId, str]) -> bool:
-    """Whether a record's own class name is one of the file's, or at least doesn't contradict its category.
+    """Whether the file has the record's class name, or at least doesn't contradict its category.
 
-    A test without an annotation file numbers categories by their place among the classes; the name is what counts.
+    A test without an annotation file numbers categories by their index among the classes. Then only the name counts.
     """
     return isinstance(name, str) and bool(name) and (name in names.values() or category_id not in names)
 
 
-def _check_result(record: Any, places: Mapping[RecordId, int], names: Mapping[RecordId, str]) -> None:
+def _check_result(record: Any, indices: Mapping[RecordId, int], names: Mapping[RecordId, str]) -> None:
     image_id = needed(record, 'image_id')
-    if image_id not in places:
+    if image_id not in indices:
         raise Defect(f'image_id {image_id!r} is no image of the annotation file',
                      'predictions and annotations are of different data sets or splits')
     category_id = needed(record, 'category_id')
@@ -146,7 +146,7 @@ def _check_result(record: Any, places: Mapping[RecordId, int], names: Mapping[Re
                          f'disagree with the annotation file ({_listed(names)})', _WRITE_AGAIN)
     elif category_id not in names:
         raise Defect(f'category_id {category_id!r} is no category of the annotation file, which has {_listed(names)}',
-                     f'if these are places in a list of classes, {_WRITE_AGAIN}')
+                     f'if these are indices in a list of classes, {_WRITE_AGAIN}')
     fault = box_fault(record.get('bbox'))
     if fault:
         raise Defect(fault, 'a box is [x, y, width, height] in pixels of the original image')
@@ -177,12 +177,12 @@ def score_fault(score: object) -> str | None:
 
 
 def from_run(run: Run, truth: GroundTruth, source: str) -> tuple[Detections, GroundTruth]:
-    """Detections of a run of ``mmleuk infer``; images go by name.
+    """Detections of a run of ``mmleuk infer``; images are matched by name.
 
     Raises:
-        UserError: an image of the run is none of the truth's or the other way round, or a cell is wrong.
+        UserError: run and truth have different images, or a cell is wrong.
     """
-    places = places_by_name(run, truth, source)
+    indices = indices_by_name(run, truth, source)
     truth = truth.with_classes(run.info.classes)
     label_of = {name: label for label, name in enumerate(truth.classes)}
     columns: tuple[list, list, list, list] = ([], [], [], [])
@@ -192,7 +192,7 @@ def from_run(run: Run, truth: GroundTruth, source: str) -> tuple[Detections, Gro
             if fault:
                 raise UserError(f'{source}: image {prediction.image}, cell {number}: {fault}; {_WRITE_AGAIN}')
             x1, y1, x2, y2 = cell.box
-            row = (places[prediction.image], label_of[cell.class_name], (x1, y1, x2 - x1, y2 - y1), cell.score)
+            row = (indices[prediction.image], label_of[cell.class_name], (x1, y1, x2 - x1, y2 - y1), cell.score)
             for column, value in zip(columns, row):
                 column.append(value)
     return in_order(source, *columns, min_score=run.info.min_score), truth
@@ -203,38 +203,38 @@ def _cell_fault(box: tuple, score: object, name: str, label_of: Mapping[str, int
     if fault is None and (box[2] < box[0] or box[3] < box[1]):
         fault = f'box {box} ends before it begins'
     if name not in label_of:
-        fault = f"class {name!r} is none of the run's classes"
+        fault = f"class {name!r} isn't among the run's classes"
     return fault or score_fault(score)
 
 
-def places_by_name(run: Run, truth: GroundTruth, source: str) -> dict[str, int]:
-    """Place of each of the run's images in the truth: equal file names, or one ends with '/' and the other.
+def indices_by_name(run: Run, truth: GroundTruth, source: str) -> dict[str, int]:
+    """Index in the truth of each of the run's images: equal file names, or one name ends with '/' and the other.
 
     Raises:
-        UserError: an image of the run is none of the truth's or the other way round, or is of another size.
+        UserError: run and truth have different images, or an image has another size.
     """
     by_base: dict[str, list[int]] = {}
-    for place, image in enumerate(truth.images):
-        by_base.setdefault(PurePosixPath(image.file_name).name, []).append(place)
-    places: dict[str, int] = {}
+    for index, image in enumerate(truth.images):
+        by_base.setdefault(PurePosixPath(image.file_name).name, []).append(index)
+    indices: dict[str, int] = {}
     for prediction in run.predictions:
         name = prediction.image
-        near = [place for place in by_base.get(PurePosixPath(name).name, ())
-                if _same_file(name, truth.images[place].file_name)]
+        near = [index for index in by_base.get(PurePosixPath(name).name, ())
+                if _same_file(name, truth.images[index].file_name)]
         if len(near) != 1:
-            raise UserError(f'{source}: image {name} is {len(near)} images of {truth.source}; '
-                            'run tools/infer.py on the images of this file, and on no others')
+            raise UserError(f'{source}: image {name} matches {len(near)} images of {truth.source}; '
+                            'run tools/infer.py on the images of this file only')
         if truth.images[near[0]].size_hw != tuple(prediction.size_hw):
             raise UserError(f'{source}: image {name} has height and width {prediction.size_hw}, in {truth.source} '
-                            f'{truth.images[near[0]].size_hw}; these are not the same pictures')
-        places[name] = near[0]
-    if len(set(places.values())) != len(run.predictions):
+                            f'{truth.images[near[0]].size_hw}; these are not the same images')
+        indices[name] = near[0]
+    if len(set(indices.values())) != len(run.predictions):
         raise UserError(f'{source}: two images are the same image of {truth.source}; name each image once')
-    missing = sorted(set(range(len(truth.images))) - set(places.values()))
+    missing = sorted(set(range(len(truth.images))) - set(indices.values()))
     if missing:
-        raise UserError(f'{source}: says nothing about {len(missing)} images of {truth.source}, first '
+        raise UserError(f'{source}: lacks {len(missing)} images of {truth.source}, first '
                         f'{truth.images[missing[0]].file_name}; run tools/infer.py on all of them')
-    return places
+    return indices
 
 
 def _same_file(a: str, b: str) -> bool:

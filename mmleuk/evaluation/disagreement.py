@@ -10,7 +10,7 @@ from mmengine.evaluator import BaseMetric
 from numpy.typing import NDArray
 
 from mmleuk.errors import UserError
-from mmleuk.evaluation.samples import in_regions, match_sample, sample_name, sure_detections
+from mmleuk.evaluation.samples import confident_detections, in_regions, match_sample, sample_name
 from mmleuk.registry import METRICS
 from mmleuk.structures.matching import UNMATCHED
 
@@ -18,15 +18,15 @@ FIELDS = ('bboxes', 'labels', 'scores', 'disagrees')
 
 
 def flag_counts(matches: NDArray, counted: NDArray, flagged: NDArray) -> NDArray[np.int64]:
-    """How many detections are right or false, flagged or not.
+    """Count right and false detections, flagged or not.
 
     Args:
         matches: (P,) from :func:`mmleuk.structures.matching.match`.
-        counted: (P,) bool, whether a false detection counts: the annotation is complete there.
+        counted: (P,) bool; a false detection counts where the annotation is complete.
         flagged: (P,) bool.
 
     Returns:
-        (2, 2) int64: rows right and false, columns all and flagged.
+        (2, 2) int64: the rows are right and false, the columns all and flagged.
 
     Example:
         >>> flag_counts(np.array([0, 1, -1, -1]), np.array([True, True, True, False]), np.array([False, True] * 2))
@@ -41,17 +41,17 @@ def flag_counts(matches: NDArray, counted: NDArray, flagged: NDArray) -> NDArray
 class DisagreementMetric(BaseMetric):
     """Scores ``disagrees`` of :class:`mmleuk.PostHocCBM` as a monitor of false detections.
 
-    A detection is right where it matches a cell of its class. Results: ``false_flagged`` and ``right_flagged``, the
-    shares of false and of right detections that are flagged (a useful monitor has much more of the first),
-    ``flagged_false``, the share of flagged detections that are false, and the numbers ``false``, ``right`` and
-    ``flagged`` that they rest on. A share of nothing is 0.
+    A detection is right if it matches a cell of its class. Results: ``false_flagged`` and ``right_flagged``, the
+    shares of false and of right detections that are flagged (in a useful monitor the first is much larger);
+    ``flagged_false``, the share of flagged detections that are false; and the counts ``false``, ``right`` and
+    ``flagged``. A share of nothing is 0.
 
     Args:
         min_iou: smallest IoU of a match.
-        min_score: faintest detection that counts; not below the model's ``min_score``.
-        collect_device, prefix: mmengine's.
+        min_score: detections with a lower score don't count; at least the model's ``min_score``.
+        collect_device, prefix: see mmengine.
 
-    Source: the use that Keser et al. (CVPRW 2023) make of it.
+    Source: Keser et al. (CVPRW 2023) use the disagreement in this way.
     """
 
     def __init__(self, *, min_iou: float = 0.5, min_score: float = 0.3, collect_device: str = 'cpu',
@@ -63,12 +63,12 @@ class DisagreementMetric(BaseMetric):
         """Count one batch; a sample needs ``gt_instances``, and ``pred_instances`` with ``disagrees``."""
         for sample in data_samples:
             if 'disagrees' not in sample['pred_instances']:
-                raise UserError(f'{sample_name(sample)}: its detections carry no disagreement; take '
+                raise UserError(f'{sample_name(sample)}: its detections have no disagreement; use '
                                 'mmleuk.PostHocCBM, or leave DisagreementMetric out')
             self.results.append(self._counts(sample))
 
     def _counts(self, sample: dict) -> NDArray[np.int64]:
-        found = sure_detections(sample['pred_instances'], FIELDS, self.min_score)
+        found = confident_detections(sample['pred_instances'], FIELDS, self.min_score)
         matches, _ = match_sample(found, sample, self.min_iou, class_aware=True)
         return flag_counts(matches, in_regions(found['bboxes'], sample), found['disagrees'])
 

@@ -1,16 +1,17 @@
-"""What went wrong: errors by type with their costs, the confusion matrix, and the worst images.
+"""Errors by type with their costs, the confusion matrix, and the worst images.
 
 The types are TIDE's six (Bolya et al., ECCV 2020, section 2), written from the paper. A false detection gets the first
-type that fits, where ``own`` is its largest IoU with a cell of its class and ``other`` that with a cell of another
-class; ignored cells don't count:
+type that fits. ``own`` is its largest IoU with a cell of its class, ``other`` that with a cell of another class.
+Ignored cells don't count.
 
 1. localisation: ``background_iou <= own < min_iou``: right class, box not good enough;
 2. class: ``other >= min_iou``: good box, wrong class;
-3. duplicate: ``own >= min_iou``, but a detection with a higher score already has that cell;
-4. background: both below ``background_iou``: nothing is there;
+3. duplicate: ``own >= min_iou``, but a detection with a higher score has found that cell;
+4. background: both below ``background_iou``: no cell is there;
 5. both: the rest, ``background_iou <= other < min_iou``: wrong class, and box not good enough.
 
-A cell that no detection found is missed, unless a class or localisation error lies on it: fixing that would find it.
+A cell that no detection found is missed, unless a class or localisation error lies on it: without this error the cell
+would be found.
 
 Legend: D detections, G cells, I images, K classes, P pairs.
 """
@@ -31,7 +32,8 @@ from mmleuk.structures.matching import UNMATCHED, Pairs, match_pairs
 FALSE_TYPES = ('class', 'localisation', 'both', 'duplicate', 'background')
 TYPES = (*FALSE_TYPES, 'missed')
 CORRECT, DISREGARDED, TOO_FAINT = -1, -2, -3
-"""Instead of a type: a found cell; a detection on an ignored cell or outside the regions; one with too low a score."""
+"""Detections without a type: one that found a cell, one that is left out (on an ignored cell or outside the regions),
+and one with a score that is too low."""
 BACKGROUND_IOU = 0.1
 
 
@@ -40,8 +42,8 @@ class Errors:
     """The type of every error among detections of at least ``min_score``.
 
     Args:
-        types: (D,) int64 index in FALSE_TYPES, CORRECT, DISREGARDED or TOO_FAINT.
-        targets: (D,) int64 the cell that a class or localisation error lies on, else UNMATCHED.
+        types: (D,) int64 index in FALSE_TYPES, or CORRECT, DISREGARDED or TOO_FAINT.
+        targets: (D,) int64 the cell that a class or localisation error lies on; UNMATCHED for the others.
         missed: (G,) bool.
         min_score, min_iou: see above.
     """
@@ -54,7 +56,7 @@ class Errors:
 
     def counts(self) -> dict[str, int]:
         """Number of errors by type."""
-        numbers = {name: int((self.types == place).sum()) for place, name in enumerate(FALSE_TYPES)}
+        numbers = {name: int((self.types == number).sum()) for number, name in enumerate(FALSE_TYPES)}
         return numbers | dict(missed=int(self.missed.sum()))
 
 
@@ -67,31 +69,31 @@ def find_errors(detections: Detections, truth: GroundTruth, pairs: Pairs, matche
         truth: the cells.
         pairs: all pairs with an IoU of at least BACKGROUND_IOU.
         matches: :func:`mmleuk.evaluation.coco_scores.match_classes` at ``min_iou`` alone.
-        min_score: fainter detections take no part.
+        min_score: detections with a lower score take no part.
         min_iou: smallest IoU of a match.
     """
-    hit, sure = matches.hit[:, 0], detections.scores >= min_score
+    hit, confident = matches.hit[:, 0], detections.scores >= min_score
     real = pairs.select(~truth.ignored[pairs.cells])
     same = detections.labels[real.detections] == truth.labels[real.cells]
     own, own_cell = _nearest(real.select(same), len(detections))
     other, other_cell = _nearest(real.select(~same), len(detections))
-    place = {name: number for number, name in enumerate(FALSE_TYPES)}
+    type_of = {name: number for number, name in enumerate(FALSE_TYPES)}
     types = np.select(
         [hit, matches.disregarded[:, 0], (own >= BACKGROUND_IOU) & (own < min_iou), other >= min_iou, own >= min_iou,
          np.maximum(own, other) < BACKGROUND_IOU],
-        [CORRECT, DISREGARDED, place['localisation'], place['class'], place['duplicate'], place['background']],
-        default=place['both'])
-    types[~sure] = TOO_FAINT
-    targets = np.where(types == place['localisation'], own_cell,
-                       np.where(types == place['class'], other_cell, UNMATCHED))
+        [CORRECT, DISREGARDED, type_of['localisation'], type_of['class'], type_of['duplicate'], type_of['background']],
+        default=type_of['both'])
+    types[~confident] = TOO_FAINT
+    targets = np.where(types == type_of['localisation'], own_cell,
+                       np.where(types == type_of['class'], other_cell, UNMATCHED))
     missed: NDArray = matches.counted.copy()
-    missed[matches.cells[hit & sure, 0]] = False
+    missed[matches.cells[hit & confident, 0]] = False
     missed[targets[targets != UNMATCHED]] = False
     return Errors(types, targets, missed, min_score, min_iou)
 
 
 def _nearest(pairs: Pairs, n_detections: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """(D,) the largest IoU of each detection, 0 without any, and (D,) whose it is; of equals the first cell's."""
+    """(D,) the largest IoU of each detection, or 0, and (D,) the cell with this IoU, of equals the first."""
     iou, cells = np.zeros(n_detections), np.full(n_detections, UNMATCHED, np.int64)
     order = np.lexsort((pairs.cells, -pairs.iou, pairs.detections))
     rows, first = np.unique(pairs.detections[order], return_index=True)
@@ -100,11 +102,12 @@ def _nearest(pairs: Pairs, n_detections: int) -> tuple[NDArray[np.float64], NDAr
 
 
 def costs(errors: Errors, detections: Detections, truth: GroundTruth, matches: Matches) -> Mapping[str, float]:
-    """How much the mean AP at ``min_iou`` would rise if all errors of one type were fixed, types one by one.
+    """For each type: how much the mean AP at ``min_iou`` rises if all errors of this type are fixed.
 
-    Fixing: a class error gets the class of its cell and a localisation error its box, which makes the one with the
-    highest score on a cell that no other detection found correct and removes the others; the other false detections
-    are removed; missed cells no longer count. Take ``errors`` with a ``min_score`` of 0: AP counts faint detections.
+    To fix a class error, it gets the class of its cell; to fix a localisation error, it gets the box. If no detection
+    found this cell, the highest-scoring of its errors becomes correct, and the others are removed. False detections of
+    the other types are removed. Missed cells no longer count. Pass ``errors`` with a ``min_score`` of 0: AP counts
+    detections of all scores.
 
     Returns:
         Gain by type in [-1, 1]; NaN where there is no ground truth.
@@ -115,7 +118,7 @@ def costs(errors: Errors, detections: Detections, truth: GroundTruth, matches: M
     found[matches.cells[hit, 0]] = True
 
     def mean_ap(labels: NDArray, hit: NDArray, false: NDArray, left: NDArray) -> float:
-        """Over the classes with cells; AP is 0 for one of which no cell is left."""
+        """Mean over the classes with cells; AP is 0 for a class with no cell left."""
         sums = accumulate(labels, detections.scores, hit[:, None], ~(hit | false)[:, None], left, [np.arange(len(hit))])
         values = np.nan_to_num(sums['precision'][0, :, :, 0, 0].mean(0))[n_cells > 0]
         return float(np.mean(values)) if len(values) else float('nan')
@@ -130,7 +133,7 @@ def costs(errors: Errors, detections: Detections, truth: GroundTruth, matches: M
             rows = rows[~found[errors.targets[rows]]]
             rows = rows[np.argsort(-detections.scores[rows], kind='stable')]
             fixed[rows[np.unique(errors.targets[rows], return_index=True)[1]]] = True
-        # UNMATCHED is -1: the entry put at the end, which no fixed detection has.
+        # UNMATCHED is -1, the added last entry. No fixed detection has it.
         labels = np.where(fixed, np.r_[truth.labels, 0][errors.targets], detections.labels)
         gains[name] = mean_ap(labels, hit | fixed, false & ~of_type, n_cells) - base
     left = n_cells - np.bincount(truth.labels[errors.missed], minlength=len(truth.classes))
@@ -143,10 +146,10 @@ class Confusion:
     """Counts of cells by true and predicted class.
 
     Args:
-        counts: (K + 1, K + 1) int64. Row: true class, last the background, where nothing is. Column: predicted class,
-            last the cells that nobody found. The last corner is 0.
+        counts: (K + 1, K + 1) int64. Rows are the true classes, then the background. Columns are the predicted classes,
+            then the missed cells. The last entry of both is 0.
         classes: K names.
-        min_score: faintest detection that takes part.
+        min_score: smallest score of a detection that takes part.
         min_iou: smallest IoU of a match.
     """
 
@@ -157,23 +160,23 @@ class Confusion:
 
     @property
     def row_names(self) -> tuple[str, ...]:
-        """K + 1 names: the classes, and the background under a name that no class has."""
+        """K + 1 names: the classes, and a name for the background that no class has."""
         return *self.classes, free_name('background', self.classes)
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """K + 1 names: the classes, and the cells that nobody found under a name that no class has."""
+        """K + 1 names: the classes, and a name for missed cells that no class has."""
         return *self.classes, free_name('missed', self.classes)
 
     @property
     def shares(self) -> NDArray[np.float64]:
-        """(K + 1, K + 1) each row divided by its sum; NaN where a row is empty."""
+        """(K + 1, K + 1) each row divided by its sum; NaN where the sum is 0."""
         sums = self.counts.sum(1, keepdims=True)
         return np.divide(self.counts, sums, out=np.full(self.counts.shape, np.nan), where=sums > 0)
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
-    """The name, in brackets where a class is called so.
+    """The name, in brackets if a class has this name.
 
     >>> free_name('missed', ('WBC',)), free_name('missed', ('missed', 'WBC'))
     ('missed', '(missed)')
@@ -185,24 +188,24 @@ def free_name(name: str, taken: Collection[str]) -> str:
 
 def confusion_matrix(detections: Detections, truth: GroundTruth, pairs: Pairs, min_score: float,
                      min_iou: float) -> Confusion:
-    """Match detections to cells of whatever class, the highest score first, each to the free cell with the largest IoU.
+    """Match detections to cells of any class, the highest score first, each to the free cell with the largest IoU.
 
-    Ignored cells are none. A detection that found no cell is left out where it lies on an ignored cell, or where nobody
-    annotated.
+    Ignored cells don't count. A detection that found no cell is left out if it lies on an ignored cell or outside the
+    annotated regions.
 
     Args:
         detections: all of them.
         truth: the cells.
         pairs: all pairs with an IoU of at least ``min_iou``.
-        min_score: fainter detections take no part.
+        min_score: detections with a lower score take no part.
         min_iou: smallest IoU of a match.
     """
-    sure = detections.scores >= min_score
-    chosen = pairs.select(sure[pairs.detections])
+    confident = detections.scores >= min_score
+    chosen = pairs.select(confident[pairs.detections])
     cells = match_pairs(chosen, detections.image_of, np.array([min_iou]), truth.ignored, truth.ignored)[:, 0]
     matched = cells != UNMATCHED
     hit = matched & ~np.r_[truth.ignored, False][cells]
-    false = sure & ~matched & truth.is_known_at(detections.image_of, detections.boxes_xywh)
+    false = confident & ~matched & truth.is_known_at(detections.image_of, detections.boxes_xywh)
     missed = ~truth.ignored
     missed[cells[hit]] = False
     nothing = len(truth.classes)
@@ -214,11 +217,11 @@ def confusion_matrix(detections: Detections, truth: GroundTruth, pairs: Pairs, m
 
 @dataclass(frozen=True)
 class ImageCounts:
-    """Counts by image, of detections of at least the lowest score.
+    """Counts per image, of detections of at least ``min_score``.
 
     Args:
-        cells: (I,) true cells, ignored ones left out.
-        found: (I,) of these that a detection of their class found.
+        cells: (I,) true cells, without ignored ones.
+        found: (I,) of these, cells that a detection of their class found.
         false: (I, 5) false detections by FALSE_TYPES.
     """
 
@@ -233,12 +236,12 @@ class ImageCounts:
 
     @property
     def f1(self) -> NDArray[np.float64]:
-        """(I,) found cells' harmonic mean of precision and recall; NaN where there is nothing and nothing was found."""
+        """(I,) harmonic mean of precision and recall; NaN for an image without cells and detections."""
         total = self.cells + self.found + self.false.sum(1)
         return np.divide(2 * self.found, total, out=np.full(len(total), np.nan), where=total > 0)
 
     def worst(self, limit: int) -> NDArray[np.int64]:
-        """Images with errors, the lowest F1 first; of equals the one with more errors, then the earlier one."""
+        """Images with errors, the lowest F1 first; of equal ones that with more errors first, then the earlier one."""
         mistakes = self.not_found + self.false.sum(1)
         order = np.lexsort((-mistakes, self.f1))
         return order[mistakes[order] > 0][:limit]

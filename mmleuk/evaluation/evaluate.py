@@ -1,4 +1,4 @@
-"""Everything that saved predictions say about a detector, from one pass over the images."""
+"""All scores of saved predictions, from one pass over the images."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ from mmleuk.structures.ground_truth import GroundTruth
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user may choose.
+    """The user's settings.
 
     Args:
-        min_score: detections that count in the confusion matrix, the numbers of errors and the worst images.
-        min_iou: smallest IoU of a match there; more than TIDE's 0.1 for background.
-        max_detections: those with the highest scores per image and class, everywhere; COCO's 100.
+        min_score: smallest score of a detection in the confusion matrix, the numbers of errors and the worst images.
+        min_iou: smallest IoU of a match in these; above TIDE's 0.1 for background.
+        max_detections: every score counts so many detections per image and class, the highest-scoring ones; COCO: 100.
     """
 
     min_score: float = 0.3
@@ -62,12 +62,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class Counts:
-    """Cells found by detections of their class, of at least the lowest score.
+    """Cells found by detections of their class with at least ``min_score``.
 
     Args:
-        cells: (K,) true ones.
-        detections: (K,) that count.
-        found: (K,) of both.
+        cells: (K,) true cells.
+        detections: (K,) detections that count.
+        found: (K,) cells that a detection found.
     """
 
     cells: NDArray[np.int64]
@@ -77,20 +77,20 @@ class Counts:
 
 @dataclass(frozen=True)
 class Complexity:
-    """What a model costs.
+    """Size and speed of a model.
 
     Args:
-        config, checkpoint: paths; without a checkpoint ('') the weights are random, which changes how many boxes the
-            suppression of overlaps has to sort.
+        config, checkpoint: paths. Without a checkpoint ('') the weights are random, which changes the number of boxes
+            in the suppression of overlaps.
         parameters: number of weights.
-        multiply_adds: of convolutions and matrix products in one prediction on an input of ``input_hw``, one
-            multiplication and addition counted as one (what most papers call FLOPs). Heads that work on detections
-            count as often as there were some. RoIAlign counts on a CPU, where it is a matrix product here.
-        input_hw: what the network sees, padding included.
-        images_per_second: transforms, network and suppression of overlaps, one image at a time, decoding left out.
-        n_timed: passes whose median this is.
+        multiply_adds: of convolutions and matrix products in one prediction on an input of ``input_hw``. One
+            multiplication and addition counts as one (most papers call it FLOPs). Heads that work on detections count
+            once per detection. RoIAlign counts on a CPU, where it is a matrix product here.
+        input_hw: size of the network's input with padding.
+        images_per_second: transforms, network and suppression of overlaps, one image at a time, without decoding.
+        n_timed: number of passes; ``images_per_second`` is their median.
         device: name of the processor and, on a CPU, its threads.
-        pictures: what was timed, in words.
+        pictures: description of the timed images.
     """
 
     config: str
@@ -109,16 +109,16 @@ class Evaluation:
     """All results.
 
     Args:
-        truth, detections: what was compared; at most ``max_detections`` per image and class.
+        truth, detections: the compared data; at most ``max_detections`` detections per image and class.
         settings: see :class:`Settings`.
         n_read: detections in the file.
-        sizes: COCO's scores by size range; 'all' holds the figures that people mean by mAP.
+        sizes: COCO's scores by size range; mAP usually means that of 'all'.
         groups: scores by domain and factor.
         counts: per class.
-        found_cells: (D,) int64 the cell that a detection took at ``min_iou``, or UNMATCHED.
-        confusion, errors, images: see there; ``errors`` at the lowest score of the settings.
-        error_costs: mean AP lost by each type of error, faint detections included.
-        complexity: of the model, where a config was given.
+        found_cells: (D,) int64 the cell that a detection matches at ``min_iou``, or UNMATCHED.
+        confusion, errors, images: see their classes; ``errors`` at the ``min_score`` of the settings.
+        error_costs: mean AP lost by each type of error, over detections of all scores.
+        complexity: of the model, if a config was given.
     """
 
     truth: GroundTruth
@@ -142,7 +142,7 @@ class Evaluation:
 
     @property
     def incomplete_images(self) -> int:
-        """Images annotated in a part only: a detection that finds no cell outside it counts neither way."""
+        """Number of partly annotated images: outside the regions, detections that find no cell are left out."""
         return sum(not image.is_known_everywhere for image in self.truth.images)
 
 
@@ -151,8 +151,8 @@ def evaluate_files(annotations: str | Path, predictions: str | Path, settings: S
 
     Args:
         annotations: COCO JSON file.
-        predictions: what tools/test.py or tools/infer.py wrote; see :func:`read_detections`.
-        settings: by default COCO's 100 detections, a lowest score of 0.3 and a smallest IoU of 0.5.
+        predictions: file that tools/test.py or tools/infer.py wrote; see :func:`read_detections`.
+        settings: by default COCO's 100 detections, a ``min_score`` of 0.3 and a ``min_iou`` of 0.5.
 
     Raises:
         UserError: see :func:`read_ground_truth` and :func:`read_detections`.
@@ -162,7 +162,7 @@ def evaluate_files(annotations: str | Path, predictions: str | Path, settings: S
 
 
 def evaluate(detections: Detections, truth: GroundTruth, settings: Settings) -> Evaluation:
-    """Score; every file may be empty of cells or detections."""
+    """Score detections; there may be no cells and no detections."""
     groups = groups_of(truth.images, truth.source)
     n_read = len(detections)
     detections = keep_highest(detections, settings.max_detections, len(truth.classes))

@@ -1,8 +1,8 @@
-"""How well a detector stands an interference factor.
+"""Scores of a detector under an interference factor.
 
-Beside COCO's average precision: what became of the cells that the factor concerns, and how many impurities were taken
-for cells, as Li et al. 2022 count them ("accuracy" of over-stained, overlapping, incomplete cells; "ratio of the
-impurities mistaken"). They leave open at which IoU and score.
+Beside COCO's average precision: the share of affected cells that were found, and the share of impurities that were
+taken for cells. Li et al. 2022 count both ("accuracy" of over-stained, overlapping, incomplete cells; "ratio of the
+impurities mistaken"). They don't state the IoU and the score.
 
 Legend: D detections, N cells, M impurities.
 """
@@ -24,12 +24,12 @@ from mmleuk.evaluation.coco_metric import relabel_categories
 from mmleuk.structures.matching import match, pairwise_iou
 
 MIN_IOU = 0.5
-_TAKEN_IOU = 0.3  # an impurity's box is vague: grains, a cloud
+_TAKEN_IOU = 0.3  # the box of an impurity is vague: grains, a cloud
 
 
 @dataclass(frozen=True)
 class Found:
-    """A detector's output for one image: (D, 4) xyxy pixels, (D,) scores, (D,) places in its classes."""
+    """A detector's output for one image: (D, 4) xyxy pixels, (D,) scores, (D,) indices of its classes."""
 
     boxes_xyxy: NDArray
     scores: NDArray
@@ -41,12 +41,12 @@ class FactorScores:
     """One detector on one set of images; shares are None where there is nothing to count.
 
     Args:
-        images, cells: how many there are; cells that are ignored don't count.
+        images, cells: their numbers; ignored cells don't count.
         map, map50: COCO's mean average precision over IoU 0.5 to 0.95, and at 0.5.
-        affected: cells that the factor concerns.
+        affected: number of cells that the factor affects.
         affected_found: share of them that a detection of their class found.
-        impurities: how many there are.
-        impurities_taken: share of them that a detection took for a cell.
+        impurities: their number.
+        impurities_taken: share of impurities with a detection on them.
     """
 
     images: int
@@ -64,8 +64,7 @@ def score_factor(data: Mapping[str, Any], found: Mapping[int | str, Found], clas
     """Scores of one detector.
 
     Args:
-        data: COCO data, with ``annotations[].affected`` and ``images[].impurities`` as ``mmleuk data interfere`` writes
-            them.
+        data: COCO data; ``mmleuk data interfere`` writes ``annotations[].affected`` and ``images[].impurities``.
         found: detections by image id.
         classes: the detector's class names.
         min_score: detections below it count for the average precision only.
@@ -80,17 +79,17 @@ def score_factor(data: Mapping[str, Any], found: Mapping[int | str, Found], clas
     for annotation in named['annotations']:
         by_image[annotation['image_id']].append(annotation)
     for image in named['images']:
-        annotations, sure = by_image[image['id']], _sure(found[image['id']], min_score)
-        concerned, got = _affected_found(annotations, sure)
+        annotations, confident = by_image[image['id']], _confident(found[image['id']], min_score)
+        concerned, got = _affected_found(annotations, confident)
         dirt = np.array(image.get('impurities', []), float).reshape(-1, 4)
         cells += sum(not annotation['iscrowd'] for annotation in annotations)
         affected, hits = affected + concerned, hits + got
-        impurities, taken = impurities + len(dirt), taken + _taken(dirt, annotations, sure)
+        impurities, taken = impurities + len(dirt), taken + _taken(dirt, annotations, confident)
     return FactorScores(len(named['images']), cells, *precision, affected, hits / affected if affected else None,
                         impurities, taken / impurities if impurities else None)
 
 
-def _sure(found: Found, min_score: float) -> Found:
+def _confident(found: Found, min_score: float) -> Found:
     order = np.argsort(-found.scores, kind='stable')
     order = order[found.scores[order] >= min_score]
     return Found(found.boxes_xyxy[order], found.scores[order], found.labels[order])
@@ -101,26 +100,27 @@ def _corners(annotations: Sequence[Mapping[str, Any]]) -> NDArray:
     return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], 1)
 
 
-def _affected_found(annotations: Sequence[Mapping[str, Any]], sure: Found) -> tuple[int, int]:
-    """Number of affected cells, and of those that a detection of their class found."""
+def _affected_found(annotations: Sequence[Mapping[str, Any]], confident: Found) -> tuple[int, int]:
+    """Number of affected cells, and of those found by a detection of their class."""
     labels = np.array([annotation['category_id'] for annotation in annotations], np.int64)
     ignored = np.array([bool(annotation['iscrowd']) for annotation in annotations], bool)
     concerned = np.array([bool(annotation.get('affected')) for annotation in annotations], bool) & ~ignored
-    iou = pairwise_iou(sure.boxes_xyxy, _corners(annotations), ignored)
-    matched = match(iou, sure.scores, min_iou=MIN_IOU, ignored=ignored, allowed=sure.labels[:, None] == labels[None])
+    iou = pairwise_iou(confident.boxes_xyxy, _corners(annotations), ignored)
+    matched = match(iou, confident.scores, min_iou=MIN_IOU, ignored=ignored,
+                    allowed=confident.labels[:, None] == labels[None])
     return int(concerned.sum()), int(np.isin(np.flatnonzero(concerned), matched).sum())
 
 
-def _taken(dirt_xywh: NDArray, annotations: Sequence[Mapping[str, Any]], sure: Found) -> int:
-    """Number of impurities on which a detection lies that isn't on a cell."""
-    on_cell = pairwise_iou(sure.boxes_xyxy, _corners(annotations)).max(1, initial=0) >= MIN_IOU
+def _taken(dirt_xywh: NDArray, annotations: Sequence[Mapping[str, Any]], confident: Found) -> int:
+    """Number of impurities with a detection on them that isn't on a cell."""
+    on_cell = pairwise_iou(confident.boxes_xyxy, _corners(annotations)).max(1, initial=0) >= MIN_IOU
     corners = np.concatenate([dirt_xywh[:, :2], dirt_xywh[:, :2] + dirt_xywh[:, 2:]], 1)
-    on_dirt = pairwise_iou(sure.boxes_xyxy[~on_cell], corners) >= _TAKEN_IOU
+    on_dirt = pairwise_iou(confident.boxes_xyxy[~on_cell], corners) >= _TAKEN_IOU
     return int(on_dirt.any(0).sum()) if len(on_dirt) else 0
 
 
 def _average_precision(named: dict[str, Any], found: Mapping[int | str, Found]) -> tuple[float | None, float | None]:
-    """mAP and mAP50 as pycocotools computes them; None without a cell that counts."""
+    """mAP and mAP50 as pycocotools computes them; None if no cell counts."""
     numbers = {image['id']: number for number, image in enumerate(named['images'], 1)}  # pycocotools wants integers
     if all(annotation['iscrowd'] for annotation in named['annotations']):
         return None, None

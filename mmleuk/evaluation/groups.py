@@ -1,4 +1,4 @@
-"""Sets of images that are scored on their own: by domain, and by interference factor.
+"""Groups of images that are scored separately: by domain, and by interference factor.
 
 Legend: I images.
 """
@@ -20,11 +20,11 @@ NO_FACTOR = '(none)'
 
 @dataclass(frozen=True)
 class Group:
-    """Images that share something.
+    """Images of one domain or factor.
 
     Args:
         kind: 'domain' or 'factor'.
-        name: what they share.
+        name: of the domain or factor.
         images: (I,) bool.
     """
 
@@ -34,12 +34,12 @@ class Group:
 
 
 def groups_of(images: Sequence[ImageTruth], source: str) -> list[Group]:
-    """One group per domain, then one per interference factor; none of a kind that no image states.
+    """One group per domain, then one per interference factor; no groups of a kind that no image states.
 
     An image has one domain and any number of factors, so groups of factors may share images.
 
     Raises:
-        UserError: ``factors`` is neither a text, nor a list of texts, nor a dict; names file and image.
+        UserError: ``factors`` is not a text, a list of texts or a dict. The message names file and image.
     """
     domains = [(image.domain or NOT_STATED,) for image in images]
     factors = []
@@ -54,7 +54,7 @@ def groups_of(images: Sequence[ImageTruth], source: str) -> list[Group]:
 
 
 def factor_names(raw: object) -> tuple[str, ...] | None:
-    """Names of an image's factors; None for what is no such thing.
+    """Names of an image's factors; None for a value of the wrong type.
 
     >>> factor_names('blur'), factor_names(['blur', 'pale stain']), factor_names({'blur': 2, 'pale': True, 'dust': 0})
     (('blur',), ('blur', 'pale stain'), ('blur = 2', 'pale'))
@@ -68,7 +68,7 @@ def factor_names(raw: object) -> tuple[str, ...] | None:
     if isinstance(raw, (list, tuple)) and all(isinstance(name, str) for name in raw):
         return tuple(dict.fromkeys(raw)) or (NO_FACTOR,)
     if isinstance(raw, Mapping):
-        # A factor that is absent, or present at strength 0, doesn't act on the image.
+        # An absent factor, or one with strength 0, has no effect on the image.
         present = {str(name): value for name, value in raw.items() if value}
         return tuple(name if value is True else f'{name} = {value:g}' if isinstance(value, (int, float))
                      else f'{name} = {value}' for name, value in present.items()) or (NO_FACTOR,)

@@ -1,6 +1,6 @@
-"""Images of a sparse training set with what their annotation hides.
+"""Images of a sparse training set with the cells that aren't annotated.
 
-For analysis alone: training must never see the complete annotation.
+For analysis only: training must never see the complete annotation.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from mmleuk.utils.config_file import building
 
 @dataclass(frozen=True)
 class SparseImages:
-    """Images of a sparse training set with what its annotation hides.
+    """Images of a sparse training set with the cells that aren't annotated.
 
     Attributes:
-        dataset: pipeline of testing, annotations in input pixels.
-        indices: the images of ``dataset`` to look at.
-        hidden: per entry of ``indices``, in pixels of the original image.
+        dataset: the training set with the test pipeline; annotations are in input pixels.
+        indices: the images of ``dataset`` to analyse.
+        hidden: cells per entry of ``indices``, in pixels of the original image.
     """
 
     dataset: CellDataset
@@ -40,7 +40,7 @@ class SparseImages:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names by label."""
+        """Class names by label."""
         return tuple(self.dataset.metainfo['classes'])
 
     def count_hidden(self) -> NDArray[np.int64]:
@@ -50,15 +50,15 @@ class SparseImages:
 
 
 def load_sparse_images(cfg: Config, truth: str, limit: int | None = None) -> SparseImages:
-    """The training images of a config in the geometry of testing: no augmentation.
+    """The training images of a config with the test pipeline: no augmentation.
 
     Args:
-        cfg: its ``train_dataloader`` is sparse.
-        truth: annotation file of the same images, complete; relative to the data set's ``data_root``.
-        limit: take so many images, evenly spread over the list; default all.
+        cfg: config with a sparse ``train_dataloader``.
+        truth: complete annotation file of the same images, relative to the data set's ``data_root``.
+        limit: number of images, evenly spread over the list; default all.
 
     Raises:
-        UserError: the set isn't sparse, ``truth`` isn't complete or lacks an image.
+        UserError: the set isn't sparse, or ``truth`` isn't complete or lacks an image.
     """
     dataset = build_sparse_dataset(cfg)
     count = len(dataset)
@@ -75,10 +75,10 @@ def load_sparse_images(cfg: Config, truth: str, limit: int | None = None) -> Spa
 
 
 def build_sparse_dataset(cfg: Config) -> CellDataset:
-    """The config's training set with its test pipeline; annotations are loaded first, so they are scaled as inputs.
+    """The config's training set with its test pipeline; annotations are loaded first, so they are scaled with inputs.
 
     Raises:
-        UserError: it is no single data set of ours, or isn't sparse.
+        UserError: the training set isn't a single data set of mmleuk, or isn't sparse.
     """
     init_default_scope(cfg.get('default_scope') or 'mmdet')
     settings = cfg.train_dataloader.dataset
@@ -93,13 +93,13 @@ def build_sparse_dataset(cfg: Config) -> CellDataset:
                         'mmleuk.CellDataset')
     dataset.full_init()
     if dataset.annotation != 'sparse':
-        raise UserError(f'{dataset.ann_file}: annotation={dataset.annotation!r} hides nothing; for a set with regions '
+        raise UserError(f'{dataset.ann_file}: annotation={dataset.annotation!r} hides no cells; for a set with regions '
                         'pass --cfg-options train_dataloader.dataset.dataset.annotation=sparse')
     return dataset
 
 
 def _complete_cells(dataset: CellDataset, path: str) -> dict[str, ImageTruth]:
-    """Images of the complete annotation by path, as the records of ``dataset`` name them."""
+    """Images of the complete annotation, by the paths in the records of ``dataset``."""
     reader = AnnotationReader(dataset.metainfo['classes'], dataset.schema, max_overhang_px=dataset.max_overhang_px,
                               name_pattern=dataset.name_pattern, backend_args=dataset.backend_args)
     annotations = reader.read(path)

@@ -1,4 +1,4 @@
-"""Always the most frequent value: what attributes score without looking at a cell."""
+"""Baseline: always predict the most frequent value of each attribute."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mmleuk.schema import IGNORE
 
 
 def majority_values(attributes: NDArray[np.integer], cardinalities: Sequence[int]) -> NDArray[np.int64]:
-    """The most frequent known value of each attribute; the smallest of those that draw.
+    """The most frequent known value of each attribute; of equally frequent ones the smallest.
 
     Args:
         attributes: (N, A) values of N cells, IGNORE where unknown.
@@ -37,14 +37,14 @@ def majority_values(attributes: NDArray[np.integer], cardinalities: Sequence[int
 
 @METRICS.register_module()
 class MajorityF1Metric(AttributeF1Metric):
-    """:class:`AttributeF1Metric`, had every box the most frequent values of the training data.
+    """:class:`AttributeF1Metric` where every box gets the most frequent values of the training data.
 
-    It stands in for an attribute head, so any detector will do, one without attributes too: its row in a table is what
-    attributes have to beat. In mode ``detection`` boxes and scores are the detector's.
+    The baseline that an attribute head must beat. It works with any detector, also one without attributes. In mode
+    ``detection`` boxes and scores come from the detector.
 
     Args:
-        train_ann_file: annotation file that the values are counted in.
-        kwargs: of :class:`AttributeF1Metric`; results have the same names.
+        train_ann_file: annotation file to count the values in.
+        kwargs: see :class:`AttributeF1Metric`; results have the same names.
     """
 
     def __init__(self, *, train_ann_file: str, **kwargs: Any) -> None:
@@ -56,7 +56,7 @@ class MajorityF1Metric(AttributeF1Metric):
         """(A,) most frequent values of the training data.
 
         Raises:
-            UserError: the file is broken, or the data set doesn't say what its classes are called.
+            UserError: the file is broken, or the data set doesn't name its classes.
         """
         classes = (self.dataset_meta or {}).get('classes')
         if not classes:
@@ -67,7 +67,7 @@ class MajorityF1Metric(AttributeF1Metric):
         return majority_values(np.array(cells, dtype=np.int64).reshape(-1, len(self.schema)), self.schema.cardinalities)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Count a batch of samples; whatever attributes were predicted is replaced in copies."""
+        """Count a batch of samples; copies get the most frequent values instead of the predicted ones."""
         super().process(data_batch, [self._with_majority(sample) for sample in data_samples])
 
     def _with_majority(self, sample: dict) -> dict:

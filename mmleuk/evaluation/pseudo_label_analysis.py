@@ -1,6 +1,6 @@
-"""Pseudo-labels of a training's checkpoints, held against the complete annotation of its images.
+"""Compare the pseudo-labels of a training's checkpoints with the complete annotation of its images.
 
-The pure part is :mod:`mmleuk.evaluation.pseudo_label_quality`; here models, data and checkpoints come together.
+:mod:`mmleuk.evaluation.pseudo_label_quality` has the pure functions; this module loads models, data and checkpoints.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Weights = Literal['student', 'average']
 FORMAT = 'mmleuk.pseudo_labels/2'
 
 ALL = 'all'
-"""Name of the group of all candidates, whatever became of them."""
+"""Name of the group of all candidates, accepted or not."""
 
 
 def find_checkpoints(work_dir: str | Path) -> dict[int, Path]:
@@ -52,17 +52,16 @@ def find_checkpoints(work_dir: str | Path) -> dict[int, Path]:
 
 
 def default_weights(detector: SparseLabelDetector) -> Weights:
-    """The weights that are asked in training: of a teacher the moving average, else the student's."""
+    """The weights that choose pseudo-labels in training: the teacher's if there is one, else the student's."""
     return 'average' if detector.asks == 'teacher' else 'student'
 
 
 def load_epoch(model: nn.Module, path: Path, weights: Weights, classes: Sequence[str]) -> None:
     """Load a checkpoint's student or its moving average.
 
-    A checkpoint that was saved with a moving average holds the average as ``state_dict``, for testing, and the student
-    as ``ema_state_dict``: mmengine's hook swaps them. Without one ``state_dict`` is the student. What a
-    CalibratedLabeller has counted is the student's in training, and here with either weights: an average of counts
-    lags.
+    A checkpoint with a moving average has the average as ``state_dict``, for testing, and the student as
+    ``ema_state_dict``: mmengine's hook swaps them. Without an average, ``state_dict`` is the student. The counts of a
+    CalibratedLabeller are always the student's, as in training: an average of counts lags behind.
 
     Raises:
         UserError: the checkpoint has no moving average, or doesn't fit model and classes.
@@ -70,7 +69,7 @@ def load_epoch(model: nn.Module, path: Path, weights: Weights, classes: Sequence
     checkpoint = load_checkpoint_safely(path)
     swapped = checkpoint.get('ema_state_dict')
     if weights == 'average' and swapped is None:
-        raise UserError(f'{path}: was saved without a moving average; use --weights student')
+        raise UserError(f'{path}: has no moving average; use --weights student')
     student = {key.removeprefix('module.'): value for key, value in (swapped or {}).items()
                if key.startswith('module.')}
     if weights == 'student' and swapped is not None:
@@ -84,11 +83,11 @@ def load_epoch(model: nn.Module, path: Path, weights: Weights, classes: Sequence
 
 
 def with_labeller(model: Any, options: Mapping[str, Any]) -> Any:
-    """A model's config whose labeller has other settings; a detector without a labeller gets SLA-Det's.
+    """A model's config with other settings of the labeller; a detector without a labeller gets SLA-Det's.
 
     Args:
         model: config, of a SparseLabelDetector, an AttriDet around one, or any detector.
-        options: settings of the labeller, ``type`` among them for another one.
+        options: settings of the labeller; ``type`` selects another one.
     """
     node = model = copy.deepcopy(model)
     while not issubclass(MODELS.get(node['type']), SparseLabelDetector) and 'detector' in node:
@@ -103,7 +102,7 @@ def with_labeller(model: Any, options: Mapping[str, Any]) -> Any:
 
 def build_model(cfg: Config, images: SparseImages, device: str = 'cpu',
                 labeller: Mapping[str, Any] | None = None) -> tuple[nn.Module, SparseLabelDetector]:
-    """The config's model, ready to choose labels, and the part of it that chooses."""
+    """The config's model, and the part of it that selects labels."""
     with building(cfg):
         model = MODELS.build(with_labeller(cfg.model, labeller or {}))
     detector = find_sparse_label_detector(model)
@@ -116,7 +115,7 @@ def build_model(cfg: Config, images: SparseImages, device: str = 'cpu',
 
 @torch.no_grad()
 def choose(model: nn.Module, batch: Sequence[dict]) -> tuple[list[InstanceData], list[tuple[float, float]]]:
-    """What the labeller makes of a batch; boxes in input pixels, and each image's input pixels per original one."""
+    """The labeller's decisions on a batch, boxes in input pixels; and each image's scale from original to input."""
     detector = find_sparse_label_detector(model)
     preprocessor: Any = model.data_preprocessor
     data = preprocessor(pseudo_collate(batch), False)
@@ -126,13 +125,13 @@ def choose(model: nn.Module, batch: Sequence[dict]) -> tuple[list[InstanceData],
 
 def tally_groups(labeller: Labeller, judged: Sequence[InstanceData], scales_wh: Sequence[tuple[float, float]],
                  hidden: Sequence[HiddenCells], num_classes: int, min_iou: float) -> dict[str, Tally]:
-    """Judge the predictions of each criterion by themselves, as if they were all there is, and all together.
+    """Judge the predictions of each criterion separately, and all together.
 
     Args:
-        labeller: names the criteria.
-        judged: per image, boxes in input pixels.
+        labeller: has the names of the criteria.
+        judged: decisions per image, boxes in input pixels.
         scales_wh: per image, input pixels per original one.
-        hidden: per image, in original pixels.
+        hidden: hidden cells per image, in original pixels.
         num_classes: C.
         min_iou: smallest IoU of a match.
     """
@@ -168,12 +167,12 @@ def analyse(cfg: Config, work_dir: str | Path, truth: str, weights: Weights | No
     """Judge the pseudo-labels of every checkpoint in a work dir.
 
     Args:
-        cfg: config of a sparse training; its labeller chooses, without one SLA-Det's.
+        cfg: config of a sparse training; its labeller selects, or SLA-Det's if it has none.
         work_dir: holds ``epoch_N.pth``.
         truth: see :func:`load_sparse_images`.
-        weights: which ones choose; default those that choose in training.
+        weights: of the student or the average; default those that select in training.
         limit: number of images; default all.
-        min_iou: smallest IoU at which a candidate has found a cell.
+        min_iou: smallest IoU at which a candidate finds a cell.
         device: such as 'cpu' or 'cuda:0'.
         labeller: other settings of the labeller.
 

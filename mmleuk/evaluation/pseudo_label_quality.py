@@ -1,4 +1,4 @@
-"""How good pseudo-labels are, judged by the annotation that training did not see.
+"""Quality of pseudo-labels, judged by annotations that training did not see.
 
 Legend: K candidates, H hidden cells (those whose centre lies in no annotated region), C classes.
 """
@@ -19,12 +19,12 @@ from mmleuk.structures.matching import DISREGARDED, UNMATCHED, match, pairwise_i
 
 @dataclass(frozen=True)
 class HiddenCells:
-    """Cells of one image that nobody labelled for the training.
+    """Cells of one image that the training's annotation lacks.
 
     Attributes:
         boxes_xyxy: (H, 4) pixels.
         labels: (H,) int64.
-        ignored: (H,) bool; a candidate on one of these is neither right nor wrong.
+        ignored: (H,) bool; a candidate on an ignored cell is neither right nor wrong.
     """
 
     boxes_xyxy: NDArray
@@ -38,7 +38,7 @@ class Tally:
 
     Attributes:
         taken: (C,) candidates by predicted class, without those on ignored cells.
-        placed: (C,) of these, candidates that found a hidden cell of whatever class.
+        placed: (C,) of these, candidates that found a hidden cell of any class.
         right: (C,) of these, candidates of the cell's own class.
         iou: (C,) sum of the IoU of the right ones.
     """
@@ -53,13 +53,13 @@ class Tally:
 
     @classmethod
     def empty(cls, num_classes: int) -> Tally:
-        """Nothing seen yet."""
+        """A tally of zeros."""
         counts = {name: np.zeros(num_classes, np.int64) for name in ('taken', 'placed', 'right')}
         return cls(**counts, iou=np.zeros(num_classes))
 
 
 def hide(boxes_xyxy: NDArray, labels: NDArray, ignored: NDArray, regions_xyxy: NDArray) -> HiddenCells:
-    """The cells of a complete annotation whose centre lies in no region, borders of regions included.
+    """The cells of a complete annotation whose centre lies in no region; borders belong to the region.
 
     Args:
         boxes_xyxy: (N, 4) pixels.
@@ -79,10 +79,11 @@ def hide(boxes_xyxy: NDArray, labels: NDArray, ignored: NDArray, regions_xyxy: N
 
 def match_place_and_class(boxes_xyxy: NDArray, labels: NDArray, confidence: NDArray, hidden: HiddenCells,
                           min_iou: float = 0.5) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Which hidden cell each candidate found; a cell is found once.
+    """The hidden cell that each candidate found; a cell is found once.
 
-    Candidates take cells of their own class first, surest candidate first; what is left over then takes what is left
-    over, whatever its class. So a candidate of the right class is never pushed out by one of the wrong class.
+    First, candidates are matched to cells of their class, the most confident candidate first. Then the remaining
+    candidates are matched to the remaining cells of any class. So a candidate of the wrong class never takes a cell
+    from one of the right class.
 
     Args:
         boxes_xyxy: (K, 4) pixels.
@@ -111,9 +112,9 @@ def judge(boxes_xyxy: NDArray, labels: NDArray, confidence: NDArray, hidden: Hid
     """Judge the candidates of one image; arguments as of :func:`match_place_and_class`.
 
     Raises:
-        UserError: a label is no class: model and data name different ones.
+        UserError: a label is no class: model and data have different classes.
 
-    Example: two candidates on the one hidden cell; the second is a duplicate.
+    Example: two candidates on one hidden cell; the second is a duplicate.
         >>> hidden = HiddenCells(np.array([[0., 0., 4., 4.]]), np.array([1]), np.array([False]))
         >>> boxes = np.array([[0., 0., 4., 3.], [0., 0., 4., 4.]])
         >>> tally = judge(boxes, np.array([1, 1]), np.array([.9, .8]), hidden, num_classes=2)
@@ -123,7 +124,7 @@ def judge(boxes_xyxy: NDArray, labels: NDArray, confidence: NDArray, hidden: Hid
     labels = np.asarray(labels, np.int64)
     highest = max(labels.max(initial=-1), hidden.labels.max(initial=-1))
     if highest >= num_classes:
-        raise UserError(f'class {highest} among {num_classes} classes: model and data name different ones')
+        raise UserError(f'class {highest} among {num_classes} classes: model and data have different classes')
     cell, iou = match_place_and_class(boxes_xyxy, labels, confidence, hidden, min_iou)
     placed = cell >= 0
     right = placed.copy()
@@ -134,12 +135,12 @@ def judge(boxes_xyxy: NDArray, labels: NDArray, confidence: NDArray, hidden: Hid
 
 
 def count_hidden(hidden: HiddenCells, num_classes: int) -> NDArray[np.int64]:
-    """(C,) hidden cells by class, without the ignored ones: the denominator of recall."""
+    """(C,) hidden cells by class, without ignored ones: the denominator of recall."""
     return np.bincount(hidden.labels[~hidden.ignored], minlength=num_classes)
 
 
 def scores(taken: int, placed: int, right: int, iou: float, hidden: int) -> dict[str, Any]:
-    """Numbers that people ask for; None where there is nothing to divide by.
+    """Precision, recall and mean IoU; None where the denominator is 0.
 
     Example:
         >>> scores(taken=4, placed=3, right=2, iou=1.5, hidden=8)['precision'], scores(0, 0, 0, 0.0, 8)['precision']
@@ -155,7 +156,7 @@ def scores(taken: int, placed: int, right: int, iou: float, hidden: int) -> dict
 def summarise(tally: Tally, hidden: NDArray, classes: Sequence[str]) -> dict[str, Any]:
     """Scores over all classes and, under ``per_class``, of each.
 
-    Per class, precision is over the candidates predicted as it and recall over the hidden cells that are it.
+    Per class, precision is over the candidates of this predicted class, and recall over its hidden cells.
 
     Args:
         tally: over all images.

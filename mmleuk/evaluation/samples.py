@@ -1,4 +1,4 @@
-"""A tested sample, as mmengine hands it to metrics, in arrays: its detections, its cells, and which belong together.
+"""Read a tested sample, as mmengine passes it to metrics: its detections, its cells, and the matches between them.
 
 Legend: P detections, G cells.
 """
@@ -30,24 +30,23 @@ def field_rows(instances: Mapping[str, Any], key: str, width: int | None = None)
 
 
 def sample_name(sample: Mapping[str, Any]) -> str:
-    """For messages."""
+    """The image's path, for messages."""
     return str(sample.get('img_path', f'image {sample.get("img_id", "without a name")}'))
 
 
 def refuse_moved_cells(sample: Mapping[str, Any]) -> None:
-    """Stop where a sample's cells aren't in the original image's pixels, as its detections are.
+    """Check that a sample's cells are in pixels of the original image, like its detections.
 
     Raises:
         UserError: they were scaled or flipped with the image.
     """
     if sample.get('cells_moved', sample.get('flip')):
-        raise UserError(f'{sample_name(sample)}: its cells were scaled or flipped with the image, so they are no truth '
-                        "to score against: detections come in the original image's pixels. Load the cells after Resize "
-                        'and RandomFlip: end the test pipeline, and that of tta_pipeline, with '
-                        'mmleuk.LoadCellAnnotations and mmleuk.PackCells')
+        raise UserError(f'{sample_name(sample)}: its cells were scaled or flipped with the image, but detections are '
+                        "in the original image's pixels. Load the cells after Resize and RandomFlip: end the test "
+                        'pipeline, and that of tta_pipeline, with mmleuk.LoadCellAnnotations and mmleuk.PackCells')
 
 
-def sure_detections(instances: Mapping[str, Any], keys: Sequence[str], min_score: float) -> dict[str, NDArray]:
+def confident_detections(instances: Mapping[str, Any], keys: Sequence[str], min_score: float) -> dict[str, NDArray]:
     """Fields of the detections of at least ``min_score``, best first; ``scores`` must be among the fields."""
     arrays = {key: as_array(instances[key]) for key in keys}
     order = np.argsort(-arrays['scores'], kind='stable')
@@ -57,16 +56,16 @@ def sure_detections(instances: Mapping[str, Any], keys: Sequence[str], min_score
 
 def match_sample(found: Mapping[str, NDArray], sample: Mapping[str, Any], min_iou: float,
                  class_aware: bool) -> tuple[NDArray, NDArray[np.bool_]]:
-    """Which of a sample's cells each detection has found.
+    """Match a sample's detections to its cells.
 
     Args:
-        found: of :func:`sure_detections`, with ``bboxes``, ``scores`` and ``labels``.
+        found: of :func:`confident_detections`, with ``bboxes``, ``scores`` and ``labels``.
         sample: with ``gt_instances``, and ``ignored_instances`` where there are some.
         min_iou: smallest IoU of a match.
-        class_aware: a match is of the cell's class.
+        class_aware: match only detections of the cell's class.
 
     Returns:
-        (P,) of :func:`mmleuk.structures.matching.match`, and (G,) which cells are ignored: those after the true ones.
+        (P,) of :func:`mmleuk.structures.matching.match`, and (G,) which cells are ignored. Ignored cells come last.
 
     Raises:
         UserError: as :func:`refuse_moved_cells`.
@@ -86,7 +85,7 @@ def regions_of(sample: Mapping[str, Any]) -> Any:
     """(R, 4) xyxy pixels in which the sample's annotation is complete.
 
     Raises:
-        UserError: the sample carries none; unknown regions are never taken for the whole image.
+        UserError: the sample has no regions; they are never guessed.
     """
     if 'annotated_regions' not in sample:
         raise UserError(f'{sample_name(sample)}: carries no annotated_regions; end the test pipeline with '
@@ -95,5 +94,5 @@ def regions_of(sample: Mapping[str, Any]) -> Any:
 
 
 def in_regions(boxes_xyxy: NDArray, sample: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """(P,) whether the annotation is complete at each box's centre."""
+    """(P,) bool, true where the annotation is complete at the box's centre."""
     return ground_truth.in_regions((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2, as_array(regions_of(sample)))

@@ -1,4 +1,4 @@
-"""An evaluation as plain tables: rows of values for CSV, JSON and the page. What is unknown is None, never 0 or -1."""
+"""An evaluation as plain tables: rows of values for CSV, JSON and the page. Undefined values are None, not 0 or -1."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def known(value: float) -> float | None:
 
 
 def ratio(part: int, whole: int) -> float | None:
-    """A quotient; None where there is nothing to divide by."""
+    """A quotient; None where the denominator is 0."""
     return int(part) / int(whole) if whole else None
 
 
 def status(n_cells: int, n_detections: int) -> str:
-    """What is missing, in words; empty where a score means something."""
+    """Why a score is undefined; empty if it is defined."""
     return (FINE if n_detections else NO_DETECTION) if n_cells else (NO_TRUTH if n_detections else NEITHER)
 
 
@@ -49,12 +49,13 @@ def class_rows(evaluation: Evaluation) -> list[Row]:
     scores, counts = evaluation.scores, evaluation.counts
     rows: list[Row] = []
     for label, name in enumerate(evaluation.truth.classes):
-        cells, found, sure = (int(column[label]) for column in (counts.cells, counts.found, counts.detections))
+        cells, found, confident = (int(column[label]) for column in (counts.cells, counts.found, counts.detections))
         rows.append(dict(
             **{'class': name}, cells=cells, detections=int(scores.n_detections[label]),
             AP=known(scores.ap(label=label)), AP_50=known(scores.ap(0.5, label)), AP_75=known(scores.ap(0.75, label)),
-            AR=known(scores.ar(label)), sure_detections=sure, precision=ratio(found, sure), recall=ratio(found, cells),
-            F1=ratio(2 * found, cells + sure), note=status(cells, int(scores.n_detections[label]))))
+            AR=known(scores.ar(label)), detections_above_min_score=confident, precision=ratio(found, confident),
+            recall=ratio(found, cells), F1=ratio(2 * found, cells + confident),
+            note=status(cells, int(scores.n_detections[label]))))
     return rows
 
 
@@ -77,7 +78,7 @@ def _group_row(evaluation: Evaluation, kind: str, name: str, n_images: int, scor
 
 
 def error_rows(evaluation: Evaluation) -> list[Row]:
-    """One row per type of error: how many, and the mean AP that mending all of them would bring."""
+    """One row per type of error: the number of errors, and the mean AP gained by fixing all of them."""
     counts = evaluation.errors.counts()
     return [dict(type=name, errors=counts[name], mAP_gain=known(evaluation.error_costs[name])) for name in counts]
 
@@ -91,17 +92,17 @@ def confusion_rows(evaluation: Evaluation) -> list[Row]:
 
 
 def image_rows(evaluation: Evaluation) -> list[Row]:
-    """One row per image, in the order of ids."""
+    """One row per image, ordered by id."""
     images = evaluation.images
-    return [dict(image=info.file_name, image_id=info.image_id, domain=info.domain, cells=int(images.cells[place]),
-                 found=int(images.found[place]), not_found=int(images.not_found[place]),
-                 **{name: int(count) for name, count in zip(FALSE_TYPES, images.false[place])},
-                 F1=known(images.f1[place]))
-            for place, info in enumerate(evaluation.truth.images)]
+    return [dict(image=info.file_name, image_id=info.image_id, domain=info.domain, cells=int(images.cells[index]),
+                 found=int(images.found[index]), not_found=int(images.not_found[index]),
+                 **{name: int(count) for name, count in zip(FALSE_TYPES, images.false[index])},
+                 F1=known(images.f1[index]))
+            for index, info in enumerate(evaluation.truth.images)]
 
 
 def curve_rows(evaluation: Evaluation) -> list[Row]:
-    """Precision by class, IoU (0.5 to 0.9) and recall; none for a class without ground truth."""
+    """Precision by class, IoU (0.5 to 0.9) and recall; no rows for a class without ground truth."""
     scores = evaluation.scores
     return [dict(**{'class': name}, IoU=float(iou), recall=float(RECALLS[r]),
                  precision=float(scores.precision[t, r, label]), score=float(scores.scores[t, r, label]))
@@ -116,30 +117,30 @@ CSV_FILES: Mapping[str, Callable[[Evaluation], Sequence[Row]]] = {
 
 
 def notes(evaluation: Evaluation) -> list[str]:
-    """What a reader must know before believing the figures."""
+    """Warnings about the limits of the scores."""
     truth, found, said = evaluation.truth, len(evaluation.detections), []
     if not evaluation.counts.cells.sum():
-        said.append('The annotation file has no cell: there is no ground truth, so no score exists.')
+        said.append('The annotation file has no cells. Without ground truth there is no score.')
     if not found:
         said.append('Nothing was detected in any image.')
     absent = [name for name, cells in zip(truth.classes, evaluation.counts.cells) if not cells]
     if absent and evaluation.counts.cells.any():
-        said.append(f'No cell of {", ".join(absent)} is in the ground truth: no score of theirs, and they are in no '
-                    'mean; their detections are false in the confusion matrix and among the errors.')
+        said.append(f'The ground truth has no cells of {", ".join(absent)}. These classes have no score and are left '
+                    'out of every mean. Their detections count as false in the confusion matrix and the errors.')
     if evaluation.incomplete_images:
-        said.append(f'{evaluation.incomplete_images} of {len(truth.images)} images are annotated in a part only '
-                    '(annotated_region): detections elsewhere that found no cell count neither way.')
+        said.append(f'{evaluation.incomplete_images} of {len(truth.images)} images are only partly annotated '
+                    '(annotated_region). Outside these regions, detections that found no cell are left out.')
     if evaluation.detections.min_score:
-        said.append(f'The predictions were cut at a score of {evaluation.detections.min_score:g}, and overlapping '
-                    'cells may have been removed: mAP and mAR are lower than with all detections (tools/test.py).')
+        said.append(f'The predictions have no scores below {evaluation.detections.min_score:g}, and overlapping '
+                    'cells may be removed. mAP and mAR are lower than with all detections (tools/test.py).')
     if evaluation.n_read > found:
-        said.append(f'{evaluation.n_read - found} of {evaluation.n_read} detections were left out: more than '
-                    f'{evaluation.settings.max_detections} of a class in an image (--max-detections).')
+        said.append(f'{evaluation.n_read - found} of {evaluation.n_read} detections were left out: only '
+                    f'{evaluation.settings.max_detections} count per class and image (--max-detections).')
     return said
 
 
 def to_dict(evaluation: Evaluation, created: str) -> dict[str, Any]:
-    """Everything but the curves, for JSON."""
+    """Everything except the curves, for JSON."""
     truth = evaluation.truth
     return dict(
         format=FORMAT, version=mmleuk.__version__, created=created, annotations=truth.source,

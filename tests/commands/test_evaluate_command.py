@@ -185,7 +185,7 @@ def test_a_class_without_a_cell_is_in_no_mean(tmp_path, make_files):
     rows = {row['class']: row for row in class_rows(found)}
     assert rows['RBC']['AP'] is None and rows['RBC']['recall'] is None and rows['RBC']['note'] == 'no ground truth'
     assert summary(found)['mAP'] == pytest.approx((rows['WBC']['AP'] + rows['Platelets']['AP']) / 2)
-    assert 'No cell of RBC' in ' '.join(notes(found))
+    assert 'no cells of RBC' in ' '.join(notes(found))
     assert not any(row['class'] == 'RBC' for row in CSV_FILES['pr_curves.csv'](found))
 
 
@@ -196,7 +196,7 @@ def test_partly_annotated_images_are_told(tmp_path, make_files):
         evaluate_data(tmp_path, data, results)
     for image in data['images'][1:]:
         image['annotated_region'] = [0, 0, 200, 200]
-    assert '1 of 6 images are annotated in a part only' in ' '.join(notes(evaluate_data(tmp_path, data, results)))
+    assert '1 of 6 images are only partly annotated' in ' '.join(notes(evaluate_data(tmp_path, data, results)))
 
 
 def test_names_are_escaped(tmp_path, make_files):
@@ -258,11 +258,11 @@ def test_more_classes_than_fit_into_a_plot(tmp_path, make_files, plot):
 def test_pictures_show_every_error_once(tmp_path, make_files):
     found = evaluate_data(tmp_path, *make_files(11))
     images = found.images
-    for place in range(len(found.truth.images)):
-        marks = marks_of(found, place)
+    for index in range(len(found.truth.images)):
+        marks = marks_of(found, index)
         kinds = [mark.kind for mark in marks]
-        assert kinds.count('correct') == images.found[place] and kinds.count('not found') == images.not_found[place]
-        assert len(marks) == images.found[place] + images.not_found[place] + images.false[place].sum()
+        assert kinds.count('correct') == images.found[index] and kinds.count('not found') == images.not_found[index]
+        assert len(marks) == images.found[index] + images.not_found[index] + images.false[index].sum()
     image = Image.new('RGB', (200, 200), (9, 9, 9))
     drawn = draw_marks(image, marks_of(found, int(images.worst(1)[0])), 'title')
     assert drawn.width == 1200 and drawn.height > 1200 and image.getpixel((0, 0)) == (9, 9, 9)

@@ -105,7 +105,7 @@ def test_the_command(files, tool, tmp_path, capsys):
     assert {path.name for path in out.parent.iterdir()} == {'fused.json', 'fused.csv', 'fused.md'}
     page = out.with_suffix('.md').read_text()
     assert page in said and '| ensemble | 4 | 0.950 | 1.000 |' in page and 'IoU above 0.5, weights 1 (one)' in page
-    assert 'overlap by more than 0.6 the surest; a cell' in page
+    assert 'only the highest-scoring box kept where boxes of one model overlap by more than 0.6; a cell' in page
     assert '- three: Nothing was detected in any image.' in page and r'two\|2' in page
     table = list(csv.DictReader(out.with_suffix('.csv').open()))
     assert [row['model'] for row in table] == ['one', 'two|2', 'three', 'ensemble']
@@ -178,8 +178,8 @@ def other_class(path):
     (other_class, "a does not know the class 'Blast', which b has"),
     (lambda path: path.unlink(), 'b.bbox.json: no such file'),
     (lambda path: path.write_text('[{'), 'b.bbox.json: line 1'),
-    (lambda path: to_json(make_run(images=('a.png',)), path), 'says nothing about 1 images of'),
-    (lambda path: to_json(make_run(images=('a.png', 'b.png', 'c.png')), path), 'image c.png is 0 images of'),
+    (lambda path: to_json(make_run(images=('a.png',)), path), 'lacks 1 images of'),
+    (lambda path: to_json(make_run(images=('a.png', 'b.png', 'c.png')), path), 'image c.png matches 0 images of'),
     (lambda path: to_json(make_run(classes=('WBC', 'Blast')), path), "a does not know the class 'Blast'"),
     (lambda path: to_json(make_run(classes=('WBC',)), path), "b does not know the class 'RBC', which a has"),
     (lambda path: to_json(make_run(('WBC', (0.0, 0.0, 9.0, 9.0), 0.5, dict(shape=dict(
@@ -198,8 +198,8 @@ def test_files_that_do_not_belong_together(files, tool, tmp_path, capsys, spoil,
     (['--predictions', 'A', 'B', '--weights', '1'], '1 weights for 2 models'),
     (['--predictions', 'A', 'B', '--weights', '1', '0'], 'each must be above 0'),
     (['--predictions', 'A', 'B', '--names', 'x'], '1 names for 2 models'),
-    (['--predictions', 'A', 'B', '--names', 'x', 'x'], 'a name of its own'),
-    (['--predictions', 'A', 'B', '--names', 'x', 'ensemble'], "none 'ensemble'"),
+    (['--predictions', 'A', 'B', '--names', 'x', 'x'], 'a different name'),
+    (['--predictions', 'A', 'B', '--names', 'x', 'ensemble'], "none the name 'ensemble'"),
     (['--predictions', 'A', 'B', '--out', 'A'], 'which is also read'),
     (['--predictions', 'A', 'B', '--out', 'folder'], 'JSON file to write'),
     (['--predictions', 'A', 'B', '--images', 'x'], 'no --images'),
@@ -233,8 +233,8 @@ def test_runs_that_cannot_be_fused():
     good = make_run()
     shapes = AttributeSchema.from_dict({'shape': ['round', 'odd', 'long']})
     for runs, message in (([good], 'at least two models'), ([good, make_run(classes=('WBC',))], 'different classes'),
-                          ([good, make_run(images=('a.png',))], 'different images: 1 are in one of them only'),
-                          ([good, make_run(images=('a.png', 'a.png', 'b.png'))], 'stands twice'),
+                          ([good, make_run(images=('a.png',))], 'different images: 1 are in only one of them'),
+                          ([good, make_run(images=('a.png', 'a.png', 'b.png'))], 'an image occurs twice'),
                           ([good, make_run(schema=shapes)], "attribute 'shape' has the values round, odd, long")):
         with pytest.raises(UserError, match=message):
             fuse_runs(runs)

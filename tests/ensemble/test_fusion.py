@@ -81,7 +81,7 @@ def test_the_threshold_is_exclusive_and_the_best_fit_wins():
 def test_one_model_alone():
     lonely = saw((0, 0, 10, 10, 0.5, 0), (50, 0, 60, 10, 0.75, 1))
     fused = fuse([lonely])
-    assert fused.boxes_xyxy.tolist() == [[50, 0, 60, 10], [0, 0, 10, 10]]  # the surest first
+    assert fused.boxes_xyxy.tolist() == [[50, 0, 60, 10], [0, 0, 10, 10]]  # the highest-scoring first
     assert fused.scores.tolist() == [0.75, 0.5] and fused.labels.tolist() == [1, 0]
 
 
@@ -178,7 +178,7 @@ def papers_rule(found, iou_thr, weights):
 
     for row in rows:
         label, own = found[row[1]].labels[row[2]], found[row[1]].boxes_xyxy[row[2]].numpy()
-        fits = [(iou(box(cluster), own), -place) for place, cluster in enumerate(clusters)
+        fits = [(iou(box(cluster), own), -index) for index, cluster in enumerate(clusters)
                 if found[cluster[0][1]].labels[cluster[0][2]] == label]
         best = max(fits, default=(0, 0))
         if best[0] > iou_thr:
@@ -197,11 +197,11 @@ def test_the_papers_rule(found, iou_thr, weighted):
     expected = {str(own): (box, score, own) for box, score, own in papers_rule(found, iou_thr, weights)}
     assert {str(own.tolist()) for own in fused.members} == set(expected)
     assert (fused.scores[:-1] >= fused.scores[1:]).all()
-    for place, own in enumerate(fused.members):
+    for index, own in enumerate(fused.members):
         box, score, members = expected[str(own.tolist())]
-        assert fused.boxes_xyxy[place].numpy() == pytest.approx(box, abs=1e-4)
-        assert float(fused.scores[place]) == pytest.approx(score, rel=1e-5)
-        assert all(found[m].labels[r] == fused.labels[place] for m, r in members)
+        assert fused.boxes_xyxy[index].numpy() == pytest.approx(box, abs=1e-4)
+        assert float(fused.scores[index]) == pytest.approx(score, rel=1e-5)
+        assert all(found[m].labels[r] == fused.labels[index] for m, r in members)
         if fused.attribute_probs is not None:
             for a in range(2):
                 votes = [(weights[m] * float(found[m].scores[r]), found[m].attribute_probs[r, a].numpy())
@@ -209,7 +209,7 @@ def test_the_papers_rule(found, iou_thr, weighted):
                 votes = [(weight, probs) for weight, probs in votes if probs.any()]
                 expected_probs = np.average([p for _, p in votes], axis=0, weights=[w for w, _ in votes]) \
                     if votes else np.zeros(2)
-                assert fused.attribute_probs[place, a].numpy() == pytest.approx(expected_probs)
+                assert fused.attribute_probs[index, a].numpy() == pytest.approx(expected_probs)
 
 
 @given(models(attributes=True), st.randoms(use_true_random=False))
@@ -224,7 +224,7 @@ def test_the_order_of_models_does_not_matter(found, random):
         assert torch.equal(one.attribute_probs, other.attribute_probs)
 
 
-def test_of_equally_sure_detections_the_order_may_matter():
+def test_the_order_may_matter_for_detections_with_equal_scores():
     """A chain of three: which neighbours meet first decides. Documented, and MMDetection's."""
     chain = [saw((0, 0, 10, 10, 0.5, 0)), saw((0, 2, 10, 12, 0.5, 0)), saw((0, 4, 10, 14, 0.5, 0))]
     fused = [fuse([chain[m] for m in order], FusionSettings(iou_thr=0.6)) for order in ([0, 1, 2], [2, 1, 0])]

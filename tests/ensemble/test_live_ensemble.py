@@ -116,10 +116,10 @@ def test_without_truth_there_is_no_table(tool, trained, tmp_path):
 
 def test_models_that_do_not_belong_together(trained, ensemble, tool, tmp_path, capsys):
     folder, models = trained
-    strange = folder / 'strange.pth'
-    torch.save(torch.load(models[0][1]) | dict(meta=dict(dataset_meta=dict(classes=('round', 'oval')))), strange)
+    other = folder / 'other.pth'
+    torch.save(torch.load(models[0][1]) | dict(meta=dict(dataset_meta=dict(classes=('round', 'oval')))), other)
     with pytest.raises(UserError, match=r'know different classes \(oval, square\)'):
-        Ensemble([ensemble.inferencers[0], Inferencer(models[0][0], strange, device='cpu')])
+        Ensemble([ensemble.inferencers[0], Inferencer(models[0][0], other, device='cpu')])
     with pytest.raises(UserError, match='at least two models; got 1'):
         Ensemble.load(models[:1])
     with pytest.raises(UserError, match='min_score is 2'):

@@ -189,7 +189,7 @@ def test_order_of_the_papers_tables():
 
 
 def test_bad_input():
-    with pytest.raises(UserError, match='mode is one of'):
+    with pytest.raises(UserError, match='mode must be one of'):
         AttributeF1Metric(mode='boxes')
     metric = AttributeF1Metric()
     metric.dataset_meta = dict(classes=('WBC',), attributes={})

@@ -72,12 +72,12 @@ def test_all_figures_equal_pycocotools(tmp_path_factory, make_files, seed):
     detections, truth = load(tmp_path_factory.mktemp('files'), data, results)
     found = evaluate(detections, truth, Settings())
     assert same([summary(found)[name] for name in STATS], theirs.stats)
-    for place, size in enumerate(SIZES):
-        assert same(found.sizes[size].precision, theirs.eval['precision'][:, :, :, place, 2])
-        assert same(found.sizes[size].recall, theirs.eval['recall'][:, :, place, 2])
-        assert same(found.sizes[size].scores, theirs.eval['scores'][:, :, :, place, 2])
-    for place, number in enumerate(FEW):
-        assert same(found.scores.recall_of_few[number], theirs.eval['recall'][:, :, 0, place])
+    for index, size in enumerate(SIZES):
+        assert same(found.sizes[size].precision, theirs.eval['precision'][:, :, :, index, 2])
+        assert same(found.sizes[size].recall, theirs.eval['recall'][:, :, index, 2])
+        assert same(found.sizes[size].scores, theirs.eval['scores'][:, :, :, index, 2])
+    for index, number in enumerate(FEW):
+        assert same(found.scores.recall_of_few[number], theirs.eval['recall'][:, :, 0, index])
 
 
 @given(seed=st.integers(0, 10**6))

@@ -60,22 +60,22 @@ def test_confusion_by_hand(tmp_path):
     assert np.isnan(evaluate_boxes(tmp_path, [], []).confusion.shares).all()
 
 
-def test_what_mending_brings_by_hand(tmp_path):
-    """One class: a surer false detection on nothing halves AP; without it AP is 1."""
+def test_the_gain_of_a_fix_by_hand(tmp_path):
+    """One class: a false detection with a higher score on nothing halves AP; without it AP is 1."""
     found = evaluate_boxes(tmp_path, CELLS[:1], [('WBC', 0, 500, 50, 50, 0.9), ('WBC', 0, 0, 100, 100, 0.8)])
     assert found.scores.ap() == pytest.approx(0.5)
     assert found.error_costs == pytest.approx({**dict.fromkeys(TYPES, 0), 'background': 0.5})
 
 
-def test_mending_a_class_moves_the_detection_to_the_other_class(tmp_path):
+def test_fixing_a_class_moves_the_detection_to_the_other_class(tmp_path):
     found = evaluate_boxes(tmp_path, CELLS[:2], [('WBC', 200, 0, 100, 100, 0.9), ('WBC', 0, 0, 100, 100, 0.8)])
-    # WBC: false, then right: 0.5; RBC: 0. Mended, both are 1. Without missed cells the RBC still has AP 0.
+    # WBC: false, then right: 0.5; RBC: 0. Fixed, both are 1. Without missed cells the RBC still has AP 0.
     assert found.scores.ap(0.5) == pytest.approx(0.25)
     assert found.error_costs['class'] == pytest.approx(0.75) and found.error_costs['missed'] == pytest.approx(0)
 
 
-def test_mending_boxes_counts_each_cell_once(tmp_path):
-    """Two inexact boxes on one cell: the surer becomes right, the other disappears."""
+def test_fixing_boxes_counts_each_cell_once(tmp_path):
+    """Two inexact boxes on one cell: the highest-scoring one becomes right, the other disappears."""
     found = evaluate_boxes(tmp_path, CELLS[:1], [('WBC', 60, 0, 100, 100, 0.9), ('WBC', 60, 10, 100, 100, 0.8)])
     assert found.errors.counts()['localisation'] == 2 and found.error_costs['localisation'] == pytest.approx(1)
 
@@ -158,7 +158,7 @@ def test_equal_brute_force(tmp_path_factory, make_files, seed, min_score, min_io
     assert [names[value] for value in found.errors.types.tolist()] == types
     assert set(np.flatnonzero(found.errors.missed)) == missed
     assert np.array_equal(found.confusion.counts, brute_force_confusion(found))
-    # Parts add up: every sure detection and every cell stands once in the matrix.
+    # Parts add up: every confident detection and every cell counts once.
     assert found.confusion.counts[:-1].sum() == (~found.truth.ignored).sum()
     assert all(-1 - 1e-9 <= gain <= 1 + 1e-9 for gain in found.error_costs.values() if not np.isnan(gain))
     assert found.images.found.sum() == types.count('correct')

@@ -32,9 +32,9 @@ def write(folder, truth=TRUTH, results=RESULTS):
     return paths
 
 
-def changed(data, table, place, **values):
+def changed(data, table, index, **values):
     data = copy.deepcopy(data)
-    (data[table] if table else data)[place].update(values)
+    (data[table] if table else data)[index].update(values)
     return data
 
 
@@ -160,14 +160,14 @@ def test_a_run_of_infer(tmp_path):
 
 
 @pytest.mark.parametrize('place, values, message', [
-    (0, dict(image='c.png'), 'image c.png is 0 images'),
+    (0, dict(image='c.png'), 'image c.png matches 0 images'),
     (0, dict(image='b.png'), 'two images are the same image'),
     (0, dict(height=81), r'image a.png has height and width \(81, 100\)'),
     (0, dict(cells=[dict(box=[9, 9, 1, 1], score=0.5, label=0, class_name='WBC', attributes={})]),
      'image a.png, cell 1: box .* ends before it begins'),
     (0, dict(cells=[dict(box=[1, 1, 9, 9], score=2, label=0, class_name='WBC', attributes={})]),
      '2 is no float from 0 to 1'),
-    (0, dict(cells=[dict(box=[1, 1, 9, 9], score=1, label=0, class_name='X', attributes={})]), "class 'X' is none")])
+    (0, dict(cells=[dict(box=[1, 1, 9, 9], score=1, label=0, class_name='X', attributes={})]), "class 'X' isn't")])
 def test_bad_runs(tmp_path, place, values, message):
     data = changed(run_to_dict(run_of()), 'images', place, **values)
     with pytest.raises(UserError, match=rf'results\.json: .*{message}'):
@@ -177,7 +177,7 @@ def test_bad_runs(tmp_path, place, values, message):
 def test_a_run_of_fewer_images(tmp_path):
     data = run_to_dict(run_of())
     del data['images'][1]
-    with pytest.raises(UserError, match=r'says nothing about 1 images of .*first val/b\.png'):
+    with pytest.raises(UserError, match=r'lacks 1 images of .*first val/b\.png'):
         evaluate_files(*write(tmp_path, results=data))
 
 

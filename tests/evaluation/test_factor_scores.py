@@ -39,7 +39,7 @@ def test_affected_cells_by_hand():
     assert scores.map50 == pytest.approx((0.5 + 51 / 101) / 2)
 
 
-def test_unsure_detections_find_nothing_but_count_for_precision():
+def test_detections_with_low_scores_find_nothing_but_count_for_precision():
     scores = score_factor(data(), found((10, 10, 30, 30, 0.2, 1), (10, 50, 30, 70, 0.9, 0)), CLASSES)
     assert scores.affected_found == 0 and scores.map50 == pytest.approx((1 + 51 / 101) / 2)
     assert score_factor(data(), found((10, 10, 30, 30, 0.2, 1)), CLASSES, min_score=0.1).affected_found == 0.5

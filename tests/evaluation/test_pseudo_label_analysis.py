@@ -174,9 +174,9 @@ def fails(tool, capsys, *argv):
 def test_what_does_not_fit_is_said_in_one_line(tool, trained, tmp_path, capsys):
     plain = ROOT / 'configs' / 'yolov5' / 'yolov5n_txl-pbc_sparse-as-complete.py'
     assert 'holds no epoch_N.pth' in fails(tool, capsys, CONFIG, tmp_path / 'empty')
-    assert 'hides nothing' in fails(tool, capsys, plain, trained)
+    assert 'hides no cells' in fails(tool, capsys, plain, trained)
     assert 'only a region of it' in fails(tool, capsys, CONFIG, trained, '--truth', 'annotations/train_sparse.json')
-    assert 'without a moving average' in fails(tool, capsys, CONFIG, trained, '--weights', 'average', *TAKE_ALL)
+    assert 'has no moving average' in fails(tool, capsys, CONFIG, trained, '--weights', 'average', *TAKE_ALL)
     assert 'at least one image' in fails(tool, capsys, CONFIG, trained, '--images', 0)
     assert '--min-iou' in fails(tool, capsys, CONFIG, trained, '--min-iou', 0)
     assert 'no such config' in fails(tool, capsys, 'nowhere.py', trained)

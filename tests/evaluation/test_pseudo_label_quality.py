@@ -48,7 +48,7 @@ def test_two_of_three_are_right_and_two_of_four_are_found():
 def test_a_cell_counts_once():
     found = tally([(A, 0, .9), (A, 0, .8), ([0., 0., 10., 9.], 0, .95)], [(A, 0)])
     assert numbers(found) == ([3, 0, 0], [1, 0, 0], [1, 0, 0])
-    assert found.iou.tolist() == pytest.approx([0.9, 0, 0])  # of the surest, not of the best
+    assert found.iou.tolist() == pytest.approx([0.9, 0, 0])  # of the most confident candidate, not of the best box
 
 
 def test_another_class_is_placed_and_not_right():
