@@ -124,3 +124,10 @@ def test_names_of_a_package_come_on_first_use():
             "print(before)")
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stdout.endswith('False\n'), done.stderr
+
+
+def test_importing_mmdetection_prints_nothing():
+    """What a command prints may be piped into another one: MMDetection's line on OneDL does not belong there."""
+    code = 'import mmleuk.engine, mmdet.datasets; print(1)'
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert done.stdout == '1\n' and 'OneDL' not in done.stderr

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.optim.scheduler import OneCycleParamScheduler
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
 from torch import Tensor, nn
@@ -28,28 +29,30 @@ CONVERTER = 'tools/model_converters/convert_yolov5.py'
 
 MapLocation = str | torch.device | Callable | None
 
-_HISTORY_METHODS = ('min', 'max', 'current', 'mean')
+_METHODS = {HistoryBuffer: ('min', 'max', 'current', 'mean'),
+            OneCycleParamScheduler: ('_annealing_cos', '_annealing_linear')}
 _WRAPPED_DETECTOR = 'detector.'
 
 
-def _history_method(owner: type, name: str) -> Callable:
-    """Stand in for ``getattr`` in mmengine's pickled log buffers, which need it for these four methods only."""
-    if owner is not HistoryBuffer or name not in _HISTORY_METHODS:
+def _method(owner: type, name: str) -> Callable:
+    """Stand in for ``getattr``, which mmengine's pickled log buffers and OneCycleLR need for these methods only."""
+    if not isinstance(owner, type) or name not in _METHODS.get(owner, ()):
         raise pickle.UnpicklingError(f'GLOBAL builtins.getattr({owner!r}, {name!r})')
-    return getattr(HistoryBuffer, name)
+    return getattr(owner, name)
 
 
 def _allowed_globals() -> list:
-    """Return what a checkpoint may hold besides tensors and plain values: mmengine's log buffers, numpy numbers."""
+    """Return what a checkpoint may hold besides tensors and plain values: mmengine's log buffers and OneCycleLR, numpy
+    numbers."""
     core = getattr(np, '_core', None) or np.core
     dtypes = {type(np.dtype(kind)) for kind in '?bBhHiIlLqQefdSU'}
     return [
-        HistoryBuffer, slice, np.ndarray, np.dtype, core.multiarray.scalar, *dtypes,
+        *_METHODS, slice, np.ndarray, np.dtype, core.multiarray.scalar, *dtypes,
         (core.multiarray._reconstruct, 'numpy._core.multiarray._reconstruct'),
         (core.multiarray._reconstruct, 'numpy.core.multiarray._reconstruct'),
         (core.multiarray.scalar, 'numpy._core.multiarray.scalar'),
         (core.multiarray.scalar, 'numpy.core.multiarray.scalar'),
-        (_history_method, 'builtins.getattr'),
+        (_method, 'builtins.getattr'),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import re
 from argparse import ArgumentParser, Namespace
@@ -118,7 +119,7 @@ def build_model(cfg: Config) -> nn.Module:
         raise UserError(f'{cfg.filename or "config"}: has no model; name the config that the model was trained with')
     init_default_scope(cfg.get('default_scope') or 'mmdet')
     with building(cfg):
-        return MODELS.build(cfg.model)
+        return MODELS.build(copy.deepcopy(cfg.model))  # some detectors, such as DINO, change the dicts they are given
 
 
 def _explain(cfg: Config, error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -49,7 +50,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary path beside ``path`` to write to; at the end it takes the name ``path``, or vanishes on any error.
 
     Readers, kills and full disks never leave half a file under the name. The folder is made. A link stays a link: the
-    file that it points to is replaced. An older file keeps its permissions.
+    file that it points to is replaced. An older file keeps its permissions. A killed run leaves its temporary file; the
+    next one that writes ``path`` removes it.
 
     Raises:
         UserError: the path is a folder, a device or a pipe, the folder is not writable, or the disk is full; an older
@@ -67,6 +69,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     temporary = target.with_name(f'.{target.stem[:100]}.{os.getpid()}.part{target.suffix}')
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(target)
         yield temporary
         if target.exists():
             shutil.copymode(target, temporary)
@@ -97,15 +100,35 @@ def _real_file(path: str | Path) -> Path:
     """The file that ``path`` names, behind links; refuses what is there and is no file."""
     try:
         real = Path(os.path.realpath(path))
-        if real.is_symlink():
-            raise UserError(f'{path}: is a link that leads back to itself; choose another path')
-        if real.exists() and not real.is_file():
-            kind = 'a folder' if real.is_dir() else 'a device or a pipe'
-            raise UserError(f'{path}: is {kind}, not a file; choose another path')
-        return real
+        is_link, exists, is_file, is_folder = real.is_symlink(), real.exists(), real.is_file(), real.is_dir()
     except (OSError, ValueError) as error:
         raise UserError(f'{path}: cannot be written ({getattr(error, "strerror", None) or error}); choose another '
                         'path') from error
+    if is_link:
+        raise UserError(f'{path}: is a link that leads back to itself; choose another path')
+    if exists and not is_file:
+        raise UserError(f'{path}: is {"a folder" if is_folder else "a device or a pipe"}, not a file; choose another '
+                        'path')
+    return real
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what killed runs left of this target; a file of a living process stays."""
+    pattern = re.compile(rf'\.{re.escape(target.stem[:100])}\.(\d+)\.part{re.escape(target.suffix)}')
+    for path in target.parent.iterdir():
+        match = pattern.fullmatch(path.name)
+        if match and not _is_alive(int(match[1])):
+            discard(path)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # alive, and somebody else's
+        return True
+    return True
 
 
 def discard(fragment: str | Path) -> None:

@@ -58,7 +58,8 @@ def read_image_file(path: str, backend_args: dict | None = None) -> bytes:
 
 
 def _unreadable(path: str, error: OSError) -> str:
-    return f'{path}: cannot be read ({error.strerror}); check data_root and data_prefix, or restore the file'
+    return (f'{path}: cannot be read ({error.strerror}); restore the file, or correct its path (for a data set, '
+            'data_root and data_prefix)')
 
 
 def decode_image(content: bytes, path: str, color_type: str = 'color', backend: str = 'cv2') -> np.ndarray:

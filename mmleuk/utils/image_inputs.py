@@ -11,6 +11,7 @@ from pathlib import Path
 from mmleuk.errors import UserError
 from mmleuk.utils.image_files import SUFFIXES, decode_image, files_below, read_image_file
 from mmleuk.utils.progress import progress
+from mmleuk.utils.words import plural_n
 
 _GLOB_SIGNS = frozenset('*?[')
 
@@ -54,7 +55,7 @@ def check_images(paths: Sequence[Path]) -> None:
         errors = [error for error in progress(pool.map(_image_error, paths), total=len(paths), desc='Checking images')
                   if error]
     if errors:
-        others = f' (and {len(errors) - 1} other files)' if len(errors) > 1 else ''
+        others = f' (and {plural_n(len(errors) - 1, "other file")})' if len(errors) > 1 else ''
         raise UserError(f'{errors[0]}{others}; nothing has been written')
 
 

@@ -85,7 +85,7 @@ def test_copies_of_another_file(tool, words, tmp_path, capsys):
 def test_a_table_that_cannot_be_written_is_told_before_anything_is_scored(tool, words, tmp_path, capsys):
     (tmp_path / 'out' / 'factor_table.md').mkdir(parents=True)
     assert tool.main(words) == 2
-    assert 'factor_table.md: cannot be written (it is a folder)' in capsys.readouterr().err
+    assert 'factor_table.md: is a folder, not a file; choose another path\n' in capsys.readouterr().err
     assert not (tmp_path / 'out' / 'factor_table.json').exists()
 
 

@@ -6,6 +6,7 @@ import pickle
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.optim.scheduler import OneCycleLR
 from mmengine.runner.checkpoint import _load_checkpoint
 from torch import nn
 
@@ -232,3 +233,14 @@ def test_checkpoints_from_before_the_wrapper_fit():
     attri = Holder(Holder(stem), attri_head=nn.Linear(4, 4))
     assert names_after(attri, *(f'detector.{name}' for name in plain), 'attri_head.weight', 'attri_head.bias') == set(
         attri.state_dict())
+
+
+@pytest.mark.parametrize('curve', ['cos', 'linear'])
+def test_a_training_with_one_cycle_is_read(tmp_path, curve):
+    """Its scheduler's state holds a function of mmengine's, by name; no other name of that class gets through."""
+    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1)
+    state = OneCycleLR(optimizer, eta_max=0.1, total_steps=10, anneal_strategy=curve).state_dict()
+    path = saved(tmp_path / 'last.pth', dict(state_dict={}, param_schedulers=[state]))
+    assert load_checkpoint_safely(path)['param_schedulers'][0]['anneal_func'] is state['anneal_func']
+    with pytest.raises(UserError, match='holds code'):
+        load_checkpoint_safely(saved(tmp_path / 'other.pth', dict(f=OneCycleLR.build_iter_from_epoch)))

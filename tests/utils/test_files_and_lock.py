@@ -91,3 +91,23 @@ def test_second_run_is_refused_and_a_killed_one_blocks_nobody(tmp_path):
         pass
     with FolderLock(tmp_path):  # and again, after a release
         pass
+
+
+def test_what_killed_writes_left_goes_with_the_next_write(tmp_path):
+    """Only of this target, and only of processes that are gone."""
+    gone = subprocess.Popen([sys.executable, '-c', ''])
+    gone.wait()
+    left = tmp_path / f'.a.{gone.pid}.part.json'
+    stay = [tmp_path / name for name in (f'.b.{gone.pid}.part.json', f'.a.{os.getppid()}.part.json',
+                                         f'.a.{gone.pid}.part.csv', '.a.x.part.json')]
+    for path in [left, *stay]:
+        path.write_text('half')
+    write_atomic(tmp_path / 'a.json', 'whole')
+    assert not left.exists() and all(path.exists() for path in stay)
+    assert (tmp_path / 'a.json').read_text() == 'whole'
+
+
+def test_a_folder_as_target_is_said_once(tmp_path):
+    with pytest.raises(UserError) as error:
+        write_atomic(tmp_path, 'new')
+    assert str(error.value) == f'{tmp_path}: is a folder, not a file; choose another path'
