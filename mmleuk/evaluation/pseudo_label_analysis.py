@@ -96,7 +96,8 @@ def with_labeller(model: Any, options: Mapping[str, Any]) -> Any:
         labeller = {'type': 'mmleuk.ThresholdLabeller', **options}
         return dict(type='mmleuk.SLADet', detector=node, labeller=labeller, pseudo_weight=0)
     if options:
-        node['labeller'] = {**(node.get('labeller') or {}), **options}
+        kept = {} if 'type' in options else node.get('labeller') or {}  # another labeller takes none of its settings
+        node['labeller'] = {**kept, **options}
     return model
 
 

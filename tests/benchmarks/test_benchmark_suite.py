@@ -9,6 +9,7 @@ from benchmarking.identity import annotation_files, case_hash, config_hash, data
 from benchmarking.results import missing_configs
 from benchmarking.suite import read_suite, read_suites
 from mmleuk.errors import UserError
+from mmleuk.utils.config_file import build_model
 
 ROOT = Path(__file__).parents[2]
 TXL = ROOT / 'configs/yolov5/yolov5n_txl-pbc.py'
@@ -190,9 +191,11 @@ def test_subsets_have_annotations_too(monkeypatch):
 
 @pytest.mark.parametrize('suite', read_suites(ROOT / 'benchmarks'), ids=lambda suite: suite.name)
 def test_committed_suites_are_sound(suite):
-    """Configs that exist take the row's options."""
+    """Configs that exist take the row's options, and models those that are theirs."""
     for row in suite.rows:
         if (ROOT / row.config).is_file():
             cfg = resolve_config(ROOT / row.config, suite.choose(row.name)[0].cfg_options())
+            if any(option.startswith('model.') for option in suite.choose(row.name)[0].cfg_options()):
+                build_model(cfg)
             assert cfg.randomness.seed == row.seeds[0]
             assert cfg.train_cfg.max_epochs % cfg.train_cfg.val_interval == 0

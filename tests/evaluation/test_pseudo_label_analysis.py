@@ -197,6 +197,8 @@ def test_every_method_and_any_detector_can_be_judged():
     attri = dict(type='mmleuk.AttriDet', detector=sla)
     assert with_labeller(attri, dict(nms_iou=0.3))['detector']['labeller']['nms_iou'] == 0.3
     assert 'nms_iou' not in sla['labeller'] and with_labeller(attri, {}) == attri
+    other = dict(type='mmleuk.OtherViewLabeller', min_score=0.4)
+    assert with_labeller(dict(sla, labeller=dict(sla['labeller'], max_entropy=0.3)), other)['labeller'] == other
     plain = with_labeller(dict(type='mmleuk.AttriDet', detector=dict(type='FCOS')), {})
     assert plain['detector'] == dict(type='FCOS') and plain['labeller']['type'] == 'mmleuk.ThresholdLabeller'
 
