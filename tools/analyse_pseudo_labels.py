@@ -1,4 +1,4 @@
-"""How good are the pseudo-labels of a sparse training? Needs the complete annotation of its images, for this alone.
+"""How good are the pseudo-labels of a sparse training? Only this analysis needs the complete annotation of its images.
 
     python tools/analyse_pseudo_labels.py CONFIG WORK_DIR [--truth annotations/train.json] [--out DIR] [--images N]
 
@@ -29,10 +29,10 @@ def build_parser() -> argparse.ArgumentParser:
                         help="complete annotation of the training images, under the data set's data_root "
                         '(default: annotations/train.json)')
     parser.add_argument('--out', type=Path, help='folder for the results (default: WORK_DIR/pseudo_labels)')
-    parser.add_argument('--images', type=int, metavar='N', help='look at N images, evenly spread (default: all)')
+    parser.add_argument('--images', type=int, metavar='N', help='use N images, evenly spread (default: all)')
     parser.add_argument('--weights', choices=('student', 'average'),
-                        help='whose pseudo-labels: the trained weights, or their moving average (default: the one that '
-                        'chooses in training)')
+                        help='which weights predict: the trained ones, or their moving average (default: as in '
+                        'training)')
     parser.add_argument('--min-iou', type=fraction, default=0.5, help='IoU from which a cell is found (default: 0.5)')
     parser.add_argument('--device', default='cpu', help='such as cpu or cuda:0 (default: cpu)')
     parser.add_argument('--cfg-options', nargs='+', action=SettingsAction, metavar='KEY=VALUE',

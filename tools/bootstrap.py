@@ -41,7 +41,7 @@ class Missing:
 
 
 class BootstrapError(RuntimeError):
-    """A step failed; the message says which, where its log lies and what to do."""
+    """A step failed; the message says which, where its log is and what to do."""
 
 
 def missing_python_parts() -> list[Missing]:
@@ -74,7 +74,7 @@ def missing_system_parts() -> list[Missing]:
 
 
 def missing_room(venv: Path) -> list[Missing]:
-    """Disk space and the right to write, for an environment that is not there yet."""
+    """Check disk space and write permission for a new environment."""
     folder = next(parent for parent in [venv, *venv.parents] if parent.exists())
     if not os.access(folder, os.W_OK):
         return [Missing(f'the right to write into {folder}')]
@@ -172,11 +172,11 @@ def compilers_at_once() -> int:
 
 
 def build_environment(venv: Path) -> dict[str, str]:
-    """Operations compiled, no debug symbols (they double the time), for the GPU only where nvcc is there."""
+    """Compile operations, without debug symbols (they double the time); for the GPU only if nvcc exists."""
     cuda = {}
     if not shutil.which('nvcc') and not os.environ.get('CUDA_HOME'):
         cuda = {'FORCE_CUDA': '0', 'CUDA_VISIBLE_DEVICES': ''}
-    path = f'{venv / "bin"}{os.pathsep}{os.environ.get("PATH", "")}'  # ninja lies there
+    path = f'{venv / "bin"}{os.pathsep}{os.environ.get("PATH", "")}'  # ninja is there
     jobs = os.environ.get('MAX_JOBS') or str(compilers_at_once())
     return environment(MMCV_WITH_OPS='1', CFLAGS='-g0', CXXFLAGS='-g0', MAX_JOBS=jobs, PATH=path, **cuda)
 
@@ -240,7 +240,7 @@ def install_mmcv(venv: Path) -> None:
 
 
 def install_rest(venv: Path) -> None:
-    """MMDetection, this package, its tests' needs; the headless opencv last, since both write the same files."""
+    """MMDetection, this package, what its tests need; headless opencv last, since it overwrites opencv's files."""
     constraints = ['-c', str(CONSTRAINTS), '--no-build-isolation']
     install(venv, *constraints, pinned('onedl-mmengine'), pinned('onedl-mmdetection'), '-e', f'{ROOT}[dev]')
     stamp = venv / '.opencv-headless'
@@ -250,15 +250,15 @@ def install_rest(venv: Path) -> None:
 
 
 def verify(venv: Path) -> None:
-    """The doctor has the last word."""
+    """Ask the doctor whether the environment works."""
     if subprocess.run([str(venv / 'bin' / 'mmleuk'), 'doctor'], env=environment(), check=False).returncode:
-        raise BootstrapError(f'the environment in {venv} does not work; what to do stands above')
+        raise BootstrapError(f'the environment in {venv} does not work; the lines above say what to do')
 
 
 def build(venv: Path) -> None:
     """All steps in order."""
     if is_complete(venv):
-        say(f'{venv} is complete (remove it to install anew)')
+        say(f'{venv} is complete (remove it to install again)')
         return
     create_venv(venv)
     for number, (title, step) in enumerate([('torch and build tools', install_torch), ('mmcv', install_mmcv),
@@ -271,7 +271,7 @@ def build(venv: Path) -> None:
 def main() -> int:
     """0 when the environment works, 1 with a reason otherwise."""
     parser = argparse.ArgumentParser(description='Create .venv with everything that mmleuk needs.')
-    parser.add_argument('--check', action='store_true', help='only look what the system lacks')
+    parser.add_argument('--check', action='store_true', help='only say what the system lacks')
     parser.add_argument('--venv', type=Path, default=ROOT / '.venv')
     args = parser.parse_args()
     venv = args.venv.absolute()

@@ -1,4 +1,4 @@
-"""The whole journey on rendered blood films: render, train SLA-Det, test, look. Called by `make demo`.
+"""All steps on rendered blood films: render, train SLA-Det, test, draw. Called by `make demo`.
 
     python tools/demo.py [--out work_dirs/demo]
 """
@@ -17,13 +17,13 @@ NAME = 'sla'
 
 
 def demo(out: Path) -> str:
-    """Run all steps; returns the closing words with the scores and where things lie."""
+    """Run all steps; returns the last lines, with the scores and the paths."""
     place = Workplace(out)
     place.render()
     checkpoint = place.train(CONFIG, NAME)
     scores = place.test(CONFIG, checkpoint, NAME)
     results = out / 'results'
-    films = out / 'synthetic' / 'images' / 'test' / 'film_00[0-2]*.jpg'     # 30 of them are enough to look at
+    films = out / 'synthetic' / 'images' / 'test' / 'film_00[0-2]*.jpg'     # 30 of them are enough to see
     place.run('python', 'tools/infer.py', str(films), CONFIG, str(checkpoint), '--out-dir', str(results))
     return closing(out, checkpoint, results, scores)
 

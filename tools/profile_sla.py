@@ -1,10 +1,10 @@
-"""What SLA-Det's terms cost: a training iteration of plain YOLOv5 next to one with all terms.
+"""Measure what SLA-Det's terms cost: a training iteration of plain YOLOv5 beside one with all terms.
 
 python tools/profile_sla.py [--size n] [--image-size 640] [--batch-size 4] [--repeats 5]
 
 Runs forward and backward alternately, plain and full, with 0, 40 and 100 confident predictions planted per image, and
-prints medians and ratios. Seconds are the process's own (a busy machine doesn't count), random images, one thread
-unless --threads says otherwise, no optimiser step.
+prints medians and ratios. Seconds are CPU seconds of the process. Images are random; there is no optimiser step,
+and one thread unless --threads sets another number.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from mmleuk.models.detectors import SLADet
 from mmleuk.registry import MODELS
 
 CONFIGS = Path(__file__).resolve().parent.parent / 'configs' / '_base_' / 'models'
-UNSURE, SURE = 2.4, 6.0
+UNSURE, CONFIDENT = 2.4, 6.0
 """Logits of objectness that make a planted prediction unsure (0.92) or a pseudo-label (0.998)."""
 
 
@@ -77,14 +77,14 @@ def planting(level: Tensor, count: int, num_anchors: int) -> tuple[Tensor, Tenso
         raise ValueError(f'{count} predictions do not fit, only {len(places)}; use a larger --image-size')
     for index, (row, column) in enumerate(places[:count]):
         mask[:, 0, :, row, column] = True
-        values[:, 0, 4, row, column] = UNSURE if index % 2 else SURE
+        values[:, 0, 4, row, column] = UNSURE if index % 2 else CONFIDENT
         values[:, 0, 5:, row, column] = -9.
         values[:, 0, 5 + index % (values.shape[2] - 5), row, column] = 7.
     return values.flatten(1, 2), mask.flatten(1, 2)
 
 
 def planted(model: SLADet, count: int) -> None:
-    """Plant on the middle level in every forward from now on; gradients flow as ever."""
+    """Plant on the middle level in every forward from now on; gradients flow as before."""
     cache: list[tuple[Tensor, Tensor]] = []
 
     def hook(head: torch.nn.Module, inputs: tuple, outputs: tuple) -> tuple:

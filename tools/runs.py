@@ -56,7 +56,7 @@ class Workplace:
     def train(self, config: str, name: str) -> Path:
         """Train ``config`` in ``out/name``, go on where it was interrupted, or keep what is finished.
 
-        Finished is a training with the same config on the same films; one with others is begun anew.
+        Finished is a training with the same config on the same films; one with others starts again.
 
         Returns:
             The last checkpoint.
@@ -67,7 +67,7 @@ class Workplace:
         work_dir, wanted = self.out / name, self._fingerprint(config)
         started, finished = work_dir / 'started.txt', work_dir / 'finished.txt'
         if finished.is_file() and finished.read_text() == wanted:
-            print(f'\nTrained already: {work_dir} (remove that folder to train anew)')
+            print(f'\nTrained already: {work_dir} (remove that folder to train again)')
             return last_checkpoint(work_dir)
         resume = started.is_file() and started.read_text() == wanted and (work_dir / 'last_checkpoint').is_file()
         if not resume and work_dir.exists():

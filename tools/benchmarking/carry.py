@@ -164,7 +164,7 @@ def _matches(leaf: str, patterns: Sequence[str]) -> bool:
 
 def verdict(name: str, record: Mapping[str, Any], before: Mapping[str, Described], now: Mapping[str, Described],
             table: Table) -> tuple[list[str], list[str]]:
-    """Reasons by which a record is carried over, and what speaks against it; both empty where nothing changed.
+    """Reasons for carrying a record over, and reasons against it; both empty where nothing changed.
 
     Args:
         name: ``suite/row_seedK``.

@@ -1,4 +1,4 @@
-"""Whether a suite's claims hold (:class:`benchmarking.suite.Check` says what each kind asks for)."""
+"""Whether a suite's claims hold (:class:`benchmarking.suite.Check` describes each kind)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ONE_SEED_MARGIN = 0.03
 
 @dataclass(frozen=True)
 class Verdict:
-    """``met``, ``not met``, ``undecided`` (seeds say both) or ``open`` (a row is not measured yet), and the numbers."""
+    """``met``, ``not met``, ``undecided`` (seeds disagree) or ``open`` (a row is not measured yet), and the numbers."""
 
     claim: str
     state: str

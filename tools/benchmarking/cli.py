@@ -29,15 +29,15 @@ RESULTS = SUITES / 'results'
 def benchmark_parser() -> argparse.ArgumentParser:
     """The flags of ``tools/benchmark.py``."""
     parser = argparse.ArgumentParser(
-        description='Run the trainings of a suite; what is done is left alone, what was interrupted goes on.')
+        description='Run the trainings of a suite; finished ones are kept, interrupted ones resume.')
     parser.add_argument('suite', help='YAML file, see benchmarks/')
-    parser.add_argument('--list', action='store_true', help='print where each training stands, and stop')
-    parser.add_argument('--rows', metavar='NAME[:SEED],...', help='these alone; default: all')
+    parser.add_argument('--list', action='store_true', help='print the state of each training, and stop')
+    parser.add_argument('--rows', metavar='NAME[:SEED],...', help='only these; default: all')
     parser.add_argument('--jobs', type=_count, default=2, help='trainings at a time (default 2)')
     parser.add_argument('--threads', type=_count, default=1, help='of each training (default 1)')
     parser.add_argument('--workers', type=int, help='processes loading data per training; default: threads - 1')
     parser.add_argument('--renew', action='store_true',
-                        help='train anew what was trained with another config or other data')
+                        help='train again what was trained with another config or other data')
     _add_folders(parser)
     return parser
 
@@ -69,7 +69,7 @@ def benchmark_main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run what is to run of a suite; 0 when all of it is done, 1 when some is not.
+    """Run a suite's trainings that are not done; 0 when all are done, 1 when some are not.
 
     Raises:
         UserError: bad suite, unknown rows, or a chosen row's config is missing.

@@ -31,7 +31,7 @@ def document(suites: Sequence[Suite], results: Path) -> str:
 
 
 def section(suite: Suite, records: Records, cost: Mapping[str, Any] | None = None) -> str:
-    """One suite: words, table, checks, cost, plots, and where each number comes from."""
+    """One suite: text, table, checks, cost, plots, and where each number comes from."""
     rows = summarise(suite, records)
     parts = [f'## {suite.title}', suite.intro, results_table(suite, rows), suite.caption,
              open_rows(suite, rows), failures(suite, records), verdicts(suite, rows), cost_table(suite, cost)]
@@ -80,7 +80,7 @@ def _of_seed(row: RowSummary, metric: str, seed: int) -> str:
 
 
 def _groups(suite: Suite) -> dict[str, list[str]]:
-    """A further first cell for each row, where rows have groups: the group's name at its first row."""
+    """One more cell at the start of each row, where rows have groups: the group's name at its first row."""
     if not any(row.group for row in suite.rows):
         return {}
     before = [None, *(row.group for row in suite.rows)]
@@ -174,7 +174,7 @@ def provenance(suite: Suite, records: Records) -> str:
 
 
 def notes(found: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
-    """What was noted by hand beside records, and why they were carried over changes of the code, each text once.
+    """Notes that were written by hand into records, and why records were carried over; each text once.
 
     >>> notes([('a', {'note': 'x'}), ('b', {}), ('c', {'note': 'x'})])
     '- a, c: x'

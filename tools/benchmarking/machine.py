@@ -22,7 +22,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def cpu_model(cpuinfo: Path = Path('/proc/cpuinfo')) -> str:
-    """The processor's name as the kernel or Python tells it."""
+    """The processor's name, from the kernel or from Python."""
     if cpuinfo.is_file():
         for line in cpuinfo.read_text(encoding='utf-8', errors='replace').splitlines():
             if line.startswith('model name'):

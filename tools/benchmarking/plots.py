@@ -25,7 +25,7 @@ _MARKERS = ('o', 's', '^', 'D', 'v')
 
 @plain_text()
 def write_plots(suite: Suite, records: Records, folder: Path) -> list[Path]:
-    """Bars of the suite's first metric, and learning curves where there are some; nothing where nothing is measured."""
+    """Bars of the suite's first metric, and learning curves where there are any; nothing if nothing is measured."""
     rows = {name: row for name, row in summarise(suite, records).items() if row.done}
     if not rows:
         return []
@@ -75,13 +75,13 @@ def _bars(rows: Mapping[str, RowSummary], title: str, looks: Mapping[str, dict[s
     ring = '' if seed is None else f' (ring: seed {seed}, which all rows have)'
     figure, axes = _empty(f'{title} after the last epoch: mean, and every seed{ring}', height=1.2 + 0.4 * len(rows))
     names = [name for name in rows if title in rows[name].metrics][::-1]
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         spread = rows[name].metrics[title]
-        axes.barh(place, spread.mean, color=looks[name]['color'], alpha=0.6, height=0.65)
-        axes.plot(spread.values, [place] * len(spread.values), 'k.', markersize=5)
+        axes.barh(index, spread.mean, color=looks[name]['color'], alpha=0.6, height=0.65)
+        axes.plot(spread.values, [index] * len(spread.values), 'k.', markersize=5)
         if seed is not None and seed in rows[name].by_seed[title]:
-            axes.plot(rows[name].by_seed[title][seed], place, 'ko', markersize=8, fillstyle='none')
-        axes.annotate(f'{spread.mean:.3f}', (spread.high, place), xytext=(6, 0), textcoords='offset points',
+            axes.plot(rows[name].by_seed[title][seed], index, 'ko', markersize=8, fillstyle='none')
+        axes.annotate(f'{spread.mean:.3f}', (spread.high, index), xytext=(6, 0), textcoords='offset points',
                       va='center', fontsize=8)
     colours = {rows[name].row.group: looks[name]['color'] for name in rows}
     if len(colours) > 1:

@@ -26,7 +26,7 @@ _KEYS_OF = {DONE: frozenset({'epochs', 'seconds', 'metrics', 'evaluations', 'los
 
 
 def result_path(results: Path, case: Case) -> Path:
-    """Where a training's JSON lies."""
+    """Path of a training's JSON."""
     return results / case.suite / f'{case.name}.json'
 
 
@@ -79,12 +79,12 @@ def missing_configs(case: Case) -> list[str]:
 
 
 def cost_path(results: Path, suite: Suite) -> Path:
-    """Where a suite's measured costs lie (tools/benchmark_cost.py)."""
+    """Path of a suite's measured costs (tools/benchmark_cost.py)."""
     return results / suite.name / 'cost.json'
 
 
 def current_cost(results: Path, suite: Suite) -> dict[str, Any] | None:
-    """A suite's costs, as far as the suite and its configs are still those that were measured; None without any.
+    """A suite's costs, without those whose suite or config has changed since; None if there are none.
 
     ``stale`` names the rows that are left out: all of them where the reference has changed.
 

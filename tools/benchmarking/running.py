@@ -1,4 +1,4 @@
-"""A training in a process of its own, which goes on where its last attempt left off."""
+"""A training in a process of its own, which resumes where its last attempt stopped."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Settings:
         jobs: trainings at a time.
         threads: of each.
         workers: processes that load data for each; 0 loads in the training's own.
-        renew: begin anew what was begun, or done, with another config or other data.
+        renew: start again what was started, or done, with another config or other data.
     """
 
     work_dir: Path
@@ -69,7 +69,7 @@ def environment(threads: int) -> dict[str, str]:
 
 
 def state_of(case: Case, settings: Settings, now: dict[str, Any]) -> str:
-    """Where a training stands: ``done``, ``failed``, ``started``, ``to run``, or ``changed`` since it was run."""
+    """The state of a training: ``done``, ``failed``, ``started``, ``to run``, or ``changed`` since it was run."""
     record = read_result(result_path(settings.results, case))
     started = started_with(settings.folder(case))
     known = record if record and record['status'] == DONE else started
@@ -95,7 +95,7 @@ def check_checkpoints(paths: Sequence[Path], settings: Settings) -> None:
 
 
 def differences(now: dict[str, Any], before: dict[str, Any]) -> str:
-    """In words, what of an identity is another."""
+    """The parts of an identity that differ, in words."""
     words = dict(config='the config file', config_hash='a setting of the config', data_hash='an annotation file')
     return ' and '.join(words.get(key, key) for key in now if before.get(key) != now[key])
 
@@ -103,8 +103,8 @@ def differences(now: dict[str, Any], before: dict[str, Any]) -> str:
 def resume_point(folder: Path, max_epochs: int, val_interval: int, val_begin: int = 1) -> Path | None:
     """The checkpoint that a training goes on from, None to begin with.
 
-    The last one; the one before where the last one's validation was cut short, since it would not be repeated. With
-    ``max_keep_ckpts=1`` that one is gone, and the training begins anew.
+    The last one; but if its validation was interrupted, the one before, since a validation is not repeated. With
+    ``max_keep_ckpts=1`` that one is gone, and the training starts again.
     """
     pointer = folder / 'last_checkpoint'
     if not pointer.is_file():

@@ -45,7 +45,7 @@ def run_cases(cases: Sequence[Case], settings: Settings, tell: Callable[[str], N
                 for case in waiting:
                     tell(f'{case.name}: left out, it needs {", ".join(_open_needs(case, settings))}')
                 break
-            # Whose turn it is changes when one ends, and costs reading configs and annotations: not at every look.
+            # Finding the next training means reading configs and annotations: only when one has ended.
             while not (ended := [training for training in running if training.process.poll() is not None]):
                 time.sleep(_POLL_S)
             for training in ended:
@@ -79,7 +79,7 @@ def _fill(running: list[Training], waiting: list[Case], settings: Settings, tell
 
 
 def _next_ready(waiting: list[Case], settings: Settings, tell: Callable[[str], None]) -> Case | None:
-    """The first that waits for no other; what needs a training whose config broke meanwhile is left out."""
+    """The first training that waits for no other; those that need one whose config broke are left out."""
     for case in list(waiting):
         try:
             if not _open_needs(case, settings):
@@ -117,7 +117,7 @@ def _unfinished(case: Case, settings: Settings) -> dict[str, Any] | None:
     if state == 'changed' and not settings.renew:
         before = read_result(result_path(settings.results, case)) or started_with(settings.folder(case)) or {}
         raise UserError(f'{case.name}: {differences(now, before)} has changed since it was trained; put it back, '
-                        'or train anew with --renew')
+                        'or train again with --renew')
     return None if state == DONE else now
 
 

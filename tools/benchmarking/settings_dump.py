@@ -24,7 +24,8 @@ def runner_module(name: str) -> Any:
 
 def resolve(identity: Any, config: str, options: list[str]) -> Any:
     """The config as it is trained; the function had another name before."""
-    return (identity.resolve_config if hasattr(identity, 'resolve_config') else identity.settle)(config, options)
+    function = getattr(identity, 'resolve_config', None) or identity.settle  # words: fine
+    return function(config, options)
 
 
 def settings_of(identity: Any, config: str, options: list[str]) -> dict[str, Any]:

@@ -125,7 +125,7 @@ class Case:
 
     @property
     def sources(self) -> tuple[Case, ...]:
-        """The trainings whose files (checkpoints) this one reads: renewed, they renew it."""
+        """The trainings whose files (checkpoints) this one reads: when they are renewed, it is renewed, too."""
         return tuple(Case(self.suite, row, seed) for row, seed in self.row._sources)
 
     @property

@@ -32,7 +32,7 @@ class Spread:
 
     @property
     def low(self) -> float:
-        """The worst seed's, where more is better."""
+        """The value of the worst seed, where more is better."""
         return min(self.values)
 
     @property
@@ -89,7 +89,7 @@ def summarise(suite: Suite, records: Records) -> dict[str, RowSummary]:
 
 
 def on_same_seeds(rows: Sequence[RowSummary], title: str) -> list[Spread]:
-    """A column of several rows over the seeds that all of them have, or over all seeds where there is no such one.
+    """A column of several rows over the seeds that all of them have, or over all seeds if they share none.
 
     A seed gives rows of the same network the same initial weights and order of images: a row with one lucky seed would
     look better than one with three.
@@ -100,14 +100,14 @@ def on_same_seeds(rows: Sequence[RowSummary], title: str) -> list[Spread]:
 
 
 def seed_of_all(rows: Mapping[str, RowSummary]) -> int | None:
-    """The seed by which rows can be compared where some have more seeds than others; None where all have the same."""
+    """The seed for comparing rows when some have more seeds than others; None if all have the same."""
     done = [set(row.done) for row in rows.values() if row.done]
     shared = set.intersection(*done) if done else set()
     return min(shared) if shared and any(seeds != shared for seeds in done) else None
 
 
 def gap_closed(value: float, lower: float, upper: float) -> float | None:
-    """The share of the way from ``lower`` to ``upper`` that ``value`` has come; None where there is no way.
+    """The share of the way from ``lower`` to ``upper`` that ``value`` reaches; None if both are equal.
 
     >>> gap_closed(0.575, lower=0.55, upper=0.60)
     0.5

@@ -22,7 +22,7 @@ from mmleuk.errors import UserError
 
 
 class _Turn:
-    """What the two hooks share: where the clocks stood, and how much memory was held before the first iteration."""
+    """What the two hooks share: the clocks' times, and the memory in use before the first iteration."""
 
     def __init__(self, ask: TextIO, answer: TextIO) -> None:
         self.ask, self.answer = ask, answer
@@ -55,7 +55,7 @@ class BeginHook(Hook):
         self.turn, self.epoch = turn, epoch
 
     def before_train(self, runner: Runner) -> None:
-        """Pretend that the epochs before are over, so that hooks switch on what is on then."""
+        """Set the epoch, so that hooks switch on what is on then."""
         runner.train_loop._epoch = self.epoch - 1
         runner.train_loop._iter = (self.epoch - 1) * len(runner.train_dataloader)
 
@@ -79,7 +79,7 @@ class EndHook(Hook):
 
 
 def held_mib() -> float:
-    """Memory that is held now, MiB: the GPU's where there is one, else the process's resident set."""
+    """Memory in use now, MiB: the GPU's where there is one, else the process's resident set."""
     if torch.cuda.is_available():
         return torch.cuda.memory_allocated() / 2 ** 20
     with open('/proc/self/statm') as file:
@@ -87,7 +87,7 @@ def held_mib() -> float:
 
 
 def peak_mib() -> float:
-    """The most memory that was ever held, MiB."""
+    """The largest memory in use so far, MiB."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 2 ** 20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 10  # KiB on Linux

@@ -13,7 +13,7 @@ from mmleuk.errors import UserError
 
 
 class Strict(BaseModel):
-    """A model whose keys are all known and whose values are of their kind: ``true`` is no number, 5 no text."""
+    """A model that refuses unknown keys and values of another type: ``true`` is no number, 5 is no text."""
 
     model_config = ConfigDict(extra='forbid', frozen=True, strict=True, str_strip_whitespace=True,
                               populate_by_name=True)
@@ -23,7 +23,7 @@ Model = TypeVar('Model', bound=Strict)
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Refuses a key that stands twice, where YAML libraries take the last one without a word."""
+    """Refuses a key that occurs twice, where YAML libraries take the last one silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
