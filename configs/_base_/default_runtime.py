@@ -1,4 +1,4 @@
-"""What every config starts from: hooks, logging, the random seed.
+"""The base of every config: hooks, logging, the random seed.
 
 Runs are repeatable on a CPU to the last bit, also across ``--resume`` (``mmleuk.EpochSeedHook``).
 """
@@ -29,5 +29,5 @@ load_from = None
 resume = False
 randomness = dict(seed=0, deterministic=False)
 
-# a batch without a cell leaves some parameters without a gradient on that process
+# a process whose batch has no cell has parameters without a gradient
 find_unused_parameters = True

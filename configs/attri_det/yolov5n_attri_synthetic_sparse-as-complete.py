@@ -1,4 +1,4 @@
-"""AttriDet on rendered films, taking the sparse labels for complete ones: the naive row of ``make compare``."""
+"""AttriDet on rendered films, plain training on sparse labels: the naive row of ``make compare``."""
 
 _base_ = [
     '../_base_/models/attri-det_yolov5n.py',

@@ -1,4 +1,4 @@
-"""Cascade R-CNN on TXL-PBC's sparse labels; background is sampled inside the regions alone.
+"""Cascade R-CNN on TXL-PBC's sparse labels; background is sampled only inside the regions.
 
 MMLEUK_DATA=... python tools/train.py configs/cascade_rcnn/cascade-rcnn_r18_sparse-regions_txl-pbc.py
 """

@@ -33,5 +33,6 @@ train_dataloader = dict(dataset=dict(
             ]),
     ]))
 default_hooks = dict(
-    pseudo_labels=dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(11, None)),  # at once, it runs away (README.md)
+    # From the first epoch on it diverges (README.md).
+    pseudo_labels=dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(11, None)),
     teacher=dict(type='mmleuk.EMATeacherHook'))

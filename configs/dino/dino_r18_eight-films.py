@@ -1,4 +1,4 @@
-"""DINO learns eight rendered films by heart: 150 iterations on a CPU.
+"""DINO overfits eight rendered films: 150 iterations on a CPU.
 
 mmleuk data synthesize data/eight/synthetic --train 8 --test 1
 MMLEUK_DATA=data/eight python tools/train.py configs/dino/dino_r18_eight-films.py

@@ -1,4 +1,4 @@
-"""DINO on TXL-PBC's sparse labels; background queries count inside the regions alone.
+"""DINO on TXL-PBC's sparse labels; background queries count only inside the regions.
 
 MMLEUK_DATA=... python tools/train.py configs/dino/dino_r18_sparse-regions_txl-pbc.py
 """

@@ -1,4 +1,4 @@
-"""Double-Head Faster R-CNN learns eight rendered films by heart: 300 iterations on a CPU.
+"""Double-Head Faster R-CNN overfits eight rendered films: 300 iterations on a CPU.
 
 mmleuk data synthesize data/eight/synthetic --train 8 --test 1
 MMLEUK_DATA=data/eight python tools/train.py configs/double_head/double-head_r18_eight-films.py

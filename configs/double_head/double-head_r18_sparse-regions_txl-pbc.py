@@ -1,4 +1,4 @@
-"""Double-Head Faster R-CNN on TXL-PBC's sparse labels; background is sampled inside the regions alone.
+"""Double-Head Faster R-CNN on TXL-PBC's sparse labels; background is sampled only inside the regions.
 
 MMLEUK_DATA=... python tools/train.py configs/double_head/double-head_r18_sparse-regions_txl-pbc.py
 """

@@ -1,4 +1,4 @@
-"""Faster R-CNN on TXL-PBC, a fifth of each training image annotated; background is sampled inside the regions alone.
+"""Faster R-CNN on TXL-PBC, a fifth of each training image annotated; background is sampled only inside the regions.
 
 MMLEUK_DATA=... python tools/train.py configs/faster_rcnn/faster-rcnn_r18_sparse-regions_txl-pbc.py
 """

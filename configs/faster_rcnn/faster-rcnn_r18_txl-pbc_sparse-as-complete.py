@@ -1,4 +1,4 @@
-"""Baseline: Faster R-CNN takes TXL-PBC's sparse labels for complete ones."""
+"""Baseline: Faster R-CNN with plain training on TXL-PBC's sparse labels."""
 
 _base_ = [
     '../_base_/models/faster-rcnn_r18.py',

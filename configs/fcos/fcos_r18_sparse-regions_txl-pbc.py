@@ -1,4 +1,4 @@
-"""FCOS on TXL-PBC's sparse labels; background counts inside the regions alone.
+"""FCOS on TXL-PBC's sparse labels; background counts only inside the regions.
 
 MMLEUK_DATA=... python tools/train.py configs/fcos/fcos_r18_sparse-regions_txl-pbc.py
 """

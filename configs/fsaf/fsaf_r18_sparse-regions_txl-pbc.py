@@ -1,4 +1,4 @@
-"""FSAF on TXL-PBC's sparse labels; background counts inside the regions alone.
+"""FSAF on TXL-PBC's sparse labels; background counts only inside the regions.
 
 MMLEUK_DATA=... python tools/train.py configs/fsaf/fsaf_r18_sparse-regions_txl-pbc.py
 """

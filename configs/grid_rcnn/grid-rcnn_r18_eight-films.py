@@ -1,4 +1,4 @@
-"""Grid R-CNN learns eight rendered films by heart: 300 iterations on a CPU.
+"""Grid R-CNN overfits eight rendered films: 300 iterations on a CPU.
 
 mmleuk data synthesize data/eight/synthetic --train 8 --test 1
 MMLEUK_DATA=data/eight python tools/train.py configs/grid_rcnn/grid-rcnn_r18_eight-films.py

@@ -1,4 +1,4 @@
-"""Grid R-CNN on TXL-PBC's sparse labels; background is sampled inside the regions alone.
+"""Grid R-CNN on TXL-PBC's sparse labels; background is sampled only inside the regions.
 
 MMLEUK_DATA=... python tools/train.py configs/grid_rcnn/grid-rcnn_r18_sparse-regions_txl-pbc.py
 """

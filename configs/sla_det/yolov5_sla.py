@@ -2,7 +2,7 @@
 
 MMLEUK_DATA=... python tools/train.py configs/sla_det/yolov5_sla.py
 
-The authors start from an AttriDet trained for 100 epochs on LeukemiaAttri (its detector is taken): add
+The authors start from the detector of an AttriDet that was trained for 100 epochs on LeukemiaAttri. To do so, add
 ``--cfg-options load_from=work_dirs/yolov5x_attri_leukemia-attri/epoch_100.pth``.
 """
 

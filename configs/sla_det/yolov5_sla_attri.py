@@ -1,7 +1,7 @@
 """SLA-Det with attributes: YOLOv5x on Sparse-LeukemiaAttri (LLD 5.2, Table 9 last row: mAP@50-95 29.0).
 
-30 epochs, similarity in the first 10. The authors start from an AttriDet trained for 100 epochs on LeukemiaAttri: add
-``--cfg-options load_from=work_dirs/yolov5x_attri_leukemia-attri/epoch_100.pth``.
+30 epochs, similarity in the first 10. The authors start from an AttriDet trained for 100 epochs on LeukemiaAttri. To do
+so, add ``--cfg-options load_from=work_dirs/yolov5x_attri_leukemia-attri/epoch_100.pth``.
 """
 
 _base_ = [

@@ -1,4 +1,4 @@
-"""Ablation: labelled-region loss alone (LLD Table 8, first row): plain YOLOv5x, Sparse-LeukemiaAttri."""
+"""Ablation: only the labelled-region loss (LLD Table 8, first row): plain YOLOv5x, Sparse-LeukemiaAttri."""
 
 _base_ = [
     '../_base_/models/yolov5x.py',

@@ -1,4 +1,4 @@
-"""Ablation: the similarity loss as Eq. 10 is printed, against its text. YOLOv5x, Sparse-LeukemiaAttri."""
+"""Ablation: the similarity loss as Eq. 10 is printed, which contradicts the text. YOLOv5x, Sparse-LeukemiaAttri."""
 
 _base_ = [
     '../_base_/models/sla-det_yolov5x.py',

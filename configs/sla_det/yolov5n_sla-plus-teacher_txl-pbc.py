@@ -1,4 +1,4 @@
-"""SLA-Det+ with pseudo-labels of the moving average, trusted as far as the annotated regions show. YOLOv5n, TXL-PBC.
+"""SLA-Det+ with pseudo-labels of the moving average, calibrated in the annotated regions. YOLOv5n, TXL-PBC.
 
 MMLEUK_DATA=... python tools/train.py configs/sla_det/yolov5n_sla-plus-teacher_txl-pbc.py
 """

@@ -1,4 +1,4 @@
-"""SLA-Det+: labelled-region loss on images made of annotated regions, half of them whole images from epoch 8 on.
+"""SLA-Det+: labelled-region loss on images composed of annotated regions; from epoch 8 on half of the images are whole.
 
 YOLOv5n, PBC's sparse labels, 320 px, 15 epochs.
 

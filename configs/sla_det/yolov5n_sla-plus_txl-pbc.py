@@ -1,4 +1,4 @@
-"""SLA-Det+: labelled-region loss on images made of annotated regions, half of them whole images from epoch 11 on.
+"""SLA-Det+: labelled-region loss on images composed of annotated regions; from epoch 11 on half of them are whole.
 
 YOLOv5n, TXL-PBC.
 

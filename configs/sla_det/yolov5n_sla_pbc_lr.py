@@ -1,4 +1,4 @@
-"""SLA-Det's labelled-region loss alone: YOLOv5n on PBC's sparse labels at 320 px. 15 epochs.
+"""SLA-Det's only the labelled-region loss: YOLOv5n on PBC's sparse labels at 320 px. 15 epochs.
 
 MMLEUK_DATA=... python tools/train.py configs/sla_det/yolov5n_sla_pbc_lr.py
 """

@@ -28,7 +28,7 @@ model = dict(
     min_score=0.05,
     on_ground_truth=True)
 # The paper starts from a trained detector. From random weights the terms wait for half of the epochs. With attributes
-# the paper runs the similarity loss for 10 of 30 epochs, for detection alone 40 of 50 (LLD 5.2).
+# the paper runs the similarity loss for 10 of 30 epochs, for detection only 40 of 50 (LLD 5.2).
 default_hooks = dict(pseudo_labels=dict(
     type='mmleuk.PseudoLabelHook', pseudo_epochs=(6, None), triplet_epochs=(6, 7)))
 

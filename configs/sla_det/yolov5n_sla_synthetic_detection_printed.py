@@ -1,4 +1,4 @@
-"""Ablation: the similarity loss as Eq. 10 is printed, against its text. YOLOv5n, rendered films."""
+"""Ablation: the similarity loss as Eq. 10 is printed, which contradicts the text. YOLOv5n, rendered films."""
 
 _base_ = [
     '../_base_/models/sla-det_yolov5n.py',

@@ -1,4 +1,4 @@
-"""Ablation with attributes: labelled-region loss alone (LLD Table 9, first row): AttriDet, YOLOv5n, rendered films."""
+"""Ablation with attributes: only the labelled-region loss (LLD Table 9, first row). YOLOv5n, rendered films."""
 
 _base_ = [
     '../_base_/models/attri-det_yolov5n.py',

@@ -11,7 +11,7 @@ _base_ = [
 ]
 
 model = dict(detector=dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size)))
-# The paper starts from a trained detector. From random weights the terms wait for half of the epochs; L_Tri then has
-# four fifths of the rest, as in the paper 40 of 50.
+# The paper starts from a trained detector. From random weights the terms wait for half of the epochs; L_Tri then runs
+# for four fifths of the rest, as in the paper for 40 of 50 epochs.
 default_hooks = dict(pseudo_labels=dict(
     type='mmleuk.PseudoLabelHook', pseudo_epochs=(11, None), triplet_epochs=(11, 18)))

@@ -1,4 +1,4 @@
-"""Ablation of SLA-Det+: ten epochs on images made of annotated regions alone, then ten on whole ones.
+"""Ablation of SLA-Det+: ten epochs on images composed of annotated regions, then ten on whole images.
 
 YOLOv5n, TXL-PBC.
 """

@@ -1,4 +1,4 @@
-"""LR + PL with thresholds that follow the data: pseudo-labels of the moving average, measured in the annotated regions.
+"""LR + PL with thresholds that follow the data: pseudo-labels of the moving average, calibrated in the regions.
 
 YOLOv5n, TXL-PBC. Ours, beside the paper's fixed thresholds.
 

@@ -1,6 +1,6 @@
-"""Ablation: labelled-region loss alone (LLD Table 8, first row): plain YOLOv5n whose loss counts where truth is known.
+"""Ablation: only the labelled-region loss (LLD Table 8, first row).
 
-TXL-PBC at 320 px.
+A plain YOLOv5n whose loss counts where truth is known; TXL-PBC at 320 px.
 """
 
 _base_ = [

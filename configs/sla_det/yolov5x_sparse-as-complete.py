@@ -1,4 +1,4 @@
-"""Baseline: YOLOv5x takes the sparse labels of Sparse-LeukemiaAttri for complete ones; 50 epochs like SLA-Det."""
+"""Baseline: YOLOv5x with plain training on the sparse labels of Sparse-LeukemiaAttri; 50 epochs as SLA-Det."""
 
 _base_ = [
     '../_base_/models/yolov5x.py',

@@ -1,4 +1,4 @@
-"""SparseDet that also knows where the annotation ends: background is sampled inside the regions alone."""
+"""SparseDet that uses the annotated regions: background is sampled only inside the regions."""
 
 _base_ = [
     '../_base_/models/sparse-det_r18.py',

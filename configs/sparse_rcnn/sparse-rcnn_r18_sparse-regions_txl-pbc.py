@@ -1,4 +1,4 @@
-"""Sparse R-CNN on TXL-PBC's sparse labels; background queries count inside the regions alone.
+"""Sparse R-CNN on TXL-PBC's sparse labels; background queries count only inside the regions.
 
 MMLEUK_DATA=... python tools/train.py configs/sparse_rcnn/sparse-rcnn_r18_sparse-regions_txl-pbc.py
 """

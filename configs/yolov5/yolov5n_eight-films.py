@@ -1,4 +1,4 @@
-"""YOLOv5n learns eight rendered films by heart: 300 iterations on a CPU.
+"""YOLOv5n overfits eight rendered films: 300 iterations on a CPU.
 
 mmleuk data synthesize data/eight/synthetic --train 8 --test 1
 MMLEUK_DATA=data/eight python tools/train.py configs/yolov5/yolov5n_eight-films.py

@@ -1,4 +1,4 @@
-"""Baseline: YOLOv5n takes PBC's sparse labels for complete ones."""
+"""Baseline: YOLOv5n with plain training on PBC's sparse labels."""
 
 _base_ = [
     '../_base_/models/yolov5n.py',

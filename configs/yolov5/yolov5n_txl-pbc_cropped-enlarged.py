@@ -1,8 +1,8 @@
-"""Plain baseline (a) of LLD 5.2 on TXL-PBC with patches blown up to the 320 px that the other rows train on.
+"""Plain baseline (a) of LLD 5.2 on TXL-PBC with patches enlarged to the 320 px of the other rows.
 
 Cells are 2.2 times as large as in the other rows, in training and in testing: images are tested at 704 px in 16 tiles
-of 320 px, which costs 16 times a whole image. ``yolov5n_txl-pbc_cropped.py`` leaves cells as large as elsewhere; which
-of the two is the stronger baseline is for the benchmark to say.
+of 320 px, which costs 16 times a whole image. In ``yolov5n_txl-pbc_cropped.py`` cells are as large as elsewhere.
+The benchmark shows which of the two is the stronger baseline.
 """
 
 _base_ = [

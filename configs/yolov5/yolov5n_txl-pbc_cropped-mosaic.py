@@ -1,7 +1,7 @@
-"""Control of SLA-Det+ on TXL-PBC: mosaics of cropped patches, a loss that knows no regions, tested on whole images.
+"""Control experiment for SLA-Det+ on TXL-PBC: mosaics of cropped patches, a loss without regions, whole test images.
 
-What of SLA-Det+'s gain is the mosaic's, what the loss's? Here as many labelled cells fill a training image, at the same
-size, and nothing of a patch's surroundings is seen.
+Which part of SLA-Det+'s gain comes from the mosaic, and which from the loss? Here a training image has as many labelled
+cells of the same size, but shows nothing around a patch.
 
 MMLEUK_DATA=... python tools/train.py configs/yolov5/yolov5n_txl-pbc_cropped-mosaic.py
 """

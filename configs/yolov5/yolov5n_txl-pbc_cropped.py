@@ -1,10 +1,10 @@
 """Plain baseline (a) of LLD 5.2 on TXL-PBC: trained on the cropped patches, tested on overlapping tiles.
 
 Cells keep the size that they have in the other rows: the image is scaled to 320 px first, so a patch of a fifth of it
-has sides of 143 px at most, padded to a tile's 160 px rather than blown up. What a tile shows is then what a patch
-showed, at the resolution that the other methods get; ``yolov5n_txl-pbc_cropped-enlarged.py`` blows it up to 320 px.
-Tiles overlap by 104 px, so that a red cell lies whole in one of them; most leukocytes (median 129 px) do not, nor did
-they in the patches. The gain of the objectness stays that of 320 px, since cells are as dense as there.
+has sides of 143 px at most, and is padded to a tile's 160 px, not enlarged. So a tile shows as much as a patch, at
+the resolution of the other methods; ``yolov5n_txl-pbc_cropped-enlarged.py`` enlarges it to 320 px. Tiles overlap by
+104 px, so every red cell is complete in one of them. Most leukocytes (median 129 px) are not, as in the patches. The
+gain of the objectness is that of 320 px, since cells are as dense as there.
 """
 
 _base_ = [

@@ -1,4 +1,4 @@
-"""YOLOv5n on TXL-PBC's PBC images: 5 leukocyte types, RBC, platelets; detection alone, 320 px, 40 epochs on a CPU.
+"""YOLOv5n on TXL-PBC's PBC images: 5 leukocyte types, RBC, platelets; detection only, 320 px, 40 epochs on a CPU.
 
 MMLEUK_DATA=... python tools/train.py configs/yolov5/yolov5n_wbcatt.py
 """
@@ -10,7 +10,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-# Five leukocyte types have to be told apart from 70 cells each: the classes' gain is six times YOLOv5's.
+# Five leukocyte types must be distinguished after 70 cells each: the gain of the class loss is six times YOLOv5's.
 model = dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size, gain_class=3.0))
 train_cfg = dict(max_epochs=40, val_interval=10)
 

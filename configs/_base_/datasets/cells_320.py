@@ -1,7 +1,7 @@
-"""Loaders of cell data at 320 px; a data set is a delta: where it lies and what it is called.
+"""Loaders of cell data at 320 px; a data set adds its paths and its classes.
 
-No mosaic: these data sets are for short training on a CPU, where four decoded images per sample cost more than they
-bring; ``leukemia_attri_640.py`` has it.
+No mosaic: these data sets are for short trainings on a CPU, where decoding four images per sample costs more than it
+gains; ``leukemia_attri_640.py`` has it.
 """
 
 image_size = 320

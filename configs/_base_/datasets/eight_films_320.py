@@ -1,4 +1,4 @@
-"""Eight rendered films, learnt by heart and tested on themselves: does a detector learn at all?
+"""Eight rendered films for training and testing: does a detector learn at all?
 
 mmleuk data synthesize data/eight/synthetic --train 8 --test 1, then set MMLEUK_DATA=data/eight. An epoch shows each
 film ten times, as it is or flipped.

@@ -1,4 +1,4 @@
-"""LeukemiaAttri at 640 px, subset HCM_100x_C2, the one annotated by hand; the others are deltas of it."""
+"""LeukemiaAttri at 640 px, subset HCM_100x_C2, annotated by hand; the other subsets' files build on this."""
 
 num_classes = 14
 image_size = 640

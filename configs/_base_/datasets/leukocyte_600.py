@@ -1,6 +1,6 @@
 """Leukocytes under interference factors at 600 px (J Clin Trials 2022), in COCO form: 5 classes, completely annotated.
 
-The release has no public home: put its files under $MMLEUK_DATA/leukocyte as annotations/{train,test}.json and images/.
+The data have no public address. Put the files under $MMLEUK_DATA/leukocyte: annotations/{train,test}.json, images/.
 The classes are basophilic, eosinophilic and neutrophilic granulocytes, monocytes and lymphocytes.
 """
 

@@ -1,7 +1,7 @@
-"""Real LeukemiaAttri images at 40x and 640 px: 5 attributes, training and validation patients apart.
+"""Real LeukemiaAttri images at 40x and 640 px: 5 attributes, training and validation with different patients.
 
-Few artifacts (class None) and not every bare or unusual leukocyte has a box: recall can be measured, precision comes
-out too low.
+Few artifacts (class None) have a box, and some bare or unusual leukocytes have none. So recall can be measured, but the
+measured precision is too low.
 """
 
 _base_ = './leukemia_attri_640.py'

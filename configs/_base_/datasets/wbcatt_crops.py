@@ -1,4 +1,4 @@
-"""WBCAtt's single-cell images at 64 px: 5 leukocyte types, and with the type 12 attributes."""
+"""WBCAtt's single-cell images at 64 px: 5 leukocyte types; 12 attributes, one of them the type."""
 
 train_dataloader = dict(
     batch_size=64,

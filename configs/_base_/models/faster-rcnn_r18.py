@@ -1,9 +1,9 @@
 """Faster R-CNN with a small ResNet-18, for cells at 320 px and a CPU.
 
 Half of ResNet-18's width and pyramid maps of 64 channels. Cells are 13 to 190 px wide at 320 px: the pyramid starts at
-stride 8, anchors are 20 to 224 px, and a box is pooled from the level where it covers 3.5 to 7 places a side, so that
-one sample per bin is enough. Images hold up to 35 cells: 100 proposals do. Random weights: nothing is frozen, and
-normalisation layers learn their statistics.
+stride 8, anchors are 20 to 224 px, and a box is pooled from the level where it covers 3.5 to 7 locations per side, so
+that one sample per bin is enough. Images have up to 35 cells; 100 proposals are enough. Random weights: nothing is
+frozen, and normalisation layers learn their statistics.
 """
 
 _base_ = 'mmdet::_base_/models/faster-rcnn_r50_fpn.py'

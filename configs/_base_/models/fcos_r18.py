@@ -1,7 +1,7 @@
 """FCOS with a small ResNet-18, for cells of 13 to 190 px at 320 px and a CPU.
 
-Half of ResNet-18's width, maps of 64 channels at strides 8 to 64, two convolutions per branch, places near a cell's
-centre alone. Random weights: nothing is frozen.
+Half of ResNet-18's width, maps of 64 channels at strides 8 to 64, two convolutions per branch, only locations near a
+cell's centre. Random weights: nothing is frozen.
 """
 
 _base_ = './fcos_r50.py'

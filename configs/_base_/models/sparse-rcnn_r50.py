@@ -1,7 +1,7 @@
 """Sparse R-CNN with ResNet-50, MMDetection's, from random weights: nothing is frozen.
 
-Two parts are ours: proposals whose corners stay ordered (mmcv's RoIAlign fails on a CPU otherwise), and a loss that is
-divided by at least 1 (batches without a cell).
+Two parts are ours: proposals whose corners stay ordered, since mmcv's RoIAlign fails on a CPU otherwise, and a loss
+that is divided by at least 1, for batches without a cell.
 """
 
 _base_ = []

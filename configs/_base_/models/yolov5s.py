@@ -1,6 +1,6 @@
 """YOLOv5s, release 6.
 
-It takes every location without a box for background. Sparse annotations need ``bbox_head.truth='regions'``.
+Every location without a box is background. Sparse annotations need ``bbox_head.truth='regions'``.
 """
 
 model = dict(

@@ -1,4 +1,4 @@
-"""16 epochs of SGD, as Leukocyte sets it; when its learning rate falls isn't said: at epochs 11 and 15."""
+"""16 epochs of SGD as in Leukocyte. The learning rate falls at epochs 11 and 15; the paper does not say when."""
 
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=0.0001))
 

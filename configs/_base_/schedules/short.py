@@ -1,7 +1,7 @@
-"""Some hundred iterations from random weights on a CPU: AdamW, which gets further in them than YOLOv5's SGD.
+"""A few hundred iterations from random weights on a CPU, with AdamW, which learns more in them than YOLOv5's SGD.
 
-Beside it: a short warm-up, an average over the last hundred updates, and one update per batch. 20 epochs; the other
-lengths are deltas.
+Also: a short warm-up, an average over the last hundred updates, and one update per batch. 20 epochs; the files for
+other lengths build on this one.
 """
 
 optim_wrapper = dict(

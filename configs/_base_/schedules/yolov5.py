@@ -1,8 +1,8 @@
 """YOLOv5's optimiser, warm-up, decay and moving average (mmleuk/engine).
 
 A config sets ``train_cfg = dict(max_epochs=...)`` and ``optim_wrapper = dict(optimizer=dict(lr=...))``. The batch
-size is read from the loader: ``nominal_batch`` images make one update, in ``round(64 / batch)`` batches: so there is no
-``auto_scale_lr``, which would scale the learning rate as well.
+size is read from the loader: ``nominal_batch`` images make one update, in ``round(64 / batch)`` batches. So there is no
+``auto_scale_lr``: it would scale the learning rate as well.
 """
 
 optim_wrapper = dict(
