@@ -42,7 +42,7 @@ def edit(path, before, after):
     path.write_text(text.replace(before, after))
 
 
-def spoil(key, place, **changes):
+def spoil(key, index, **changes):
     def change(data):
-        data[key][place].update(changes)
+        data[key][index].update(changes)
     return change

@@ -39,7 +39,7 @@ def test_reading_twice_gives_the_same(film):
 @pytest.mark.parametrize('order', [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
 def test_order_of_categories_changes_nothing(film, order):
     expected = read(film)
-    film.coco['categories'] = [film.coco['categories'][place] for place in order]
+    film.coco['categories'] = [film.coco['categories'][index] for index in order]
     assert read(film).images == expected.images
 
 

@@ -43,7 +43,7 @@ def test_record_of_a_sparse_film(film):
     assert (record['annotation'], record['num_attributes']) == ('sparse', 2)
     assert (record['diagnosis'], record['patient'], record['domain'], record['factors']) == ('AML', None, None, None)
     assert data.get_data_info(1)['instances'][0]['ignore_flag'] == 1
-    assert [data.get_cat_ids(place) for place in (0, 1)] == [[0, 2], [1]]
+    assert [data.get_cat_ids(index) for index in (0, 1)] == [[0, 2], [1]]
     assert data.get_data_info(0) == record
 
 
@@ -170,8 +170,8 @@ def test_through_loading_and_a_mosaic(film):
         type='MultiImageMixDataset', dataset=film.config(pipeline=LOAD),
         pipeline=[dict(type='mmleuk.Mosaic', img_scale=(32, 32)), dict(type='mmleuk.PackCells')]))
     assert mixed.metainfo['classes'] == ('WBC', 'RBC', 'Platelets')
-    for place in (0, 1):
-        sample = mixed[place]['data_samples']
+    for index in (0, 1):
+        sample = mixed[index]['data_samples']
         assert sample.gt_instances.attributes.shape == (len(sample.gt_instances.bboxes), 2)
         assert sample.metainfo['annotated_regions'].shape[0] > 1
 
@@ -253,8 +253,8 @@ def test_coco_metric_scores_perfect_predictions_as_one(film):
     data = build(film, annotation='complete')
     metric = CocoMetric(metric='bbox')
     metric.dataset_meta = data.metainfo
-    for place in range(2):
-        info = data.get_data_info(place)
+    for index in range(2):
+        info = data.get_data_info(index)
         boxes = np.array([cell['bbox'] for cell in info['instances']])
         labels = np.array([cell['bbox_label'] for cell in info['instances']])
         metric.results.append((
@@ -274,5 +274,5 @@ def test_real_data_loads_whole(name, preset, annotation, images, boxes, ignored)
     data = DATASETS.build(dict(
         type='mmleuk.CellDataset', data_root=str(TXL_PBC), ann_file=f'annotations/{name}.json',
         data_prefix=dict(img='images'), metainfo=dict(preset=preset), annotation=annotation))
-    cells = [cell for place in range(len(data)) for cell in data.get_data_info(place)['instances']]
+    cells = [cell for index in range(len(data)) for cell in data.get_data_info(index)['instances']]
     assert (len(data), len(cells), sum(cell['ignore_flag'] for cell in cells)) == (images, boxes, ignored)

@@ -56,11 +56,11 @@ def test_objectness_loses_what_the_loop_says(truth):
     for level, a, weight, places, boxes in zip(logits, assigned, weights, known, model.boxes(logits)):
         taken = set(zip(*[t.tolist() for t in (a.image, a.anchor, a.row, a.column)]))
         less, count = 0., len(taken)
-        for place in itertools.product(*[range(n) for n in level.shape[:4]]):
-            image, _, row, column = place
-            if place not in taken and (places is None or places[image, row, column]):
-                nearest = max(iou(boxes[place].tolist(), cell) for cell in CELLS) if image == 0 else 0.
-                no_cell = math.log1p(math.exp(float(level[place][4])))  # what objectness costs there
+        for index in itertools.product(*[range(n) for n in level.shape[:4]]):
+            image, _, row, column = index
+            if index not in taken and (places is None or places[image, row, column]):
+                nearest = max(iou(boxes[index].tolist(), cell) for cell in CELLS) if image == 0 else 0.
+                no_cell = math.log1p(math.exp(float(level[index][4])))  # what objectness costs there
                 less += (1 - soft_sampling_weights(torch.tensor(nearest)).item()) * no_cell
                 count += 1
         full, soft = (level_losses(level, a, where).objectness.item() for where in (places, weight))

@@ -126,15 +126,15 @@ def test_cut_cells_keep_tight_boxes(seed):
         rows, columns = np.nonzero(changed.image[..., 0] == grey)
         found[int(grey)] = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
     del found[EMPTY]
-    for place, (number, label) in enumerate(changed.boxes.attributes.tolist()):
-        assert label == changed.labels[place]
-        assert changed.boxes.tensor[place].tolist() == found.pop(20 + number * 15)
-        share = float(changed.boxes.areas[place] / scene.boxes.areas[number])
-        assert changed.ignored[place] == (share < 0.2)
-        assert changed.affected[place] == (0.2 <= share < 0.75)
+    for index, (number, label) in enumerate(changed.boxes.attributes.tolist()):
+        assert label == changed.labels[index]
+        assert changed.boxes.tensor[index].tolist() == found.pop(20 + number * 15)
+        share = float(changed.boxes.areas[index] / scene.boxes.areas[number])
+        assert changed.ignored[index] == (share < 0.2)
+        assert changed.affected[index] == (0.2 <= share < 0.75)
     for box in found.values():          # left out only as slivers
         assert min(box[2] - box[0], box[3] - box[1]) < 3
-    cut = [place for place in np.flatnonzero(changed.affected) if changed.labels[place] == 1]
+    cut = [index for index in np.flatnonzero(changed.affected) if changed.labels[index] == 1]
     shares = [float(changed.boxes.areas[p] / scene.boxes.areas[changed.boxes.attributes[p, 0]]) for p in cut]
     assert any(0.2 <= share <= 0.55 for share in shares)      # 0.25 to 0.5, but for whole pixels
 
@@ -175,12 +175,12 @@ def test_laid_cells_overlap_as_wanted(seed):
     assert 1 <= len(added) <= 3
     assert torch.equal(changed.boxes[:6].tensor, scene.boxes.tensor)
     assert torch.equal(changed.boxes.regions, scene.boxes.regions)
-    for place, box in enumerate(added):
-        number, label = changed.boxes.attributes[6 + place].tolist()
+    for index, box in enumerate(added):
+        number, label = changed.boxes.attributes[6 + index].tolist()
         donor = scene.corners[number]
-        assert label == changed.labels[6 + place] == scene.labels[number]
+        assert label == changed.labels[6 + index] == scene.labels[number]
         assert sorted(box[2:] - box[:2]) == sorted(donor[2:] - donor[:2])           # turned, not resized
-        ious = box_ious(box, np.delete(changed.corners, 6 + place, 0))
+        ious = box_ious(box, np.delete(changed.corners, 6 + index, 0))
         assert 0.1 <= ious.max() <= 0.25
         assert (box >= 0).all() and (box[2:] <= changed.image_hw[::-1]).all()
     assert changed.affected[6:].all() and changed.affected[:6].sum() <= len(added)
