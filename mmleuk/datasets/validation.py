@@ -59,12 +59,31 @@ def normalise_coco(content: Any) -> Any:
         [{'id': 7, 'image_id': 1, 'iscrowd': 0, 'bbox': [1, 2, 3.5, 4]}]
         >>> normalise_coco(dict(images=[dict(id='x1', file_name='.\\\\a\\\\b.png', width='64')]))['images']
         [{'id': 'x1', 'file_name': 'a/b.png', 'width': 64}]
+        >>> normalise_coco(dict(annotations=[dict(segmentation=[[1, 2, 4, 2, 4, 8]])]))['annotations'][0]['bbox']
+        [1, 2, 3, 6]
     """
     if not isinstance(content, dict):
         return content
     tables = {key: [_normalise_record(record) for record in content[key]]
               for key in ('images', 'annotations', 'categories') if isinstance(content.get(key), list)}
+    for record in tables.get('annotations', ()):
+        if isinstance(record, dict):
+            _normalise_box(record)
     return {**content, **tables}
+
+
+def _normalise_box(annotation: dict) -> None:
+    """Give an annotation of polygons alone the box around them, and one with corners (``bbox_mode`` 0) its sizes."""
+    box, polygons = annotation.get('bbox'), annotation.get('segmentation')
+    if box in (None, []) and isinstance(polygons, list) and polygons and all(
+            isinstance(points, list) and len(points) >= 6 and len(points) % 2 == 0 and all(map(is_finite, points))
+            for points in polygons):
+        xs = [x for points in polygons for x in points[0::2]]
+        ys = [y for points in polygons for y in points[1::2]]
+        annotation['bbox'] = [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
+    elif annotation.get('bbox_mode') == 0 and isinstance(box, list) and len(box) == 4 and all(map(is_finite, box)):
+        annotation['bbox'] = [box[0], box[1], box[2] - box[0], box[3] - box[1]]
+        annotation['bbox_mode'] = 1
 
 
 def _normalise_record(record: Any) -> Any:
@@ -111,6 +130,8 @@ def _normalise_numbers(value: Any) -> Any:
 
 
 def _normalise_name(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.strip()
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -173,11 +194,13 @@ def parse_name(category: Mapping) -> str:
     """A category's name.
 
     Raises:
-        Defect: no text.
+        Defect: no text, or one that cannot be printed.
     """
     name = needed(category, 'name')
     if not isinstance(name, str):
         raise Defect(f'its name is {short(name)}', 'a category is called by a text', 'name is no text')
+    if not name or not name.isprintable():
+        raise Defect(f'its name is {ascii(name)}', 'a name is one line of printable text', 'name is no text')
     return name
 
 

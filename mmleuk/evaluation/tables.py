@@ -8,12 +8,15 @@ from dataclasses import asdict
 from typing import Any
 
 import mmleuk
+from mmleuk.datasets.validation import recognise_boxes
 from mmleuk.evaluation.coco_scores import FEW, RECALLS, SIZES, THRESHOLDS, CocoScores, known_mean
 from mmleuk.evaluation.error_types import BACKGROUND_IOU, FALSE_TYPES, free_name
 from mmleuk.evaluation.evaluate import Evaluation
 from mmleuk.utils.tables import Row
 
 FORMAT = 'mmleuk.evaluation/1'
+MAX_OVERHANG_PX = 1.0
+"""By how much rounding may put a detection outside its image."""
 CURVE_IOUS = (0.5, 0.6, 0.7, 0.8, 0.9)
 NO_TRUTH, NO_DETECTION, NEITHER, FINE = 'no ground truth', 'nothing detected', 'no ground truth, nothing detected', ''
 
@@ -123,6 +126,8 @@ def notes(evaluation: Evaluation) -> list[str]:
         said.append('The annotation file has no cells. Without ground truth there is no score.')
     if not found:
         said.append('Nothing was detected in any image.')
+    if pattern := recognise_boxes(_detected_boxes(evaluation), MAX_OVERHANG_PX):
+        said.append(f'The detections: {pattern.what}; {pattern.fix}.')
     absent = [name for name, cells in zip(truth.classes, evaluation.counts.cells) if not cells]
     if absent and evaluation.counts.cells.any():
         said.append(f'The ground truth has no cells of {", ".join(absent)}. These classes have no score and are left '
@@ -137,6 +142,12 @@ def notes(evaluation: Evaluation) -> list[str]:
         said.append(f'{evaluation.n_read - found} of {evaluation.n_read} detections were left out: only '
                     f'{evaluation.settings.max_detections} count per class and image (--max-detections).')
     return said
+
+
+def _detected_boxes(evaluation: Evaluation) -> list[tuple[str, list[float], tuple[int, int]]]:
+    found, images = evaluation.detections, evaluation.truth.images
+    return [(f'detection {number}', box, (images[index].width, images[index].height))
+            for number, (box, index) in enumerate(zip(found.boxes_xywh.tolist(), found.image_of.tolist()))]
 
 
 def to_dict(evaluation: Evaluation, created: str) -> dict[str, Any]:

@@ -73,8 +73,10 @@ def _expand(path: Path, skip: Path | None) -> list[Path]:
         if not images:
             raise UserError(f'{path}: no image in this folder; looked for {", ".join(SUFFIXES)}')
         return images
-    if path.exists():
+    if path.is_file():
         return [path]
+    if path.exists():
+        raise UserError(f'{path}: is a device or a pipe, not a file; name image files, folders or globs')
     if _GLOB_SIGNS & set(str(path)):
         matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
         images = [p for p in matches if _is_image(p) and not _inside(p, skip)]

@@ -22,11 +22,16 @@ def read_json(path: str | Path, backend_args: dict | None = None) -> object:
     try:
         return json.loads(decode_text(get(path, backend_args=backend_args)))
     except json.JSONDecodeError as error:
+        if error.msg == 'Extra data' and error.colno == 1:
+            raise UserError(f'{path}: line {error.lineno}: a second record begins, so this is JSON Lines and not one '
+                            'JSON; write the file again as one JSON') from error
         raise UserError(f'{path}: line {error.lineno}, column {error.colno}: not valid JSON ({error.msg}); '
                         'correct or download the file again') from error
     except UnicodeDecodeError as error:
-        raise UserError(f'{path}: byte {error.start}: not UTF-8 text, so not JSON; '
-                        'point ann_file at the annotation file') from error
+        if error.object.startswith((b'\x1f\x8b', b'PK')):
+            raise UserError(f'{path}: is compressed; unpack it and name the JSON file in it') from error
+        raise UserError(f'{path}: byte {error.start}: not UTF-8 text, so not JSON; save it as UTF-8, or name the '
+                        'annotation file') from error
     except (RecursionError, ValueError) as error:  # nested too deeply; a number of thousands of digits
         raise UserError(f'{path}: cannot be read as JSON ({error}); correct the file') from error
     except FileNotFoundError as error:

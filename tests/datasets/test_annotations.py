@@ -1,5 +1,6 @@
 """Every defect of an annotation file is named with file and record."""
 
+import gzip
 import json
 import time
 
@@ -311,3 +312,39 @@ def test_twenty_thousand_cells_are_read_in_time(tmp_path):
     start = time.process_time()
     read_annotations(path, CLASSES, SCHEMA)
     assert time.process_time() - start < 2
+
+
+def test_cells_with_polygons_alone_or_with_corners_by_declaration(film):
+    """The box around all polygons of a cell; Detectron2's ``bbox_mode`` 0 means x1, y1, x2, y2."""
+    first, second = film.coco['annotations'][:2]
+    expected = read(film)
+    for empty in (None, []):
+        first['segmentation'] = [[4, 6, 14, 6, 9, 18], [5, 7, 6, 8, 7, 9]]
+        first['bbox'] = empty
+        x, y, width, height = second['bbox']
+        second.update(bbox=[x, y, x + width, y + height], bbox_mode=0)
+        assert read(film).images == expected.images
+        second.update(bbox=[x, y, width, height], bbox_mode=1)
+        assert read(film).images == expected.images
+
+
+@pytest.mark.parametrize('name', ['W\nBC', '\ud800', ''])
+def test_class_names_are_printable(film, name):
+    film.coco['categories'][0]['name'] = name
+    with pytest.raises(UserError, match='a name is one line of printable text'):
+        read(film)
+
+
+def test_spaces_around_class_names_are_no_part_of_them(film):
+    expected = read(film)
+    film.coco['categories'][0]['name'] = f" {film.coco['categories'][0]['name']} "
+    assert read(film).images == expected.images
+
+
+@pytest.mark.parametrize(('content', 'message'), [
+    (gzip.compress(b'{}', mtime=0), 'is compressed; unpack it'), (b'{"id": 1}\n{"id": 2}\n', 'line 2: .* JSON Lines'),
+    ('{"a": "Zellen ä"}'.encode('cp1252'), 'byte 14: not UTF-8 text, so not JSON; save it as UTF-8')])
+def test_json_in_another_container_is_named(tmp_path, content, message):
+    (tmp_path / 'a.json').write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        read_annotations(tmp_path / 'a.json', CLASSES, SCHEMA)

@@ -158,6 +158,16 @@ def test_tiny_boxes_are_noted(splits):
     assert found.severity == 'note' and 'annotation 11 of image a_AML.png: the box is 30x2.5 px' in found.message
 
 
+def test_cells_that_are_there_twice_are_noted(splits):
+    first = splits.coco['annotations'][0]
+    kinds = [finding.kind for finding in check_config(splits.cfg)]
+    assert 'cell twice' not in kinds
+    splits.coco['annotations'].append(dict(first, id=99))
+    splits.save()
+    found, = [finding for finding in check_config(splits.cfg) if finding.kind == 'cell twice']
+    assert found.severity == 'note' and 'annotation 99 of image a_AML.png: has the box and the class' in found.message
+
+
 def test_described_classes_and_the_cells_that_have_attributes(splits):
     def kinds():
         return [(f.kind, f.message.split('.json: ')[1][:30]) for f in check_config(splits.cfg)

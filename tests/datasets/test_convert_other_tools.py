@@ -207,8 +207,36 @@ def test_class_lists(tmp_path, name, text):
     if name in ('classes.txt', 'obj.names', 'data.yaml', 'dataset.yaml'):
         (tmp_path / 'train/labels').mkdir(parents=True)
         assert find_classes(tmp_path / 'train/labels') == (('WBC', 'RBC'), tmp_path / name)
-    (tmp_path / 'classes.txt').write_text('A\nB\n')
-    assert find_classes(tmp_path)[0] == ('A', 'B'), "the texts' own list comes first"
+    (tmp_path / 'classes.txt').write_text('WBC\nRBC\n')
+    assert find_classes(tmp_path) == (('WBC', 'RBC'), tmp_path / 'classes.txt')
+
+
+@pytest.mark.parametrize('text', ['# of the blood\nWBC\nRBC\n', '0 WBC\n1 RBC\n', '0: WBC\n1: RBC\n', '0,WBC\n1,RBC'])
+def test_comments_and_line_numbers_are_no_class_names(tmp_path, text):
+    (tmp_path / 'classes.txt').write_text(text)
+    assert find_classes(tmp_path)[0] == ('WBC', 'RBC')
+
+
+def test_names_that_start_with_other_numbers_stay(tmp_path):
+    (tmp_path / 'classes.txt').write_text('0 WBC\n2 RBC\n')
+    assert find_classes(tmp_path)[0] == ('0 WBC', '2 RBC')
+
+
+def test_the_class_list_may_lie_among_the_texts(tmp_path):
+    (tmp_path / 'labels').mkdir()
+    (tmp_path / 'labels/classes.txt').write_text('WBC\nRBC\n')
+    assert find_classes(tmp_path) == (('WBC', 'RBC'), tmp_path / 'labels/classes.txt')
+
+
+@pytest.mark.parametrize(('text', 'other', 'message'), [
+    ('', None, 'names no class'), ('# nothing\n\n', None, 'names no class'), ('WBC,RBC\n', None, 'own line'),
+    ('WBC\nRBC\n', 'names: [RBC, WBC]', 'classes.txt and data.yaml name other classes')])
+def test_class_lists_that_say_nothing_or_disagree(tmp_path, text, other, message):
+    (tmp_path / 'classes.txt').write_text(text)
+    if other:
+        (tmp_path / 'data.yaml').write_text(other)
+    with pytest.raises(UserError, match=message):
+        find_classes(tmp_path)
 
 
 @pytest.fixture

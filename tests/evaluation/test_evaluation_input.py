@@ -12,6 +12,7 @@ from mmleuk.evaluation.coco_metric import name_classes
 from mmleuk.evaluation.detections import read_detections
 from mmleuk.evaluation.evaluate import Settings, evaluate_files
 from mmleuk.evaluation.groups import groups_of
+from mmleuk.evaluation.tables import notes
 from mmleuk.structures.ground_truth import ImageTruth
 from mmleuk.structures.prediction import Cell, Prediction, Run, RunInfo, run_to_dict
 
@@ -203,3 +204,13 @@ def test_groups_of_images():
     assert groups_of([image(), image()], 'f') == []
     with pytest.raises(UserError, match=r'f: image a\.png: factors is 3'):
         groups_of([image(factors=3)], 'f')
+
+
+def test_corners_and_shares_in_predictions_are_noted(tmp_path):
+    """They read as boxes of other cells: without a note the scores are 0 and nobody knows why."""
+    def said(*boxes):
+        results = [dict(image_id=7, category_id=5, bbox=box, score=0.9) for box in boxes]
+        return ' '.join(notes(evaluate_files(*write(tmp_path, results=results), Settings())))
+    assert 'holds the corners x1, y1, x2, y2' in said([10, 10, 30, 30], [60, 50, 80, 70], [70, 60, 90, 79])
+    assert 'holds shares of the image' in said([0.1, 0.1, 0.2, 0.2], [0.5, 0.5, 0.2, 0.2], [0.7, 0.6, 0.2, 0.2])
+    assert 'The detections: ' not in said([10, 10, 20, 20], [60, 50, 20, 20], [70, 60, 20, 19])

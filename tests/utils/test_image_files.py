@@ -1,5 +1,6 @@
 """Pictures that OpenCV reads without an error, and not as they are."""
 
+import os
 from io import BytesIO
 
 import cv2
@@ -9,7 +10,7 @@ from PIL import Image
 
 from mmleuk.errors import UserError
 from mmleuk.utils.image_files import check_image_file, decode_image
-from mmleuk.utils.image_inputs import check_images
+from mmleuk.utils.image_inputs import check_images, list_images
 
 
 def encoded(pixels: np.ndarray, suffix: str) -> bytes:
@@ -64,3 +65,10 @@ def test_a_stack_is_refused_and_a_pyramid_read(tmp_path):
         path.write_bytes(whole)
         check_images([path])
         assert (decode_image(whole, 'film') == 100).all()
+
+
+def test_a_pipe_is_no_image(tmp_path):
+    """Reading it would wait for ever."""
+    os.mkfifo(tmp_path / 'film.png')
+    with pytest.raises(UserError, match='film.png: is a device or a pipe'):
+        list_images(tmp_path / 'film.png')

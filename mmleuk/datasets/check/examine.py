@@ -128,7 +128,7 @@ def _find_in_annotations(source: Source, annotations: Annotations, summary: Summ
                              f'{", ".join(source.classes)}; check ann_file and the classes'))
     if source.annotation == 'sparse':
         found += _find_cells_outside(split, annotations)
-    found += _find_tiny(split, annotations) + _find_described(source, annotations)
+    found += _find_tiny(split, annotations) + _find_repeated(split, annotations) + _find_described(source, annotations)
     return found + _find_kind(source, annotations)
 
 
@@ -187,6 +187,23 @@ def _find_tiny(split: str, annotations: Annotations) -> list[Finding]:
     return [Finding(NOTE, split, 'tiny box', f'{annotations.path}: annotation {cell.annotation_id} of image '
                     f'{image.file_name}{and_more(tiny)}: the box is {width:g}x{height:g} px, too small for a cell; '
                     'remove it if it is a slip of the mouse')]
+
+
+def _find_repeated(split: str, annotations: Annotations) -> list[Finding]:
+    """The same box of the same class twice in an image: one of them can never be found."""
+    repeated = []
+    for image in annotations.images:
+        seen = set()
+        for cell in image.cells:
+            if (cell.label, cell.box_xyxy) in seen:
+                repeated.append((image, cell))
+            seen.add((cell.label, cell.box_xyxy))
+    if not repeated:
+        return []
+    image, cell = repeated[0]
+    return [Finding(NOTE, split, 'cell twice', f'{annotations.path}: annotation {cell.annotation_id} of image '
+                    f'{image.file_name}{and_more(repeated)}: has the box and the class of an earlier one; remove one '
+                    'of them')]
 
 
 def _find_described(source: Source, annotations: Annotations) -> list[Finding]:

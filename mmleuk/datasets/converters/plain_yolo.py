@@ -6,6 +6,7 @@ were given to six decimals come back to the last digit, and texts of six decimal
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,25 +122,44 @@ def find_classes(folder: Path) -> tuple[tuple[str, ...], Path]:
     """Names of the classes that YOLO's texts only number, and the file that lists them.
 
     ``classes.txt`` and ``obj.names`` have one per line, ``data.yaml`` and ``dataset.yaml`` a table ``names``. They are
-    looked for in the folder, then in the two above it: exports have one list for all their splits.
+    looked for in the folder, in its ``labels``, then in the two above it: exports have one list for all their splits.
 
     Raises:
-        UserError: there is none, or the one that is there has no such names.
+        UserError: there is none, the one that is there has no such names, or two beside each other differ.
     """
     folder = folder.absolute()
-    for above in (folder, *folder.parents[:2]):
+    for above in (folder, folder / 'labels', *folder.parents[:2]):
         others = [path for pattern in ('*.names', '*.yaml', '*.yml') for path in sorted(above.glob(pattern))]
-        for path in [above / name for name in CLASS_LISTS] + (others if above == folder else []):
-            if path.is_file():
-                return (_yaml_names(path) if path.suffix in ('.yaml', '.yml') else _listed_names(path)), path
+        usual = [path for path in (above / name for name in CLASS_LISTS) if path.is_file()]
+        lists = {path: _names(path) for path in usual or (others[:1] if above == folder else [])}
+        if len(set(lists.values())) > 1:
+            raise UserError(f'{above}: {" and ".join(path.name for path in lists)} name other classes; remove the '
+                            'wrong one, or give --classes')
+        if lists:
+            path = next(iter(lists))
+            return lists[path], path
     raise UserError(f'{folder}: YOLO texts only number their classes, and there is no list of their names '
                     f'({", ".join(CLASS_LISTS)}); put them into {CLASSES_FILE}, one per line, or give --classes')
 
 
+def _names(path: Path) -> tuple[str, ...]:
+    names = _yaml_names(path) if path.suffix in ('.yaml', '.yml') else _listed_names(path)
+    if not names:
+        raise UserError(f'{path}: names no class; put one name on each line, or give --classes')
+    return names
+
+
 def _listed_names(path: Path) -> tuple[str, ...]:
-    names = [line.strip() for line in read_text(path, 'restore the file, or give --classes').splitlines()]
+    """A name per line, without the line's number where each has one; lines that start with # are comments."""
+    lines = [line.strip() for line in read_text(path, 'restore the file, or give --classes').splitlines()]
+    names = [line for line in lines if not line.startswith('#')]
     while names and not names[-1]:
         names.pop()
+    counted = [re.fullmatch(rf'{index}[\s:,]+(.+)', name) for index, name in enumerate(names)]
+    if all(counted):
+        names = [match[1] for match in counted if match]
+    if len(names) == 1 and ',' in names[0]:
+        raise UserError(f'{path}: {names[0]!r:.80} is one line; put each class name on its own line')
     if '' in names:
         raise UserError(f'{path}: line {names.index("") + 1} is empty, yet lines number the classes; put the name '
                         'there, or remove the line if the texts do not count it')

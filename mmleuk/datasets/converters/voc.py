@@ -153,6 +153,9 @@ def _read_object(element: Element, where: str) -> Label:
     if box is None:
         raise UserError(f'{where} ({name}): has no <bndbox>; add it or remove the object')
     x1, y1, x2, y2 = (_number(_text(box, side, where), f'{where} ({name}): <{side}>') for side in SIDES)
+    if x2 < x1 or y2 < y1:
+        raise UserError(f'{where} ({name}): its corners are swapped (xmin {x1}, ymin {y1}, xmax {x2}, ymax {y2}); min '
+                        'is the smaller one, max the larger one')
     return Label(name, (x1, y1, x2, y2), ignored=_flag(element, 'difficult', where),
                  truncated=_flag(element, 'truncated', where), where=where)
 
