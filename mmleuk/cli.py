@@ -27,6 +27,7 @@ COMMANDS = (
     Command(('data', 'check'), 'mmleuk.commands.check', "examine a config's data before training on it"),
     Command(('data', 'browse'), 'mmleuk.commands.browse', 'pictures of training samples, as the network gets them'),
     Command(('data', 'convert'), 'mmleuk.commands.convert', 'annotations from format to format: COCO, VOC, YOLO'),
+    Command(('data', 'dedupe'), 'mmleuk.commands.dedupe', 'one annotation of each cell that stands in two fields'),
     Command(('data', 'sparsify'), 'mmleuk.commands.sparsify', 'complete annotations -> those of a patch per image'),
     Command(('data', 'interfere'), 'mmleuk.commands.interfere', 'a copy of a test set per interference factor'),
     Command(('config',), 'mmleuk.commands.config', 'what a config resolves to, and which files set it'),

@@ -188,6 +188,9 @@ LEUKEMIA_ATTRIBUTES = AttributeSchema((
 ))
 """The six attributes that LLD predicts and scores, in the order of its Tables 5 and 9 (Cell Size is left out)."""
 
+LEUKEMIA_CELL_SIZE = Attribute('cell_size', ('small', 'medium', 'large'), 'Cell Size', 'CS', unknown=(4,))
+"""LeukemiaAttri's seventh attribute, which is neither predicted nor scored: its 2 means large."""
+
 TXL_PBC_CLASSES: tuple[str, ...] = ('WBC', 'RBC', 'Platelets')
 WBCATT_CLASSES: tuple[str, ...] = (
     'Neutrophil', 'Eosinophil', 'Basophil', 'Lymphocyte', 'Monocyte', 'RBC', 'Platelets')

@@ -46,10 +46,10 @@ def test_config_is_whole(path):
         check_num_classes(cfg, make_metainfo(dataset.metainfo)['classes'])
         if dataset.get('subset'):
             get_subset(dataset.subset)
-    evaluated = cfg.val_evaluator[0].get('ann_file')  # of detection; attributes of crops are scored on the samples
+    evaluated = cfg.val_evaluator[0].get('ann_file')  # of detection; crops and subsets are scored on the samples
     tested = innermost(cfg.val_dataloader.dataset)
     assert evaluated is None or tested.get('subset', tested.get('ann_file')) in evaluated
-    assert (evaluated is None) == (tested.type == 'mmleuk.CellCropDataset')
+    assert (evaluated is None) == (tested.type in ('mmleuk.CellCropDataset', 'mmleuk.LeukemiaAttriDataset'))
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: f'{path.parent.name}/{path.stem}')

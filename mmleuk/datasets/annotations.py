@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from mmleuk.datasets.file_names import compile_name_pattern, parse_file_name
+from mmleuk.datasets.release import normalise_annotations
 from mmleuk.datasets.validation import (
     MAX_SIDE_PX,
     Defect,
     RecordDefect,
     needed,
-    normalise_coco,
     parse_area,
     parse_attributes,
     parse_flag,
@@ -78,12 +78,12 @@ def read_annotations(path: str | Path, classes: Sequence[str], schema: Attribute
 
 
 def read_coco_json(path: str | Path, backend_args: dict | None = None) -> Any:
-    """The content of a COCO JSON file as :func:`mmleuk.datasets.validation.normalise_coco` leaves it, unchecked.
+    """The content of a COCO JSON file as :func:`mmleuk.datasets.release.normalise_annotations` leaves it, unchecked.
 
     Raises:
         UserError: the file cannot be read as JSON.
     """
-    return normalise_coco(read_json(path, backend_args))
+    return normalise_annotations(read_json(path, backend_args))
 
 
 def read_ground_truth(path: str | Path) -> GroundTruth:
@@ -146,7 +146,7 @@ class AnnotationReader:
 
     def parse(self, content: object, path: str | Path) -> Annotations:
         """As :meth:`read`, for a file's parsed content; ``path`` is for messages."""
-        return _Reading(self, str(path)).parse(normalise_coco(content))
+        return _Reading(self, str(path)).parse(normalise_annotations(content))
 
 
 class _Reading:

@@ -9,9 +9,9 @@ from mmleuk.errors import UserError
 
 DIAGNOSES: tuple[str, ...] = ('ALL', 'AML', 'APML', 'CLL', 'CML')
 
-RELEASE_NAME_PATTERN = rf'_(?P<diagnosis>{"|".join(DIAGNOSES)})$'
-"""LeukemiaAttri's names end with the diagnosis (``15_20_1000_AML.png``). What their first numbers mean is
-published nowhere, so the patient stays unknown unless a pattern of the user's own says where it stands."""
+RELEASE_NAME_PATTERN = rf'(?:^(?P<patient>\d+)(?:_\d+)+)?_(?P<diagnosis>{"|".join(DIAGNOSES)})$'
+"""LeukemiaAttri's names are PATIENT_FIELD100[_FIELD40]_MAGNIFICATION_DIAGNOSIS: ``4_7_8_400_ALL.png`` shows patient 4,
+the field that is number 7 at 100x and 8 at 40x, through an objective of 40x (times an eyepiece of 10x)."""
 
 
 def compile_name_pattern(pattern: str) -> re.Pattern[str]:
@@ -37,8 +37,19 @@ def parse_file_name(file_name: str, pattern: re.Pattern[str] | None) -> tuple[st
 
     Example:
         >>> parse_file_name('test/15_20_1000_AML.png', compile_name_pattern(RELEASE_NAME_PATTERN))
-        (None, 'AML')
+        ('15', 'AML')
     """
     match = pattern.search(PurePosixPath(file_name).stem) if pattern else None
     found = match.groupdict() if match else {}
     return found.get('patient'), found.get('diagnosis')
+
+
+def magnification(file_name: str) -> int | None:
+    """The objective's magnification that a name of LeukemiaAttri states: 100, 40 or 10; None where it doesn't.
+
+    Example:
+        >>> magnification('4_7_8_400_ALL.png'), magnification('film.png')
+        (40, None)
+    """
+    match = re.search(rf'_(100|40|10)0_(?:{"|".join(DIAGNOSES)})$', PurePosixPath(file_name).stem)
+    return int(match[1]) if match else None

@@ -11,7 +11,7 @@ SPLITS = ('train', 'test')
 
 @dataclass(frozen=True)
 class Subset:
-    """One subset; its files lie under ``<data root>/<name>/`` as the release lays them out.
+    """One subset; :func:`mmleuk.datasets.release.find_files` looks up where its files lie.
 
     Args:
         name: MICROSCOPE_MAGNIFICATION_CAMERA, with ``_Sparse`` for Sparse-LeukemiaAttri.
@@ -29,17 +29,23 @@ class Subset:
     images: int
     is_sparse: bool = False
 
+    @property
+    def release_name(self) -> str:
+        """The name of its folder in the release, such as ``H_100X_C2`` for ``HCM_100x_C2``."""
+        microscope, magnification, *rest = self.name.split('_')
+        return '_'.join([microscope[0], magnification.upper(), *rest])
+
     def ann_file(self, split: str) -> str:
-        """Annotation file of a split, relative to the data root."""
-        return f'{self.name}/Annotations/{_known_split(split)}.json'
+        """Annotation file of a split as released, relative to the data root."""
+        return f'{self.release_name}/json_labels/{known_split(split)}.json'
 
     def img_prefix(self, split: str) -> str:
-        """Folder of a split's images, relative to the data root."""
-        return f'{self.name}/Images/{_known_split(split)}/'
+        """Folder of a split's images as released, relative to the data root."""
+        return f'{self.release_name}/Images/{known_split(split)}'
 
     def annotation(self, split: str) -> str:
         """'sparse' where only patches are annotated, else 'complete'."""
-        return 'sparse' if self.is_sparse and _known_split(split) == 'train' else 'complete'
+        return 'sparse' if self.is_sparse and known_split(split) == 'train' else 'complete'
 
 
 CAMERAS = {'HCM': {'C1': 'Honor 9X Lite', 'C2': 'HD1500T'}, 'LCM': {'C1': 'Honor 9X Lite', 'C2': 'ZZCAT-5MP'}}
@@ -52,21 +58,23 @@ SUBSETS: dict[str, Subset] = {subset.name: subset for subset in (
 
 
 def get_subset(name: str) -> Subset:
-    """Subset of that name.
+    """Subset of that name, ours or the release's, in any case.
 
     Raises:
         UserError: no such subset; the message lists the 13.
 
     Example:
-        >>> get_subset('LCM_100x_C2').camera
-        'ZZCAT-5MP'
+        >>> get_subset('LCM_100x_C2').camera, get_subset('l_100x_c2').name
+        ('ZZCAT-5MP', 'LCM_100x_C2')
     """
-    if name not in SUBSETS:
-        raise UserError(f'unknown subset {name!r}; the 13 are {", ".join(SUBSETS)}')
-    return SUBSETS[name]
+    for subset in SUBSETS.values():
+        if name.casefold() in (subset.name.casefold(), subset.release_name.casefold()):
+            return subset
+    raise UserError(f'unknown subset {name!r}; the 13 are {", ".join(SUBSETS)} (in the release H_100X_C1 and so on)')
 
 
-def _known_split(split: str) -> str:
+def known_split(split: str) -> str:
+    """The split's name; a UserError where the release has none of that name."""
     if split not in SPLITS:
         raise UserError(f'unknown split {split!r}; the release has {" and ".join(SPLITS)}')
     return split

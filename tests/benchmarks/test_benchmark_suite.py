@@ -186,7 +186,7 @@ def test_subsets_have_annotations_too(monkeypatch):
     monkeypatch.setenv('MMLEUK_DATA', 'data')
     found = annotation_files(resolve_config(ROOT / 'configs/sla_det/yolov5_sla.py'))
     names = ['train', 'test']
-    assert found == [Path(f'data/LeukemiaAttri/HCM_40x_C2_Sparse/Annotations/{name}.json') for name in names]
+    assert found == [Path(f'data/LeukemiaAttri/H_40X_C2_Sparse/json_labels/{name}.json') for name in names]
 
 
 @pytest.mark.parametrize('suite', read_suites(ROOT / 'benchmarks'), ids=lambda suite: suite.name)

@@ -270,8 +270,10 @@ def test_file_with_its_own_equal_schema(film):
 
 
 @pytest.mark.parametrize(('name', 'pattern', 'expected'), [
-    ('15_20_1000_AML.png', RELEASE_NAME_PATTERN, (None, 'AML')),
-    ('x/23_40_1000_APML.png', RELEASE_NAME_PATTERN, (None, 'APML')),
+    ('15_20_1000_AML.png', RELEASE_NAME_PATTERN, ('15', 'AML')),
+    ('x/23_40_1000_APML.png', RELEASE_NAME_PATTERN, ('23', 'APML')),
+    ('4_7_8_400_ALL.png', RELEASE_NAME_PATTERN, ('4', 'ALL')),
+    ('a_15_20_1000_AML.png', RELEASE_NAME_PATTERN, (None, 'AML')),
     ('train/018239dc-02bb.jpg', RELEASE_NAME_PATTERN, (None, None)),
     ('20_BALL.png', RELEASE_NAME_PATTERN, (None, None)),
     ('15_20_1000_AML.png', r'^(?P<patient>\d+)_.*_(?P<diagnosis>\w+)$', ('15', 'AML')),

@@ -50,7 +50,15 @@ def convert(folders, **options):
 
 def test_both_numbers_for_unknown_are_taken(release):
     cell, = convert(release(a='1 0.5 0.25 0.1 0.2 0 4 2 0 1 4'))['annotations']
-    assert list(cell['attributes'].values()) == [0, 4, 2, 0, 1, 4]
+    assert list(cell['attributes'].values()) == [0, None, None, 0, 1, None]
+
+
+def test_two_is_a_large_cell_unless_the_cell_has_no_attributes(release):
+    coco = convert(release(a='1 0.5 0.25 0.1 0.2 2 0 1 0 1 2 0\n0 0.5 0.75 0.1 0.2 2 2 2 2 2 2 2'))
+    large, none = coco['annotations']
+    assert large['attributes']['cell_size'] == 2 and set(none['attributes'].values()) == {None}
+    assert coco['attributes']['cell_size']['values'] == ['small', 'medium', 'large']
+    assert coco['attributes']['cell_size']['unknown'] == [4]
 
 
 @pytest.mark.parametrize(('text', 'size'), [('1 0.5 0.25 0.1 0.2 2 0 1 0 1 2 0\n', {'cell_size': 2}),
@@ -62,7 +70,7 @@ def test_twelve_and_eleven_columns(release, text, size):
     cell, = coco['annotations']
     assert cell['bbox'] == [288, 96, 64, 128] and cell['area'] == 64 * 128
     assert coco['categories'][cell['category_id'] - 1] == dict(id=2, name='Myeloblast')
-    assert cell['attributes'] == size | dict(zip(LEUKEMIA_ATTRIBUTES.keys, (0, 1, 0, 1, 2, 0)))
+    assert cell['attributes'] == size | dict(zip(LEUKEMIA_ATTRIBUTES.keys, (0, 1, 0, 1, None, 0)))
 
 
 def test_sparse_patch_and_its_scale(release):
@@ -103,7 +111,7 @@ def test_orders_that_contradict_each_other_raise(release):
     ('1 0.5 0.5 0.1 0.2 1 0 1 0 1 2 0\n1 0.5 0.5 0.1 0.2 1 0 1 0 1 2', 'a.txt:2: has 11 columns where 12'),
     ('14 0.5 0.5 0.1 0.2 1 0 1 0 1 2 0', 'a.txt:1: class 14 is outside 0..13'),
     ('1.5 0.5 0.5 0.1 0.2 1 0 1 0 1 2 0', 'a.txt:1: class 1.5'),
-    ('1 0.5 0.5 0.1 0.2 1 0 1 0 3 2 0', 'a.txt:1: attribute 3 is outside 0..2'),
+    ('1 0.5 0.5 0.1 0.2 1 0 1 0 3 2 0', "a.txt:1: attribute 'cytoplasm' has the value 3"),
     ('1 0.5 0.5 0.0 0.2 1 0 1 0 1 2 0', 'a.txt:1: box 0.5 0.5 0.0 0.2'),
     ('1 1.5 0.5 0.1 0.2 1 0 1 0 1 2 0', 'a.txt:1: box 1.5'),
     ('1 0.99 0.5 0.1 0.2 1 0 1 0 1 2 0', 'a.txt:1: bbox [601.6, 256.0, 64.0, 128.0] reaches 25.6 px out'),
@@ -152,9 +160,9 @@ def test_command_writes_what_the_data_set_reads(release, tmp_path, capsys):
     assert run(arguments(*release(a=SETTLED, b=''), out)) == 0
     assert '2 images (1 without cells), 1 cells' in capsys.readouterr().out
     schema = AttributeSchema.from_dict(json.loads(out.read_text())['attributes'])
-    assert schema == DECLARATIONS['leukemia_attri'].attributes
+    assert schema.select(LEUKEMIA_ATTRIBUTES.keys) == DECLARATIONS['leukemia_attri'].attributes
     images = read_annotations(out, LEUKEMIA_CLASSES, schema, require_regions=True).images
-    assert images[0].cells[0].attributes == (0, 1, -1, 0, 1, -1)
+    assert images[0].cells[0].attributes == (1, 0, 1, -1, 0, 1, -1)
     assert images[0].regions_xyxy == ((100, 50, 400, 350),) and images[1].regions_xyxy == ()
     assert [path.name for path in out.parent.iterdir()] == ['train.json']
 
@@ -198,7 +206,8 @@ def test_round_trip(cell, order):
     found, = coco['annotations']
     np.testing.assert_allclose(found['bbox'], (x, y, width, height), atol=2e-3)
     assert found['category_id'] == label + 1
-    assert list(found['attributes'].values()) == values
+    expected = [values[0] if min(values) < 2 else None, *(None if value == 2 else value for value in values[1:])]
+    assert list(found['attributes'].values()) == expected
     region = np.array(coco['images'][0]['annotated_region'][0])
     np.testing.assert_allclose(region * (1, 640 / 480, 1, 640 / 480),
                                (patch[0], patch[1], patch[2] - patch[0], patch[3] - patch[1]), atol=2e-3)

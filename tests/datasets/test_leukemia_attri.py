@@ -233,6 +233,9 @@ def test_thirteen_subsets():
     assert get_subset('LCM_10x_C2').camera == 'ZZCAT-5MP'
     with pytest.raises(UserError, match='HCM_100x_C1.*LCM_10x_C2.*HCM_40x_C2_Sparse'):
         get_subset('HCM_20x_C1')
+    for subset in SUBSETS.values():
+        assert get_subset(subset.release_name) == get_subset(subset.name.upper()) == subset
+    assert get_subset('HCM_40x_C1').release_name == 'H_40X_C1'
     with pytest.raises(UserError, match='train and test'):
         sparse.ann_file('val')
 
@@ -240,8 +243,8 @@ def test_thirteen_subsets():
 def test_subset_gives_the_releases_paths():
     data = DATASETS.build(dict(type='mmleuk.LeukemiaAttriDataset', data_root='/d', subset='HCM_40x_C2_Sparse',
                                split='train', lazy_init=True))
-    assert data.ann_file == '/d/HCM_40x_C2_Sparse/Annotations/train.json'
-    assert data.data_prefix == dict(img='/d/HCM_40x_C2_Sparse/Images/train/')
+    assert data.ann_file == '/d/H_40X_C2_Sparse/json_labels/train.json'
+    assert data.data_prefix == dict(img='/d/H_40X_C2_Sparse/Images/train/')
     assert data.annotation == 'sparse'
     with pytest.raises(UserError, match='goes with subset'):
         DATASETS.build(dict(type='mmleuk.LeukemiaAttriDataset', split='train', lazy_init=True))

@@ -17,6 +17,7 @@ from benchmarking.machine import ROOT
 from benchmarking.suite import Case
 from mmleuk.datasets.converters.coco_files import SIDE_FILE
 from mmleuk.datasets.converters.voc import VocFormat
+from mmleuk.datasets.release import find_files
 from mmleuk.datasets.subsets import get_subset
 from mmleuk.engine.launch import train_parser
 from mmleuk.errors import UserError
@@ -127,8 +128,8 @@ def _annotation_files(part: Any) -> Iterator[Path]:
         if node.get('ann_file'):
             yield Path(os.path.normpath(Path(node.get('data_root') or '') / node['ann_file']))
         elif node.get('subset'):
-            root, subset = Path(node.get('data_root') or ''), get_subset(node['subset'])
-            yield root / subset.ann_file(node.get('split', 'train'))
+            subset, root = get_subset(node['subset']), node.get('data_root') or ''
+            yield Path(find_files(root, subset, node.get('split', 'train'))[0])
 
 
 def _without(value: Any, keys: frozenset[str]) -> Any:

@@ -49,8 +49,7 @@ val_dataloader = dict(
         ]))
 test_dataloader = val_dataloader
 val_evaluator = [
-    dict(type='mmleuk.CocoMetric', ann_file='{{$MMLEUK_DATA:data}}/LeukemiaAttri/HCM_100x_C2/Annotations/test.json',
-         metric='bbox', classwise=True,
+    dict(type='mmleuk.CocoMetric', metric='bbox', classwise=True,
          metric_items=('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l', 'AR@100')),
 ]
 test_evaluator = val_evaluator

@@ -10,9 +10,10 @@ import torch
 from mmdet.datasets import CocoDataset
 
 from mmleuk.datasets.annotations import Annotations, read_coco_json
+from mmleuk.datasets.check.fields import find_overlaps, find_patients, find_release_defects
 from mmleuk.datasets.check.findings import NOTE, PROBLEM, Finding, Report, Summary, and_more
 from mmleuk.datasets.check.model import SPARSE_TRUTH, check_head_attributes, check_num_classes, find_unheeded_regions
-from mmleuk.datasets.check.sources import Source, find_in_images, find_sources
+from mmleuk.datasets.check.sources import UNREADABLE, Source, find_in_images, find_sources
 from mmleuk.datasets.validation import RecordDefect
 from mmleuk.errors import UserError
 from mmleuk.schema import AttributeSchema
@@ -30,12 +31,13 @@ def check_config(cfg: Mapping, workers: int = 2) -> list[Finding]:
     return list(examine_config(cfg, workers).findings)
 
 
-def examine_config(cfg: Mapping, workers: int = 2) -> Report:
+def examine_config(cfg: Mapping, workers: int = 2, overlaps: bool = False) -> Report:
     """Examine the data of a config's train, val and test splits; nothing is trained or written.
 
     Args:
         cfg: a loaded config.
         workers: threads that decode images.
+        overlaps: compare the fields of each patient, too.
 
     Raises:
         UserError: the config has no data set, or one that cannot be built.
@@ -53,9 +55,14 @@ def examine_config(cfg: Mapping, workers: int = 2) -> Report:
             findings.append(Finding(PROBLEM, source.name, 'annotation file', str(error)))
             continue
         summaries.append(summarize(source.name, annotations, source.classes, source.schema))
-        findings += _find_in_annotations(source, annotations, summaries[-1])
+        findings += _find_in_annotations(source, annotations, summaries[-1]) + find_release_defects(source)
         read.append((source, annotations.images))
-    findings += _find_between(sources) + find_in_images(read, workers) + _find_in_evaluators(cfg, sources)
+    in_images = find_in_images(read, workers)
+    findings += _find_between(sources) + find_patients(read) + in_images + _find_in_evaluators(cfg, sources)
+    if overlaps and any(finding.kind == UNREADABLE for finding in in_images):
+        findings.append(Finding(NOTE, '', 'not checked', 'overlaps of fields: restore the unreadable images first'))
+    elif overlaps:
+        findings += find_overlaps(read, workers)
     return Report(tuple(findings), tuple(summaries))
 
 

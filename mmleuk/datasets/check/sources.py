@@ -23,6 +23,7 @@ from mmleuk.utils.image_files import decode_image, read_image_file
 from mmleuk.utils.progress import progress
 
 SPLITS = ('train', 'val', 'test')
+UNREADABLE = 'unreadable image'
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def find_in_images(read: Sequence[tuple[Source, Sequence[ImageTruth]]], workers:
         if (twin_split, twin) != (source.name, path):
             shared.setdefault((twin_split, source.name), []).append((twin, path))
     return [
-        *(Finding(PROBLEM, split, 'unreadable image', f'{paths[0]}{and_more(paths)}: {fault}')
+        *(Finding(PROBLEM, split, UNREADABLE, f'{paths[0]}{and_more(paths)}: {fault}')
           for (split, fault), paths in faults.items()),
         *(Finding(NOTE, split, 'EXIF orientation', f'{paths[0]}{and_more(paths)}: is read as its EXIF orientation '
                   'turns it; fine if the boxes were drawn on it so turned') for split, paths in turned.items()),

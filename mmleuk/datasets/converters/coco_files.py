@@ -14,7 +14,7 @@ from typing import Any
 
 from mmleuk.datasets.annotations import AnnotationReader
 from mmleuk.datasets.converters.labels import LabelFile, LabelFormat, check_class_names, label_path
-from mmleuk.datasets.validation import normalise_coco
+from mmleuk.datasets.release import normalise_annotations
 from mmleuk.errors import UserError
 from mmleuk.schema import AttributeSchema
 from mmleuk.structures.ground_truth import ImageTruth
@@ -45,7 +45,7 @@ def read_coco(path: str | Path) -> CocoFile:
 
 def check_coco(data: Any, path: str | Path) -> CocoFile:
     """As :func:`read_coco`, for a file's parsed content; ``path`` is for messages."""
-    data = normalise_coco(data)
+    data = normalise_annotations(data)
     categories = data.get('categories') if isinstance(data, dict) else None
     entries = categories if isinstance(categories, list) else []
     names = [entry.get('name') for entry in entries if isinstance(entry, Mapping)]

@@ -15,16 +15,14 @@ from mmleuk.datasets.converters.folders import is_label_text, read_size
 from mmleuk.datasets.converters.labels import check_shares, parse_number, parse_whole
 from mmleuk.datasets.validation import Defect, parse_rectangle
 from mmleuk.errors import UserError
-from mmleuk.schema import DECLARATIONS
+from mmleuk.schema import DECLARATIONS, IGNORE, LEUKEMIA_CELL_SIZE, AttributeSchema, SchemaError
 from mmleuk.utils.image_files import SUFFIXES, files_below
 from mmleuk.utils.progress import progress
 from mmleuk.utils.text_files import read_text
 
 Corners = tuple[float, float, float, float]
 
-RELEASE_SCHEMA = DECLARATIONS['leukemia_attri'].attributes
-ATTRIBUTE_KEYS = ('cell_size', *RELEASE_SCHEMA.keys)
-UNKNOWN = RELEASE_SCHEMA.attributes[0].unknown
+RELEASE_SCHEMA = AttributeSchema((LEUKEMIA_CELL_SIZE, *DECLARATIONS['leukemia_attri'].attributes.attributes))
 COLUMNS = {'leukemia': (12, 11), 'sparse': (16,)}
 PATCH_IMAGE_SIZE = 640.0
 PATCH_TOLERANCE = 1.0
@@ -36,13 +34,14 @@ lists the second."""
 
 @dataclass(frozen=True)
 class Row:
-    """One cell. ``where`` names file and line, ``centre_size`` is normalised, ``corners`` raw p's or None."""
+    """One cell. ``where`` names file and line, ``centre_size`` is normalised, ``corners`` raw p's or None, attributes
+    are IGNORE where unknown."""
 
     where: str
     label: int
     centre_size: tuple[float, float, float, float]
     corners: Corners | None
-    attributes: tuple[int, ...]
+    attributes: dict[str, int]
 
 
 def parse_row(text: str, where: str, columns: int, num_classes: int) -> Row:
@@ -59,7 +58,8 @@ def parse_row(text: str, where: str, columns: int, num_classes: int) -> Row:
 
     Example:
         >>> parse_row('1 .5 .5 .1 .2 0 1 0 1 0 2', 'a.txt:1', 11, 14).attributes
-        (0, 1, 0, 1, 0, 2)
+        {'nuclear_chromatin': 0, 'nuclear_shape': 1, 'nucleolus': 0, 'cytoplasm': 1, 'cytoplasmic_basophilia': 0, \
+'cytoplasmic_vacuoles': -1}
     """
     fields = text.split()
     if len(fields) != columns:
@@ -70,20 +70,20 @@ def parse_row(text: str, where: str, columns: int, num_classes: int) -> Row:
     centre_size = numbers[1:5]
     check_shares(centre_size, where, ' '.join(fields[1:5]), sizes=centre_size[2:])
     corners = _four(numbers[5:]) if columns == 16 else None
-    attributes = numbers[9:] if columns == 16 else numbers[5:]
-    return Row(where, label, _four(centre_size), corners,
-               tuple(int(value) if value in UNKNOWN else parse_whole(value, where, 'attribute', range(3))
-                     for value in attributes))
+    values = numbers[9:] if columns == 16 else numbers[5:]
+    try:
+        attributes = {key: RELEASE_SCHEMA.encode(key, value)
+                      for key, value in zip(RELEASE_SCHEMA.keys[-len(values):], values, strict=True)}
+    except SchemaError as error:
+        raise UserError(f'{where}: {error}') from error
+    if set(values) == {2.0}:  # how the texts write a cell without attributes, where 2 is no size
+        attributes = dict.fromkeys(attributes, IGNORE)
+    return Row(where, label, _four(centre_size), corners, attributes)
 
 
 def _four(numbers: Sequence[float]) -> Corners:
     first, second, third, fourth = numbers[:4]
     return first, second, third, fourth
-
-
-def attribute_dict(row: Row) -> dict[str, int]:
-    """A row's attributes by key, Cell Size where the row has it."""
-    return dict(zip(ATTRIBUTE_KEYS[-len(row.attributes):], row.attributes, strict=True))
 
 
 def choose_corner_order(rows: Iterable[Row], orders: Sequence[str] = tuple(CORNER_ORDERS)) -> str:
@@ -231,7 +231,7 @@ def make_coco(images: Sequence[LabelledImage], classes: Sequence[str], corner_or
     return dict(
         images=entries, annotations=annotations,
         categories=[dict(id=index, name=name) for index, name in enumerate(classes, 1)],
-        attributes=RELEASE_SCHEMA.to_dict())  # it says which numbers stand for unknown
+        attributes=RELEASE_SCHEMA.to_dict())
 
 
 def _regions(image: LabelledImage, corner_order: str) -> list[list[float]]:
@@ -252,7 +252,7 @@ def _annotation(row: Row, image: LabelledImage, image_id: int) -> dict:
     raw = [(x - width / 2) * image.width, (y - height / 2) * image.height, width * image.width, height * image.height]
     box = _inside(raw, image, row)
     return dict(id=0, image_id=image_id, category_id=row.label + 1, bbox=box, area=box[2] * box[3], iscrowd=0,
-                attributes=attribute_dict(row))
+                attributes={key: None if value == IGNORE else value for key, value in row.attributes.items()})
 
 
 def _inside(raw: list[float], image: LabelledImage, row: Row, max_overhang_px: float = 1.0) -> list[float]:
