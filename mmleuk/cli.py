@@ -32,6 +32,7 @@ COMMANDS = (
     Command(('data', 'interfere'), 'mmleuk.commands.interfere', 'a copy of a test set per interference factor'),
     Command(('config',), 'mmleuk.commands.config', 'what a config resolves to, and which files set it'),
     Command(('infer',), 'mmleuk.commands.infer', 'cells, attributes, pictures and a report from images'),
+    Command(('transfer',), 'mmleuk.commands.transfer', "one microscope's annotations -> another's images"),
     Command(('evaluate',), 'mmleuk.commands.evaluate', 'scores, plots and a page from saved predictions'),
 )
 
