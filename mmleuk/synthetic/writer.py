@@ -28,7 +28,8 @@ from mmleuk.utils.progress import progress
 
 SPLITS = ('train', 'test')
 _JPEG_QUALITY = 95
-GENERATOR = 'mmleuk.synthetic'
+GENERATOR = 'mmleuk.datasets.synthetic'
+"""In every file. It keeps its first value: rendered folders and benchmark records are recognised by what files hold."""
 VERSION = 1
 """Raised by every change that alters a pixel or a box."""
 

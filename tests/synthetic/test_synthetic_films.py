@@ -74,6 +74,11 @@ def test_files_carry_the_schema_and_the_arguments(data_set):
         assert data['info']['arguments']['train'] == 10 and data['info']['seed'] == 0
 
 
+def test_films_are_recognised_by_the_name_that_earlier_versions_wrote(data_set):
+    """Another one would refuse rendered folders and end benchmark records, which count by the contents of files."""
+    assert annotations(data_set, 'train')['info']['generator'] == 'mmleuk.datasets.synthetic'
+
+
 def test_sparse_file_keeps_exactly_the_cells_whose_centre_lies_in_the_region(data_set):
     sparse, complete = annotations(data_set, 'train_sparse'), annotations(data_set, 'train')
     for image in sparse['images']:
