@@ -7,6 +7,8 @@ import pytest
 from benchmarking.carry import Table, carry, compare, leaves, verdict
 from benchmarking.document import notes
 from benchmarking.results import write_result
+from benchmarking.settings_dump import cases_of
+from benchmarking.suite import read_suite
 from benchmarking.yaml_files import read_model
 from mmleuk.errors import UserError
 
@@ -58,6 +60,14 @@ def test_a_change_concerns_its_rows_and_its_values_alone():
     assert compare('s/a_seed0', old, new, table(change)) == (['x counts from one'], [])
     assert compare('s/b_seed0', old, new, table(change)) == ([], ['- x=1', '+ x=2'])
     assert compare('s/a_seed0', old, described(dict(x=3)), table(change))[1] == ['+ x=3']
+
+
+def test_a_seed_that_the_suite_had_not_is_described_as_its_row(tmp_path):
+    path = tmp_path / 's.yaml'
+    path.write_text('title: S\nrows: [{name: a, title: A, config: configs/yolov5/yolov5n_txl-pbc.py, seeds: [0]}]\n')
+    found = cases_of(read_suite(path), ['s/a_seed0', 's/a_seed2', 's/b_seed0', 't/a_seed1'])
+    assert [(case.suite, case.name, case.cfg_options()) for case in found] == [
+        ('s', 'a_seed0', ['randomness.seed=0']), ('s', 'a_seed2', ['randomness.seed=2'])]
 
 
 def test_two_hooks_of_one_type_are_told_apart():

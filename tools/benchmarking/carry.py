@@ -68,21 +68,25 @@ class Table(Strict):
     changes: list[Change]
 
 
-def settings_in(checkout: Path) -> dict[str, Described]:
+def settings_in(checkout: Path, names: Sequence[str]) -> dict[str, Described]:
     """Describe the trainings of a checkout's suites, in a process that imports the checkout's own code.
+
+    Args:
+        checkout: folder of the code.
+        names: ``suite/row_seedK`` to describe even where the suite has the row with other seeds alone.
 
     Raises:
         UserError: the process failed.
     """
     env = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(checkout), str(checkout / 'tools')])}
-    done = subprocess.run([sys.executable, str(Path(__file__).with_name('settings_dump.py'))], cwd=checkout, env=env,
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, str(Path(__file__).with_name('settings_dump.py')), *names], cwd=checkout,
+                          env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UserError(f'{checkout}: its suites cannot be read: {done.stderr.strip().splitlines()[-1]}')
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def settings_at(revision: str) -> dict[str, Described]:
+def settings_at(revision: str, names: Sequence[str]) -> dict[str, Described]:
     """:func:`settings_in` of a revision of this repository.
 
     Raises:
@@ -94,7 +98,7 @@ def settings_at(revision: str) -> dict[str, Described]:
         raise UserError(f'revision {revision}: {done.stderr.decode().strip()}')
     with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
         archive.extractall(folder, filter='data')
-        return settings_in(Path(folder))
+        return settings_in(Path(folder), names)
 
 
 def leaves(settings: Any, types: Mapping[str, str], path: str = '') -> Iterator[tuple[str, str]]:
@@ -260,7 +264,9 @@ def run(args: argparse.Namespace) -> int:
         UserError: the table, the revision or a suite is wrong.
     """
     table = read_model(args.table, Table)
-    found = carry(args.results, table, settings_at(table.revision), settings_in(ROOT), write=not args.dry_run)
+    names = [f'{path.parent.name}/{path.stem}' for path in sorted(args.results.glob('*/*_seed*.json'))]
+    found = carry(args.results, table, settings_at(table.revision, names), settings_in(ROOT, names),
+                  write=not args.dry_run)
     for name, (used, left) in found.items():
         print(f'{name}: {"does not count" if left else "carried over" if used else "unchanged"}')
         print(*(f'    {line}\n' for line in left or used), sep='', end='')

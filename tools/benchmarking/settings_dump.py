@@ -1,5 +1,6 @@
-"""Print as JSON what each training of a checkout's suites is: ``python settings_dump.py`` in that checkout.
+"""Print as JSON what each training of a checkout's suites is: ``python settings_dump.py [NAME ...]`` in that checkout.
 
+A NAME, ``suite/row_seedK``, is described as well where the suite has the row with other seeds alone.
 ``carry.py`` runs it in an older checkout and in this one. It imports the runner of the checkout that it runs in, under
 the name that the runner has there.
 """
@@ -9,6 +10,8 @@ import importlib.util
 import json
 import os
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +55,17 @@ def describe(case: Any) -> dict[str, Any]:
                 needs=[f'{case.suite}/{other.name}' for other in [*case.members, *case.sources]])
 
 
+def cases_of(suite: Any, names: Sequence[str]) -> list[Any]:
+    """A suite's trainings, and the named ones whose row it has with other seeds."""
+    rows = {case.row.name: case for case in suite.cases()}
+    found = {f'{suite.name}/{case.name}': case for case in suite.cases()}
+    for name in names:
+        row, _, seed = name.removeprefix(f'{suite.name}/').rpartition('_seed')
+        if row in rows:
+            found.setdefault(name, replace(rows[row], seed=int(seed)))
+    return list(found.values())
+
+
 def main() -> None:
     """Describe all trainings of the suites in ``benchmarks/``; one that can't be read says why under ``error``."""
     sys.path[:0] = [os.getcwd(), os.path.join(os.getcwd(), 'tools')]
@@ -61,7 +75,7 @@ def main() -> None:
     MMLogger.get_current_instance().setLevel('ERROR')
     found = {}
     for path in sorted(Path('benchmarks').glob('*.yaml')):
-        for case in runner_module('suite').read_suite(path).cases():
+        for case in cases_of(runner_module('suite').read_suite(path), sys.argv[1:]):
             try:
                 found[f'{case.suite}/{case.name}'] = describe(case)
             except UserError as error:
