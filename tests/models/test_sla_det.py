@@ -103,7 +103,7 @@ def test_terms_rest_until_somebody_wakes_them():
 def test_what_does_not_fit_together_is_refused():
     with pytest.raises(UserError, match='truth=.regions.'):
         build(head=dict(truth='everywhere'))
-    with pytest.raises(UserError, match='tells what is unsure'):
+    with pytest.raises(UserError, match='criterion "unsure"'):
         build(labeller=dict(type='mmleuk.CalibratedLabeller', num_classes=3), **FULL)
     with pytest.raises(UserError, match="'both', got 'nobody'"):
         build(asks='nobody')

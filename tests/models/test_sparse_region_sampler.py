@@ -76,7 +76,7 @@ def test_centres_of_boxes_and_points():
 
 
 def test_points_with_strides_are_not_taken_for_boxes():
-    with pytest.raises(UserError, match='no xyxy boxes'):
+    with pytest.raises(UserError, match='not xyxy boxes'):
         prior_centres(torch.tensor([[100.0, 100, 8, 8]]))
 
 

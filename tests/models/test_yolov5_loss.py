@@ -265,13 +265,14 @@ def test_call_twice_same_and_inputs_untouched():
 
 def test_what_is_no_label_learns_the_objectness_that_is_advised():
     logits = torch.zeros(1, 1, 2, 2, 7, requires_grad=True)
-    # One grid cell learns a label and an opinion, another an opinion; the rest is background.
+    # One grid cell learns an annotated cell and a found label, another a found label; the rest is background.
     where = dict(image=torch.tensor([0, 0, 0]), anchor=torch.tensor([0, 0, 0]), row=torch.tensor([0, 0, 1]),
                  column=torch.tensor([0, 0, 1]))
     assigned = LevelAssignment(**where, label=torch.tensor([0, 0, 1]), boxes=torch.tensor([[0.5, 0.5, 1, 1.]] * 3),
                                anchor_size=torch.ones(3, 2), annotated=torch.tensor([True, False, False]))
-    advised = torch.full((1, 1, 2, 2), 0.3)
-    (gradient,) = torch.autograd.grad(level_losses(logits, assigned, None, advised=advised).objectness, logits)
+    objectness_target = torch.full((1, 1, 2, 2), 0.3)
+    losses = level_losses(logits, assigned, None, objectness_target=objectness_target)
+    (gradient,) = torch.autograd.grad(losses.objectness, logits)
     # zero logits predict the box itself: IoU 1; the gradient is (sigmoid(0) - target) / 4 places
     expected = [(0.5 - 1) / 4, 0.5 / 4, 0.5 / 4, (0.5 - 0.3) / 4]
     assert gradient[0, 0, ..., 4].flatten().tolist() == pytest.approx(expected)

@@ -1,4 +1,4 @@
-"""Attributes of cells: features from boxes or crops, one classifier, and the heads built of both."""
+"""Attributes of cells: features from boxes or crops, one classifier, and heads that combine them."""
 
 from mmleuk.models.attributes.attri_head import AttriHead
 from mmleuk.models.attributes.concept_bottleneck import ConceptBottleneck

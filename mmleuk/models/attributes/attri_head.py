@@ -28,16 +28,16 @@ class AttriHead(BaseModule):
     Args:
         attributes: schema: a preset's name (``leukemia``, ``wbcatt``), or ``{attribute: [value names]}``.
         in_channels: C_l of each feature map. :class:`AttriDet` fills it in from the backbone.
-        featmap_strides: input pixels per pixel of each feature map; :class:`AttriDet` fills it in, too.
+        featmap_strides: input pixels per pixel of each feature map; :class:`AttriDet` fills it in as well.
         roi_output_size: bins (height, width) of RoIAlign.
         conv_channels: output channels of each convolution.
         fc_channels: hidden widths of the fully connected net.
         dropout: probability between fully connected layers.
         sampling_ratio: samples per bin and axis of RoIAlign; 0, the default, takes one per feature pixel. For cells
-            of up to 96 x 120 pixels on a map of stride 4 that is one sample per bin; larger ones are averaged rather
-            than thinned out. On a CPU it costs the same as a fixed number (see ``roi_align.py``).
+            of up to 96 x 120 pixels on a map of stride 4 that is one sample per bin; larger ones get several,
+            which are averaged. On a CPU it costs the same as a fixed number (see ``roi_align.py``).
         loss_binary: as of :class:`AttributeClassifier`; :class:`AsymmetricLoss` and one logit by default.
-        chunk_size: boxes looked at together in prediction; it bounds memory, not results.
+        chunk_size: boxes per forward pass in prediction; it limits memory and doesn't change results.
 
     Source: LLD 4.2, Eq. 3. The paper's "128 and 256 channels" are YOLOv5l's; here widths come from the backbone. It has
     one logit per attribute, as in the paper (its release has two).
@@ -82,13 +82,13 @@ class AttriHead(BaseModule):
             attributes_per_image: per image (N_b, A) int64, IGNORE where unknown.
 
         Returns:
-            ``loss_attributes``; 0 with a gradient graph where there is no box or nothing is known.
+            ``loss_attributes``; 0 with a gradient graph if there is no box or no known value.
 
         Raises:
             UserError: rows or columns of the attributes don't fit the boxes or the schema.
         """
         targets = self.classifier.checked_targets([len(boxes) for boxes in boxes_per_image], attributes_per_image)
-        # Cells of which nothing is known, such as red ones, are most of a film and have no part in the loss.
+        # Most cells of an image, such as red cells, have no known attribute and are not in the loss.
         described = [described_rows(attributes) for attributes in attributes_per_image]
         boxes = [all_boxes[keep] for all_boxes, keep in zip(boxes_per_image, described)]
         return dict(loss_attributes=self.classifier.loss(self(features, boxes), targets[torch.cat(described)]))

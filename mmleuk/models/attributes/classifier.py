@@ -1,4 +1,4 @@
-"""Features of cells -> attributes: logits, loss and probabilities, wherever the features come from.
+"""Features of cells -> attributes: logits, loss and probabilities, for features of any source.
 
 Legend: N cells, D features, A attributes, V values of one attribute, K logits of all attributes.
 """
@@ -55,7 +55,7 @@ class AttributeClassifier(BaseModule):
         self.loss_binary = None if loss_binary is None else MODELS.build(loss_binary)
         if not all(hasattr(self.loss_binary, name) for name in ('sum_and_count', 'probability') if loss_binary):
             raise UserError(f'{owner}: loss_binary {type(self.loss_binary).__name__} has no sum_and_count and '
-                            'probability; take mmleuk.AsymmetricLoss, a loss with both, or None for cross-entropy')
+                            'probability; use mmleuk.AsymmetricLoss, a loss with both, or None for cross-entropy')
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, D) -> logits (N, K)."""
@@ -79,7 +79,7 @@ class AttributeClassifier(BaseModule):
         return torch.cat(list(attributes_per_image)).long()
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Mean over the known values of all attributes; 0 with a gradient graph where nothing is known.
+        """Mean over the known values of all attributes; 0 with a gradient graph if nothing is known.
 
         Args:
             logits: (N, K).
@@ -97,8 +97,9 @@ class AttributeClassifier(BaseModule):
     def probabilities(self, logits: Tensor) -> list[Tensor]:
         """Logits (N, K) -> per attribute (N, V) float32, which add up to 1.
 
-        A probability is a frequency: the loss's own inverse is taken (``loss_binary.probability``; the softmax is that
-        of cross-entropy), since the sigmoid of a logit trained with another loss means something else.
+        A probability means a frequency. So logits are converted by the inverse of their loss:
+        ``loss_binary.probability``, or the softmax for cross-entropy. With another loss the sigmoid
+        of a logit would not be a frequency.
         """
         return [self._probability(column) for column in logits.float().split(self.logit_counts, 1)]
 
@@ -115,5 +116,5 @@ class AttributeClassifier(BaseModule):
 
 
 def described_rows(attributes: Tensor) -> Tensor:
-    """(N, A) values -> (N,) bool: cells of which some value is known."""
+    """(N, A) values -> (N,) bool: cells with at least one known value."""
     return (attributes != IGNORE).any(1)

@@ -22,13 +22,13 @@ from mmleuk.registry import MODELS
 from mmleuk.schema import AttributeSchema
 
 CONCEPT_GAIN = 10.0
-"""Probabilities are multiplied by it before the class layer. Adam moves a weight by about the learning rate per update,
-and within some hundred of them weights on numbers below 1 couldn't grow enough to separate classes."""
+"""Probabilities are multiplied by it before the class layer. Adam changes a weight by about the learning rate per
+update; in a few hundred updates the weights of inputs below 1 would stay too small to separate classes."""
 
 
 @dataclass(frozen=True)
 class ConceptReading:
-    """What the bottleneck says of one image's boxes.
+    """The bottleneck's predictions for one image's boxes.
 
     Args:
         attributes: (N_b, A) int64, the most probable values.
@@ -43,25 +43,26 @@ class ConceptReading:
 
 @MODELS.register_module()
 class ConceptBottleneck(BaseModule):
-    """Reads the attributes of a crop (the concepts), and its class from these alone.
+    """Predicts the attributes of a crop (the concepts), and its class only from these.
 
     A crop is a square around the box, from the network's input, scaled to S x S; :class:`CropExtractor` and
-    :class:`AttributeClassifier` give one softmax per attribute, and a linear layer on these K probabilities the class.
+    :class:`AttributeClassifier` give one softmax per attribute, and a linear layer turns these K probabilities into the
+    class.
 
     Args:
         attributes: schema: a preset's name (``leukemia``, ``wbcatt``), or ``{attribute: [value names]}``.
-        num_classes: C, as many as the data have.
-        crop_size: S. All cells come at one size: how large a cell is shows only beside its neighbours.
+        num_classes: C of the data set.
+        crop_size: S. All crops are scaled to one size, so only the surroundings show how large a cell is.
         context: margin on each side of the box, as a share of its longer side, >= 0.
         encoder, dropout: as of :class:`CropExtractor`.
-        joint: let the class loss teach the concepts, too. By default it stops at them (a sequential bottleneck): a
-            concept then means what its annotation says, and cells of which no attribute is known (red cells, platelets)
-            don't bend it. Training jointly may separate classes better, by signals hidden in the probabilities.
-        chunk_size: crops looked at together in prediction; it bounds memory, not results.
+        joint: the class loss also trains the concepts. By default it doesn't (a sequential bottleneck): then a concept
+            means what its annotation says, and cells without known attributes (red cells, platelets) don't change it.
+            Joint training may separate classes better, through information hidden in the probabilities.
+        chunk_size: crops per forward pass in prediction; it limits memory and doesn't change results.
 
     Source: Keser et al., CVPRW 2023, as a peer for AttriHead in LLD's Table 5. There is no official code, and neither
-    its loss weights nor its colour-invariant first layer are known here; the layer is left out, since it may erase
-    what stain colours tell.
+    its loss weights nor its colour-invariant first layer are known here; the layer is left out, since it may remove
+    information in stain colours.
     """
 
     old_names = {'encoder.': 'extractor.encoder.', 'concepts.': 'classifier.layers.0.'}
@@ -106,7 +107,7 @@ class ConceptBottleneck(BaseModule):
             labels_per_image: per image (N_b,) int64.
 
         Returns:
-            ``loss_attributes`` and ``loss_concept_class``; 0 with a gradient graph where nothing is known.
+            ``loss_attributes`` and ``loss_concept_class``; 0 with a gradient graph if nothing is known.
 
         Raises:
             UserError: the attributes aren't the schema's.
@@ -118,7 +119,7 @@ class ConceptBottleneck(BaseModule):
         return dict(loss_attributes=self.classifier.loss(concept_logits, targets), loss_concept_class=class_loss)
 
     def predict(self, inputs: Tensor, boxes_per_image: Sequence[Tensor]) -> list[ConceptReading]:
-        """What the crops around boxes show; arguments as in :meth:`forward`."""
+        """Attributes and classes of the crops around boxes; arguments as in :meth:`forward`."""
         read = [self._read(inputs, rois) for rois in bbox2roi(list(boxes_per_image)).split(self.chunk_size)]
         concept_logits, class_logits = (torch.cat(parts) for parts in zip(*read))
         probs = self.classifier.decode(concept_logits)

@@ -22,11 +22,11 @@ POOLING = 2
 NARROW_RESNET = dict(
     type='mmdet.ResNet', depth=18, base_channels=32, num_stages=4, out_indices=(3,), frozen_stages=-1, norm_eval=False,
     norm_cfg=dict(type='GN', num_groups=8))
-"""Half of ResNet-18's width. Group normalisation: how one crop is read doesn't depend on the other crops."""
+"""Half of ResNet-18's width. Group normalisation: the features of a crop don't depend on the other crops."""
 
 
 class RoIExtractor(BaseModule):
-    """RoIAlign on feature maps, joined along channels, then 3x3 convolutions, each with LeakyReLU and max pooling.
+    """RoIAlign on feature maps, joined along channels, then 3x3 convolutions with LeakyReLU and max pooling.
 
     Arguments as of :class:`mmleuk.models.attributes.attri_head.AttriHead`. ``out_features`` is D.
     """
@@ -54,7 +54,7 @@ class RoIExtractor(BaseModule):
 
     def forward(self, features: Sequence[Tensor], rois: Tensor) -> Tensor:
         """Maps (B, C_l, H_l, W_l) and boxes (N, 5), image index and xyxy in input pixels, -> (N, D)."""
-        # On a CPU pooling maps that come channels last takes four times as long as reordering them first.
+        # On a CPU, pooling channels-last maps takes four times as long as reordering them first.
         pooled = [roi_align(feature.contiguous(), rois, self.roi_output_size, stride, self.sampling_ratio)
                   for feature, stride in zip(features, self.featmap_strides)]
         return self.convs(torch.cat(pooled, 1)).flatten(1)
@@ -87,7 +87,7 @@ class CropExtractor(BaseModule):
 
 
 def square_crops(inputs: Tensor, rois: Tensor, crop_size: int, context: float) -> Tensor:
-    """Squares around boxes, as images of S x S; outside the input is 0, from the second pixel on (as in mmcv).
+    """Squares around boxes, as images of S x S; pixels more than one pixel outside the input are 0 (as in mmcv).
 
     Args:
         inputs: (B, C, H, W).
@@ -103,8 +103,8 @@ def square_crops(inputs: Tensor, rois: Tensor, crop_size: int, context: float) -
 
 
 def square_around(boxes_xyxy: Tensor, context: float) -> Tensor:
-    """Squares (N, 4) with the centres of boxes (N, 4); sides are 1 + 2 * context of the longer side, which is taken for
-    1 pixel at least.
+    """Squares (N, 4) with the centres of boxes (N, 4); sides are 1 + 2 * context times the longer side, which counts
+    as at least 1 pixel.
 
     >>> square_around(torch.tensor([[10.0, 20.0, 30.0, 60.0]]), 0.25).tolist()
     [[-10.0, 10.0, 50.0, 70.0]]
@@ -117,7 +117,7 @@ def square_around(boxes_xyxy: Tensor, context: float) -> Tensor:
 
 @torch.no_grad()
 def _width(encoder: nn.Module, crop_size: int) -> int:
-    """Channels of the encoder's last output, from one empty crop; the encoder stays as it was."""
+    """Channels of the encoder's last output, from one empty crop; the encoder stays unchanged."""
     mode, parameter = encoder.training, next(encoder.parameters())
     encoder.eval()
     outputs = encoder(parameter.new_zeros(1, 3, crop_size, crop_size))

@@ -18,9 +18,9 @@ from mmleuk.schema import AttributeSchema
 
 @MODELS.register_module()
 class AttributeRecognizer(BaseDetector):
-    """Reads the attributes of crops, each of which shows one cell: an encoder, then :class:`AttributeClassifier`.
+    """Predicts the attributes of crops of one cell each: an encoder, then :class:`AttributeClassifier`.
 
-    The cell's type is one more attribute where the schema says so (see :class:`mmleuk.CellCropDataset`).
+    The cell's type is one more attribute if the schema has it (see :class:`mmleuk.CellCropDataset`).
 
     Args:
         attributes, loss_binary: as of :class:`AttributeClassifier`; cross-entropy by default.

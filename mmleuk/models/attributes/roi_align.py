@@ -5,7 +5,7 @@ Legend: N boxes, B images, C channels, H x W feature map, P x Q bins.
 RoIAlign is separable: a bin is a mean over a grid of bilinear samples, and both the grid and the bilinear
 weights are products of one factor in y and one in x. So a box is ``weights_y @ feature @ weights_x.T``, two
 small matrix products. On a CPU that takes a tenth of the time of mmcv's loop over taps, gives the same numbers
-(the tests compare them), and costs the same whatever the sampling ratio.
+(the tests compare them), and its cost doesn't depend on the sampling ratio.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def roi_align(feature: Tensor, rois: Tensor, output_hw: tuple[int, int], stride:
     """Pool every box to the same size, with half-pixel alignment.
 
     Args:
-        feature: (B, C, H, W); computed in float32 whatever autocast says (mmcv's kernels reject bfloat16).
+        feature: (B, C, H, W); computed in float32 also under autocast (mmcv's kernels reject bfloat16).
         rois: (N, 5): image index, then xyxy in input pixels with x2 >= x1 and y2 >= y1. No gradient flows to them.
         output_hw: bins (P, Q).
         stride: input pixels per feature pixel.
@@ -36,7 +36,7 @@ def roi_align(feature: Tensor, rois: Tensor, output_hw: tuple[int, int], stride:
     """
     with torch.autocast(feature.device.type, enabled=False):
         feature, rois = feature.float(), rois.detach().float()
-        if not len(rois):  # mmcv's CUDA kernel can't be started for no box
+        if not len(rois):  # mmcv's CUDA kernel needs at least one box
             return feature.new_zeros(0, feature.shape[1], *output_hw)
         if feature.device.type != 'cpu':
             return mmcv_roi_align(feature, rois, tuple(output_hw), 1 / stride, sampling_ratio, 'avg', True)

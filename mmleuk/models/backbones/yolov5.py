@@ -20,7 +20,7 @@ ACT_CFG = dict(type='SiLU', inplace=True)
 INIT_CFG = dict(
     type='Kaiming', layer='Conv2d', a=math.sqrt(5), distribution='uniform', mode='fan_in',
     nonlinearity='leaky_relu')
-"""PyTorch's own default for convolutions, which YOLOv5 trains from."""
+"""PyTorch's default for convolutions, YOLOv5's initialisation."""
 
 STAGE_CHANNELS = (64, 128, 256, 512, 1024)
 STAGE_BLOCKS = (3, 6, 9, 3)
@@ -36,7 +36,7 @@ def scaled_channels(channels: int, widen_factor: float) -> int:
 
 
 def scaled_blocks(blocks: int, deepen_factor: float) -> int:
-    """Blocks of a deeper or shallower model, one at least.
+    """Blocks of a deeper or shallower model, at least 1.
 
     >>> [scaled_blocks(n, 0.33) for n in (3, 6, 9)], [scaled_blocks(n, 1.33) for n in (3, 6, 9)]
     ([1, 2, 3], [4, 8, 12])

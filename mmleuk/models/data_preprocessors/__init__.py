@@ -1,4 +1,4 @@
-"""Batches of data samples to what a detector takes."""
+"""Preprocessors that turn batches of data samples into a detector's input."""
 
 from mmleuk.models.data_preprocessors.two_views import TwoViewsDataPreprocessor
 from mmleuk.models.data_preprocessors.weak_strong import WeakStrongDataPreprocessor

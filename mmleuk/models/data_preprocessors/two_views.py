@@ -1,4 +1,4 @@
-"""Batches that show every image twice."""
+"""Batches with two views of every image."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from mmleuk.errors import UserError
 from mmleuk.registry import MODELS
 
 VIEWS = ('original', 'augmented')
-"""Branches of ``MultiBranch``. Testing knows the first alone."""
+"""Branches of ``MultiBranch``. Testing uses only the first."""
 
 
 @MODELS.register_module()
 class TwoViewsDataPreprocessor(MultiBranchDataPreprocessor):
-    """MMDetection's preprocessor for several branches, which says what is missing when there aren't two.
+    """MMDetection's preprocessor for several branches, with a clear error without two views.
 
     Args:
-        data_preprocessor: config of the detector's own preprocessor; it gets each view, and batches in testing.
+        data_preprocessor: config of the detector's own preprocessor; it processes each view, and batches in testing.
 
     Raises:
         UserError: training data don't come in the branches of :data:`VIEWS`.

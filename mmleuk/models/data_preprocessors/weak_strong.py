@@ -1,4 +1,4 @@
-"""Batches in which every image comes twice: as it is, and with other colours and a piece erased.
+"""Batches with two views of every image: unchanged, and with other colours and an erased rectangle.
 
 Legend: B images, H x W pixels, N cells.
 """
@@ -20,7 +20,7 @@ LUMA_BGR = (0.114, 0.587, 0.299)
 
 
 def change_colours(image: Tensor, contrast: float, brightness: float, saturation: float) -> Tensor:
-    """Blend an image with its mean, with black and with its grey, each factor 1 leaving it as it is.
+    """Blend an image with its mean, with black and with its grey version; a factor of 1 changes nothing.
 
     Args:
         image: (3, H, W) BGR, 0 to 255.
@@ -42,8 +42,8 @@ def erased_rectangle(box_xyxy: Tensor, area: float, aspect: float, place_x: floa
 
     Args:
         box_xyxy: (4,) pixels.
-        area: part of the box's area, 0 to 1.
-        aspect: height by width of the rectangle; taken as near to it as the box allows.
+        area: share of the box's area, 0 to 1.
+        aspect: height / width of the rectangle; limited to what fits into the box.
         place_x, place_y: 0 to 1, from the box's left and upper border to its right and lower one.
 
     Example:
@@ -65,11 +65,11 @@ def strong_view(image: Tensor, box_xyxy: Tensor | None, area: tuple[float, float
     Args:
         image: (3, H, W) BGR, 0 to 255.
         box_xyxy: (4,) pixels; None erases nothing.
-        area: least and largest erased part of the box.
-        draw: random numbers.
+        area: smallest and largest erased share of the box.
+        draw: generator of random numbers.
 
     Returns:
-        (3, H, W) of the image's type; the image stays as it is.
+        (3, H, W) of the image's type; the image stays unchanged.
     """
     contrast, brightness, saturation, size, shape, place_x, place_y = torch.rand(7, generator=draw).tolist()
     changed = change_colours(image, 0.5 + contrast, 0.5 + brightness, 0.5 + saturation)
@@ -84,17 +84,17 @@ def strong_view(image: Tensor, box_xyxy: Tensor | None, area: tuple[float, float
 class WeakStrongDataPreprocessor(DetDataPreprocessor):
     """MMDetection's preprocessor for a batch that holds every image twice: ``inputs`` are (2B, 3, H, W).
 
-    The first B are the images as they are, the other B the same with contrast, brightness and saturation times 0.5 to
-    1.5 and a black rectangle: in training inside one random labelled cell, in testing anywhere. Samples stay B, since
-    both views have the same geometry. In testing every image gets the same draws, whatever its batch.
+    The first B are the unchanged images. The other B are the same with contrast, brightness and saturation times 0.5
+    to 1.5 and a black rectangle: in training inside one random labelled cell, in testing anywhere. There are B
+    samples, since both views have the same geometry. In testing every image gets the same random numbers in any batch.
 
     Args:
-        erased_area: least and largest part of the cell's box.
-        erased_area_in_testing: least and largest part of the image.
+        erased_area: smallest and largest share of the cell's box.
+        erased_area_in_testing: smallest and largest share of the image.
         kwargs: as of mmdet's DetDataPreprocessor.
 
-    Source: SparseDet (ICCV 2023) and its release, whose test views are drawn anew each time. Its change of colours
-    along ImageNet's principal components is left out: stains have other ones.
+    Source: SparseDet (ICCV 2023) and its release, where test views are random each time. Its colour change along
+    ImageNet's principal components is left out, since stained cells have other components.
     """
 
     def __init__(self, *, erased_area: tuple[float, float] = (0.4, 0.7),

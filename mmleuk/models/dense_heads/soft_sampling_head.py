@@ -17,13 +17,13 @@ from mmleuk.registry import MODELS
 
 @MODELS.register_module()
 class SoftSamplingYOLOv5Head(YOLOv5Head):
-    """YOLOv5's head whose background counts less, the farther it is from all labelled cells.
+    """YOLOv5's head; background counts less the farther it is from all labelled cells.
 
-    An adaptation: soft sampling weighs the negative proposals of a two-stage detector
-    (:class:`mmleuk.SoftSamplingBBoxHead`). Here it weighs the objectness loss of predictions that no cell is assigned
-    to, by the IoU of the box that they predict with the labelled cells of their image; no gradient flows through the
-    weight. What the loss is divided by stays as it is, so that less background is less loss. Most predictions overlap
-    no cell and weigh ``floor``.
+    This is an adaptation. In the paper soft sampling weighs the negative proposals of a two-stage detector
+    (:class:`mmleuk.SoftSamplingBBoxHead`). Here it weighs the objectness loss of predictions without an assigned cell.
+    The weight depends on the IoU of the predicted box with the image's labelled cells, and no gradient flows through
+    it. The divisor of the loss stays unchanged, so less background means less loss. Most predictions overlap no cell
+    and have the weight ``floor``.
 
     Args:
         floor, offset, slope: a, b and c of :func:`soft_sampling_weights`.

@@ -1,7 +1,7 @@
-"""MMDetection's heads without a sampler, for sparse annotations: background counts inside the annotated regions alone.
+"""MMDetection's heads without a sampler, for sparse annotations: background counts only inside annotated regions.
 
-Legend: P places, Q queries, N labelled cells. ``gt_instances`` have ``annotated_regions`` in their metainfo
-(:class:`mmleuk.PackCells`); without it they raise, an unknown region is never taken for the whole image.
+Legend: P locations, Q queries, N labelled cells. ``gt_instances`` have ``annotated_regions`` in their metainfo
+(:class:`mmleuk.PackCells`); without it they raise a UserError.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from mmleuk.structures.regions import background_is_known
 
 
 def find_unknown(labels: Tensor, background: int, centres_xy: Tensor, gt_instances: InstanceData) -> Tensor:
-    """Tell which predictions are background where nothing is known: (P,) labels and (P, 2) pixels -> (P,) bool."""
+    """Find background labels outside the known regions: (P,) labels and (P, 2) pixels -> (P,) bool."""
     return (labels == background) & ~background_is_known(centres_xy, gt_instances.metainfo)
 
 
 @MODELS.register_module()
 class SparseRegionFCOSHead(FCOSHead):
-    """FCOS's head; places outside the regions are no background, those of a labelled cell count wherever they lie.
+    """FCOS's head; locations outside the regions are not background. Those of a labelled cell always count.
 
     Args: as of mmdet's FCOSHead; ``loss_cls`` is a :class:`mmleuk.KnownFocalLoss`.
 
     Raises:
-        UserError: another ``loss_cls``, which would take unknown places for something.
+        UserError: another ``loss_cls``; it can't skip unknown locations.
 
     Source: LLD 4.3, Eq. 4, for a head whose classification averages over positives.
     """
@@ -51,11 +51,11 @@ class SparseRegionFCOSHead(FCOSHead):
 
 @MODELS.register_module()
 class SparseRegionDINOHead(DINOHead):
-    """DINO's head; queries outside the regions are no background, those of a labelled cell count wherever they lie.
+    """DINO's head; queries outside the regions are not background. Those of a labelled cell always count.
 
-    Where a query lies says its predicted box. Denoising queries stay: they are made of labelled cells. Those that only
-    fill up an image with fewer cells than the batch's largest teach nothing here; MMDetection trains them as
-    background in the middle of the image.
+    The centre of its predicted box is a query's location. Denoising queries stay, since they are made from labelled
+    cells. An image with fewer cells than another image of the batch gets filler queries; here they have no loss.
+    MMDetection trains them as background in the middle of the image.
 
     Args: as of mmdet's DINOHead.
 

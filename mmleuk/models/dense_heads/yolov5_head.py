@@ -15,7 +15,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from mmleuk.errors import UserError
-from mmleuk.models.labellers.base import Advice
+from mmleuk.models.labellers.base import DenseTargets
 from mmleuk.models.losses.yolov5_loss import decode_boxes, level_losses
 from mmleuk.models.task_modules.yolov5_assigner import (
     BatchCells,
@@ -42,17 +42,17 @@ class YOLOv5Head(BaseDenseHead):
         in_channels: channels of the neck's maps.
         strides: pixels per grid unit of each level.
         anchors: per level, (width, height) in pixels.
-        truth: where the annotation is trusted. 'everywhere': plain YOLOv5, a place without a box is background.
-            'regions': LLD's Eq. 4 as its text means it; background counts only inside the annotated regions,
-            predictions assigned to a labelled cell count wherever they lie. 'regions_strict': Eq. 4 to the letter;
+        truth: where the annotation is complete. 'everywhere': plain YOLOv5, a location without a box is background.
+            'regions': LLD's Eq. 4 as its text means it; background counts only inside the annotated regions, and
+            predictions assigned to a labelled cell count everywhere. 'regions_strict': Eq. 4 to the letter;
             predictions outside the regions never count, not even a labelled cell's.
         image_size: training size in pixels; objectness gain scales with (image_size / 640)^2.
-        gain_box, gain_objectness, gain_class: gains before the scaling with levels, classes and image size.
+        gain_box, gain_objectness, gain_class: gains before they are scaled with levels, classes and image size.
         objectness_balance: weight of each level's objectness.
         max_ratio: anchor ratio threshold.
         test_cfg: score_thr, nms_pre, nms, max_per_img, multi_label.
 
-    Losses are multiplied by the batch size of a process, as YOLOv5 does (its learning rate is meant for that);
+    Losses are multiplied by the batch size of a process, as YOLOv5 does (its learning rate assumes this);
     ``YOLOv5OptimWrapper`` multiplies by the number of processes, which undoes DistributedDataParallel's mean.
     Source: the published architecture and hyper-parameters of YOLOv5, release 6.
     """
@@ -109,7 +109,7 @@ class YOLOv5Head(BaseDenseHead):
 
     def loss_by_feat(self, outputs: Sequence[Tensor], batch_gt_instances: InstanceList, batch_img_metas: list[dict],
                      batch_gt_instances_ignore: InstanceList | None = None,
-                     advice: Advice | None = None) -> dict[str, Tensor]:
+                     dense_targets: DenseTargets | None = None) -> dict[str, Tensor]:
         """Losses on the labels: ``loss_bbox``, ``loss_obj`` and ``loss_cls``, scalars.
 
         Args:
@@ -117,25 +117,26 @@ class YOLOv5Head(BaseDenseHead):
             batch_gt_instances: ``bboxes`` (N, 4) and ``labels`` (N,) in input pixels; those of a
                 :class:`mmleuk.SparseLabelDetector` with ``weight``, ``teaches_box``, ``source`` and ``scores``.
             batch_img_metas: with ``annotated_regions`` (R, 4) where ``truth`` isn't 'everywhere'. Background inside
-                ``counted_regions`` isn't learnt, but is in the objectness's mean: another loss learns it.
-            batch_gt_instances_ignore: crowds; places under their boxes are no background. Entries may be None.
-            advice: of a :class:`mmleuk.Labeller`.
+                ``counted_regions`` isn't learnt here, but it counts in the objectness's mean: another loss learns it.
+            batch_gt_instances_ignore: crowds; locations under their boxes are not background. Entries may be None.
+            dense_targets: from a labeller; see :class:`mmleuk.models.labellers.base.DenseTargets`.
         """
         logits = self.per_anchor(outputs)
         cells = BatchCells.from_instances(batch_gt_instances)
         crowds = [logits[0].new_zeros(0, 4) if ignored is None else ignored.bboxes
                   for ignored in batch_gt_instances_ignore or [None] * len(batch_img_metas)]
         known = self.known_background(logits, batch_img_metas, crowds)
-        if advice is not None and advice.background is not None:
-            known = self.add_background(known, advice.background, crowds)
+        if dense_targets is not None and dense_targets.background is not None:
+            known = self.add_background(known, dense_targets.background, crowds)
         background = self.weigh_background(known, logits, cells)
         assigned = self.assign(cells, logits)
         if self.truth == 'regions_strict':
             inside = self.known_background(logits, batch_img_metas)  # a labelled cell in a crowd still counts
             assigned = [keep_known(level, known) for level, known in zip(assigned, inside) if known is not None]
         others = self.counted_elsewhere(logits, batch_img_metas, crowds)
-        advised = advice.objectness if advice is not None and advice.objectness is not None else [None] * len(logits)
-        parts = [level_losses(*level) for level in zip(logits, assigned, background, others, advised)]
+        soft = None if dense_targets is None else dense_targets.objectness
+        parts = [level_losses(*level) for level in zip(logits, assigned, background, others,
+                                                       [None] * len(logits) if soft is None else soft)]
         objectness = torch.stack([p.objectness * b for p, b in zip(parts, self.objectness_balance)]).sum()
         batch_size = len(batch_img_metas)
         return dict(loss_bbox=torch.stack([p.box for p in parts]).sum() * self.gain_box * batch_size,
@@ -154,7 +155,7 @@ class YOLOv5Head(BaseDenseHead):
         Args:
             logits: per level (B, A, H, W, 5 + C).
             batch_img_metas: with ``annotated_regions`` where ``truth`` isn't 'everywhere'.
-            crowds: per image (N, 4) boxes under which it may not.
+            crowds: per image (N, 4) boxes; no background is learnt under them.
         """
         grids = [(tuple(level.shape[2:4]), stride) for level, stride in zip(logits, self.strides)]
         crowded: list[Tensor | None] = [None] * len(grids)
@@ -168,34 +169,34 @@ class YOLOv5Head(BaseDenseHead):
 
     def add_background(self, known: Sequence[Tensor | None], background: Sequence[Tensor],
                        crowds: Sequence[Tensor]) -> list[Tensor | None]:
-        """Per level (B, A, H, W) float, 1 where 'no cell here' is annotated or advised, crowds apart; None: everywhere.
+        """Per level (B, A, H, W) float, 1 where 'no cell here' is known or added; None: everywhere. Crowds get none.
 
         Args:
-            known: of :meth:`known_background`.
-            background: per level (B, A, H, W) bool, of an :class:`Advice`.
+            known: from :meth:`known_background`.
+            background: per level (B, A, H, W) bool, the background to add.
             crowds: per image (N, 4).
         """
-        return [None if places is None else (places[:, None] | advised & ~locations_in_regions(
-            crowds, tuple(advised.shape[2:4]), stride)[:, None]).float()
-            for places, advised, stride in zip(known, background, self.strides)]
+        return [None if grid is None else (grid[:, None] | added & ~locations_in_regions(
+            crowds, tuple(added.shape[2:4]), stride)[:, None]).float()
+            for grid, added, stride in zip(known, background, self.strides)]
 
     def counted_elsewhere(self, logits: Sequence[Tensor], batch_img_metas: list[dict],
                           crowds: Sequence[Tensor]) -> list[Tensor | int]:
-        """Per level the number of predictions in the images' ``counted_regions``, 0 where they have none."""
+        """Per level the number of predictions in the images' ``counted_regions``, 0 if they have none."""
         if not all('counted_regions' in meta for meta in batch_img_metas):
             return [0] * len(logits)
         counted = [dict(annotated_regions=meta['counted_regions']) for meta in batch_img_metas]
-        return [level[..., 4].numel() if places is None else places.sum() * level.shape[1]
-                for level, places in zip(logits, self.known_background(logits, counted, crowds))]
+        return [level[..., 4].numel() if grid is None else grid.sum() * level.shape[1]
+                for level, grid in zip(logits, self.known_background(logits, counted, crowds))]
 
     def weigh_background(self, background: Sequence[Tensor | None], logits: Sequence[Tensor],
                          cells: BatchCells) -> Sequence[Tensor | None]:
-        """What 'no cell here' weighs per level, as :func:`level_losses` takes it; here the same everywhere.
+        """Weight of 'no cell here' per level, as :func:`level_losses` takes it; here the same everywhere.
 
         Args:
-            background: of :meth:`known_background`, or (B, A, H, W) per prediction.
+            background: from :meth:`known_background`, or (B, A, H, W) per prediction.
             logits: per level (B, A, H, W, 5 + C).
-            cells: those that are learnt, labelled or not.
+            cells: the cells that are learnt, annotated or found.
         """
         return background
 
@@ -233,17 +234,16 @@ class YOLOv5Head(BaseDenseHead):
                 self._detections(boxes, scores[:, :1], scores[:, 1:], cfg), cfg, rescale, with_nms, meta)
             height, width = meta['img_shape'][:2]
             scale_w, scale_h = meta['scale_factor'] if rescale else (1, 1)
-            # after the suppression, as YOLOv5: clipped boxes would overlap more
+            # after the suppression, as in YOLOv5: clipped boxes would overlap more
             detections.bboxes[:, 0::2].clamp_(0, width / scale_w)
             detections.bboxes[:, 1::2].clamp_(0, height / scale_h)
             results.append(detections)
         return results
 
     def candidates(self, outputs: Sequence[Tensor], min_score: float) -> InstanceList:
-        """Every prediction of at least ``min_score``, decoded alone, with its class probabilities; no suppression.
+        """Every prediction of at least ``min_score`` with its class probabilities; no suppression.
 
-        Objectness bounds a score from above, so one comparison over the grid finds the few that need decoding: the
-        cost hardly depends on how much the model believes.
+        A score is at most its objectness. So one comparison over the grid finds the few predictions that are decoded.
 
         Args:
             outputs: as of :meth:`forward`.
@@ -282,6 +282,6 @@ class YOLOv5Head(BaseDenseHead):
 
 
 def keep_known(assigned: LevelAssignment, known: Tensor) -> LevelAssignment:
-    """Assignments at known places (B, H, W), and those of cells that aren't annotated wherever they lie."""
+    """Assignments at known locations (B, H, W), and all assignments of cells that aren't annotated."""
     keep = known[assigned.image, assigned.row, assigned.column]
     return assigned.keep(keep if assigned.annotated is None else keep | ~assigned.annotated)

@@ -1,7 +1,7 @@
-"""How a detector's family is asked and taught, with its features computed once.
+"""Predictions and losses of each family of detectors, from features that are computed once.
 
-Legend: B images, K predictions, C classes, P places or proposals. An adapter's ``outputs`` are nested lists and tuples
-of tensors whose first axis is B.
+Legend: B images, K predictions, C classes, P locations or proposals. An adapter's ``outputs`` are nested lists and
+tuples of tensors whose first axis is B.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor
 from mmleuk.errors import UserError
 from mmleuk.models.dense_heads.sparse_region_heads import SparseRegionFCOSHead
 from mmleuk.models.dense_heads.yolov5_head import YOLOv5Head
-from mmleuk.models.labellers.base import Advice, Opinion, Request, suppress
+from mmleuk.models.labellers.base import DenseObjectness, DenseTargets, Request, suppress
 from mmleuk.models.task_modules.sparse_region_sampler import SparseRegionSampler
 from mmleuk.models.task_modules.yolov5_assigner import BatchCells
 
@@ -31,14 +31,14 @@ Ignored = Sequence[InstanceData | None]
 class Adapter:
     """What :class:`mmleuk.SparseLabelDetector` needs of a detector's family.
 
-    A new family is a subclass whose :meth:`fits` knows its detectors, named in :data:`ADAPTERS`.
+    A new family is a subclass whose :meth:`fits` recognises its detectors; add it to :data:`ADAPTERS`.
 
     Args:
         detector: the wrapped detector.
 
     Attributes:
-        weighs_labels: its loss takes ``weight`` and ``teaches_box`` of each label; others take labels of at least half
-            weight whose box teaches as annotated ones, and ignore the places of the rest.
+        weighs_labels: its loss uses ``weight`` and ``teaches_box`` of each label. Other losses treat a label as
+            annotated if its weight is at least 0.5 and its box is learnt; they ignore the area of other labels.
     """
 
     weighs_labels = False
@@ -52,14 +52,14 @@ class Adapter:
         raise NotImplementedError
 
     @property
-    def heeds_regions(self) -> bool:
+    def uses_regions(self) -> bool:
         """Whether the detector's loss takes no background from outside the annotated regions."""
         raise NotImplementedError
 
     @property
-    def heeds_ignored(self) -> bool:
-        """Whether it takes no background from under ignored boxes; parts that heed regions do."""
-        return self.heeds_regions
+    def uses_ignored(self) -> bool:
+        """Whether it takes no background from under ignored boxes; parts that use regions also use these."""
+        return self.uses_regions
 
     def forward(self, images: Tensor) -> tuple:
         """Features and raw outputs of images (B, 3, H, W); the first entry is the pyramid."""
@@ -70,32 +70,32 @@ class Adapter:
         raise NotImplementedError
 
     def loss(self, outputs: tuple, labels: InstanceList, metas: list[dict], ignored: Ignored,
-             advice: Advice | None = None) -> dict[str, Any]:
+             dense_targets: DenseTargets | None = None) -> dict[str, Any]:
         """The detector's own losses on labels."""
         raise NotImplementedError
 
-    def opinion(self, outputs: tuple, truth: InstanceList) -> Opinion | None:
-        """What these outputs say of every place; None without an objectness per place."""
+    def dense_objectness(self, outputs: tuple, truth: InstanceList) -> DenseObjectness | None:
+        """Objectness of every location in these outputs; None if the head has no objectness."""
         return None
 
 
 class DenseAdapter(Adapter):
-    """Heads with ``loss_by_feat`` and ``predict_by_feat``: RetinaNet, FCOS and their kin."""
+    """Heads with ``loss_by_feat`` and ``predict_by_feat``: RetinaNet, FCOS and similar detectors."""
 
     @classmethod
     def fits(cls, detector: BaseDetector) -> bool:
-        """One head over all places, whose outputs mean the same in training and testing."""
+        """One head over all locations, whose outputs mean the same in training and testing."""
         head = getattr(detector, 'bbox_head', None)
         if not all(hasattr(head, name) for name in ('loss_by_feat', 'predict_by_feat', 'prior_generator')):
             return False
         if getattr(head, 'norm_on_bbox', False):
-            raise UserError('SparseLabelDetector needs boxes in pixels in training, too; set '
+            raise UserError('SparseLabelDetector needs boxes in pixels in training as well; set '
                             'bbox_head.norm_on_bbox=False')
         return True
 
     @property
-    def heeds_regions(self) -> bool:
-        """Through its head, or its sampler."""
+    def uses_regions(self) -> bool:
+        """True if its head or its sampler does so."""
         head = self.detector.bbox_head
         return isinstance(head, SparseRegionFCOSHead) or isinstance(getattr(head, 'sampler', None), SparseRegionSampler)
 
@@ -105,7 +105,7 @@ class DenseAdapter(Adapter):
         return feats, self.detector.bbox_head(feats)
 
     def predict(self, outputs: tuple, metas: list[dict], request: Request) -> InstanceList:
-        """The head's detections; or one per place, gathered from its detections of single classes there."""
+        """The head's detections; or one per location, collected from its detections of single classes."""
         head = self.detector.bbox_head
         cfg = ConfigDict(copy.deepcopy(dict(head.test_cfg)), nms=dict(type='nms', iou_threshold=request.nms_iou))
         if not request.class_agnostic:
@@ -115,58 +115,58 @@ class DenseAdapter(Adapter):
                     for f in found]
         cfg.score_thr = min(cfg.score_thr, request.min_score / head.num_classes)
         found = head.predict_by_feat(*outputs[1], batch_img_metas=metas, cfg=cfg, rescale=False, with_nms=False)
-        return [best_per_place(one_per_place(f, head.num_classes), request) for f in found]
+        return [best_per_location(one_per_location(f, head.num_classes), request) for f in found]
 
     def loss(self, outputs: tuple, labels: InstanceList, metas: list[dict], ignored: Ignored,
-             advice: Advice | None = None) -> dict[str, Any]:
+             dense_targets: DenseTargets | None = None) -> dict[str, Any]:
         """The head's losses."""
         return self.detector.bbox_head.loss_by_feat(*outputs[1], labels, metas, ignored)
 
 
 class YOLOv5Adapter(DenseAdapter):
-    """YOLOv5: labels have weights, and objectness says of every place whether there is a cell."""
+    """YOLOv5: labels have weights, and every location has an objectness."""
 
     weighs_labels = True
 
     @classmethod
     def fits(cls, detector: BaseDetector) -> bool:
-        """The head decides."""
+        """A detector with a :class:`mmleuk.YOLOv5Head`."""
         return isinstance(getattr(detector, 'bbox_head', None), YOLOv5Head)
 
     @property
-    def heeds_regions(self) -> bool:
-        """As its head's ``truth`` says."""
+    def uses_regions(self) -> bool:
+        """True unless the head has ``truth='everywhere'``."""
         return self.detector.bbox_head.truth != 'everywhere'
 
     @property
-    def heeds_ignored(self) -> bool:
+    def uses_ignored(self) -> bool:
         """Always."""
         return True
 
     def predict(self, outputs: tuple, metas: list[dict], request: Request) -> InstanceList:
-        """The head's detections; or one per place, of which few need decoding."""
+        """The head's detections; or one per location, and only those above the threshold are decoded."""
         if not request.class_agnostic:
             return super().predict(outputs, metas, request)
-        return [best_per_place(found, request)
+        return [best_per_location(found, request)
                 for found in self.detector.bbox_head.candidates(outputs[1][0], request.min_score)]
 
     def loss(self, outputs: tuple, labels: InstanceList, metas: list[dict], ignored: Ignored,
-             advice: Advice | None = None) -> dict[str, Any]:
-        """The head's losses, with a labeller's advice."""
-        return self.detector.bbox_head.loss_by_feat(*outputs[1], labels, metas, ignored, advice=advice)
+             dense_targets: DenseTargets | None = None) -> dict[str, Any]:
+        """The head's losses, with a labeller's extra targets."""
+        return self.detector.bbox_head.loss_by_feat(*outputs[1], labels, metas, ignored, dense_targets=dense_targets)
 
-    def opinion(self, outputs: tuple, truth: InstanceList) -> Opinion:
-        """Objectness of every place, and at labelled cells."""
+    def dense_objectness(self, outputs: tuple, truth: InstanceList) -> DenseObjectness:
+        """Objectness of every location, and at labelled cells."""
         head = self.detector.bbox_head
         logits = head.per_anchor(outputs[1][0])
         objectness = [level[..., 4].sigmoid() for level in logits]
         assigned = head.assign(BatchCells.from_instances(truth), logits)
         at_cells = [level[a.image, a.anchor, a.row, a.column] for level, a in zip(objectness, assigned)]
-        return Opinion(objectness, at_cells)
+        return DenseObjectness(objectness, at_cells)
 
 
 class TwoStageAdapter(Adapter):
-    """RPN and RoI head: Faster R-CNN and its kin. The first stage's features are the outputs."""
+    """RPN and RoI head: Faster R-CNN and similar detectors. The outputs are the first stage's features."""
 
     @classmethod
     def fits(cls, detector: BaseDetector) -> bool:
@@ -175,8 +175,8 @@ class TwoStageAdapter(Adapter):
             detector.rpn_head, 'loss_and_predict') and hasattr(getattr(detector, 'roi_head', None), 'predict_bbox')
 
     @property
-    def heeds_regions(self) -> bool:
-        """When both stages' samplers do."""
+    def uses_regions(self) -> bool:
+        """True if the samplers of both stages do so."""
         rois = getattr(self.detector.roi_head, 'bbox_sampler', None)
         return all(isinstance(sampler, SparseRegionSampler) for sampler in (
             self.detector.rpn_head.sampler, *(rois if isinstance(rois, (list, tuple)) else [rois])))
@@ -186,22 +186,22 @@ class TwoStageAdapter(Adapter):
         return (self.detector.extract_feat(images),)
 
     def predict(self, outputs: tuple, metas: list[dict], request: Request) -> InstanceList:
-        """Detections of the RPN's test proposals; or one per proposal; or the proposals."""
+        """Detections from the RPN's test proposals; or one prediction per proposal; or the proposals."""
         detector = self.detector
         samples = [DetDataSample(metainfo=meta) for meta in metas]
         proposals = detector.rpn_head.predict(outputs[0], samples, rescale=False)
         if request.proposals:
-            return [best_per_place(p[p.scores >= request.min_score], request) for p in proposals]
+            return [best_per_location(p[p.scores >= request.min_score], request) for p in proposals]
         if not request.class_agnostic:
             cfg = ConfigDict(copy.deepcopy(dict(detector.test_cfg.rcnn)), score_thr=request.min_score,
                              nms=dict(type='nms', iou_threshold=request.nms_iou))
             cfg.max_per_img = request.max_per_image or cfg.max_per_img
             return detector.roi_head.predict_bbox(outputs[0], metas, proposals, cfg)
         raw = detector.roi_head.predict_bbox(outputs[0], metas, proposals, None)
-        return [best_per_place(best_classes(r), request) for r in raw]
+        return [best_per_location(best_classes(r), request) for r in raw]
 
     def loss(self, outputs: tuple, labels: InstanceList, metas: list[dict], ignored: Ignored,
-             advice: Advice | None = None) -> dict[str, Any]:
+             dense_targets: DenseTargets | None = None) -> dict[str, Any]:
         """Both stages' losses, under the names that MMDetection's TwoStageDetector gives them."""
         detector = self.detector
         samples = [DetDataSample(metainfo=meta, gt_instances=cells, **({} if crowd is None else dict(
@@ -224,26 +224,26 @@ def adapt(detector: BaseDetector) -> Adapter:
     """The adapter of a detector.
 
     Raises:
-        UserError: it is of no family in :data:`ADAPTERS`.
+        UserError: no family in :data:`ADAPTERS` fits.
     """
     for kind in ADAPTERS:
         if kind.fits(detector):
             return kind(detector)
     raise UserError(f'a {type(detector).__name__} cannot learn from found labels: it needs a dense bbox_head '
-                    '(mmleuk.YOLOv5Head, RetinaNet, FCOS), or an RPN and a RoI head (Faster R-CNN); or add an adapter '
-                    'of its family to mmleuk.models.detectors.adapters')
+                    '(mmleuk.YOLOv5Head, RetinaNet, FCOS), or an RPN and a RoI head (Faster R-CNN). For another '
+                    'family add an adapter to mmleuk.models.detectors.adapters')
 
 
-def one_per_place(found: InstanceData, num_classes: int) -> InstanceData:
-    """Detections of single classes (K,) gathered by place: the same box to the bit is the same place.
+def one_per_location(found: InstanceData, num_classes: int) -> InstanceData:
+    """Collect detections of single classes (K,) by location: detections with identical boxes share a location.
 
     Returns:
-        ``bboxes`` (P, 4), ``probabilities`` (P, C), 0 for classes that weren't detected, and of the best class
-        ``scores`` and ``labels`` (P,).
+        ``bboxes`` (P, 4), ``probabilities`` (P, C), 0 for classes that weren't detected, and ``scores`` and ``labels``
+        (P,) of the best class.
     """
-    boxes, place = torch.unique(found.bboxes, dim=0, return_inverse=True)
+    boxes, location = torch.unique(found.bboxes, dim=0, return_inverse=True)
     probabilities = found.scores.new_zeros(len(boxes), num_classes)
-    probabilities[place, found.labels] = found.scores
+    probabilities[location, found.labels] = found.scores
     best, labels = probabilities.max(1)
     return InstanceData(bboxes=boxes, scores=best, labels=labels, probabilities=probabilities)
 
@@ -257,13 +257,13 @@ def best_classes(raw: InstanceData) -> InstanceData:
     return InstanceData(bboxes=boxes, scores=best, labels=labels, probabilities=probabilities)
 
 
-def best_per_place(found: InstanceData, request: Request) -> InstanceData:
-    """One image's predictions of the wanted score, after suppression across classes."""
+def best_per_location(found: InstanceData, request: Request) -> InstanceData:
+    """One image's predictions with at least the requested score, after suppression across classes."""
     return suppress(found[found.scores >= request.min_score], request.nms_iou, request.max_per_image)
 
 
 def take_rows(outputs: Any, rows: Sequence[int]) -> Any:
-    """Images ``rows`` of outputs: tensors (B, ...) in lists and tuples."""
+    """Select the images ``rows`` from outputs: tensors (B, ...) in lists and tuples."""
     if isinstance(outputs, Tensor):
         return outputs.index_select(0, torch.as_tensor(rows, device=outputs.device))
     if isinstance(outputs, (list, tuple)):

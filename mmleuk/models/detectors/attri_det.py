@@ -23,19 +23,19 @@ from mmleuk.schema import IGNORE
 class AttriDet(BaseDetector):
     """Wraps a detector and predicts the attributes of its boxes with an AttriHead.
 
-    The head's feature maps are captured while the detector runs its own forward, so nothing runs twice, the
-    detector's losses and boxes are exactly its own, and one-stage, two-stage and query-based detectors all work.
+    The head's feature maps are captured while the detector runs its own forward pass. So nothing runs twice, the
+    detector's losses and boxes don't change, and one-stage, two-stage and query-based detectors all work.
 
     Args:
         detector: config of any detector. Its ``data_preprocessor`` becomes this model's.
         attri_head: config of a :class:`AttriHead`; ``in_channels`` and ``featmap_strides`` are measured on the
-            detector where they are left out.
-        feature_layers: submodules of the detector whose outputs the head gets, early ones: ``backbone.stage1`` and
+            detector if they are left out.
+        feature_layers: early submodules of the detector whose outputs the head gets: ``backbone.stage1`` and
             ``backbone.stage2`` of YOLOv5, ``backbone.layer1`` and ``backbone.layer2`` of a ResNet, ``backbone[0]``
             for the first output of a backbone.
         loss_weight: factor of the head's loss (Eq. 3 has 1).
-        min_score: detections below it keep unknown attributes (IGNORE, probabilities 0). An evaluation with hundreds
-            of faint boxes per image would otherwise spend most of its time on them; mAP doesn't change.
+        min_score: detections below it keep unknown attributes (IGNORE, probabilities 0). It saves
+            time in an evaluation with hundreds of low-scoring boxes per image; mAP doesn't change.
         on_ground_truth: in testing, add ``gt_attributes`` where the batch's samples have ground-truth boxes: the
             attributes predicted for these boxes, for :class:`AttributeF1Metric`'s mode ``gt_boxes``. They come from the
             same forward pass, and detections stay as they are.
@@ -55,7 +55,7 @@ class AttriDet(BaseDetector):
         own = detector.pop('data_preprocessor', None) or detector.get('detector', {}).get('data_preprocessor')
         super().__init__(data_preprocessor=data_preprocessor or own, init_cfg=init_cfg)
         self.detector = MODELS.build(detector)
-        # a SparseLabelDetector holds the detector whose layers are meant
+        # in a SparseLabelDetector the layers are those of its detector
         self.taps = FeatureTaps(getattr(self.detector, 'detector', self.detector), feature_layers)
         self.attri_head = MODELS.build(self._with_measures(attri_head))
         self.loss_weight, self.min_score, self.on_ground_truth = loss_weight, min_score, on_ground_truth
@@ -83,7 +83,7 @@ class AttriDet(BaseDetector):
             batch_data_samples: B samples; ``gt_instances`` with bboxes (N, 4) in input pixels and attributes (N, A).
 
         Raises:
-            UserError: the samples carry no attributes, or not the schema's number of them.
+            UserError: the samples have no attributes, or another number than the schema.
         """
         boxes, attributes = zip(*[described_cells(sample, batch_inputs) for sample in batch_data_samples])
         with self.taps.open():
@@ -115,7 +115,7 @@ class AttriDet(BaseDetector):
         return samples
 
     def _predict_on_ground_truth(self, batch_inputs: Tensor, samples: SampleList, features: Sequence[Tensor]) -> None:
-        """Add ``gt_attributes``, row for row with ``gt_instances``, to the batch's samples; plain images have none."""
+        """Add ``gt_attributes``, row for row with ``gt_instances``, to the batch's samples that have ground truth."""
         boxes = ground_truth_boxes(samples, batch_inputs)
         if boxes is None:
             return
@@ -142,17 +142,17 @@ def described_cells(sample: DetDataSample, batch_inputs: Tensor) -> tuple[Tensor
     """Boxes (N, 4) in input pixels and attributes (N, A) of a training image's cells.
 
     Raises:
-        UserError: they carry no attributes.
+        UserError: they have no attributes.
     """
     cells = sample.gt_instances
     if 'attributes' not in cells:
-        raise UserError(f'{sample.get("img_path", "a training image")}: its cells carry no attributes; end the '
-                        'training pipeline with mmleuk.PackCells and take a data set with attributes')
+        raise UserError(f'{sample.get("img_path", "a training image")}: its cells have no attributes; end the '
+                        'training pipeline with mmleuk.PackCells and use a data set with attributes')
     return clip_boxes(get_box_tensor(cells.bboxes), batch_inputs), cells.attributes
 
 
 def are_described(instances: InstanceData, dataset_meta: Mapping[str, Any] | None) -> Tensor:
-    """(N,) bool: detections of a class whose cells have attributes; all where the data set isn't known or says nothing.
+    """(N,) bool: detections of a class whose cells have attributes; all if the data set isn't known or names none.
 
     Args:
         instances: with ``labels`` (N,).
@@ -174,7 +174,7 @@ def kept_boxes(samples: SampleList, kept: Sequence[Tensor], batch_inputs: Tensor
 
 
 def ground_truth_boxes(samples: SampleList, batch_inputs: Tensor) -> list[Tensor] | None:
-    """In testing, the true boxes (N, 4) of each sample in input pixels; None where a sample has none (plain images)."""
+    """In testing, the true boxes (N, 4) of each sample in input pixels; None if a sample has none."""
     if not all('gt_instances' in sample and 'bboxes' in sample.gt_instances for sample in samples):
         return None
     return [input_boxes(sample, get_box_tensor(sample.gt_instances.bboxes).to(batch_inputs), batch_inputs, True)
@@ -182,7 +182,7 @@ def ground_truth_boxes(samples: SampleList, batch_inputs: Tensor) -> list[Tensor
 
 
 def write_attributes(instances: InstanceData, keep: Tensor, values: Tensor, probabilities: Tensor) -> None:
-    """Give the K kept of N instances their values (K, A) and probabilities (K, A, V); the others stay unknown."""
+    """Write values (K, A) and probabilities (K, A, V) into the K kept of N instances; the others stay unknown."""
     attributes = values.new_full((len(keep), values.shape[1]), IGNORE)
     attribute_probs = probabilities.new_zeros(len(keep), *probabilities.shape[1:])
     attributes[keep], attribute_probs[keep] = values, probabilities

@@ -1,4 +1,4 @@
-"""Feature maps of named submodules, captured while a detector runs its own forward: nothing runs twice."""
+"""Feature maps of named submodules, captured while a detector runs its own forward pass; nothing runs twice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mmleuk.errors import UserError
 LAYER_NAME = re.compile(r'(?P<module>[\w.]+?)(?:\[(?P<index>\d+)\])?')
 
 PROBE_SIZE = 128
-"""Side in pixels of the empty image that tells widths and strides; large enough for strides of up to 64."""
+"""Side in pixels of the empty image that is used to measure widths and strides; enough for strides up to 64."""
 
 
 class FeatureTap:
@@ -49,7 +49,7 @@ class FeatureTap:
         self.output = output
 
     def take(self) -> Tensor:
-        """The captured map (B, C, H, W); the tap lets go of it.
+        """The captured map (B, C, H, W); the tap then drops it.
 
         Raises:
             UserError: the submodule didn't run, or its output isn't one map.
@@ -86,7 +86,7 @@ class FeatureTaps:
 
     @contextmanager
     def open(self) -> Iterator[FeatureTaps]:
-        """A forward pass inside; what is left in the taps afterwards is let go of, also after an error."""
+        """Context for a forward pass; maps left in the taps are dropped at the end, also after an error."""
         self.clear()
         try:
             yield self
@@ -94,7 +94,7 @@ class FeatureTaps:
             self.clear()
 
     def clear(self) -> None:
-        """Let go of all captured maps."""
+        """Drop all captured maps."""
         for tap in self.taps:
             tap.output = None
 

@@ -1,4 +1,4 @@
-"""PostHocCBM: a concept bottleneck watches a trained detector (Keser et al., CVPRW 2023; CBM in LLD's Table 5)."""
+"""PostHocCBM: a concept bottleneck beside a trained detector (Keser et al., CVPRW 2023; CBM in LLD's Table 5)."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from mmleuk.schema import IGNORE
 from mmleuk.utils.checkpoint import load_weights
 
 NO_CLASS = -1
-"""``cbm_labels`` of a detection too faint to be looked at."""
+"""``cbm_labels`` of a detection with a score below ``min_score``."""
 
 
 @MODELS.register_module()
 class PostHocCBM(BaseDetector):
-    """Holds a trained detector, which stays as it is, and learns to read crops of cells beside it.
+    """Holds a trained detector, which stays unchanged, and learns a concept bottleneck on crops of cells.
 
-    Training reads crops around ground-truth boxes; the detector isn't run. In testing the detector's boxes, classes
-    and scores are its own, and the bottleneck adds what it sees in them.
+    Training uses crops around ground-truth boxes; the detector doesn't run. In testing the detector's boxes, classes
+    and scores are its own, and the bottleneck adds its attributes and its own class.
 
     Args:
         detector: config of any detector. Its ``data_preprocessor`` becomes this model's.
@@ -49,9 +49,9 @@ class PostHocCBM(BaseDetector):
         on_ground_truth: as of :class:`AttriDet`.
         data_preprocessor: overrides the detector's.
 
-    Predictions carry ``attributes`` and ``attribute_probs`` as AttriDet's do, and of the bottleneck's own class
-    ``cbm_labels`` (N,) int64 and ``cbm_scores`` (N,) float32. ``disagrees`` (N,) bool says where that isn't the
-    detector's class: a monitor of false detections. Attributes of classes that aren't described are unknown, as in
+    Predictions carry ``attributes`` and ``attribute_probs`` as AttriDet's do. ``cbm_labels`` (N,) int64 and
+    ``cbm_scores`` (N,) float32 are the bottleneck's own class. ``disagrees`` (N,) bool marks boxes where this class
+    isn't the detector's: a monitor of false detections. Attributes of classes that aren't described are unknown, as in
     AttriDet.
     """
 
@@ -74,18 +74,18 @@ class PostHocCBM(BaseDetector):
         """The checkpoint's weights for the detector, random ones for the bottleneck.
 
         Raises:
-            UserError: no checkpoint is given, it isn't there, or it isn't of this detector.
+            UserError: no checkpoint is given, the file doesn't exist, or it is of another detector.
         """
         path = self.detector_checkpoint
         if path is None or not Path(path).expanduser().is_file():
             raise UserError(f'model.detector_checkpoint is {path!r}, which is no file; train the plain detector first '
                             'and give its checkpoint: PostHocCBM reads the boxes of a trained detector')
         load_weights(self.detector, path)
-        self.detector.is_init = True  # else the line below would make its weights random, or download others
+        self.detector.is_init = True  # otherwise the line below would replace its weights
         super().init_weights()
 
     def train(self, mode: bool = True) -> PostHocCBM:
-        """Switch the bottleneck alone: the detector's statistics and dropout stay as in testing."""
+        """Switch only the bottleneck; the detector stays in evaluation mode."""
         super().train(mode)
         self.detector.eval()
         return self
@@ -120,7 +120,7 @@ class PostHocCBM(BaseDetector):
 
     @torch.no_grad()
     def predict(self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True) -> SampleList:
-        """The detector's predictions with what the bottleneck sees in each box.
+        """The detector's predictions with the bottleneck's attributes and class of each box.
 
         Args:
             batch_inputs: (B, 3, H, W).
@@ -144,7 +144,7 @@ class PostHocCBM(BaseDetector):
 
 
 def choose_cells(attributes: Tensor, max_cells: int) -> Tensor:
-    """Indices of up to ``max_cells`` of N cells: those with a known attribute first, at random among equals.
+    """Indices of up to ``max_cells`` of N cells: cells with a known attribute first, otherwise in random order.
 
     Args:
         attributes: (N, A) int64, IGNORE where unknown.
@@ -170,7 +170,7 @@ def jitter_boxes(boxes_xyxy: Tensor, share: float) -> Tensor:
 
 
 def _write_reading(instances: InstanceData, keep: Tensor, reading: ConceptReading) -> None:
-    """Give the K kept of N instances what the bottleneck reads; the others stay unknown."""
+    """Write the bottleneck's reading into the K kept of N instances; the others stay unknown."""
     write_attributes(instances, keep, reading.attributes, reading.attribute_probs)
     labels = torch.full_like(instances.labels, NO_CLASS)
     scores = torch.zeros_like(instances.scores)

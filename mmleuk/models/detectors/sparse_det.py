@@ -1,4 +1,4 @@
-"""SparseDet: Faster R-CNN that looks at two views and sets proposals aside that may be unlabelled cells.
+"""SparseDet: Faster R-CNN on two views; proposals that may be unlabelled cells are not background.
 
 Legend: B images, P proposals, N labelled cells, M mined proposals, C channels of a pyramid map.
 """
@@ -35,28 +35,29 @@ class SparseDet(FasterRCNN):
     """Faster R-CNN on a weak and a strong view of every image, which share its weights.
 
     - A common RPN sees both views' pyramid maps, concatenated along channels.
-    - From ``mining_from`` of the training on, proposals with a high objectness far from every labelled cell are set
-      aside: they are no background. Both views' box features of them are drawn together (mean squared error).
-    - The weak view learns from the labelled cells, the strong one also from what the weak one is sure of.
-    - Testing needs both views, too.
+    - After the share ``mining_from`` of the training, proposals with a high objectness far from every labelled cell
+      are set aside: they are not background. A mean squared error makes both views' box features of them similar.
+    - The weak view learns from the labelled cells. The strong view also learns the weak view's
+      confident detections.
+    - Testing needs both views as well.
 
     Args:
-        mining_from: part of the training, 0 to 1, after which proposals are mined.
+        mining_from: share of the training, 0 to 1, after which proposals are mined.
         miner: config of the labeller that mines proposals; default :class:`mmleuk.ObjectnessLabeller`.
-        mined_nms_iou: overlapping mined proposals count once.
-        labeller: config of the labeller of the strong view, which judges the weak view's detections; default
-            :class:`mmleuk.OtherViewLabeller` from score 0.9 on.
-        consistency_weight: of the mean squared error.
+        mined_nms_iou: IoU of the suppression among mined proposals.
+        labeller: config of the labeller that chooses the strong view's labels from the weak view's detections; default
+            :class:`mmleuk.OtherViewLabeller` with scores above 0.9.
+        consistency_weight: weight of the mean squared error.
         kwargs: as of mmdet's FasterRCNN. ``rpn_head.in_channels`` is twice the neck's width and ``data_preprocessor`` a
             :class:`mmleuk.WeakStrongDataPreprocessor`; the box head has fully connected layers
-            (``Shared2FCBBoxHead``). As in the original no region is looked at, unless the samplers do
-            (:class:`mmleuk.SparseRegionSampler`).
+            (``Shared2FCBBoxHead``). As in the original, annotated regions are not used unless the
+            samplers use them (:class:`mmleuk.SparseRegionSampler`).
 
     Raises:
-        UserError: the RPN isn't as wide as two views.
+        UserError: the RPN's input isn't twice as wide as the neck's maps.
 
     Source: SparseDet (ICCV 2023, arXiv 2201.04620) and its release (there ResNet-101, mining from iteration 9,000 of
-    18,000 on VOC); ``configs/sparse_det/README.md`` names what is adapted.
+    18,000 on VOC); ``configs/sparse_det/README.md`` lists the adaptations.
     """
 
     def __init__(self, *, mining_from: float = 0.5, miner: dict | None = None, mined_nms_iou: float = 0.3,
@@ -74,7 +75,7 @@ class SparseDet(FasterRCNN):
     # ------------------------------------------------------------------ losses
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
-        """Losses of the common RPN, of the two views (0.5 each), and between them.
+        """Losses of the common RPN, of the two views (0.5 each), and of their consistency.
 
         Args:
             batch_inputs: (2B, 3, H, W), weak views first.
@@ -84,9 +85,9 @@ class SparseDet(FasterRCNN):
         cells = unpack_gt_instances(batch_data_samples)[0]
         losses, proposals = self.rpn_losses(common, batch_data_samples)
         remaining, mined = self.set_aside(proposals, cells)
-        surer = self.stronger_labels(weak, remaining, batch_data_samples)
+        strong_samples = self.stronger_labels(weak, remaining, batch_data_samples)
         losses |= self.view_losses('weak', weak, remaining, batch_data_samples)
-        losses |= self.view_losses('strong', strong, remaining, surer)
+        losses |= self.view_losses('strong', strong, remaining, strong_samples)
         losses['loss_consistency'] = self.consistency_weight * self.consistency(weak, strong, mined)
         return losses
 
@@ -120,7 +121,7 @@ class SparseDet(FasterRCNN):
         return losses, proposals
 
     def set_aside(self, proposals: InstanceList, cells: InstanceList) -> tuple[InstanceList, list[Tensor]]:
-        """Proposals without the mined ones, and boxes (M, 4) of the latter, thinned out; per image."""
+        """Per image: proposals without the mined ones, and the mined boxes (M, 4) after suppression."""
         if not self.is_mining():
             return proposals, [found.bboxes[:0] for found in proposals]
         remaining, mined = [], []
@@ -131,24 +132,24 @@ class SparseDet(FasterRCNN):
         return remaining, mined
 
     def is_mining(self) -> bool:
-        """Whether the running training, as mmengine's message hub knows it, has come far enough."""
+        """Whether the running training has passed ``mining_from``; mmengine's message hub knows its iteration."""
         hub = MessageHub.get_current_instance()
         return hub.get_info('iter', 0) >= self.mining_from * hub.get_info('max_iters', 1)
 
     @torch.no_grad()
     def stronger_labels(self, weak: Maps, proposals: InstanceList, samples: SampleList) -> SampleList:
-        """Samples whose ground truth has the weak view's sure detections beside the labelled cells."""
+        """Samples whose ground truth holds the labelled cells and the weak view's confident detections."""
         request = self.labeller.request('student')
         cfg = ConfigDict(score_thr=request.min_score, max_per_img=self.test_cfg.rcnn.max_per_img,
                          nms=dict(type='nms', iou_threshold=request.nms_iou))
         found = self.roi_head.predict_bbox(weak, [sample.metainfo for sample in samples], proposals, cfg)
-        surer = [sample.new() for sample in samples]
-        for sample, detections in zip(surer, found):
+        strong_samples = [sample.new() for sample in samples]
+        for sample, detections in zip(strong_samples, found):
             cells = sample.gt_instances
             kept = self.labeller.group(self.labeller.select(detections, cells, cells.bboxes[:0]), KEPT)
             sample.gt_instances = InstanceData(metainfo=cells.metainfo, bboxes=torch.cat([cells.bboxes, kept.bboxes]),
                                                labels=torch.cat([cells.labels, kept.labels]))
-        return surer
+        return strong_samples
 
     def view_losses(self, view: str, features: Maps, proposals: InstanceList, samples: SampleList) -> dict[str, Tensor]:
         """Half of the box head's losses on one view's images that have a label."""
@@ -168,7 +169,7 @@ class SparseDet(FasterRCNN):
         return mse_loss(self.box_features(weak, rois), self.box_features(strong, rois))
 
     def box_features(self, features: Maps, rois: Tensor) -> Tensor:
-        """What the box head's last shared layer says of boxes (M, 5): (M, D)."""
+        """Output (M, D) of the box head's last shared layer for boxes (M, 5)."""
         extractor, head = self.roi_head.bbox_roi_extractor, self.roi_head.bbox_head
         hidden = extractor(features[:extractor.num_inputs], rois).flatten(1)
         for layer in head.shared_fcs:

@@ -1,4 +1,4 @@
-"""A wrapper that lets any detector learn from sparse labels: its own, another view's or a teacher's predictions.
+"""A wrapper that lets a detector learn from sparse labels and from its own, another view's or a teacher's predictions.
 
 Legend: B images, N cells, K predictions. With two views every image comes twice, and lists have 2B entries.
 """
@@ -22,7 +22,7 @@ from mmleuk.errors import UserError
 from mmleuk.models.data_preprocessors.two_views import VIEWS
 from mmleuk.models.detectors.adapters import Ignored, adapt, take_rows
 from mmleuk.models.detectors.teacher import Teacher
-from mmleuk.models.labellers.base import KEPT, SOURCES, UNSURE, Advice, centres_in
+from mmleuk.models.labellers.base import KEPT, SOURCES, UNSURE, DenseTargets, centres_in
 from mmleuk.models.losses.no_loss import no_loss
 from mmleuk.models.task_modules.roi_features import RoIFeatures
 from mmleuk.models.task_modules.yolov5_assigner import BatchCells
@@ -42,35 +42,35 @@ class Activity:
 
 @MODELS.register_module()
 class SparseLabelDetector(BaseDetector):
-    """Any detector, taught by its annotation and by what a labeller takes from predictions.
+    """Any detector that learns from annotation and from predictions that a labeller chooses.
 
-    Shaped like MMDetection's SemiBaseDetector, but every image is annotated in part, and no annotation is dropped:
+    It is built like MMDetection's SemiBaseDetector, but every image is partly annotated and no annotation is dropped:
 
     1. the student (these weights) or the teacher (their moving average, from :class:`mmleuk.EMATeacherHook`) predicts;
-    2. the labeller judges the predictions of each image, with its labelled cells and annotated regions;
-    3. what it keeps joins the labels, and the detector's own loss is taken. Where background is learnt is up to the
-       detector's heads and samplers (``truth='regions'``, :class:`mmleuk.SparseRegionSampler`).
+    2. the labeller judges each image's predictions; it knows the labelled cells and the annotated regions;
+    3. kept predictions join the labels, and the detector computes its own loss. Its heads and samplers decide where
+       background is learnt (``truth='regions'``, :class:`mmleuk.SparseRegionSampler`).
 
     Until :class:`mmleuk.PseudoLabelHook` switches a term on, the loss is the detector's own on the annotation alone.
-    Testing is the detector's.
+    Testing is that of the detector.
 
     Args:
-        detector: config of a detector with an adapter (YOLOv5, FCOS and other dense heads, Faster R-CNN and its kin).
+        detector: config of a detector with an adapter (YOLOv5, FCOS and other dense heads, Faster R-CNN and similar).
             Its ``data_preprocessor`` becomes this model's, for each view.
         labeller: config of a :class:`mmleuk.models.labellers.Labeller`.
         asks: who predicts: 'student', 'teacher' or 'both'.
         two_views: every image comes in two views of the same geometry (MMDetection's ``MultiBranch`` at the pipeline's
             end, with branches ``original`` and ``augmented``). The labels of a view come from the other view's
-            predictions. Both go through the network as one batch of 2B, so that BatchNorm normalises them alike; each
-            has a loss of its own. A teacher sees the original view.
-        pseudo_weight: None: found labels and annotation share one loss. A number: found labels have a loss of their own
-            with this gain, in which no background takes part (LLD Eq. 7; 0.1 in the paper); 0: they have none.
-        pseudo_mean: with ``pseudo_weight`` in YOLOv5, what their objectness is divided by. 'own': their predictions
-            alone, so that all together weigh the same, be they one or a thousand. 'shared': also the places that the
-            annotation's mean counts.
+            predictions. Both go through the network as one batch of 2B, so BatchNorm normalises them together; each
+            has its own loss. A teacher sees the original view.
+        pseudo_weight: None: found labels and annotation share one loss. A number: found labels have their own loss with
+            this gain and without background (LLD Eq. 7; 0.1 in the paper). 0: found labels are not learnt.
+        pseudo_mean: with ``pseudo_weight`` in YOLOv5, the divisor of the found labels' objectness loss. 'own': the
+            number of their own predictions, so the loss doesn't grow with the number of found labels. 'shared': that
+            number plus the number of predictions in the annotation's mean.
         loss_triplet: config of a :class:`mmleuk.TripletLoss` between unsure predictions and labelled cells.
         roi_features: arguments of :class:`RoIFeatures`, for ``loss_triplet``.
-        skip_unlabelled: an image without any label, found or annotated, adds no loss: no label doesn't mean no cell.
+        skip_unlabelled: an image without any label, found or annotated, adds no loss: it may still show cells.
         data_preprocessor: overrides the detector's.
 
     Raises:
@@ -103,26 +103,26 @@ class SparseLabelDetector(BaseDetector):
         self.last_judged: InstanceList | None = None
 
     def _check(self) -> None:
-        """Refuse arguments that don't fit together."""
+        """Refuse arguments that contradict each other."""
         name = type(self).__name__
         if self.asks not in ASKED or self.pseudo_mean not in ('own', 'shared'):
             raise UserError(f"{name}: asks is 'student', 'teacher' or 'both', got {self.asks!r}; pseudo_mean is 'own' "
                             f"or 'shared', got {self.pseudo_mean!r}")
         if self.loss_triplet is not None and (UNSURE not in self.labeller.criteria or len(self.views) > 1):
-            raise UserError(f'{name}: loss_triplet needs one view and a labeller that tells what is unsure, such as '
+            raise UserError(f'{name}: loss_triplet needs one view and a labeller with the criterion "unsure", such as '
                             f'mmleuk.ThresholdLabeller; got a {type(self.labeller).__name__}')
         needs_regions = self.pseudo_weight is not None or self.labeller.needs_regions
-        if 'pseudo' in self.terms and needs_regions and not self.adapter.heeds_regions:
+        if 'pseudo' in self.terms and needs_regions and not self.adapter.uses_regions:
             raise UserError(f"{name}: a {type(self.labeller).__name__} needs a detector that takes no background from "
                             "outside the annotated regions; set bbox_head.truth='regions' (YOLOv5), or use "
                             'mmleuk.SparseRegionFCOSHead or mmleuk.SparseRegionSampler')
-        if self.labeller.sets_aside and not self.adapter.heeds_ignored:
-            raise UserError(f'{name}: a {type(self.labeller).__name__} sets places aside that this detector would '
-                            'learn as background; use mmleuk.SparseRegionFCOSHead or mmleuk.SparseRegionSampler')
+        if self.labeller.sets_aside and not self.adapter.uses_ignored:
+            raise UserError(f'{name}: a {type(self.labeller).__name__} ignores predictions whose area this detector '
+                            'would learn as background; use mmleuk.SparseRegionFCOSHead or mmleuk.SparseRegionSampler')
 
     @property
     def terms(self) -> tuple[str, ...]:
-        """Names in :class:`Activity` of the terms that it has and :class:`mmleuk.PseudoLabelHook` must switch on."""
+        """The model's terms that :class:`mmleuk.PseudoLabelHook` must switch on; names of :class:`Activity`."""
         return ('pseudo',) * (self.pseudo_weight != 0) + ('triplet',) * (self.loss_triplet is not None)
 
     @property
@@ -131,7 +131,7 @@ class SparseLabelDetector(BaseDetector):
         return 'teacher' in ASKED[self.asks]
 
     def set_teacher(self, average: nn.Module) -> None:
-        """Ask this copy of the model; :class:`mmleuk.EMATeacherHook` calls it."""
+        """Take predictions from this copy of the model; :class:`mmleuk.EMATeacherHook` calls it."""
         self.teacher = Teacher(average)
 
     # ------------------------------------------------------------------ the detector's own
@@ -151,7 +151,7 @@ class SparseLabelDetector(BaseDetector):
     # ------------------------------------------------------------------ labels
 
     def loss(self, batch_inputs: Any, batch_data_samples: Any) -> dict[str, Any]:
-        """The detector's losses, with what the active terms add.
+        """The detector's losses and those of the active terms.
 
         Args:
             batch_inputs: (B, 3, H, W); with two views a dict of these.
@@ -159,23 +159,24 @@ class SparseLabelDetector(BaseDetector):
                 ``annotated_regions`` in the metainfo; with two views a dict of these.
 
         Returns:
-            Under the detector's names, of two views with ``original_`` and ``augmented_`` before them;
-            ``loss_pseudo_...`` of found labels that have a loss of their own; ``loss_triplet``.
+            The detector's losses under its own names; with two views the names start with ``original_`` and
+            ``augmented_``. Found labels with their own loss have ``loss_pseudo_...``; the triplet term has
+            ``loss_triplet``.
         """
         images, samples = self._join(batch_inputs), self._join(batch_data_samples)
         truth, ignored, metas = unpack_gt_instances(samples)
         outputs = self.adapter.forward(images)
-        self.last_judged, advice, labels = None, None, truth
+        self.last_judged, dense_targets, labels = None, None, truth
         wants_pseudo, wants_triplet = (getattr(self.activity, term) and term in self.terms
                                        for term in ('pseudo', 'triplet'))
         judged: InstanceList = []
         if wants_pseudo or wants_triplet:
-            judged, advice = self.judge(outputs, images, truth, ignored, metas)
+            judged, dense_targets = self.judge(outputs, images, truth, ignored, metas)
             self.last_judged = judged
         if wants_pseudo and self.pseudo_weight is None:
             labels = [self.merge(cells, found) for cells, found in zip(truth, judged)]
             ignored = [self.ignore(crowd, found) for crowd, found in zip(ignored, judged)]
-        losses = self.label_losses(outputs, labels, metas, ignored, advice)
+        losses = self.label_losses(outputs, labels, metas, ignored, dense_targets)
         if wants_pseudo and self.pseudo_weight is not None:
             losses |= self.pseudo_losses(outputs, judged, metas, ignored)
         if wants_triplet:
@@ -184,7 +185,7 @@ class SparseLabelDetector(BaseDetector):
 
     @torch.no_grad()
     def find_labels(self, images: Tensor, samples: SampleList) -> InstanceList:
-        """What the labeller would make of images (B, 3, H, W) shown once, for analysis; per image, all judged."""
+        """For analysis: all judged predictions of each image (B, 3, H, W); with two views both are the same image."""
         images = torch.cat([images] * len(self.views))
         truth, ignored, metas = unpack_gt_instances(list(samples) * len(self.views))
         return self.judge(self.adapter.forward(images), images, truth, ignored, metas)[0][:len(samples)]
@@ -199,17 +200,17 @@ class SparseLabelDetector(BaseDetector):
 
     @torch.no_grad()
     def judge(self, outputs: tuple, images: Tensor, truth: InstanceList, ignored: Ignored,
-              metas: list[dict]) -> tuple[InstanceList, Advice | None]:
-        """Predictions as the labeller judges them, per image and view that learns from them.
+              metas: list[dict]) -> tuple[InstanceList, DenseTargets | None]:
+        """Per image of each view: the judged predictions that it may learn.
 
         Args:
-            outputs: the student's, of the adapter's forward.
+            outputs: the student's, from the adapter's forward.
             images: (B or 2B, 3, H, W).
             truth: per image the labelled cells.
-            ignored: per image crowds; what they show is neither right nor wrong, and no label.
+            ignored: per image crowds; predictions inside them are neither right nor wrong and never become labels.
             metas: per image ``img_shape`` and ``annotated_regions``.
         """
-        predictions, opinion = self.ask(outputs, images, truth, metas)
+        predictions, objectness = self.ask(outputs, images, truth, metas)
         regions = regions_of(metas, images) if self.labeller.needs_regions else [images.new_zeros(0, 4)] * len(metas)
         half = len(truth) // 2
         if len(self.views) > 1:  # each view learns from the other's
@@ -217,13 +218,13 @@ class SparseLabelDetector(BaseDetector):
         predictions = [found if crowd is None else found[~centres_in(found.bboxes, crowd.bboxes)]
                        for found, crowd in zip(predictions, ignored)]
         if self.training:
-            self.labeller.observe(predictions, truth, regions, opinion)
+            self.labeller.observe(predictions, truth, regions, objectness)
         judged = [self.labeller.select(*image) for image in zip(predictions, truth, regions)]
-        return judged, self.labeller.advise(opinion)
+        return judged, self.labeller.dense_targets(objectness)
 
     def ask(self, outputs: tuple, images: Tensor, truth: InstanceList, metas: list[dict]) -> tuple[InstanceList, Any]:
-        """Predictions of those that are asked, and the opinion of the last of them."""
-        answers, opinion = [], None
+        """Predictions of the student, the teacher or both, and the objectness per location of the last one."""
+        answers, objectness = [], None
         for source in ASKED[self.asks]:
             adapter, seen, rows = self.adapter, outputs, len(truth)
             if source == 'teacher':
@@ -234,9 +235,9 @@ class SparseLabelDetector(BaseDetector):
             found = adapter.predict(seen, metas[:rows], self.labeller.request(source))
             for image in found:
                 image.source = torch.full((len(image),), SOURCES.index(source), device=images.device)
-            opinion = adapter.opinion(seen, truth[:rows])
+            objectness = adapter.dense_objectness(seen, truth[:rows])
             answers.append(found * (len(truth) // rows))
-        return [InstanceData.cat(list(image)) if len(image) > 1 else image[0] for image in zip(*answers)], opinion
+        return [InstanceData.cat(list(image)) if len(image) > 1 else image[0] for image in zip(*answers)], objectness
 
     def merge(self, truth: InstanceData, judged: InstanceData) -> InstanceData:
         """Labels of one image: its annotated cells, then what the labeller kept.
@@ -260,7 +261,7 @@ class SparseLabelDetector(BaseDetector):
         return both
 
     def ignore(self, crowd: InstanceData | None, judged: InstanceData) -> InstanceData | None:
-        """Ignored instances of one image: its crowds, and what is set aside."""
+        """Ignored instances of one image: its crowds, and predictions that are set aside."""
         aside = self._set_aside(judged)
         if not aside.any():
             return crowd
@@ -274,45 +275,45 @@ class SparseLabelDetector(BaseDetector):
 
     @staticmethod
     def _is_hard(judged: InstanceData) -> Tensor:
-        """Which kept ones a loss that can't weigh takes as annotated ones."""
+        """Which kept predictions are used like annotated cells in a loss without weights per label."""
         return judged.teaches_box & (judged.weight >= 0.5)
 
     def _set_aside(self, judged: InstanceData) -> Tensor:
-        """Under whose boxes nothing is learnt: as the labeller says, and kept ones that the loss can't weigh."""
+        """Predictions under which no background is learnt: ignored ones, and kept ones that the loss can't weigh."""
         return judged.ignored if self._weighs else judged.ignored | (judged.weight > 0) & ~self._is_hard(judged)
 
     # ------------------------------------------------------------------ losses
 
     def label_losses(self, outputs: tuple, labels: InstanceList, metas: list[dict], ignored: Ignored,
-                     advice: Advice | None) -> dict[str, Any]:
+                     dense_targets: DenseTargets | None) -> dict[str, Any]:
         """The detector's losses on labels, of each view."""
         size, losses = len(labels) // len(self.views), dict[str, Any]()
         for number, view in enumerate(self.views):
             rows = list(range(number * size, (number + 1) * size))
             taught = [row for row in rows if len(labels[row])] if self.skip_unlabelled else rows
-            # Computed even where none has a label: some heads average over processes, which would wait for this one.
+            # Computed even if no image has a label: some heads average over processes, and the others would wait.
             taken = taught or rows[:1]
             part = outputs if taken == list(range(len(labels))) else take_rows(outputs, taken)
             found = self.adapter.loss(part, [labels[row] for row in taken], [metas[row] for row in taken],
-                                      [ignored[row] for row in taken], advice)
-            if not taught:  # a finite 0 whatever was computed, with a gradient path to every parameter
+                                      [ignored[row] for row in taken], dense_targets)
+            if not taught:  # always a finite 0, with a gradient path to every parameter
                 found = {name: no_loss(self.detector) for name in found if 'loss' in name}
             losses |= found if len(self.views) == 1 else rename_loss_dict(f'{view}_', found)
         return losses
 
     def pseudo_losses(self, outputs: tuple, judged: InstanceList, metas: list[dict],
                       ignored: Ignored) -> dict[str, Any]:
-        """L_PL (LLD Eq. 7): found labels say where a cell is, never where none is, so no background takes part."""
-        places, labels = [], []
+        """L_PL (LLD Eq. 7): the loss of found labels. It has no background, since no region is known here."""
+        without_background, labels = [], []
         for meta, found in zip(metas, judged):
             nowhere = found.bboxes.new_zeros(0, 4)
             where = dict(meta, annotated_regions=nowhere)
             if self.pseudo_mean == 'shared':
                 where['counted_regions'] = meta['annotated_regions']
             nothing = InstanceData(metainfo=dict(annotated_regions=nowhere), bboxes=nowhere, labels=found.labels[:0])
-            places.append(where)
+            without_background.append(where)
             labels.append(self.merge(nothing, found))
-        losses = self.adapter.loss(outputs, labels, places, ignored)
+        losses = self.adapter.loss(outputs, labels, without_background, ignored)
         return {name.replace('loss_', 'loss_pseudo_'): weigh(value, self.pseudo_weight or 0)
                 for name, value in losses.items() if 'loss' in name}
 

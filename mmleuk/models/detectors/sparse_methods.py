@@ -32,11 +32,11 @@ class SLADet(SparseLabelDetector):
 
 @MODELS.register_module()
 class CoMining(SparseLabelDetector):
-    """Co-mining: in training each view of an image learns also from what the other view shows.
+    """Co-mining: in training each view of an image also learns the detections of the other view.
 
     The two views have the same geometry and differ in colour. One set of weights sees both; each view's detections
-    above a score, less those of labelled cells, become labels of the other view; the loss is the sum of both views'.
-    Regions play no part: every place without a label is background (``truth='everywhere'``), as in the original.
+    above a score, without those of labelled cells, become labels of the other view; the loss is the sum of both views'.
+    Regions are not used: every location without a label is background (``truth='everywhere'``), as in the original.
 
     Args:
         detector: config of the detector; the original's are RetinaNet and FCOS.
@@ -44,7 +44,7 @@ class CoMining(SparseLabelDetector):
         others: as of :class:`mmleuk.SparseLabelDetector`.
 
     Source: Co-mining (AAAI 2021, arXiv 2012.01950), without warm-up or weights of the mined labels; docs/fidelity.md
-    says what differs.
+    lists the differences.
     """
 
     def __init__(self, detector: dict, labeller: dict | None = None, *, two_views: bool = True, **kwargs: Any) -> None:
@@ -63,7 +63,7 @@ class CoStudent(SparseLabelDetector):
         labeller: default :class:`mmleuk.TeacherMergeLabeller`.
         others: as of :class:`mmleuk.SparseLabelDetector`.
 
-    Source: Co-Student (ECCV 2024), its released configuration; docs/fidelity.md says what differs.
+    Source: Co-Student (ECCV 2024), its released configuration; docs/fidelity.md lists the differences.
     """
 
     def __init__(self, detector: dict, labeller: dict | None = None, *, two_views: bool = True,

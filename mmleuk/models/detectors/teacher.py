@@ -1,4 +1,4 @@
-"""A module that teaches another one without being a part of it."""
+"""A teacher that is not a submodule of the model that learns from it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from mmleuk.errors import UserError
 
 
 class Teacher:
-    """Holds a module without registering it: neither ``state_dict``, ``train()`` nor an optimiser reaches it.
+    """Holds a module without registering it: ``state_dict``, ``train()`` and optimisers don't include it.
 
-    Copying it (as the moving average copies its model) gives an empty one.
+    A copy is empty (the moving average copies its model).
     """
 
     def __init__(self, module: nn.Module | None = None) -> None:
@@ -24,9 +24,9 @@ class Teacher:
         """The teacher in evaluation mode.
 
         Raises:
-            UserError: there is none.
+            UserError: there is no teacher.
         """
         if self._module is None:
-            raise UserError("the model learns from a teacher and has none; add dict(type='mmleuk.EMATeacherHook') to "
+            raise UserError("the model learns from a teacher, but has none; add dict(type='mmleuk.EMATeacherHook') to "
                             'default_hooks')
         return self._module.eval()

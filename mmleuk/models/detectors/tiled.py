@@ -1,4 +1,4 @@
-"""Testing on overlapping tiles of the image."""
+"""Testing on overlapping tiles of an image."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
 
 
 def cut_by_border(boxes: Tensor, tile: int, inner: tuple[bool, bool, bool, bool], overlap: int) -> Tensor:
-    """Which boxes end at a border that a neighbouring tile reaches across, and lie in that neighbour as a whole.
+    """Which boxes end at a border inside the image and lie wholly in the neighbouring tile.
 
-    The neighbour sees at least as much of such a cell, mostly all of it: the part that ends at the border would stay
-    beside the whole cell, since it overlaps it too little for non-maximum suppression.
+    The neighbouring tile shows at least as much of such a cell, mostly all of it. The part that ends at the border
+    would not be suppressed, since its overlap with the whole cell is too small for non-maximum suppression.
 
     Args:
         boxes: (N, 4) xyxy in the tile's pixels.
         tile: its side, pixels.
         inner: whether another tile lies beyond the left, top, right, bottom border.
-        overlap: pixels that neighbours share at least.
+        overlap: smallest number of pixels that neighbours share.
 
     Returns:
         (N,) bool.
@@ -53,7 +53,7 @@ def cut_by_border(boxes: Tensor, tile: int, inner: tuple[bool, bool, bool, bool]
     [False, False, False, True]
     """
     left, top, right, bottom = boxes.unbind(1)
-    distance = (left, top, tile - right, tile - bottom)  # from the border that may cut
+    distance = (left, top, tile - right, tile - bottom)  # from the border
     reach = (right, bottom, tile - left, tile - top)  # from the same border to the box's far side
     cut = boxes.new_zeros(len(boxes), dtype=torch.bool)
     for is_inner, near, far in zip(inner, distance, reach):
@@ -68,13 +68,13 @@ class TiledDetector(SingleStageDetector):
 
     Args:
         tile_size: side of a tile in input pixels, a multiple of the largest stride.
-        overlap: pixels that neighbouring tiles share at least; cells should fit in.
-        others: as of mmdet's SingleStageDetector. ``test_cfg.nms`` joins the tiles' detections, too.
+        overlap: smallest number of pixels that neighbouring tiles share; at least the size of a cell.
+        others: as of mmdet's SingleStageDetector. ``test_cfg.nms`` also joins the tiles' detections.
 
-    A box that a tile's border cuts is left to the neighbour that sees more of the cell (:func:`cut_by_border`).
+    A box that ends at a tile's border is dropped; the neighbouring tile shows more of the cell (:func:`cut_by_border`).
 
-    Source: LLD 5.2, the baseline 'trained on cropped, annotated patches'; tile size, overlap and how tiles are joined
-    aren't said there.
+    Source: LLD 5.2, the baseline 'trained on cropped, annotated patches'; the paper doesn't give the tile size, the
+    overlap, or how tiles are joined.
     """
 
     def __init__(self, *, tile_size: int, overlap: int, **kwargs: Any) -> None:
@@ -109,7 +109,7 @@ class TiledDetector(SingleStageDetector):
 
     def _join(self, tiles: InstanceList, meta: dict, rescale: bool) -> InstanceData:
         results = InstanceData.cat(tiles)
-        height, width = meta['img_shape'][:2]  # tiles reach into the padding, boxes must not
+        height, width = meta['img_shape'][:2]  # tiles include the padding, boxes must not
         results.bboxes[:, 0::2].clamp_(0, width)
         results.bboxes[:, 1::2].clamp_(0, height)
         if rescale:

@@ -19,11 +19,11 @@ from mmleuk.schema import IGNORE
 
 @MODELS.register_module()
 class CellTTAModel(DetTTAModel):
-    """MMDetection's ``DetTTAModel``, whose merged detections keep all that a detection carries.
+    """MMDetection's ``DetTTAModel``, whose merged detections keep all fields of a detection.
 
-    Boxes, scores and labels are those of ``DetTTAModel``. Attributes are the mean of what the views say of the same
-    cell, weighted by scores, as :mod:`mmleuk.ensemble` fuses them (:func:`merge_attributes`). Any other field, such as
-    a bottleneck's class, is the kept detection's. Ground truth and its attributes are the first view's.
+    Boxes, scores and labels are those of ``DetTTAModel``. Attributes are the mean over the views' detections of the
+    same cell, weighted by scores, as :mod:`mmleuk.ensemble` fuses them (:func:`merge_attributes`). Any other field,
+    such as a bottleneck's class, is the kept detection's. Ground truth and its attributes are the first view's.
     """
 
     def _merge_single_sample(self, data_samples: list[DetDataSample]) -> DetDataSample:
@@ -48,14 +48,14 @@ class CellTTAModel(DetTTAModel):
 
 
 def merge_attributes(probs: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """What several detections of one cell say together; those that don't know an attribute have no vote in it.
+    """Merge the attributes of several detections of one cell; unknown attributes are left out of the mean.
 
     Args:
         probs: (M, A, V); rows of zeros where unknown.
-        weights: (K, M) >= 0; 0 where a detection isn't of that cell.
+        weights: (K, M) >= 0; 0 if a detection isn't of that cell.
 
     Returns:
-        (K, A) int64 most probable values, IGNORE where nobody knows, and (K, A, V) probabilities, zeros there.
+        (K, A) int64 most probable values, IGNORE if all are unknown, and (K, A, V) probabilities, then zeros.
 
     Example:
         >>> probs = torch.tensor([[[0.8, 0.2], [0., 0.]], [[0.2, 0.8], [0., 0.]]])

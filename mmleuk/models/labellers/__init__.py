@@ -1,4 +1,4 @@
-"""Labellers: which predictions of a sparsely annotated image teach like labels, and why the others don't."""
+"""Labellers: they choose the predictions of a sparsely annotated image that become labels, and reject the others."""
 
 from mmleuk.models.labellers.base import Labeller, Request
 from mmleuk.models.labellers.calibrated import CalibratedLabeller, RegionCalibration

@@ -1,4 +1,4 @@
-"""What a labeller is asked and what it answers.
+"""What a labeller receives and what it returns.
 
 Legend: K predictions of one image, C classes, N labelled cells, R annotated regions. Boxes are xyxy in input pixels.
 """
@@ -17,23 +17,23 @@ from torch import Tensor
 from mmleuk.structures.regions import points_in_regions
 
 SOURCES = ('annotation', 'student', 'teacher')
-"""Who says that there is a cell; the field ``source`` of labels and predictions is an index into it."""
+"""Where a label or prediction comes from; the field ``source`` is an index into it."""
 
 KEPT, UNSURE = 'kept', 'unsure'
-"""Criteria with a meaning outside their labeller: labels, and candidates for the similarity loss."""
+"""Criteria that other parts use: predictions that become labels, and predictions for the similarity loss."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """Which predictions a labeller wants to see.
+    """Which predictions a labeller needs.
 
     Attributes:
-        min_score: predictions need this score; the detector's own detections more than it.
-        nms_iou: predictions of an image overlap by at most this IoU.
-        class_agnostic: one prediction per place with its ``probabilities`` (K, C), suppressed across classes. Otherwise
-            the detector's own detections: suppressed per class, without probabilities.
-        max_per_image: the number of predictions kept; None: the detector's test setting.
-        proposals: the first stage's proposals instead of detections, where the detector has two stages.
+        min_score: predictions have at least this score; the detector's own detections have more.
+        nms_iou: two predictions of an image have at most this IoU.
+        class_agnostic: one prediction per location, with its ``probabilities`` (K, C) and suppression across classes.
+            Otherwise the detector's own detections, with suppression per class and without probabilities.
+        max_per_image: largest number of predictions; None: the detector's test setting.
+        proposals: a two-stage detector gives its first stage's proposals instead of detections.
     """
 
     min_score: float
@@ -47,10 +47,10 @@ class Labeller:
     """Base of the labellers in TASK_UTILS. A new criterion overrides :meth:`request` and :meth:`select`.
 
     Attributes:
-        criteria: names of what can become of a prediction, in the order of the tests; one of them is 'kept'.
-        counts_as_annotated: labels count like annotated ones: with weight 1, their box included, in any head.
-        needs_regions: :meth:`select` looks at the annotated regions.
-        sets_aside: predictions may have ``ignored``, so the detector must heed ignored boxes.
+        criteria: names of the possible outcomes for a prediction, in the order of the tests; one is 'kept'.
+        counts_as_annotated: found labels are used like annotated ones: weight 1, and their box is learnt, in any head.
+        needs_regions: :meth:`select` uses the annotated regions.
+        sets_aside: :meth:`select` may mark predictions ``ignored``, so the detector must support ignored boxes.
         min_area: square pixels of the training set's smallest cell, measured by :class:`mmleuk.PseudoLabelHook`.
     """
 
@@ -61,30 +61,30 @@ class Labeller:
     min_area: float = 0.0
 
     def request(self, source: str) -> Request:
-        """What :meth:`select` wants of this source, 'student' or 'teacher'."""
+        """The predictions that :meth:`select` needs from this source, 'student' or 'teacher'."""
         raise NotImplementedError
 
     def select(self, predictions: InstanceData, truth: InstanceData, regions: Tensor) -> InstanceData:
-        """Judge one image's predictions; nothing given is changed.
+        """Judge one image's predictions; the arguments stay unchanged.
 
         Args:
             predictions: ``bboxes`` (K, 4), ``scores`` (K,), ``labels`` (K,) and ``source`` (K,), index into
-                :data:`SOURCES`; with ``probabilities`` (K, C) where :meth:`request` asks for them. In a labeller of two
-                views these are the other view's.
+                :data:`SOURCES`; with ``probabilities`` (K, C) where :meth:`request` asks for them. With two
+                views they come from the other view.
             truth: the labelled cells, ``bboxes`` (N, 4) and ``labels`` (N,).
-            regions: (R, 4), where the annotation is complete; none where :attr:`needs_regions` is off.
+            regions: (R, 4), where the annotation is complete; empty if :attr:`needs_regions` is False.
 
         Returns:
-            The judged predictions as :func:`judged` makes them; predictions that are no candidates are left out.
+            The judged predictions, see :func:`judged`; predictions that are no candidates are left out.
         """
         raise NotImplementedError
 
     def observe(self, predictions: Sequence[InstanceData], truth: Sequence[InstanceData], regions: Sequence[Tensor],
-                opinion: Opinion | None = None) -> None:
-        """Learn from a training batch before it is judged; called once per batch on every process."""
+                dense: DenseObjectness | None = None) -> None:
+        """Learn from a training batch before its predictions are judged; called once per batch on every process."""
 
-    def advise(self, opinion: Opinion | None) -> Advice | None:
-        """What a head that learns objectness per place is to learn beside labels; None: nothing."""
+    def dense_targets(self, dense: DenseObjectness | None) -> DenseTargets | None:
+        """Extra targets for a head with an objectness per location; None: no extra targets."""
         return None
 
     def count(self, judged: Sequence[InstanceData]) -> dict[str, int]:
@@ -93,17 +93,17 @@ class Labeller:
         return dict(zip(self.criteria, torch.bincount(criterion, minlength=len(self.criteria)).tolist()))
 
     def group(self, judged: InstanceData, criterion: str) -> InstanceData:
-        """One image's predictions that fell to a criterion."""
+        """One image's predictions with this outcome."""
         return judged[judged.criterion == self.criteria.index(criterion)]
 
 
 @dataclass(frozen=True)
-class Opinion:
-    """What the asked weights say of every place, for heads with an objectness per place.
+class DenseObjectness:
+    """The objectness that the student or teacher predicts at every location, for heads that have one.
 
     Attributes:
         objectness: per level (B, A, H, W) in [0, 1].
-        at_cells: per level (K,), the objectness of the places that labelled cells are assigned to.
+        at_cells: per level (K,), the objectness at the locations that labelled cells are assigned to.
     """
 
     objectness: Sequence[Tensor]
@@ -111,13 +111,13 @@ class Opinion:
 
 
 @dataclass(frozen=True)
-class Advice:
-    """What a head with an objectness per place learns beside labels.
+class DenseTargets:
+    """Extra targets, beside labels, for heads with an objectness per location.
 
     Attributes:
-        background: per level (B, A, H, W) bool, predictions that learn 'no cell here' though no region covers them.
-        objectness: per level (B, A, H, W) in [0, 1], what predictions of a cell that isn't annotated learn; None: the
-            IoU with its box, as those of annotated cells.
+        background: per level (B, A, H, W) bool, predictions outside the regions that learn 'no cell here'.
+        objectness: per level (B, A, H, W) in [0, 1], the objectness target of predictions assigned to found labels.
+            None: the IoU with the label's box, as for annotated cells.
     """
 
     background: Sequence[Tensor] | None = None
@@ -126,18 +126,18 @@ class Advice:
 
 def judged(predictions: InstanceData, criterion: Tensor, kept: int, *, teaches_box: Tensor | None = None,
            weight: Tensor | None = None, ignored: Tensor | None = None) -> InstanceData:
-    """A labeller's answer: the predictions with what became of them.
+    """What a labeller returns: the predictions with their outcome.
 
     Args:
         predictions: ``bboxes`` (K, 4), ``scores``, ``labels`` and ``source`` (K,).
         criterion: (K,) int64, index into the labeller's criteria.
         kept: index of 'kept'.
-        teaches_box: (K,) bool, kept ones whose box is good enough to learn from; default all.
-        weight: (K,) what a kept one weighs in the loss; default 1.
-        ignored: (K,) bool, predictions under whose box no background is learnt; default none.
+        teaches_box: (K,) bool, kept predictions whose box is good enough to learn; default all.
+        weight: (K,) weight of a kept prediction in the loss; default 1.
+        ignored: (K,) bool, no background is learnt under the box of these predictions; default none.
 
     Returns:
-        The predictions with ``criterion``, ``weight`` (0 for all that aren't kept), ``teaches_box`` and ``ignored``.
+        The predictions with ``criterion``, ``weight`` (0 if not kept), ``teaches_box`` and ``ignored``.
     """
     is_kept = criterion == kept
     found = predictions[:]
@@ -162,13 +162,13 @@ def centres_in(boxes_xyxy: Tensor, regions_xyxy: Tensor) -> Tensor:
 def overlaps_cell(boxes_xyxy: Tensor, cells_xyxy: Tensor, max_iou: float) -> Tensor:
     """Which boxes (K, 4) overlap one of the cells (N, 4) by more than ``max_iou``, whatever the class: (K,) bool.
 
-    A labelled cell on a region's border may be predicted with its centre just outside; it has its label already.
+    A cell at a region's border is labelled, but the centre of its prediction may lie just outside the region.
     """
     return (bbox_overlaps(boxes_xyxy, cells_xyxy) > max_iou).any(1)
 
 
 def shows_cell(predictions: InstanceData, truth: InstanceData, max_iou: float) -> Tensor:
-    """Which predictions (K,) show a labelled cell again: IoU above ``max_iou`` with a cell of the same class.
+    """Which predictions (K,) repeat a labelled cell: IoU above ``max_iou`` with a cell of the same class.
 
     >>> truth = InstanceData(bboxes=torch.tensor([[0., 0., 10., 10.]]), labels=torch.tensor([0]))
     >>> twice = torch.tensor([[0., 0., 10., 6.], [0., 0., 10., 6.]])
@@ -180,7 +180,7 @@ def shows_cell(predictions: InstanceData, truth: InstanceData, max_iou: float) -
 
 
 def suppress(predictions: InstanceData, max_iou: float, max_per_image: int | None = None) -> InstanceData:
-    """One image's predictions after suppression across classes, by falling score, at most ``max_per_image``."""
+    """One image's predictions after suppression across classes: highest score first, at most ``max_per_image``."""
     if not len(predictions):
         return predictions
     return predictions[nms(predictions.bboxes, predictions.scores, max_iou)[1][:max_per_image]]

@@ -1,6 +1,6 @@
-"""Labels from a teacher that counts as far as the annotated regions, where truth is known, show it to be right.
+"""Labels whose confidence threshold is measured inside the annotated regions, where the truth is known.
 
-Legend: K predictions, C classes, L levels, S strictnesses (IoU from which on a prediction counts as right).
+Legend: K predictions, C classes, L levels, S strictness levels (smallest IoU of a correct prediction).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from mmleuk.errors import UserError
 from mmleuk.models.labellers.base import (
     KEPT,
-    Advice,
+    DenseObjectness,
+    DenseTargets,
     Labeller,
-    Opinion,
     Request,
     box_area,
     centres_in,
@@ -34,26 +34,27 @@ NEVER = 2.0
 
 @TASK_UTILS.register_module()
 class CalibratedLabeller(nn.Module, Labeller):
-    """Predictions outside the regions become labels from the confidence on from which they are right inside them.
+    """Predictions outside the regions become labels above a threshold that is measured inside the regions.
 
-    In place of Eq. 6's fixed thresholds: inside the annotated regions the truth is known, so confidence is measured
-    there, per class (:class:`RegionCalibration`). Three things are trusted separately: that there is a cell of this
-    class (right at IoU 0.5), its box (right at IoU 0.75) and, in heads with an objectness per place, that there is none
-    (objectness under what labelled cells get). What is neither is left out of the loss.
+    It replaces Eq. 6's fixed thresholds. Inside the annotated regions the truth is known, so each class's thresholds
+    are measured there (:class:`RegionCalibration`). There are three thresholds: for a cell of this class (correct at
+    IoU 0.5), for its box (correct at IoU 0.75) and, in heads with an objectness per location, for background (its
+    objectness is below that of labelled cells). Predictions that pass none of them are left out of the loss.
 
     Args:
         num_classes: C.
-        num_levels: L of the detector; matters to heads with an objectness per place alone.
+        num_levels: L of the detector; used only with heads that have an objectness per location.
         calibration: further arguments of :class:`RegionCalibration`.
-        candidate_confidence: predictions are collected from here on.
-        nms_iou: IoU of the class-agnostic suppression among them.
+        candidate_confidence: smallest confidence of a candidate.
+        nms_iou: IoU of the class-agnostic suppression of candidates.
         max_per_image: predictions kept per image.
-        max_labelled_iou: a prediction that overlaps a labelled cell by more is that cell.
-        learn_background: also learn 'no cell here' outside the regions where the asked weights see none.
-        soft_objectness: at a label's places learn the asked weights' objectness, not the IoU with its box. They learnt
-            from labels how well their boxes fit; the IoU with their own boxes would always be high.
+        max_labelled_iou: a prediction with a larger IoU with a labelled cell shows that cell.
+        learn_background: also learn 'no cell here' outside the regions, where the predicted objectness is low.
+        soft_objectness: the objectness target of a found label is the objectness of the model that predicted it, not
+            the IoU with its box. That objectness estimates how well the box fits; the IoU with the model's own box
+            would always be high.
 
-    Ours, not the papers'; measured in docs/benchmarks.md.
+    This method is ours, not from a paper; docs/benchmarks.md has its scores.
     """
 
     criteria = ('confidence', 'area', KEPT)
@@ -71,17 +72,17 @@ class CalibratedLabeller(nn.Module, Labeller):
         self.soft_objectness = soft_objectness
 
     def request(self, source: str) -> Request:
-        """One prediction per place."""
+        """One prediction per location."""
         return Request(self.candidate_confidence, self.nms_iou, class_agnostic=True, max_per_image=self.max_per_image)
 
     def observe(self, predictions: Sequence[InstanceData], truth: Sequence[InstanceData], regions: Sequence[Tensor],
-                opinion: Opinion | None = None) -> None:
-        """Hold predictions inside the regions, and the objectness at cells, against this batch's labels."""
+                dense: DenseObjectness | None = None) -> None:
+        """Compare predictions inside the regions, and the objectness at cells, with this batch's labels."""
         inside = [found[centres_in(found.bboxes, region)] for found, region in zip(predictions, regions)]
-        self.calibration.update(inside, truth, [] if opinion is None else opinion.at_cells)
+        self.calibration.update(inside, truth, [] if dense is None else dense.at_cells)
 
     def select(self, predictions: InstanceData, truth: InstanceData, regions: Tensor) -> InstanceData:
-        """Judge one image's predictions; see :class:`Labeller`. The answer also has ``entropy`` (K,) in bits."""
+        """Judge one image's predictions; see :class:`Labeller`. The result also has ``entropy`` (K,) in bits."""
         boxes = predictions.bboxes
         found = predictions[~centres_in(boxes, regions) & ~overlaps_cell(boxes, truth.bboxes, self.max_labelled_iou)]
         right, exact = self.calibration.thresholds()[:, found.labels]
@@ -91,21 +92,21 @@ class CalibratedLabeller(nn.Module, Labeller):
         answer.entropy = class_entropy(found.probabilities)
         return answer
 
-    def advise(self, opinion: Opinion | None) -> Advice | None:
-        """Background outside the regions, and objectness at labels' places; None without an objectness per place."""
-        if opinion is None:
+    def dense_targets(self, dense: DenseObjectness | None) -> DenseTargets | None:
+        """Background outside the regions, and objectness at labels' locations; None if the head has no objectness."""
+        if dense is None:
             return None
         background = None
         if self.learn_background:
             thresholds = self.calibration.background_thresholds()
-            background = [level < threshold for level, threshold in zip(opinion.objectness, thresholds)]
-        return Advice(background, opinion.objectness if self.soft_objectness else None)
+            background = [level < threshold for level, threshold in zip(dense.objectness, thresholds)]
+        return DenseTargets(background, dense.objectness if self.soft_objectness else None)
 
 
 def right_predictions(predictions: InstanceData, truth: InstanceData, min_iou: float) -> Tensor:
     """Which of an image's predictions (K,) found a labelled cell: same class, IoU of at least ``min_iou``.
 
-    The most confident of a cell alone: a second prediction is wrong, as in the evaluation of detections.
+    Only the most confident prediction of a cell is right; a second one is wrong, as in the evaluation of detections.
     """
     right = torch.zeros_like(predictions.labels, dtype=torch.bool)
     if not len(predictions) or not len(truth):
@@ -124,23 +125,23 @@ class RegionCalibration(nn.Module):
     """Thresholds per class that give labels of a wanted precision, and thresholds for background.
 
     Inside the annotated regions every cell is labelled, so each prediction there is known to be right or wrong.
-    Running histograms of confidence, per class, of all predictions and of the right ones give the lowest confidence
-    from which on a wanted share is right. The same for 'no cell here': the objectness at places assigned to labelled
-    cells gives the objectness under which only a wanted share of them lies.
+    Per class, two running histograms of confidence count all predictions and the right ones. They give the lowest
+    threshold above which the wanted share is right. For background, a histogram of the objectness at locations of
+    labelled cells gives the threshold below which only the share ``missed`` of them lies.
 
     Args:
         num_classes: C.
         num_levels: L.
-        min_ious: S strictnesses, from which IoU on a prediction is right.
-        precisions: wanted share of right predictions for each strictness.
-        missed: share of cells' places that the background threshold may lose.
-        min_evidence: predictions (or places) that must have been seen above a threshold, as decayed counts.
-        decay: what is left of the counts after one batch; 0.98 remembers about 50 batches.
-        bins: of the histograms over [0, 1].
+        min_ious: S smallest IoUs of a right prediction.
+        precisions: wanted share of right predictions, one per IoU.
+        missed: largest share of cells' locations below the background threshold.
+        min_evidence: smallest decayed count of predictions above a threshold (or of locations).
+        decay: factor of the counts after each batch; 0.98 averages over about 50 batches.
+        bins: number of bins of the histograms over [0, 1].
 
-    The histograms are buffers: they are saved, and a resumed training goes on with them. The labels they rest on are
-    those the student trains on, so they flatter: hold the result against hidden truth where there is one
-    (docs/pseudo_labels.md).
+    The histograms are buffers: checkpoints hold them, and a resumed training continues with them. They are measured on
+    the labels that the student trains on, so the precision is too optimistic. Check it against hidden truth if there
+    is one (docs/pseudo_labels.md).
     """
 
     precisions: Tensor
@@ -173,7 +174,7 @@ class RegionCalibration(nn.Module):
         Args:
             predictions: per image those whose centres lie inside the annotated regions.
             truth: per image the labelled cells.
-            objectness: per level, that of places assigned to labelled cells, in [0, 1]; may be empty.
+            objectness: per level, at the locations assigned to labelled cells, in [0, 1]; may be empty.
         """
         added = [torch.zeros_like(histogram) for histogram in (self.seen, self.right, self.places)]
         seen, right, places = added
@@ -190,17 +191,17 @@ class RegionCalibration(nn.Module):
             histogram.mul_(self.decay).add_(new)
 
     def thresholds(self) -> Tensor:
-        """(S, C) lowest confidence from which on the wanted share is right; :data:`NEVER` without evidence for one."""
+        """(S, C) lowest confidence above which the wanted share is right; :data:`NEVER` without enough evidence."""
         seen = self.seen.flip(1).cumsum(1).flip(1)
         right = self.right.flip(2).cumsum(2).flip(2)
-        # One wrong prediction more than seen: with little evidence the wanted share is not believed.
+        # One more wrong prediction is added: a small count alone does not reach the wanted share.
         enough = (right >= self.precisions[:, None, None] * (seen + 1)) & (seen >= self.min_evidence)
-        enough &= self.seen > 0  # below the least confident prediction nothing is known
+        enough &= self.seen > 0  # nothing is known below the lowest confidence seen
         lowest = torch.where(enough, torch.arange(self.bins, device=seen.device), self.bins).amin(2)
         return torch.where(lowest < self.bins, lowest / self.bins, NEVER)
 
     def background_thresholds(self) -> Tensor:
-        """(L,) objectness under which at most ``missed`` of the places of labelled cells lie; 0 without evidence."""
+        """(L,) objectness below which at most ``missed`` of the labelled cells' locations lie; 0 without evidence."""
         below = self.places.cumsum(1)
         total = below[:, -1:]
         safe = ((below <= self.missed * total) & (total >= self.min_evidence)).sum(1)

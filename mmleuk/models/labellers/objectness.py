@@ -1,4 +1,4 @@
-"""SparseDet's mining: what looks like a cell far from every labelled one is no background."""
+"""SparseDet's mining: a confident prediction far from every labelled cell is not background."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mmleuk.registry import TASK_UTILS
 class ObjectnessLabeller(Labeller):
     """Predictions with a high score far from every labelled cell are set aside: no background is learnt under them.
 
-    They teach no class and no box. The score is a proposal's objectness in two-stage detectors, else a prediction's
+    They do not become labels. In two-stage detectors the score is a proposal's objectness, in others a prediction's
     confidence.
 
     Args:
-        min_objectness: more than this is needed.
-        max_iou: with every labelled cell at most this; where there are none, objectness alone decides.
-        nms_iou: overlap of the predictions that are looked at.
-        max_per_image: predictions looked at.
+        min_objectness: the score must be higher than this.
+        max_iou: largest IoU with any labelled cell; without labelled cells only the score counts.
+        nms_iou: IoU of the suppression before the tests.
+        max_per_image: largest number of predictions to test.
 
     Source: SparseDet (ICCV 2023), pseudo-positive mining.
     """
@@ -38,12 +38,12 @@ class ObjectnessLabeller(Labeller):
         self.max_per_image = max_per_image
 
     def request(self, source: str) -> Request:
-        """Proposals, or one prediction per place."""
+        """Proposals, or one prediction per location."""
         return Request(self.min_objectness, self.nms_iou, class_agnostic=True, max_per_image=self.max_per_image,
                        proposals=True)
 
     def select(self, predictions: InstanceData, truth: InstanceData, regions: Tensor) -> InstanceData:
-        """Judge one image's predictions; see :class:`Labeller`. None is kept as a label; regions play no part."""
+        """Judge one image's predictions; see :class:`Labeller`. None becomes a label. Regions are not used."""
         found = predictions.scores > self.min_objectness
         far = (bbox_overlaps(predictions.bboxes, truth.bboxes) <= self.max_iou).all(1)
         aside = found & far

@@ -15,12 +15,12 @@ from mmleuk.registry import TASK_UTILS
 
 @TASK_UTILS.register_module()
 class OtherViewLabeller(Labeller):
-    """Every confident detection of the other view is a label, unless it shows a labelled cell again.
+    """Every confident detection of the other view is a label, unless it repeats a labelled cell.
 
     Args:
-        min_score: detections need more than this.
-        nms_iou: of the detector's suppression per class before that.
-        labelled_iou: a detection that overlaps a labelled cell of its class by more than this is that cell.
+        min_score: a detection's score must be higher than this.
+        nms_iou: IoU of the detector's suppression per class, which runs first.
+        labelled_iou: a detection with a larger IoU with a labelled cell of its class repeats that cell.
 
     Source: Co-mining (AAAI 2021, arXiv 2012.01950).
     """
@@ -39,18 +39,18 @@ class OtherViewLabeller(Labeller):
         return Request(self.min_score, self.nms_iou)
 
     def select(self, predictions: InstanceData, truth: InstanceData, regions: Tensor) -> InstanceData:
-        """Judge one view's predictions for the other; see :class:`Labeller`. Regions play no part."""
+        """Judge one view's predictions for the other; see :class:`Labeller`. Regions are not used."""
         return judged(predictions, (~shows_cell(predictions, truth, self.labelled_iou)).long(), kept=1)
 
 
 @TASK_UTILS.register_module()
 class TeacherMergeLabeller(OtherViewLabeller):
-    """:class:`OtherViewLabeller` whose detections a teacher has looked over (:func:`merge_with_teacher`).
+    """:class:`OtherViewLabeller` after merging its detections with a teacher's (:func:`merge_with_teacher`).
 
     Args:
-        min_score: the other view's own detections need more than this.
-        teacher_score: the teacher's need more than this.
-        teacher_iou: from where on an own detection and a teacher's are the same.
+        min_score: the score of the other view's own detections must be higher than this.
+        teacher_score: the score of the teacher's detections must be higher than this.
+        teacher_iou: with a larger IoU an own detection and a teacher's show the same cell.
         nms_iou, labelled_iou: as of :class:`OtherViewLabeller`.
 
     Source: Co-Student (ECCV 2024), its released configuration (FCOS, half of the labels missing).
@@ -63,21 +63,21 @@ class TeacherMergeLabeller(OtherViewLabeller):
         self.teacher_iou = teacher_iou
 
     def request(self, source: str) -> Request:
-        """The detector's own detections, above another score for a teacher's."""
+        """The detector's own detections; a teacher's have another threshold."""
         return Request(self.teacher_score if source == 'teacher' else self.min_score, self.nms_iou)
 
     def select(self, predictions: InstanceData, truth: InstanceData, regions: Tensor) -> InstanceData:
-        """Merge both sources' predictions, then as :class:`OtherViewLabeller`."""
+        """Merge both sources' predictions, then judge them as :class:`OtherViewLabeller` does."""
         taught = predictions.source == SOURCES.index('teacher')
         merged = merge_with_teacher(predictions[~taught], predictions[taught], self.teacher_iou)
         return super().select(merged, truth, regions)
 
 
 def merge_with_teacher(own: InstanceData, teacher: InstanceData, min_iou: float) -> InstanceData:
-    """A view's detections after its teacher has looked at them.
+    """A view's own detections merged with the teacher's.
 
-    Where a teacher's box and an own one have an IoU above ``min_iou``, the one with the higher score stays, the
-    teacher's when they are equal; a teacher's box that meets no own one is added. Classes need not agree.
+    Where a teacher's box and an own box have an IoU above ``min_iou``, the one with the higher score stays (the
+    teacher's if scores are equal). A teacher's box that overlaps no own box is added. Classes may differ.
 
     Args:
         own: ``bboxes`` (S, 4), ``scores`` (S,) and ``labels`` (S,).
@@ -85,7 +85,7 @@ def merge_with_teacher(own: InstanceData, teacher: InstanceData, min_iou: float)
         min_iou: in [0, 1]; Co-Student has 0.5.
 
     Returns:
-        The own ones that stay, then the teacher's.
+        The own detections that stay, then the teacher's.
 
     Source: Co-Student (ECCV 2024).
     """

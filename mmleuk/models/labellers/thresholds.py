@@ -33,19 +33,19 @@ def class_entropy(probabilities: Tensor) -> Tensor:
 
 @TASK_UTILS.register_module()
 class ThresholdLabeller(Labeller):
-    """Fixed thresholds sort predictions outside the regions into labels, unsure ones and rejected ones.
+    """Fixed thresholds sort predictions outside the regions: labels, unsure predictions and rejected ones.
 
     Args:
-        min_confidence: t0, 0.70 in the paper; below it a prediction is dropped.
-        sure_confidence: t1, 0.95; above it a prediction may become a label, up to it it is unsure of its class.
+        min_confidence: t0, 0.70 in the paper; a prediction below it is rejected.
+        sure_confidence: t1, 0.95; a prediction above it may become a label; between t0 and t1 it is unsure.
         max_entropy: t2 in bits, 0.26.
-        candidate_confidence: predictions enter the suppression from here on (the authors' release: 0.5).
+        candidate_confidence: smallest confidence of a prediction in the suppression (the authors' release: 0.5).
         nms_iou: IoU of the class-agnostic suppression (release: 0.2).
         max_per_image: predictions kept per image (release: 300).
-        max_labelled_iou: a prediction that overlaps a labelled cell by more is that cell (ours).
+        max_labelled_iou: a prediction with a larger IoU with a labelled cell shows that cell (ours).
 
-    Source: LLD 4.3.2, Eq. 5 and 6, thresholds of 5.2. Eq. 6 prints c-hat > t1 where the text says confidence: it is
-    the confidence.
+    Source: LLD 4.3.2, Eq. 5 and 6, thresholds of 5.2. Eq. 6 prints c-hat > t1; the text says
+    confidence, and so does this class.
     """
 
     criteria = ('confidence', 'area', UNSURE, 'entropy', KEPT)
@@ -65,21 +65,21 @@ class ThresholdLabeller(Labeller):
         self.max_labelled_iou = max_labelled_iou
 
     def request(self, source: str) -> Request:
-        """One prediction per place, with class probabilities."""
+        """One prediction per location, with class probabilities."""
         return Request(self.candidate_confidence, self.nms_iou, class_agnostic=True, max_per_image=self.max_per_image)
 
     def select(self, predictions: InstanceData, truth: InstanceData, regions: Tensor) -> InstanceData:
-        """Judge one image's predictions; see :class:`Labeller`. The answer also has ``entropy`` (K,) in bits."""
+        """Judge one image's predictions; see :class:`Labeller`. The result also has ``entropy`` (K,) in bits."""
         boxes = predictions.bboxes
         found = predictions[~centres_in(boxes, regions) & ~overlaps_cell(boxes, truth.bboxes, self.max_labelled_iou)]
         entropy = class_entropy(found.probabilities)
         confident = found.scores >= self.min_confidence
         large = box_area(found.bboxes) > self.min_area
-        sure = found.scores > self.sure_confidence
-        # in the paper's order: each test is for those that passed the ones before it
-        fate = torch.where(entropy < self.max_entropy, 4, 3)
-        fate = torch.where(sure, fate, 2)
-        fate = torch.where(large, fate, 1)
-        answer = judged(found, torch.where(confident, fate, 0), kept=4)
+        certain = found.scores > self.sure_confidence
+        # in the paper's order: only predictions that pass a test reach the next one
+        outcome = torch.where(entropy < self.max_entropy, 4, 3)
+        outcome = torch.where(certain, outcome, 2)
+        outcome = torch.where(large, outcome, 1)
+        answer = judged(found, torch.where(confident, outcome, 0), kept=4)
         answer.entropy = entropy
         return answer

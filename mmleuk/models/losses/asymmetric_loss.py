@@ -1,4 +1,4 @@
-"""Asymmetric loss for attributes, some of which nobody knows.
+"""Asymmetric loss for attributes, with unknown values left out.
 
 Legend: N cells, A attributes, V values of one attribute.
 """
@@ -24,16 +24,16 @@ def asymmetric_loss(logits: Tensor, targets: Tensor, *, gamma_neg: float = 4.0, 
         known 1:  -(1 - p) ** gamma_pos * log(p)
         known 0:  -p_m ** gamma_neg * log(1 - p_m)
 
-    so easy absences cost nothing and rare presences keep their weight.
+    so easy negatives add nothing and rare positives keep their weight.
 
     Args:
         logits: (...) float, any float type; computed in float32.
         targets: (...) int, 0, 1 or IGNORE.
-        gamma_neg, gamma_pos: how fast easy examples fade, >= 0.
-        clip: probability below which an absence costs nothing, in [0, 1).
+        gamma_neg, gamma_pos: focusing exponents, >= 0; larger ones reduce the loss of easy examples more.
+        clip: a negative with a probability below this adds nothing, in [0, 1).
 
     Returns:
-        Sum of the loss and number of known values, both scalars; the caller divides, by 1 at least.
+        Sum of the loss and number of known values, both scalars. The caller divides by the number, or by 1 if it is 0.
 
     Source: Ridnik et al., Asymmetric Loss For Multi-Label Classification (ICCV 2021), Eq. 4 to 7; the values are
     those of the LLD release.
@@ -56,10 +56,10 @@ def asymmetric_loss(logits: Tensor, targets: Tensor, *, gamma_neg: float = 4.0, 
 
 
 def true_probability(logits: Tensor, *, gamma_neg: float = 4.0, gamma_pos: float = 1.0, clip: float = 0.08) -> Tensor:
-    """The frequency of value 1 at which a logit is the optimum of :func:`asymmetric_loss`: what the logit says.
+    """The probability of value 1 that a logit stands for after training with :func:`asymmetric_loss`.
 
-    The loss leans to value 1: where half of the cells have it, the expected loss is smallest at a sigmoid of 0.659, and
-    a sigmoid of 0.5 stands for a frequency of 0.113. With L1(p) and L0(p) the loss of a known 1 and a known 0, the
+    The loss favours value 1: if half of the cells have it, the expected loss is smallest at a sigmoid of 0.659. A
+    sigmoid of 0.5 stands for a frequency q of 0.113. With L1(p) and L0(p) the loss of a known 1 and a known 0, the
     expected loss q L1 + (1 - q) L0 is smallest where its derivative is 0, so q = L0' / (L0' - L1'). Both losses are
     convex in p for a ``gamma_neg`` of 0 or at least 1, so q grows with p.
 
@@ -68,8 +68,8 @@ def true_probability(logits: Tensor, *, gamma_neg: float = 4.0, gamma_pos: float
         gamma_neg, gamma_pos, clip: as in :func:`asymmetric_loss`.
 
     Returns:
-        (...) float32 in [0, 1]; 0 wherever the sigmoid is below ``clip``. With a ``gamma_pos`` of 0 and a clip the
-        largest is below 1: all higher frequencies share an infinite logit.
+        (...) float32 in [0, 1]; 0 if the sigmoid is below ``clip``. With a ``gamma_pos`` of 0 and a clip above 0 the
+        largest value is below 1: all higher frequencies have an infinite logit.
 
     Example:
         >>> true_probability(torch.tensor([0.0, 0.66]))
@@ -94,7 +94,7 @@ def known_cross_entropy(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor
         targets: (N,) int64 values, or IGNORE.
 
     Returns:
-        Sum of the loss (0, never NaN, where all are unknown) and number of known values.
+        Sum of the loss (0, never NaN, if all are unknown) and number of known values.
     """
     known = targets != IGNORE
     return F.cross_entropy(logits.float()[known], targets[known], reduction='sum'), known.sum()
@@ -102,7 +102,7 @@ def known_cross_entropy(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor
 
 @MODELS.register_module()
 class AsymmetricLoss(BaseModule):
-    """Mean of :func:`asymmetric_loss` over the known values; 0 with a gradient graph where none is known.
+    """Mean of :func:`asymmetric_loss` over the known values; 0 with a gradient graph if none is known.
 
     Args:
         gamma_neg, gamma_pos, clip: as in :func:`asymmetric_loss`.

@@ -1,4 +1,4 @@
-"""Focal loss over the predictions of which something is known."""
+"""Focal loss over the predictions whose label is known."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor
 from mmleuk.registry import MODELS
 
 UNKNOWN = -1
-"""Label of a prediction of which nothing is known: not a class, not background."""
+"""Label of a prediction outside the known regions: neither a class nor background."""
 
 
 @MODELS.register_module()
 class KnownFocalLoss(FocalLoss):
-    """MMDetection's focal loss; predictions labelled :data:`UNKNOWN` are in no term.
+    """MMDetection's focal loss; predictions labelled :data:`UNKNOWN` are left out.
 
-    What the sum is divided by is at least 1: MMDetection's Sparse R-CNN divides by the number of cells, which makes the
-    loss of a batch without a cell ten million times as large.
+    The divisor of the sum is at least 1. MMDetection's Sparse R-CNN divides by the number of cells (plus a tiny
+    epsilon), so a batch without a cell would have a loss that is ten million times too large.
 
     Args: as of mmdet's FocalLoss.
     """
@@ -29,9 +29,9 @@ class KnownFocalLoss(FocalLoss):
         Args:
             pred: (P, C) logits.
             target: (P,) int, 0 to C - 1, C for background, or UNKNOWN.
-            weight: (P,) of each prediction.
-            avg_factor: what the sum is divided by, if it is 1 or more; without one, a mean is over the known
-                predictions' entries.
+            weight: (P,) weight of each prediction.
+            avg_factor: divisor of the sum; 1 is used if it is smaller. None: a mean is over the entries of known
+                predictions.
             reduction_override: replaces the configured reduction.
         """
         known = target >= 0

@@ -1,4 +1,4 @@
-"""A loss of 0 for parts that a batch gives nothing to learn."""
+"""A loss of 0 for parts of a model that learn nothing from a batch."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 
 def no_loss(*modules: nn.Module) -> Tensor:
-    """0, of which all parameters of the modules are part: each gets a gradient of 0 instead of none.
+    """A loss of 0 that depends on all parameters of the modules: each gets a gradient of 0 instead of None.
 
     DistributedDataParallel waits for a gradient of every parameter, unless it searches for unused ones. Nothing is
-    multiplied by 0, so weights that aren't finite give 0 as well.
+    multiplied by 0, so the loss is 0 even if a weight is not finite.
 
     Example:
         >>> layer = nn.Linear(2, 1)

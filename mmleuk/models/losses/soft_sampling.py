@@ -1,4 +1,4 @@
-"""Soft sampling: what a negative weighs, by how near it is to a labelled object."""
+"""Soft sampling: the weight of a negative grows with its overlap with a labelled object."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from torch import Tensor
 
 def soft_sampling_weights(max_iou: Tensor, floor: float = 0.25, offset: float = 50.0, slope: float = 20.0,
                           full_iou: float = 0.5) -> Tensor:
-    """Weight of a negative with overlap o: a + (1 - a) exp(-b exp(-c o)); 1 from ``full_iou`` on.
+    """Weight of a negative with overlap o: a + (1 - a) exp(-b exp(-c o)); 1 if o is at least ``full_iou``.
 
-    Far from all labels a negative may be an object that nobody labelled; near one it was certainly looked at.
+    Far from all labels a negative may be an unlabelled object. Near a label the annotator has looked.
 
     Args:
         max_iou: (...) largest IoU with a labelled object, in [0, 1].
         floor: a, the weight far away.
         offset: b.
         slope: c.
-        full_iou: from here on a negative weighs 1.
+        full_iou: a negative with at least this IoU has weight 1.
 
     Returns:
         (...) in [floor, 1].

@@ -14,10 +14,10 @@ Reading = Literal['text', 'printed']
 
 
 def cosine_similarity(first: Tensor, second: Tensor, eps: float = 1e-12) -> Tensor:
-    """Of every row with every row, (M, D) and (N, D) -> (M, N) float32; 0 for a row of zeros.
+    """Cosine similarity of each pair of rows, (M, D) and (N, D) -> (M, N) float32; 0 for a row of zeros.
 
-    Dividing the few products instead of the many features saves most of the time, gradients included. In float16 the
-    undivided products of some ten thousand features can exceed its range, so autocast ends here.
+    The M x N products are divided, not the features: that saves most of the time, also in the backward pass. Autocast
+    is off here, since the undivided products of ten thousand features can exceed the range of float16.
     """
     with torch.autocast(first.device.type, enabled=False):
         first, second = first.float(), second.float()
@@ -52,10 +52,10 @@ def similarity_extremes(features: Tensor, labels: Tensor, cell_features: Tensor,
 def similarity_triplet(min_sim: Tensor, max_sim: Tensor, *, margin: float, reading: Reading) -> Tensor:
     """Per-prediction loss of Eq. 10, in either reading.
 
-    'text': max(0, Max_Sim + margin - Min_Sim). It is what the paper's hypothesis asks for: the least similar cell
-    of the same class shall be more similar, by the margin, than the most similar cell of another class.
-    'printed': max(0, Min_Sim - (Max_Sim + margin)), Eq. 10 to the letter and as the authors' release computes
-    it. It penalises exactly what the text asks for; it is here for comparison.
+    'text': max(0, Max_Sim + margin - Min_Sim). It follows the paper's hypothesis: the least similar cell of
+    the same class should be more similar, by the margin, than the most similar cell of another class.
+    'printed': max(0, Min_Sim - (Max_Sim + margin)), Eq. 10 as printed and as in the authors' release. It
+    penalises what the text asks for, and is here for comparison.
 
     >>> low, high = torch.tensor([0.2, 0.9]), torch.tensor([0.8, 0.1])
     >>> [round(value, 4) for value in similarity_triplet(low, high, margin=0.05, reading='text').tolist()]
@@ -71,8 +71,8 @@ def similarity_triplet(min_sim: Tensor, max_sim: Tensor, *, margin: float, readi
 class TripletLoss(nn.Module):
     """Mean similarity loss over the unsure predictions (LLD Eq. 11), times ``loss_weight``.
 
-    A prediction whose class has no labelled cell in the batch, or all of them, has no Min_Sim or no Max_Sim and is
-    left out of the mean. mmdet registers another ``TripletLoss`` (re-identification): write ``mmleuk.TripletLoss``.
+    A prediction is left out of the mean if the batch has no labelled cell of its class (no Min_Sim), or none of another
+    class (no Max_Sim). mmdet registers another ``TripletLoss`` (re-identification): write ``mmleuk.TripletLoss``.
 
     Args:
         margin: 0.05 in the paper.
@@ -83,13 +83,13 @@ class TripletLoss(nn.Module):
     def __init__(self, *, margin: float = 0.05, reading: Reading = 'text', loss_weight: float = 0.1) -> None:
         super().__init__()
         if reading not in ('text', 'printed'):
-            raise UserError(f"TripletLoss knows the readings 'text' and 'printed', got {reading!r}")
+            raise UserError(f"TripletLoss.reading is 'text' or 'printed', got {reading!r}")
         self.margin = margin
         self.reading: Reading = reading
         self.loss_weight = loss_weight
 
     def forward(self, features: Tensor, labels: Tensor, cell_features: Tensor, cell_labels: Tensor) -> Tensor:
-        """Arguments as of :func:`similarity_extremes`; a scalar, 0 where nothing can be compared."""
+        """Arguments as of :func:`similarity_extremes`; a scalar, 0 if no prediction can be compared."""
         min_sim, max_sim, _ = similarity_extremes(features, labels, cell_features, cell_labels)
         per_prediction = similarity_triplet(min_sim, max_sim, margin=self.margin, reading=self.reading)
         return self.loss_weight * per_prediction.sum() / max(len(per_prediction), 1)

@@ -1,4 +1,4 @@
-"""YOLOv5's three losses over its levels, restricted to the places where truth is known."""
+"""YOLOv5's three losses over its levels, only at locations where the truth is known."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def decode_boxes(logits: Tensor, anchor_size: Tensor) -> Tensor:
 
 
 def largest(target: Tensor, where: tuple[Tensor, ...], values: Tensor) -> Tensor:
-    """A copy of ``target`` with the largest of its own and the values (K,) at each index: order doesn't matter."""
+    """A copy of ``target``; at each index the largest of its own value and the new values (K,), in any order."""
     flat = torch.zeros_like(where[0])
     for index, size in zip(where, target.shape):
         flat = flat * size + index
@@ -69,22 +69,22 @@ def largest(target: Tensor, where: tuple[Tensor, ...], values: Tensor) -> Tensor
 
 
 def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor | None = None,
-                 others: Tensor | int = 0, advised: Tensor | None = None) -> LossParts:
+                 others: Tensor | int = 0, objectness_target: Tensor | None = None) -> LossParts:
     """Losses of one level.
 
     Args:
         logits: (B, A, H, W, 5 + C) raw outputs: box 4, objectness, classes.
-        assigned: the predictions that learn a cell; they count wherever they lie. Where one learns several, its
-            objectness learns the largest IoU (release 6 takes whichever is written last).
-        background: (B, H, W) bool, the places where 'no cell here' is known; None means everywhere. Or (B, A, H, W)
-            float, how much each prediction's 'no cell here' weighs; 0 is unknown. The objectness mean runs over known
-            places and assigned predictions alone; weights don't change what it is divided by.
-        others: how many predictions the objectness is divided by beside these; those that another loss counts.
-        advised: (B, A, H, W) in [0, 1], what objectness learns where the assigned cell isn't annotated; None: the IoU
-            of the predicted box with the cell's, as everywhere else.
+        assigned: the predictions that learn a cell; they count at any location. If one learns several cells, its
+            objectness target is the largest IoU (release 6 takes the one that is written last).
+        background: (B, H, W) bool, the locations where 'no cell here' is known; None means everywhere. Or (B, A, H, W)
+            float, the weight of each prediction's 'no cell here'; 0 is unknown. The mean of the objectness loss is over
+            known locations and assigned predictions; weights don't change its divisor.
+        others: predictions that another loss learns; their number is added to the divisor of the objectness loss.
+        objectness_target: (B, A, H, W) in [0, 1], the target where the assigned cell isn't annotated. None: the IoU of
+            the predicted box with the cell's box, as for annotated cells.
 
     Returns:
-        Means over this level's counted entries; 0 (with a gradient path) where nothing counts.
+        Means over this level's counted entries; 0 (with a gradient path) if nothing counts.
     """
     where = (assigned.image, assigned.anchor, assigned.row, assigned.column)
     objectness = logits[..., 4]
@@ -99,11 +99,11 @@ def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor |
             misfit = misfit[assigned.teaches_box]
         box = misfit.sum() / max(len(misfit), 1)
         quality = iou.detach().clamp(0).to(target.dtype)
-        if advised is not None and assigned.annotated is not None:
-            opinion = tuple(index[~assigned.annotated] for index in where)
-            target[opinion] = advised[opinion].to(target.dtype)
+        if objectness_target is not None and assigned.annotated is not None:
+            found = tuple(index[~assigned.annotated] for index in where)
+            target[found] = objectness_target[found].to(target.dtype)
             where_known, quality = tuple(index[assigned.annotated] for index in where), quality[assigned.annotated]
-            target[where_known] = 0  # an annotated cell has the last word
+            target[where_known] = 0  # at a shared location the annotated cell decides
         else:
             where_known = where
         target = largest(target, where_known, quality)

@@ -1,4 +1,4 @@
-"""Heads that look at boxes: classes and coordinates."""
+"""Heads that classify and refine boxes."""
 
 from mmleuk.models.roi_heads.double_head import DoubleConvFCBBoxHead
 from mmleuk.models.roi_heads.soft_sampling_head import SoftSamplingBBoxHead

@@ -1,4 +1,4 @@
-"""Double-Head's box head, for batches without a box to look at."""
+"""Double-Head's box head, also for batches without a sampled box."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mmleuk.registry import MODELS
 
 @MODELS.register_module()
 class DoubleConvFCBBoxHead(MMDetDoubleConvFCBBoxHead):
-    """MMDetection's, which fails where no box is sampled: in a batch of images of which nothing is known.
+    """MMDetection's head, which fails if no box is sampled, as in a batch of images without known regions.
 
     Args: as of mmdet's DoubleConvFCBBoxHead.
     """
@@ -24,7 +24,7 @@ class DoubleConvFCBBoxHead(MMDetDoubleConvFCBBoxHead):
             x_reg: (N, C, H, W) features for the boxes.
 
         Returns:
-            (N, classes + 1) and (N, 4 * classes), or (N, 4) where boxes don't depend on the class.
+            (N, classes + 1) and (N, 4 * classes), or (N, 4) if boxes don't depend on the class.
         """
         if not len(x_cls):
             scores, boxes = (x_cls.new_zeros(0, layer.out_features) for layer in (self.fc_cls, self.fc_reg))

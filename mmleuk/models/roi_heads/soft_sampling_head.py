@@ -17,11 +17,11 @@ from mmleuk.registry import MODELS
 
 @MODELS.register_module()
 class SoftSamplingBBoxHead(Shared2FCBBoxHead):
-    """Faster R-CNN's box head whose negative proposals weigh less, the farther they are from all labelled cells.
+    """Faster R-CNN's box head; negative proposals count less the farther they are from all labelled cells.
 
     Label weights of negatives become :func:`soft_sampling_weights` of their largest IoU with a labelled cell; the
-    RPN's losses stay as they are. The labelled cells are those that a sampled positive belongs to: all, since the
-    sampler adds the cells themselves (``add_gt_as_proposals``), unless there are more of them than positives to sample.
+    RPN's losses stay unchanged. The labelled cells are those with a sampled positive. These are all cells, since the
+    sampler adds the cells themselves (``add_gt_as_proposals``), unless there are more cells than positives to sample.
 
     Args:
         floor, offset, slope: a, b and c of :func:`soft_sampling_weights`.

@@ -24,7 +24,7 @@ from mmleuk.registry import MODELS
 class EmbeddingRPNHead(MMDetEmbeddingRPNHead):
     """MMDetection's learnt proposals with ordered corners.
 
-    Nothing keeps a learnt width or height positive; where one isn't, mmcv's RoIAlign fails on a CPU.
+    A learnt width or height may become negative; mmcv's RoIAlign then fails on a CPU.
 
     Args: as of mmdet's EmbeddingRPNHead.
     """
@@ -40,10 +40,10 @@ class EmbeddingRPNHead(MMDetEmbeddingRPNHead):
 
 @MODELS.register_module()
 class SparseRegionDIIHead(DIIHead):
-    """Sparse R-CNN's box head; queries that are background outside the regions weigh nothing.
+    """Sparse R-CNN's box head; queries that are background outside the regions have no loss.
 
     It needs ``sampler=dict(type='mmleuk.SparseRegionPseudoSampler')`` in its stage of ``train_cfg.rcnn``. The loss is
-    divided by the number of matched queries, so no average changes.
+    divided by the number of matched queries, so averages stay the same.
 
     Args: as of mmdet's DIIHead.
 
@@ -55,7 +55,7 @@ class SparseRegionDIIHead(DIIHead):
         """Labels and weights (B * P,), box targets and weights (B * P, 4); see mmdet's DIIHead.
 
         Raises:
-            UserError: the sampling results don't say what is unknown.
+            UserError: the sampling results don't mark unknown queries.
         """
         if not all(hasattr(result, 'unknown') for result in sampling_results):
             raise UserError("SparseRegionDIIHead needs sampler=dict(type='mmleuk.SparseRegionPseudoSampler') in every "

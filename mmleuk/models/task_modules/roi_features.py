@@ -24,8 +24,8 @@ def bin_centres(boxes_xyxy: Tensor, bins: int) -> Tensor:
 def sample_map(feature: Tensor, image: Tensor, points_xy: Tensor) -> Tensor:
     """Bilinear interpolation at a few points of a map, with RoIAlign's rule at the border.
 
-    As a weighted sum of rows its cost is that of the points alone; RoIAlign's and grid_sample's gradients take
-    many times as long on a CPU.
+    It is a weighted sum of rows, so its cost depends only on the number of points. The gradients of RoIAlign and
+    grid_sample take many times as long on a CPU.
 
     Args:
         feature: (B, C, H, W).

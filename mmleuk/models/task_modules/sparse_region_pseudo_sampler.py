@@ -1,4 +1,4 @@
-"""Sparse R-CNN's sampler for sparse annotations: every query stays, and the result says of which nothing is known."""
+"""Sparse R-CNN's sampler for sparse annotations: every query stays, and the result marks unknown ones."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class SparseRegionPseudoSampler(PseudoSampler):
         """All P queries, with ``unknown`` (P,) bool: background whose centre lies outside every region.
 
         Args:
-            assign_result: stays as it is.
+            assign_result: stays unchanged.
             pred_instances: ``priors``, (P, 4) xyxy pixels.
             gt_instances: ``bboxes``, ``labels``, with ``annotated_regions`` in the metainfo.
 
         Raises:
-            UserError: ``gt_instances`` carries no regions.
+            UserError: ``gt_instances`` has no regions.
         """
         result = super().sample(assign_result, pred_instances, gt_instances, *args, **kwargs)
         boxes = pred_instances.priors

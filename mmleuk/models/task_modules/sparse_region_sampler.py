@@ -26,7 +26,7 @@ def prior_centres(priors: Tensor) -> Tensor:
     """Centres (P, 2) of priors: boxes (P, 4) xyxy, or points (P, 2) or (P, 3), x and y first.
 
     Raises:
-        UserError: four columns that are no xyxy box: some heads hand over x, y and two strides.
+        UserError: the four columns are not xyxy boxes: some heads pass x, y and two strides.
 
     Example:
         >>> import torch
@@ -36,16 +36,16 @@ def prior_centres(priors: Tensor) -> Tensor:
     if priors.shape[-1] < 4:
         return priors[:, :2]
     if (priors[:, 2:] < priors[:, :2]).any():
-        raise UserError('SparseRegionSampler: the priors are no xyxy boxes (x2 < x1 or y2 < y1); it works with heads '
+        raise UserError('SparseRegionSampler: the priors are not xyxy boxes (x2 < x1 or y2 < y1); it works with heads '
                         'whose priors are anchors or proposals, and with points of two or three columns')
     return (priors[:, :2] + priors[:, 2:]) / 2
 
 
 def ignore_unknown_background(gt_inds: Tensor, centres_xy: Tensor, metainfo: Mapping) -> Tensor:
-    """Ignore background where nothing is known; priors of labelled cells stay wherever they lie.
+    """Ignore background outside the known regions; priors of labelled cells stay.
 
     Args:
-        gt_inds: (P,) int, -1 ignored, 0 background, i > 0 the i-th cell; stays as it is.
+        gt_inds: (P,) int, -1 ignored, 0 background, i > 0 the i-th cell; stays unchanged.
         centres_xy: (P, 2) pixels.
         metainfo: see :func:`background_is_known`.
 
@@ -64,27 +64,26 @@ def ignore_unknown_background(gt_inds: Tensor, centres_xy: Tensor, metainfo: Map
 
 @TASK_UTILS.register_module()
 class SparseRegionSampler:
-    """Any of MMDetection's samplers, kept away from background outside the annotated regions.
+    """Any of MMDetection's samplers; it never samples background outside the annotated regions.
 
-    Background whose centre lies in no region becomes ignored BEFORE sampling: it takes no place among the samples and
-    no part in an average (zero weights afterwards would keep both). Priors assigned to a labelled cell count wherever
-    they lie, and ground truth that is added as proposals stays.
+    Background with its centre outside all regions is ignored BEFORE sampling, so it is neither sampled nor counted in
+    an average. (With zero weights after sampling it would be both.) Priors assigned to a labelled cell always count,
+    and ground truth that is added as proposals stays.
 
-    In a config it takes the place of the sampler's type, and a RandomSampler gets the other arguments; or it wraps any
-    sampler:
+    In a config it replaces the sampler, and its other arguments go to a RandomSampler; or it wraps any sampler:
 
         sampler=dict(type='mmleuk.SparseRegionSampler', num=256, pos_fraction=0.5, add_gt_as_proposals=False)
         sampler=dict(type='mmleuk.SparseRegionSampler', sampler=dict(type='PseudoSampler'))
 
     Args:
-        sampler: config of the sampler that chooses among what is left; None makes a RandomSampler.
+        sampler: config of the sampler that draws from the known priors; None makes a RandomSampler.
         num: priors per image.
-        pos_fraction: largest part of positives among them.
+        pos_fraction: largest share of positives.
         neg_pos_ub: largest number of negatives per positive; -1 for no limit.
         add_gt_as_proposals: add labelled cells to the proposals.
-        context: the head; mmdet gives it, some samplers (OHEMSampler) look at it.
+        context: the head; mmdet passes it, and some samplers (OHEMSampler) use it.
 
-    Heads hand over ``gt_instances``, whose metainfo has ``annotated_regions`` (:class:`mmleuk.PackCells`). Heads that
+    Heads pass ``gt_instances``, whose metainfo has ``annotated_regions`` (:class:`mmleuk.PackCells`). Heads that
     don't sample (FCOS, DETR, Sparse R-CNN) need another way.
 
     Source: LLD 4.3, Eq. 4, for heads that sample.
@@ -102,16 +101,16 @@ class SparseRegionSampler:
 
     def sample(self, assign_result: AssignResult, pred_instances: InstanceData, gt_instances: InstanceData,
                **kwargs: Any) -> SamplingResult:
-        """Sample as the inner sampler does, from known places.
+        """Sample known priors with the inner sampler.
 
         Args:
-            assign_result: stays as it is.
+            assign_result: stays unchanged.
             pred_instances: ``priors``, (P, 4) xyxy boxes or (P, 2 or 3) points in input pixels.
             gt_instances: ``bboxes`` (N, 4) and ``labels`` (N,), with ``annotated_regions`` (R, 4) in the metainfo.
             kwargs: for the inner sampler.
 
         Raises:
-            UserError: ``gt_instances`` carries no regions; an unknown region is never taken for the whole image.
+            UserError: ``gt_instances`` has no regions; the whole image is never assumed.
         """
         centres = prior_centres(get_box_tensor(pred_instances.priors))
         known = copy.copy(assign_result)

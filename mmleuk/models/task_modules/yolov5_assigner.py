@@ -1,4 +1,4 @@
-"""Which predictions of a YOLOv5 level learn which cell.
+"""YOLOv5's assignment of cells to the predictions of a level.
 
 Legend: B images, T cells in the batch, A anchors of a level, H x W its grid, K assignments, R regions.
 """
@@ -24,10 +24,10 @@ class BatchCells:
         image: (T,) int64, index of the image in the batch.
         label: (T,) int64.
         boxes: (T, 4) float, centre and size in pixels.
-        weight: (T,) what each weighs in the loss; None means 1.
-        teaches_box: (T,) bool, the boxes good enough to learn from; None means all. Others teach only that a cell is
-            there, and its class.
-        annotated: (T,) bool; None means all. Others are somebody's opinion.
+        weight: (T,) weight of each cell in the loss; None means 1.
+        teaches_box: (T,) bool, the boxes that are good enough to learn; None means all. Of other cells only the
+            objectness and the class are learnt.
+        annotated: (T,) bool; None means all. Other cells are labels that were found.
     """
 
     image: Tensor
@@ -48,7 +48,8 @@ class BatchCells:
         """Collect ``bboxes`` (N, 4, xyxy) and ``labels`` (N,) of every image.
 
         Labels of a :class:`mmleuk.SparseLabelDetector` also have ``weight``, ``teaches_box``, ``source`` and
-        ``scores``; then annotated cells come first, others by falling score: sums don't depend on the images' order.
+        ``scores``. Then annotated cells come first, and the others by score, highest first: sums don't depend on the
+        order of images.
         """
         image = torch.cat([i.labels.new_full((len(i.labels),), b) for b, i in enumerate(instances)])
         xyxy = torch.cat([i.bboxes for i in instances])
@@ -65,10 +66,10 @@ class BatchCells:
 
 @dataclass(frozen=True)
 class LevelAssignment:
-    """Predictions of one level that learn a cell; a prediction may learn several, a cell be learnt by many.
+    """Predictions of one level that learn a cell. A prediction may learn several cells, and a cell may have many.
 
     Attributes:
-        image, anchor, row, column: (K,) int64, where the prediction stands in (B, A, H, W).
+        image, anchor, row, column: (K,) int64, index of the prediction in (B, A, H, W).
         label: (K,) int64.
         boxes: (K, 4) float, in grid units: centre relative to the grid cell's corner, and size.
         anchor_size: (K, 2) float, width and height of the anchor in grid units.
@@ -87,22 +88,22 @@ class LevelAssignment:
     annotated: Tensor | None = None
 
     def keep(self, mask: Tensor) -> LevelAssignment:
-        """The assignments at which ``mask`` (K,) holds."""
+        """The assignments where ``mask`` (K,) is True."""
         values: dict[str, Any] = {name: value if value is None else value[mask] for name, value in vars(self).items()}
         return LevelAssignment(**values)
 
 
 def neighbour_shifts(centre: Tensor, grid_wh: Tensor, reach: float = 0.5) -> tuple[Tensor, Tensor]:
-    """Grid cells that share a cell centre with its own one: the nearer horizontal and the nearer vertical neighbour.
+    """Grid cells beside that of a centre: the nearer horizontal and the nearer vertical neighbour.
 
     Args:
         centre: (K, 2) in grid units.
-        grid_wh: (2,) size of the grid; neighbours outside it don't count.
-        reach: how near, in grid units.
+        grid_wh: (2,) size of the grid; neighbours outside it are left out.
+        reach: largest distance to the neighbour's border, in grid units.
 
     Returns:
         index (K',) into the rows of ``centre`` and shift (K', 2) to subtract before flooring; first all
-        own cells, then left, upper, right and lower neighbours.
+        own grid cells, then left, upper, right and lower neighbours.
     """
     from_end = grid_wh - centre
     near_start = (centre % 1 < reach) & (centre > 1)
@@ -115,7 +116,7 @@ def neighbour_shifts(centre: Tensor, grid_wh: Tensor, reach: float = 0.5) -> tup
 
 def assign_level(cells: BatchCells, anchors_px: Tensor, stride: int, grid_hw: Sequence[int],
                  max_ratio: float = 4.0) -> LevelAssignment:
-    """YOLOv5's assignment: every anchor of a similar shape, at the centre's grid cell and its two nearest neighbours.
+    """Assign each cell to anchors of a similar shape, at the centre's grid cell and its two nearest neighbours.
 
     Args:
         cells: the batch's cells.
@@ -124,7 +125,7 @@ def assign_level(cells: BatchCells, anchors_px: Tensor, stride: int, grid_hw: Se
         grid_hw: (H, W).
         max_ratio: an anchor fits when neither side differs by more than this factor ('anchor ratio threshold').
 
-    Source: YOLOv5, release 6 (facts of its published method).
+    Source: YOLOv5, release 6, from its published method.
     """
     anchors = anchors_px / stride
     boxes = cells.boxes / stride
