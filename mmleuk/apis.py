@@ -34,6 +34,7 @@ from mmleuk.utils.checkpoint import check_attributes, fit_checkpoint, load_check
 from mmleuk.utils.config_file import build_model, building, read_config
 from mmleuk.utils.image_inputs import check_images, list_images, name_images
 from mmleuk.utils.image_size import at_image_size, image_size_of, kind_of, usable_image_size
+from mmleuk.utils.words import plural_n
 
 __all__ = ['AttributeReading', 'Cell', 'FailedImage', 'Inferencer', 'Prediction', 'Run', 'RunInfo']
 
@@ -182,8 +183,14 @@ class Inferencer:
         if not batch:
             return []
         data = dict(inputs=[d['inputs'] for d in batch], data_samples=[d['data_samples'] for d in batch])
-        with torch.no_grad():
-            return self.model.test_step(data)
+        try:
+            with torch.no_grad():
+                return self.model.test_step(data)
+        except (RuntimeError, MemoryError) as error:
+            if 'memory' not in str(error):
+                raise
+            raise UserError(f'{self.device}: not enough memory for {plural_n(len(batch), "image")} of '
+                            f'{self.image_size} px at once; choose a smaller batch size or image size') from error
 
     def _prediction(self, sample: DetDataSample, name: str, path: str | None) -> Prediction:
         instances = sample.pred_instances.cpu()
@@ -206,9 +213,9 @@ def _device(device: str | None) -> torch.device:
         return torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')
     try:
         chosen = torch.device(device)
-        torch.empty(1, device=chosen)
+        torch.empty(1, device=chosen).tolist()  # the meta device has no numbers
     # Torch raises AssertionError where it was built without CUDA.
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f'device {device!r} cannot be used ({reason}); try --device cpu') from error
     return chosen

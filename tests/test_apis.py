@@ -212,7 +212,9 @@ def test_a_file_that_vanishes_does_not_stop_the_others(inferencer, films):
 def test_bad_settings_checkpoints_and_configs(attri, tmp_path):
     config, checkpoint = attri
     for kwargs, message in [(dict(min_score=1.5), 'min_score is 1.5'), (dict(batch_size=0), 'batch_size is 0'),
-                            (dict(device='toaster'), "device 'toaster' cannot be used")]:
+                            (dict(device='toaster'), "device 'toaster' cannot be used"),
+                            (dict(device='meta'), "device 'meta' cannot be used"),
+                            (dict(image_size=10**8), 'image_size is 100000000; images of more than')]:
         with pytest.raises(UserError, match=message):
             Inferencer(config, checkpoint, **kwargs)
     with pytest.raises(UserError, match='no.py: no such config file'):
@@ -231,6 +233,14 @@ def test_bad_settings_checkpoints_and_configs(attri, tmp_path):
     (tmp_path / 'cut.pth').write_bytes(plain.read_bytes()[:1000])
     with pytest.raises(UserError, match='cut.pth'):
         Inferencer(config, tmp_path / 'cut.pth', device='cpu')
+
+
+def test_too_little_memory_is_one_line(attri, films, monkeypatch):
+    """Torch's own error, as it allocates an exabyte."""
+    model = Inferencer(*attri, device='cpu')
+    monkeypatch.setattr(model.model, 'test_step', lambda data: torch.empty(2**60))
+    with pytest.raises(UserError, match='cpu: not enough memory for 1 image of .* px at once; choose a smaller batch'):
+        list(model.predict(sorted(films.rglob('*.*'))[:1]))
 
 
 def test_attributes_in_another_order_are_refused(attri, tmp_path):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +77,21 @@ def load_checkpoint_safely(path: str | Path, map_location: MapLocation = 'cpu') 
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except PermissionError as error:
         raise UserError(f'{path}: not readable ({error.strerror}); change its permissions') from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # text read as a pickle ends in an error of any kind
         raise UserError(_explain(path, error)) from error
     if not isinstance(checkpoint, dict):
         raise UserError(f'{path}: holds a {type(checkpoint).__name__}, not a dict of weights; it is no checkpoint')
+    _check_parts(checkpoint, path)
     return checkpoint
+
+
+def _check_parts(checkpoint: dict[str, Any], path: Path) -> None:
+    weights = state_dict_of(checkpoint)
+    if not isinstance(weights, Mapping) or not all(isinstance(key, str) for key in weights):
+        raise UserError(f'{path}: its weights are no dict of names and tensors; it is no checkpoint')
+    meta = checkpoint.get('meta') or {}
+    if not isinstance(meta, Mapping) or not isinstance(meta.get('dataset_meta') or {}, Mapping):
+        raise UserError(f'{path}: its meta is no dict as MMEngine writes it; give the file that the training wrote')
 
 
 def _explain(path: Path, error: Exception) -> str:
@@ -94,6 +104,9 @@ def _explain(path: Path, error: Exception) -> str:
                     f'{CONVERTER} {path} OUT.pth, and use that')
         return (f'{path}: holds code ({culprit[1] if culprit else "pickled objects"}), not only weights; refused, '
                 'since loading it would run that code. Ask its author for a file saved from a state_dict')
+    if path.suffix == '.safetensors':
+        return (f'{path}: is a file of safetensors, which is not read here; write its tensors with torch.save into a '
+                '.pth file')
     if path.stat().st_size == 0 or not zipfile.is_zipfile(path):
         return f'{path}: truncated or no checkpoint (no complete archive); copy or download it again'
     return f'{path}: cannot be read as a checkpoint ({text.splitlines()[0][:160]}); copy or download it again'

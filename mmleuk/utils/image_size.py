@@ -11,6 +11,9 @@ from mmleuk.errors import UserError
 
 Step = Mapping[str, Any]
 
+MAX_IMAGE_SIZE = 32_768
+"""Pixels of a side: a square of that size is 13 GB as float32, before the first layer."""
+
 
 def image_size_of(steps: Sequence[Step]) -> int | None:
     """Pixels of the longer side of every picture after a test pipeline; None where that depends on the picture.
@@ -55,10 +58,13 @@ def usable_image_size(size: int, own: int | None, model: nn.Module) -> int:
         model: with MMDetection's ``data_preprocessor``, which may have that of one view inside.
 
     Raises:
-        UserError: no whole number of pixels.
+        UserError: no whole number of pixels, or too many.
     """
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise UserError(f'image_size is {size!r}; it is a whole number of pixels, at least 1')
+    if size > MAX_IMAGE_SIZE:
+        raise UserError(f'image_size is {size}; images of more than {MAX_IMAGE_SIZE} pixels need more memory than '
+                        'there is')
     preprocessor = getattr(model, 'data_preprocessor', None)
     preprocessor = getattr(preprocessor, 'data_preprocessor', preprocessor)
     stride = getattr(preprocessor, 'pad_size_divisor', 1)

@@ -110,6 +110,18 @@ def test_missing_and_wrong_kinds(tmp_path):
         load_checkpoint_safely(tmp_path / 'nothing.pth')
     with pytest.raises(UserError, match='holds a list'):
         load_checkpoint_safely(saved(tmp_path / 'list.pth', [1, 2]))
+    (tmp_path / 'text.pth').write_text('text\n')
+    with pytest.raises(UserError, match='text.pth: truncated or no checkpoint'):
+        load_checkpoint_safely(tmp_path / 'text.pth')
+    (tmp_path / 'a.safetensors').write_bytes(b'\x02' + bytes(7) + b'{}')
+    with pytest.raises(UserError, match='a file of safetensors'):
+        load_checkpoint_safely(tmp_path / 'a.safetensors')
+    for content in (dict(state_dict=3), {1: 2}, dict(state_dict={1: torch.zeros(1)})):
+        with pytest.raises(UserError, match='no dict of names and tensors'):
+            load_checkpoint_safely(saved(tmp_path / 'odd.pth', content))
+    for meta in ([1], dict(dataset_meta='WBC')):
+        with pytest.raises(UserError, match='its meta is no dict'):
+            load_checkpoint_safely(saved(tmp_path / 'odd.pth', dict(state_dict={}, meta=meta)))
 
 
 def test_every_path_of_mmengine_is_safe(tmp_path):
