@@ -104,6 +104,8 @@ def _explain(path: Path, error: Exception) -> str:
                     f'{CONVERTER} {path} OUT.pth, and use that')
         return (f'{path}: holds code ({culprit[1] if culprit else "pickled objects"}), not only weights; refused, '
                 'since loading it would run that code. Ask its author for a file saved from a state_dict')
+    if 'TorchScript' in text:
+        return f'{path}: a TorchScript program, not weights; give the .pth file that the training wrote'
     if path.suffix == '.safetensors':
         return (f'{path}: is a file of safetensors, which is not read here; write its tensors with torch.save into a '
                 '.pth file')
@@ -133,7 +135,8 @@ def fit_checkpoint(model: nn.Module, checkpoint: dict[str, Any], path: str | Pat
             off: a head for another number of classes then starts from scratch.
 
     Raises:
-        UserError: under half of the model's tensors are in the checkpoint with their shape, or ``exact`` is broken.
+        UserError: under half of the model's tensors are in the checkpoint with their shape, a parameter is not finite,
+            or ``exact`` is broken.
     """
     loaded, wanted = state_dict_of(checkpoint), model.state_dict()
     _strip_prefix(loaded, 'module.')
@@ -149,6 +152,10 @@ def fit_checkpoint(model: nn.Module, checkpoint: dict[str, Any], path: str | Pat
         raise UserError(f'{path}: {len(misshapen)} tensors have another shape than in the model, first {key!r} '
                         f'({_shape(loaded[key])} in the file, {_shape(wanted[key])} in the model): '
                         'another number of classes or width? Use the config it was trained with')
+    for key, _ in model.named_parameters():
+        if isinstance(value := loaded.get(key), Tensor) and not value.isfinite().all():
+            raise UserError(f'{path}: {key!r} holds NaN or infinity, so the model finds nothing: training diverged. '
+                            'Take an earlier checkpoint, or train with a smaller learning rate')
     missing = [key for key in wanted if key not in loaded]
     if exact and missing:
         raise UserError(f'{path}: {len(missing)} of the model\'s {len(wanted)} tensors are not in it, first '

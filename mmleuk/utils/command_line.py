@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 import sys
 from collections.abc import Callable
@@ -26,6 +27,7 @@ def exit_status(run: Callable[[Args], object], args: Args, name: str = 'error',
     Returns:
         The command's own status, 2 on bad input, 130 on Ctrl-C.
     """
+    logging.raiseExceptions = False  # nobody may read on (`| head`): logging would print a traceback per message
     try:
         status = run(args)
     except UserError as error:

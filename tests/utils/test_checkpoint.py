@@ -256,3 +256,20 @@ def test_a_training_with_one_cycle_is_read(tmp_path, curve):
     assert load_checkpoint_safely(path)['param_schedulers'][0]['anneal_func'] is state['anneal_func']
     with pytest.raises(UserError, match='holds code'):
         load_checkpoint_safely(saved(tmp_path / 'other.pth', dict(f=OneCycleLR.build_iter_from_epoch)))
+
+
+@pytest.mark.parametrize('exact', [False, True])
+def test_weights_of_a_diverged_training_are_refused(tmp_path, exact):
+    """They find no cell in any image, and nothing else says so."""
+    model = Detector()
+    state = {key: value.clone() for key, value in model.state_dict().items()}
+    fit_checkpoint(model, dict(state_dict=dict(state)), 'fine.pth', exact=exact)
+    state['head.weight'][0, 0] = float('nan')
+    with pytest.raises(UserError, match="last.pth: 'head.weight' holds NaN or infinity"):
+        fit_checkpoint(model, dict(state_dict=state), 'last.pth', exact=exact)
+
+
+def test_torchscript_is_named(tmp_path):
+    torch.jit.script(nn.Linear(1, 1)).save(tmp_path / 'model.pt')
+    with pytest.raises(UserError, match='model.pt: a TorchScript program, not weights'):
+        load_checkpoint_safely(tmp_path / 'model.pt')

@@ -1,5 +1,7 @@
 """How commands end."""
 
+import subprocess
+import sys
 from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 
@@ -59,3 +61,14 @@ def test_no_option_takes_any_float():
     root = Path(__file__).parents[2]
     files = [*(root / 'mmleuk').rglob('*.py'), *(root / 'tools').rglob('*.py')]
     assert len(files) > 100 and [str(file) for file in files if 'type=float' in file.read_text(encoding='utf-8')] == []
+
+
+def test_a_log_that_nobody_reads_prints_no_traceback():
+    """``| head`` closes stdout; the logging of MMEngine goes there."""
+    code = ("import logging, os, sys; from mmleuk.utils.command_line import exit_status\n"
+            "read, write = os.pipe(); os.close(read)\n"
+            "log = logging.getLogger('x'); log.addHandler(logging.StreamHandler(os.fdopen(write, 'w')))\n"
+            "status = exit_status(lambda _: log.error('a' * 100000), None)\n"
+            "sys.stderr.write(str(status)); sys.stderr.flush(); os._exit(0)")
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert done.stderr == '0'
