@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--no-plots', action='store_true', help='draw neither plots nor images')
     parser.add_argument('--config', help='also count parameters and operations of its model, and time it')
     parser.add_argument('--checkpoint', help='weights for the timing (default: random ones)')
-    parser.add_argument('--device', default='cpu', help='for the timing (default: cpu)')
+    parser.add_argument('--device', help='for the timing (default: cpu)')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -65,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f'--gallery is {args.gallery}; it must be at least 0')
     if args.checkpoint and not args.config:
         raise UserError('--checkpoint is for timing the model of --config; name that, too')
+    if args.device and not args.config:
+        raise UserError('--device is for timing the model of --config; name that, too')
     evaluation = evaluate_files(args.annotations, args.predictions, settings)
     pictures = find_pictures(evaluation, args.images)
     if args.config:
@@ -154,11 +156,11 @@ def _complexity(args: argparse.Namespace, evaluation: Evaluation, pictures: Path
     if pictures is None:
         height, width = (int(side) for side in np.median([info.size_hw for info in infos], axis=0))
         blank = np.full((height, width, 3), 200, np.uint8)
-        return measure_complexity(args.config, args.checkpoint, args.device, [blank],
+        return measure_complexity(args.config, args.checkpoint, args.device or 'cpu', [blank],
                                   f'an empty picture of {width} × {height} px')
     chosen = [infos[index] for index in np.unique(np.linspace(0, len(infos) - 1, TIMED_IMAGES).astype(int))]
     arrays = [np.asarray(load_image(pictures / info.file_name))[:, :, ::-1] for info in chosen]
-    return measure_complexity(args.config, args.checkpoint, args.device, arrays,
+    return measure_complexity(args.config, args.checkpoint, args.device or 'cpu', arrays,
                               f'{plural_n(len(arrays), "image")} of the annotation file')
 
 

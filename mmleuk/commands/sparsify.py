@@ -24,7 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _share(text: str) -> float:
-    return float(Fraction(text)) if '/' in text else float(text)
+    try:
+        return float(Fraction(text)) if '/' in text else float(text)
+    except ZeroDivisionError as error:
+        raise argparse.ArgumentTypeError(f'{text!r} divides by 0') from error
 
 
 def run(args: argparse.Namespace) -> int:

@@ -129,7 +129,7 @@ def test_bad_input_writes_nothing(files, tmp_path, capsys):
 @pytest.mark.parametrize('flags, message', [
     (['--images', 'nowhere'], '--images is the folder'), (['--gallery', '-1'], '--gallery is -1'),
     (['--min-iou', '0.1'], '--min-iou is 0.1'), (['--checkpoint', 'x.pth'], '--checkpoint is for timing'),
-    (['--config', 'none.py'], 'none.py: no such config')])
+    (['--device', 'cpu'], '--device is for timing'), (['--config', 'none.py'], 'none.py: no such config')])
 def test_bad_flags(files, tmp_path, capsys, flags, message):
     assert run(*files, '--out', tmp_path / 'out', *flags) == 2
     assert message in capsys.readouterr().err and not (tmp_path / 'out').exists()

@@ -174,3 +174,9 @@ def test_a_share_that_rounding_made_too_large_is_all():
 def test_shares_and_seeds_have_their_range(values):
     with pytest.raises(UserError, match='--'):
         sparsify(check_coco(make_coco([((30, 30), [])]), 'a.json'), **values)
+
+
+def test_a_share_divided_by_nothing_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main(['data', 'sparsify', 'a.json', 'b.json', '--fraction', '1/0'])
+    assert left.value.code == 2 and "'1/0' divides by 0" in capsys.readouterr().err
