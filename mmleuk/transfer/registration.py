@@ -1,6 +1,7 @@
 """How the pixels of one image map to those of another image of the same field: SIFT and a RANSAC homography.
 
-Source: LLD, section 3.2. The paper names SIFT and RANSAC, not their settings; these are ours.
+Source: LLD, section 3.2. The paper names SIFT and RANSAC, not their settings; these are ours, and so is the refinement
+by grey values (ECC, Evangelidis and Psarakis 2008).
 
 Pixels count as in COCO's boxes: 0 is the left edge of the first pixel, its centre is 0.5.
 
@@ -22,10 +23,13 @@ Pixels = NDArray[np.uint8]
 
 MAX_SIDE_PX = 1600      # larger images are reduced for the search of keypoints
 ENOUGH_INLIERS = 80     # with fewer, enlarged and stretched versions are tried, too
+_FEW_INLIERS = 200       # with fewer, grey values refine the homography
+_MAX_REFINEMENT_PX = 10.0
 _MAX_KEYPOINTS = 6000
 _RATIO = 0.8            # Lowe's ratio test
 _RANSAC_PX = 3.0        # distance up to which a match is an inlier, at the size at which keypoints are searched
 _REFINEMENTS = 10
+_CENTRE = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV's coordinates -> ours
 _SQUEEZES = ((1, 1), (2, 2), (5 / 3, 1), (1, 5 / 3))
 """Factors (x, y) by which an image is enlarged or stretched; 5/3 undoes a frame that was squeezed to 0.6."""
 
@@ -77,10 +81,11 @@ class Registration:
         homography: (3, 3), maps (x, y, 1) of the source to the target, pixels; None where there is none.
         matches: keypoints of both images that look alike.
         inliers: matches that agree with the homography.
-        residual_px: root mean square distance of the inliers, pixels of the target; NaN without homography.
+        residual_px: root mean square distance of the inliers, pixels of the target; NaN without homography. Grey
+            values that refine the homography leave it as it was.
         overlap_of_source: share of the source's field that the target shows, 0 to 1.
         overlap_of_target: share of the target's field that the source shows, 0 to 1.
-        correlation: of the grey values in the shared area, -1 to 1; independent of the keypoints.
+        correlation: of the grey values in the shared area, -1 to 1.
         refusal: why it must not be believed; None where it may.
     """
 
@@ -220,7 +225,40 @@ def register(source: Pixels, target: Pixels, limits: Limits = DEFAULT_LIMITS) ->
         if best.inliers >= ENOUGH_INLIERS:
             break
         best = max(best, fit(keypoints('source', one), keypoints('target', other)), key=lambda found: found.inliers)
+    if limits.min_inliers <= best.inliers < _FEW_INLIERS and best.homography is not None:
+        if _shape_fault(best.homography, (source.shape[0], source.shape[1]), limits) is None:
+            best = replace(best, homography=refine(best.homography, source, target))
     return judge(best, source, target, limits)
+
+
+def refine(homography: Homography, source: Pixels, target: Pixels) -> Homography:
+    """Raise the correlation of the grey values; few keypoints, as in blurred images, leave errors of some pixels.
+
+    A homography that doesn't converge, or that would move a point of the shared area by more than 10 px of the target,
+    stays as it was.
+    """
+    size_wh = target.shape[1], target.shape[0]
+    reduction = min(1.0, MAX_SIDE_PX / max(size_wh))
+    small = np.diag([reduction, reduction, 1.0])
+    there = grey(target)
+    if reduction < 1:
+        reduced = round(size_wh[0] * reduction), round(size_wh[1] * reduction)
+        there = np.asarray(cv2.resize(there, reduced, interpolation=cv2.INTER_AREA), np.uint8)
+    seen = _smoothed(grey(source), small @ homography)
+    start = np.linalg.inv(_CENTRE) @ np.linalg.inv(small @ homography) @ _CENTRE     # pixel centres, target to source
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-5)
+    try:
+        _, found = cv2.findTransformECC(there, seen, (start / start[2, 2]).astype(np.float32),
+                                        cv2.MOTION_HOMOGRAPHY, stop, np.full(there.shape, 255, np.uint8), 5)
+    except cv2.error:  # its way of saying that it doesn't converge
+        return homography
+    refined = np.linalg.inv(small) @ _CENTRE @ np.linalg.inv(np.asarray(found, np.float64)) @ np.linalg.inv(_CENTRE)
+    height, width = source.shape[:2]
+    grid = np.array([(x, y) for x in np.linspace(0, width, 9) for y in np.linspace(0, height, 9)])
+    before, after = project_points(grid, homography), project_points(grid, refined)
+    shared = ((before >= 0) & (before <= size_wh)).all(1)
+    moved = np.linalg.norm(after[shared] - before[shared], axis=1)
+    return refined / refined[2, 2] if (moved <= _MAX_REFINEMENT_PX).all() else homography
 
 
 def judge(found: Registration, source: Pixels, target: Pixels, limits: Limits) -> Registration:
@@ -246,17 +284,19 @@ def judge(found: Registration, source: Pixels, target: Pixels, limits: Limits) -
 
 def warp_grey(source: Pixels, homography: Homography, size_wh: tuple[int, int]) -> Pixels:
     """The source's grey values in the target's pixels, averaged where the target has fewer pixels."""
+    return warp(_smoothed(grey(source), homography), homography, size_wh)
+
+
+def _smoothed(plain: Pixels, homography: Homography) -> Pixels:
     scale = float(np.sqrt(abs(np.linalg.det(homography[:2, :2]))))
-    plain = grey(source)
-    blurred = plain if scale >= 1 else np.asarray(cv2.GaussianBlur(plain, (0, 0), 0.5 / scale), np.uint8)
-    return warp(blurred, homography, size_wh)
+    return plain if scale >= 1 else np.asarray(cv2.GaussianBlur(plain, (0, 0), 0.5 / scale), np.uint8)
 
 
 def warp(pixels: Pixels, homography: Homography, size_wh: tuple[int, int],
          interpolation: int = cv2.INTER_LINEAR) -> Pixels:
     """An image moved by a homography, black where it shows nothing. OpenCV counts from pixel centres."""
-    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-    moved = cv2.warpPerspective(pixels, np.linalg.inv(half) @ homography @ half, size_wh, flags=interpolation)
+    matrix = np.linalg.inv(_CENTRE) @ homography @ _CENTRE
+    moved = cv2.warpPerspective(pixels, matrix, size_wh, flags=interpolation)
     return np.asarray(moved, np.uint8)
 
 

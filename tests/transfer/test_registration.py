@@ -11,6 +11,7 @@ from mmleuk.transfer.registration import (
     find_keypoints,
     judge,
     project_points,
+    refine,
     register,
     warp,
 )
@@ -88,7 +89,7 @@ def test_known_homographies_are_found_to_a_pixel(film, case):
 
 
 @pytest.mark.parametrize('change', [
-    dict(light=0.6), dict(stain=(0.7, 1.3, 1.1)), dict(blur=1.2), dict(noise=6.0),
+    dict(light=0.6), dict(stain=(0.7, 1.3, 1.1)), dict(blur=2.0), dict(noise=6.0),
     dict(light=0.75, stain=(1.3, 0.8, 0.9), blur=1.2, noise=4.0)])
 @pytest.mark.parametrize('case', ['turn by 33 degrees', '100x to 40x', 'half a turn'])
 def test_other_light_stain_blur_and_noise(film, case, change):
@@ -150,6 +151,22 @@ def test_each_limit_refuses_with_its_reason(film, limits, reason):
     (np.array([[1, 0, 0], [0, 1, 0], [-0.004, 0, 1.0]]), 'folds')])
 def test_impossible_homographies_are_refused_whatever_their_inliers(film, matrix, reason):
     assert reason in judge(Found(matrix, 100, 90, 0.5), film, film, Limits()).refusal
+
+
+@pytest.mark.parametrize('case', ['100x to 40x', 'turn by 33 degrees', 'perspective'])
+def test_grey_values_refine_a_homography_that_is_off(film, case):
+    homography, size_wh = CASES[case]
+    target = photographed(film, homography, size_wh, stain=(0.8, 1.2, 1.1))
+    off = np.array([[1.004, 0.002, 1.5], [-0.003, 0.997, -1.2], [0, 0, 1]]) @ homography
+    assert worst_error(Found(off, 0, 0), homography, size_wh) > 1.5
+    assert worst_error(Found(refine(off, film, target), 0, 0), homography, size_wh) < 0.5
+
+
+def test_a_refinement_that_finds_nothing_changes_nothing(film, other_film):
+    start = about_the_middle(20)
+    for target in (np.full((SIZE, SIZE, 3), 200, np.uint8), other_film):
+        refined = refine(start, film, target)
+        assert worst_error(Found(refined, 0, 0), start, (SIZE, SIZE)) <= 10
 
 
 def test_keypoints_are_in_pixels_of_the_image_as_given():
