@@ -39,14 +39,15 @@ _KEYS = frozenset(('cell_size', *LEUKEMIA_ATTRIBUTES.keys, _MISSPELT))
 def find_files(data_root: str | Path, subset: Subset, split: str) -> tuple[str, str]:
     """The JSON file and the folder of images of one split.
 
-    Looks in ``data_root``, in ``LeukemiaAttri_Dataset`` within and beside it, for the subset by either name, in the
-    release's layout and then in the older one; capitals in folder names don't matter.
+    Looks in ``data_root`` and in ``LeukemiaAttri_Dataset`` within and beside it, for the subset by either name, in the
+    release's layout and then in the older one; capitals in names don't matter.
 
     Returns:
         Two paths as text. Where nothing is found: where the release would have them under ``data_root``.
     """
     root = Path(data_root)
-    for folder in (root, root / ROOT, root.parent / ROOT):
+    beside = [folder for name in (root.name, ROOT) for folder in _matches(root.parent, (name,))]
+    for folder in dict.fromkeys((root, *_matches(root, (ROOT,)), *beside)):
         for labels, images in LAYOUTS:
             for name in (subset.release_name, subset.name):
                 found = next(_matches(folder, (name, labels, f'{split}.json')), None)
@@ -162,7 +163,8 @@ def _merge_entries(raw: Sequence, repeated: Counter[str]) -> tuple[list, dict[An
     others = [image for image in raw if not _is_entry(image)]
     for image in filter(_is_entry, raw):
         by_name.setdefault(image['file_name'], []).append(image)
-    images, new_ids = [], {}
+    images: list[Any] = []
+    new_ids: dict[Any, Any] = {}
     for name, entries in sorted(by_name.items()):
         entries = sorted(entries, key=lambda image: _order(image['id']))
         first = entries[0]

@@ -103,8 +103,9 @@ def test_shuffled_renumbered_capitalised_and_old_layouts_are_equal(root, tables,
     capitals = copy.deepcopy(tables)
     for category in capitals['train']['categories']:
         category['name'] = category['name'].upper()
-    write(tmp_path / 'a/LeukemiaAttri_Dataset/h_100x_c2',
-          shuffled, 'JSON_Labels', 'IMAGES')
+    write(tmp_path / 'a/leukemiaattri_DATASET/h_100x_c2', shuffled, 'JSON_Labels', 'IMAGES')
+    (tmp_path / 'a/leukemiaattri_DATASET/h_100x_c2/IMAGES/train').rename(
+        tmp_path / 'a/leukemiaattri_DATASET/h_100x_c2/IMAGES/Train')
     write(tmp_path / 'b/H_100X_C2', capitals, 'Json_labels', 'images')
     write(tmp_path / 'c/HCM_100x_C2', tables, 'Annotations', 'Images')
     write(tmp_path / 'd/hcm_100X_c2', renumbered, 'annotations', 'images')
