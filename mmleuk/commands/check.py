@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--json', help='write findings and counts to this file, too')
     parser.add_argument('--workers', type=int, default=2, help='threads that decode images')
     parser.add_argument('--overlaps', action='store_true', help='compare the fields of each patient: which overlap, '
-                        'and which cells have a box in two of them (about 10 ms a pair)')
+                        'and which cells have a box in two of them (about 20 ms a pair)')
     parser.add_argument('--cfg-options', nargs='+', action=SettingsAction, help='override settings: key=value ...')
 
 

@@ -1,6 +1,7 @@
 """Which fields of a film overlap, and which cells have a box in two of them.
 
-Neighbouring fields are shifted copies of each other: same microscope, same scale, no rotation. The shift is where their
+Neighbouring fields are shifted copies of each other: same microscope, same scale, and at most turned by half a turn, as
+when the slide was put in the other way round. The shift is where their
 normalised cross-correlation over the shared area is highest; all shifts are tried at once by a Fourier transform.
 
 Legend: H, W height and width in pixels of a reduced image.
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import cv2
@@ -50,12 +51,14 @@ class Shift:
         dx, dy: pixels.
         shared: shared part of a field's area, 0 to 1.
         correlation: of the shared area in both fields, -1 to 1.
+        turned: the second field is turned by half a turn first.
     """
 
     dx: int
     dy: int
     shared: float
     correlation: float
+    turned: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class SharedCells:
 
     def __str__(self) -> str:
         return (f'{self.one.truth.file_name} and {self.other.truth.file_name} ({self.shift.shared:.0%} of the area, '
-                f'shifted by {self.shift.dx}, {self.shift.dy} px, {len(self.cells)} cells)')
+                f'{"turned by half a turn, " if self.shift.turned else ""}shifted by {self.shift.dx}, {self.shift.dy} '
+                f'px, {len(self.cells)} cells)')
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,7 @@ def find_shared_cells(fields: Sequence[Field], workers: int = 2) -> Iterator[Sha
     """Overlapping fields with the cells that have a box in both; ignored cells are left out.
 
     Only fields of one patient are compared, or of unknown patients with each other: N fields need N (N - 1) / 2
-    comparisons of about 10 ms.
+    comparisons of about 20 ms.
 
     Raises:
         UserError: an image cannot be read.
@@ -168,15 +172,23 @@ def find_shared_cells(fields: Sequence[Field], workers: int = 2) -> Iterator[Sha
         for patient, group in alike.items():
             reduced = list(pool.map(_load, group))
             pairs = [(i, j) for i, j in combinations(range(len(group)), 2) if group[i].path != group[j].path]
-            shifts = pool.map(find_shift, (reduced[i] for i, _ in pairs), (reduced[j] for _, j in pairs))
+            shifts = pool.map(_compare, (reduced[i] for i, _ in pairs), (reduced[j] for _, j in pairs))
             label = f'comparing fields{f" of patient {patient}" if patient is not None else ""}'
             for (i, j), shift in zip(pairs, progress(shifts, total=len(pairs), desc=label), strict=True):
                 if shift is not None:
                     yield SharedCells(group[i], group[j], shift, match_cells(group[i].truth, group[j].truth, shift))
 
 
-def _load(field: Field) -> _Reduced:
-    return reduce_field(decode_image(read_image_file(field.path), field.path))
+def _load(field: Field) -> tuple[_Reduced, _Reduced]:
+    """The field as it is, and turned by half a turn."""
+    image = decode_image(read_image_file(field.path), field.path)
+    return reduce_field(image), reduce_field(np.ascontiguousarray(image[::-1, ::-1]))
+
+
+def _compare(one: tuple[_Reduced, _Reduced], other: tuple[_Reduced, _Reduced]) -> Shift | None:
+    upright = find_shift(one[0], other[0])
+    turned = None if upright else find_shift(one[0], other[1])
+    return replace(turned, turned=True) if turned else upright
 
 
 def match_cells(one: ImageTruth, other: ImageTruth, shift: Shift) -> tuple[tuple[TrueCell, TrueCell], ...]:
@@ -184,7 +196,10 @@ def match_cells(one: ImageTruth, other: ImageTruth, shift: Shift) -> tuple[tuple
     offset = np.array([shift.dx, shift.dy] * 2, float)
     area = np.array([max(0, -shift.dx), max(0, -shift.dy), other.width - max(0, shift.dx),
                      other.height - max(0, shift.dy)], float)
-    overlaps = _ious(_cut(one.boxes_xyxy - offset, area), _cut(other.boxes_xyxy, area))
+    boxes = other.boxes_xyxy
+    if shift.turned:
+        boxes = np.array([other.width, other.height] * 2) - boxes[:, [2, 3, 0, 1]]
+    overlaps = _ious(_cut(one.boxes_xyxy - offset, area), _cut(boxes, area))
     overlaps[one.ignored] = 0
     overlaps[:, other.ignored] = 0
     pairs = []

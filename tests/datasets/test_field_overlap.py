@@ -11,7 +11,15 @@ from mmengine.config import Config
 from mmleuk.commands.dedupe import add_arguments, run
 from mmleuk.datasets.check import examine_config
 from mmleuk.datasets.dedupe import choose_cells
-from mmleuk.datasets.field_overlap import Field, SharedCells, Shift, find_shift, match_cells, reduce_field
+from mmleuk.datasets.field_overlap import (
+    Field,
+    SharedCells,
+    Shift,
+    find_shared_cells,
+    find_shift,
+    match_cells,
+    reduce_field,
+)
 from mmleuk.errors import UserError
 from mmleuk.structures.ground_truth import ImageTruth, TrueCell
 
@@ -71,6 +79,9 @@ def test_cells_are_matched_within_the_shared_area():
     other = truth('b', (50, 100, 50, 50), (10, 40, 40, 40), (200, 30, 40, 40), first_id=10)
     pairs = match_cells(one, other, Shift(240, 20, 0.23, 1.0))
     assert [(left.annotation_id, right.annotation_id) for left, right in pairs] == [(0, 11), (1, 10)]
+    turned = truth('c', (WIDTH - 90, HEIGHT - 150, 50, 50), (WIDTH - 50, HEIGHT - 80, 40, 40), first_id=20)
+    pairs = match_cells(one, turned, Shift(240, 20, 0.23, 1.0, turned=True))
+    assert [(left.annotation_id, right.annotation_id) for left, right in pairs] == [(0, 21), (1, 20)]
     assert match_cells(truth('a'), other, Shift(240, 20, 0.23, 1.0)) == ()
 
 
@@ -107,6 +118,14 @@ def dedupe(folder, *words):
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     return run(parser.parse_args([*map(str, words), '--images', str(folder)]))
+
+
+def test_a_field_turned_by_half_a_turn_is_found(film, folder):
+    cv2.imwrite(str(folder / '1_2_400_ALL.png'), cut(film, 240, 20)[::-1, ::-1])
+    fields = [Field(str(folder / name), truth(name)) for name in FIELDS]
+    pair, = find_shared_cells(fields)
+    assert (pair.shift.dx, pair.shift.dy, pair.shift.turned) == (240, 20, True)
+    assert 'turned by half a turn, shifted by 240, 20 px' in str(pair)
 
 
 def test_dedupe_keeps_one_of_each_cell(folder, capsys):
