@@ -1,4 +1,4 @@
-"""Ground truth, predictions, boxes of cells and annotated regions; what needs torch is imported on first use."""
+"""Ground truth, predictions, boxes of cells and annotated regions; names that need torch are imported on first use."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,7 @@
 """Boxes that keep their attributes and their image's annotated regions.
 
-MMDetection's transforms drop, reorder, join and move boxes through the methods of their box type. Where a box type
-carries more than coordinates, everything that it carries stays in step with the labels without a transform knowing.
+MMDetection's transforms drop, reorder, join and move boxes through the methods of their box type. A box type
+that holds more than coordinates keeps all of it in step with the labels, and transforms need no change.
 
 Legend: N boxes, A attributes, R regions.
 """
@@ -27,9 +27,9 @@ Data = Tensor | np.ndarray | Sequence
 
 def _refuse(name: str) -> Callable[..., NoReturn]:
     def refuse(self: CellBoxes, *args: Any, **kwargs: Any) -> NoReturn:
-        raise TypeError(f'CellBoxes are always (N, 4) and know no {name}(); take boxes.tensor or '
+        raise TypeError(f'CellBoxes are always (N, 4) and have no {name}(); use boxes.tensor or '
                         "boxes.convert_to('hbox') where attributes and regions are not needed")
-    refuse.__doc__ = f'Not for cells: {name} would part the boxes from their attributes.'
+    refuse.__doc__ = f'Not for cells: {name} would separate the boxes from their attributes.'
     return refuse
 
 
@@ -38,12 +38,12 @@ class CellBoxes(HorizontalBoxes):
     """Horizontal boxes with attributes per box and the annotated regions of their image.
 
     Regions belong to the image, not to a box: they stay when boxes are selected, move when the image moves, and exist
-    without any box. They are replaced, never written into, so that copies may share them.
+    without any box. They are replaced, never changed in place, so copies may share them.
 
     Args:
         data: (N, 4) xyxy pixels.
-        dtype: of the boxes and regions.
-        device: of all three tensors.
+        dtype: dtype of the boxes and regions.
+        device: device of all three tensors.
         clone: copy the data.
         in_mode: 'xyxy' or 'cxcywh'.
         attributes: (N, A) integers, IGNORE where unknown; None means A = 0.
@@ -200,7 +200,7 @@ class CellBoxes(HorizontalBoxes):
         super().resize_(scale_factor)
 
     def clip_(self, img_shape: tuple[int, int]) -> None:
-        """Cut boxes and regions at the border of (height, width); regions with nothing left are dropped."""
+        """Cut boxes and regions at the border of (height, width); empty regions are dropped."""
         super().clip_(img_shape)
         self.regions = clip_regions(self.regions, (img_shape[0], img_shape[1]))
 
@@ -230,11 +230,11 @@ class CellBoxes(HorizontalBoxes):
 
 @register_box_converter('cbox', 'hbox')
 def cells_to_horizontal(boxes: Tensor) -> Tensor:
-    """Coordinates as they are; attributes and regions stay behind."""
+    """Unchanged coordinates, without attributes and regions."""
     return boxes
 
 
 @register_box_converter('hbox', 'cbox')
 def horizontal_to_cells(boxes: Tensor) -> Tensor:
-    """Coordinates as they are; without attributes, and with nothing known anywhere."""
+    """Unchanged coordinates, without attributes and without a known region."""
     return boxes

@@ -30,10 +30,10 @@ class TrueCell:
         label: index of the class.
         box_xyxy: pixels, cut at the image's border.
         attributes: A integers, IGNORE where unknown.
-        ignore: ``iscrowd`` or ``ignore`` of the file. Such a cell is neither to be found nor missed, and a detection
-            on it counts neither way.
+        ignore: ``iscrowd`` or ``ignore`` of the file. Such a cell is not counted as found or missed, and a
+            detection on it is neither right nor wrong.
         box_xywh: pixels, exactly as in the file.
-        area: square pixels, as in the file, else width times height; COCO's size ranges rest on it.
+        area: square pixels, as in the file, else width times height; COCO's size ranges use it.
     """
 
     annotation_id: RecordId
@@ -47,7 +47,7 @@ class TrueCell:
 
 @dataclass(frozen=True)
 class ImageTruth:
-    """One image; ``regions_xyxy`` None where the file says nothing about regions, () where nothing is known."""
+    """One image; ``regions_xyxy`` None if the file has no regions, () if nothing is known."""
 
     image_id: RecordId
     file_name: str
@@ -91,7 +91,7 @@ class ImageTruth:
 
     @property
     def ignored(self) -> NDArray[np.bool_]:
-        """(N,) cells that count neither way."""
+        """(N,) cells that are left out of scores."""
         return np.array([cell.ignore for cell in self.cells], bool)
 
 
@@ -102,7 +102,7 @@ class GroundTruth:
     Args:
         source: the file's path, for messages.
         classes: K names: the file's categories by id, then classes that only the detections have.
-        category_ids: id of each category of the file; shorter than ``classes`` by what was added.
+        category_ids: id of each category of the file; shorter than ``classes`` if classes were added.
         images: I images by id, the order in which pycocotools takes them.
     """
 
@@ -137,7 +137,7 @@ class GroundTruth:
 
     @cached_property
     def ignored(self) -> NDArray[np.bool_]:
-        """(G,) cells that count neither way."""
+        """(G,) cells that are left out of scores."""
         return np.array([cell.ignore for image in self.images for cell in image.cells], bool)
 
     def is_known_at(self, image_of: NDArray, boxes_xywh: NDArray) -> NDArray[np.bool_]:
@@ -151,7 +151,7 @@ class GroundTruth:
 
 
 def in_regions(points_xy: NDArray, regions_xyxy: Sequence[Sequence[float]] | NDArray) -> NDArray[np.bool_]:
-    """Which of (P, 2) points lie in a region, borders included; (P,) bool. In no region at all without regions.
+    """Which of (P, 2) points lie in a region, borders included; (P,) bool. All False without regions.
 
     >>> in_regions(np.array([[1., 1.], [2., 2.], [5., 5.]]), [(0, 0, 2, 2)]).tolist()
     [True, True, False]

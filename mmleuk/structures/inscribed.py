@@ -1,7 +1,7 @@
-"""Regions under a homography: the rectangle that surely lies inside what the region became.
+"""Regions under a homography: a rectangle inside the transformed region.
 
-A turned or sheared region is no axis-parallel rectangle any more. Its hull would call unknown pixels known (a turn of
-10 degrees makes the hull of a square 1.34 times as large), so an inscribed rectangle takes its place.
+A turned or sheared region is not an axis-parallel rectangle. Its hull would include unknown pixels (after a turn of 10
+degrees the hull of a square is 1.34 times as large), so an inscribed rectangle replaces it.
 
 Legend: R regions, K centres tried, C = 10 candidates per centre.
 """
@@ -32,8 +32,8 @@ def project_regions(regions_xyxy: Tensor, homography: Tensor | np.ndarray) -> Te
         homography: (3, 3), maps (x, y, 1) of the old image to the new one.
 
     Returns:
-        (R', 4), dtype and device of ``regions_xyxy``. Regions that became degenerate are dropped, and so are
-        those that reach behind the camera of a perspective: what they show isn't a quadrilateral.
+        (R', 4), dtype and device of ``regions_xyxy``. Degenerate regions are dropped. So are regions that
+        reach behind the camera of a perspective: their image isn't a quadrilateral.
 
     Example:
         >>> grow = [[2., 0., 1.], [0., 3., 0.], [0., 0., 1.]]
@@ -64,7 +64,7 @@ def inscribed_rectangles(quads_xy: Tensor) -> Tensor:
 
     For a parallelogram (every affine transform of a region) its middle is the best centre: mirroring a rectangle
     there and averaging the two gives one that is centred, inside, and as large. For a perspective the best centre is
-    looked for on a grid around the middle; up to a tenth of the area may be lost, nothing sticks out.
+    searched on a grid around the middle. Up to a tenth of the area may be lost; the rectangle is always inside.
 
     Args:
         quads_xy: (R, 4, 2) corners in order around, either way, of convex quadrilaterals.

@@ -1,6 +1,6 @@
 """Which detection found which cell: COCO's greedy matching, for one image or for all images of a data set at once.
 
-Legend: D detections, G cells, P pairs, T thresholds of IoU, C most candidates of one detection.
+Legend: D detections, G cells, P pairs, T thresholds of IoU, C largest number of candidates of one detection.
 """
 
 from __future__ import annotations
@@ -50,9 +50,10 @@ def match(iou: NDArray, scores: NDArray, *, min_iou: float, ignored: NDArray | N
           allowed: NDArray | None = None) -> NDArray[np.int64]:
     """Match the detections of one image to its cells, as COCO does.
 
-    By falling score, of equal scores the earlier one first, each detection takes the free cell with the largest IoU, of
-    equal IoUs the later cell. A cell is taken once. Where no cell is left, a detection on an ignored cell is
-    disregarded; an ignored cell takes any number.
+    Detections are taken by score, highest first; of equal scores the earlier detection comes first. Each one gets the
+    free cell with the largest IoU; of equal IoUs the later cell. A cell is matched once. If no cell is free, a
+    detection on
+    an ignored cell is disregarded; an ignored cell may have any number of them.
 
     Args:
         iou: (D, G), as of :func:`pairwise_iou`.
@@ -116,15 +117,15 @@ def match_pairs(pairs: Pairs, groups: NDArray[np.int64], thresholds: NDArray[np.
                 crowd: NDArray[np.bool_]) -> NDArray[np.int64]:
     """The rule of :func:`match` for many images, classes and thresholds at once.
 
-    Groups don't touch each other's cells, so the first detections of all groups are matched in one step, then all
-    second ones, and so on.
+    Groups share no cells. So the first detections of all groups are matched in one step, then all second ones, and so
+    on.
 
     Args:
-        pairs: that may match.
+        pairs: pairs that may match.
         groups: (D,) detections of one group compete, in their order; a cell must have pairs in one group only.
         thresholds: (T,) smallest IoU of a match.
-        ignored: (G,) bool, cells that are taken only where no other is left.
-        crowd: (G,) bool, cells that may be taken often.
+        ignored: (G,) bool, cells that are matched only if no other is free.
+        crowd: (G,) bool, cells that may be matched several times.
 
     Returns:
         (D, T) the cell that a detection took, ignored or not, or UNMATCHED.
@@ -139,7 +140,7 @@ def match_pairs(pairs: Pairs, groups: NDArray[np.int64], thresholds: NDArray[np.
     order = np.argsort(turns, kind='stable')
     bounds = np.searchsorted(turns[order], np.arange(turns.max() + 2))
     taken = np.zeros((len(ignored) + 1, len(thresholds)), bool)
-    taken[-1] = True  # what fills up short lists of candidates
+    taken[-1] = True  # the filler of short candidate lists
     often = np.r_[crowd, False][:, None]
     for start, stop in zip(bounds, bounds[1:]):
         turn = order[start:stop]

@@ -33,8 +33,8 @@ def from_json(path: str | Path) -> Run:
 def to_csv(predictions: Sequence[Prediction], schema: AttributeSchema, path: str | Path) -> Path:
     """Write one row per cell; an attribute ``a`` fills the columns ``a`` (value's name) and ``a_prob``.
 
-    Images without cells have no row: :func:`to_json` lists every image. Names that a spreadsheet would run as a formula
-    start with an apostrophe.
+    Images without cells have no row: :func:`to_json` lists every image. Names that a spreadsheet would read as a
+    formula get an apostrophe in front.
     """
     rows = [dict(zip(_columns(schema), (prediction.image, *prediction.size_hw, number, cell.label, cell.class_name,
                                         cell.score, *cell.box, *_attribute_columns(cell, schema)), strict=True))

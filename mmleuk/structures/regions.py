@@ -1,7 +1,7 @@
 """Geometry of annotated regions: where the annotation of an image is complete.
 
 Legend: R regions, P points, N boxes. A region is an axis-parallel rectangle, float xyxy in pixels, its
-borders included. No region at all (R = 0) means that nothing is known anywhere.
+borders included. No region (R = 0) means that nothing is known.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def points_in_regions(points_xy: Tensor, regions_xyxy: Tensor) -> Tensor:
 
 
 def background_is_known(points_xy: Tensor, metainfo: Mapping) -> Tensor:
-    """Tell where an image's background may be learnt: in an annotated region, and under no ignored box.
+    """Find where background may be learnt: inside an annotated region and outside all ignored boxes.
 
     Args:
         points_xy: (P, 2) pixels.
@@ -46,7 +46,7 @@ def background_is_known(points_xy: Tensor, metainfo: Mapping) -> Tensor:
         (P,) bool.
 
     Raises:
-        UserError: there are no ``annotated_regions``; an unknown region is never taken for the whole image.
+        UserError: there are no ``annotated_regions``; the whole image is never assumed.
     """
     regions, = regions_of([metainfo], like=points_xy)
     known = points_in_regions(points_xy, regions)
@@ -54,10 +54,10 @@ def background_is_known(points_xy: Tensor, metainfo: Mapping) -> Tensor:
 
 
 def boxes_in_sight(boxes_xyxy: Tensor, ignored: Tensor, windows_xyxy: Tensor) -> Tensor:
-    """Tell which boxes stay when only some windows of an image are seen.
+    """Find the boxes to keep when only some windows of an image are used.
 
-    Those whose centre lies in a window, and ignored ones (crowds, VOC's difficult objects) as soon as they reach into
-    one: without them their part in the window would be taken for background.
+    A box is kept if its centre lies in a window. An ignored box (a crowd, VOC's difficult object) is kept if it
+    overlaps a window; otherwise its part in the window would be background.
 
     Args:
         boxes_xyxy: (N, 4), not clipped to the windows yet.
@@ -80,7 +80,7 @@ def boxes_in_sight(boxes_xyxy: Tensor, ignored: Tensor, windows_xyxy: Tensor) ->
 
 
 def clip_regions(regions_xyxy: Tensor, image_hw: tuple[int, int]) -> Tensor:
-    """Cut regions at the image's border and drop those with nothing left; (R, 4) -> (R', 4)."""
+    """Cut regions at the image's border and drop empty ones; (R, 4) -> (R', 4)."""
     height, width = image_hw
     low = regions_xyxy.new_zeros(4)
     high = regions_xyxy.new_tensor([width, height, width, height])
@@ -103,12 +103,12 @@ def regions_of(batch_img_metas: Sequence[Mapping], like: Tensor) -> list[Tensor]
     """Annotated regions (R, 4) of every image, on the device of ``like``.
 
     Raises:
-        UserError: a sample carries none; an unknown region is never taken for the whole image.
+        UserError: a sample has none; the whole image is never assumed.
     """
     regions = []
     for meta in batch_img_metas:
         if 'annotated_regions' not in meta:
-            raise UserError(f"{meta.get('img_path', 'an image')}: the sample carries no annotated_regions; end the "
+            raise UserError(f"{meta.get('img_path', 'an image')}: the sample has no annotated_regions; end the "
                             "pipeline with mmleuk.PackCells and load with mmleuk.LoadCellAnnotations")
         boxes = torch.as_tensor(meta['annotated_regions'], dtype=torch.float32, device=like.device)
         regions.append(boxes.reshape(-1, 4))

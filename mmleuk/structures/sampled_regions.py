@@ -1,4 +1,4 @@
-"""Which part of an image gets annotated: Sparse-LeukemiaAttri's protocol (LLD, section 3)."""
+"""Choose the annotated part of an image as in Sparse-LeukemiaAttri's protocol (LLD, section 3)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ def sample_region(boxes_xywh: Sequence[Sequence[float]], size: tuple[int, int], 
                   rng: np.random.Generator) -> list[int]:
     """A random rectangle of ``fraction`` of the image's area that holds at least one cell's centre.
 
-    Uniform among such rectangles; anywhere where there is no cell.
+    All such rectangles are equally likely; without cells the rectangle may lie anywhere.
 
     Args:
         boxes_xywh: the image's cells, pixels.
         size: the image's width and height.
         fraction: share of the area, in (0, 1].
-        rng: source of chance.
+        rng: random generator.
 
     Returns:
         [x, y, w, h] in whole pixels.
@@ -49,5 +49,5 @@ def _sides(size: tuple[int, int], fraction: float, rng: np.random.Generator) -> 
     area = fraction * size[0] * size[1]
     width = int(np.clip(round(size[0] * np.sqrt(fraction) * stretch), 1, size[0]))
     height = int(np.clip(round(area / width), 1, size[1]))
-    # a very large fraction may leave no freedom of shape: the other side makes up for the cut
+    # with a very large fraction one side is cut at the image's; the other side is adapted
     return int(np.clip(round(area / height), 1, size[0])), height

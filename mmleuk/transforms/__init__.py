@@ -1,14 +1,14 @@
-"""From records to data samples, regions and attributes included.
+"""Transforms from records to data samples, with regions and attributes.
 
-Letterboxing has no transform of its own; MMDetection's two do it, and cells move with them::
+There is no transform for letterboxing; MMDetection's two do it, and cells move with them::
 
     dict(type='Resize', scale=(640, 640), keep_ratio=True),
     dict(type='Pad', size=(640, 640), pad_val=dict(img=(114, 114, 114))),  # in testing: mmleuk.Pad
 
 Padding goes to the right and the bottom only, so predictions return to the original image by ``scale_factor`` alone
 (``rescale=True``); YOLOv5 centres the image, which would need an offset that MMDetection doesn't subtract. Use equal
-sides: MMDetection takes a ``scale`` with ``keep_ratio`` as long and short side, whichever way the image lies.
-``RandomFlip``, ``RandomCrop`` and ``FilterAnnotations`` are MMDetection's, too.
+sides: MMDetection takes a ``scale`` with ``keep_ratio`` as long and short side in either orientation.
+``RandomFlip``, ``RandomCrop`` and ``FilterAnnotations`` are also MMDetection's.
 """
 
 from mmleuk.transforms.affine import RandomAffine

@@ -23,9 +23,10 @@ from mmleuk.transforms.selection import select_cells
 class RandomAffine(MMDetRandomAffine):
     """Scale, shift, turn and shear about the image's centre.
 
-    Differs from MMDetection's in four ways: the image's centre is the fixed point (there, the upper left corner),
-    regions move also when there is no box, small remains of boxes are dropped by YOLOv5's rules, and pixels and boxes
-    agree to the half pixel.
+    It differs from MMDetection's in four ways. The fixed point is the image's centre, not its upper left corner.
+    Regions also move in images without boxes. Small rests of boxes are dropped by YOLOv5's rules. Pixels and boxes
+    agree to
+    the half pixel.
 
     Args:
         max_rotate_degree: turn in [-d, d] degrees.
@@ -35,7 +36,7 @@ class RandomAffine(MMDetRandomAffine):
         border: (x, y) pixels added on each side of the output; (-s / 2, -s / 2) after a mosaic of 2s x 2s.
         border_val: colour outside the image.
         min_side: a box is kept if both sides exceed this, in pixels after clipping,
-        min_area_ratio: and its area exceeds this part of its unclipped scaled area,
+        min_area_ratio: and its area exceeds this share of its unclipped scaled area,
         max_aspect_ratio: and its longer side is less than this many times its shorter one.
 
     Source: YOLOv5 release 6 (``hyp.scratch``: degrees 0, translate 0.1, scale 0.5, shear 0), written from its
@@ -61,7 +62,7 @@ class RandomAffine(MMDetRandomAffine):
         return back @ about_corner @ centre
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Move image, boxes, regions and masks; boxes of the input object are left as they are."""
+        """Move image, boxes, regions and masks; the input's box object stays unchanged."""
         height = results['img'].shape[0] + self.border[1] * 2
         width = results['img'].shape[1] + self.border[0] * 2
         matrix = self._get_random_homography_matrix(height, width).astype(np.float64)
@@ -76,7 +77,7 @@ class RandomAffine(MMDetRandomAffine):
         boxes.clip_((height, width))
         results['gt_bboxes'] = boxes
         keep = self._worth_keeping(boxes.widths, boxes.heights, scaled_areas)
-        if 'gt_ignore_flags' in results:  # however little shows of an ignored box, it is no background
+        if 'gt_ignore_flags' in results:  # even a small visible part of an ignored box is not background
             keep |= torch.from_numpy(results['gt_ignore_flags']) & (boxes.widths > 0) & (boxes.heights > 0)
         select_cells(results, keep)
         return results

@@ -1,4 +1,4 @@
-"""Finding transforms that would leave the annotated regions behind, before training starts."""
+"""Find transforms that don't move the annotated regions, before training starts."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ cells; use mmleuk.RandomAffine
 
 
 def _kinds(part: Any) -> Iterator[type]:
-    """Classes of all transforms in configs, built transforms and what they wrap; other things' classes don't hurt."""
+    """Classes of all transforms in configs, built transforms and what they wrap; other classes are harmless."""
     if isinstance(part, Mapping):
         kind = part.get('type')
         kind = MMDET_TRANSFORMS.get(kind) if isinstance(kind, str) else kind

@@ -21,7 +21,7 @@ HUES = 180
 class HSVJitter(BaseTransform):
     """Multiply hue, saturation and value by random factors in [1 - gain, 1 + gain].
 
-    MMDetection's ``YOLOXHSVRandomAug`` adds numbers instead; on pale blood films that colours the background.
+    MMDetection's ``YOLOXHSVRandomAug`` adds numbers instead; on pale blood smears that colours the background.
 
     Args:
         hue: gain of the hue, which wraps around.
@@ -61,14 +61,14 @@ class HSVJitter(BaseTransform):
 class ColorJitter(BaseTransform):
     """Brightness, contrast, saturation and hue by random amounts, in random order; or nothing.
 
-    Much stronger than :class:`HSVJitter`: a second look at an image rather than another microscope's.
+    It is much stronger than :class:`HSVJitter`: it makes a second view of an image, not a realistic microscope image.
 
     Args:
         brightness: factor drawn from [1 - brightness, 1 + brightness].
         contrast: the same, towards and away from the image's mean grey.
         saturation: the same, towards and away from each pixel's grey.
         hue: shift drawn from [-hue, hue]; 0.5 is half of the colour circle.
-        prob: how often anything happens.
+        prob: probability that the image is changed.
 
     Raises:
         UserError: an argument is out of range, or the image isn't (H, W, 3) uint8.
@@ -87,7 +87,7 @@ class ColorJitter(BaseTransform):
 
     @cache_randomness
     def _draw(self) -> tuple[bool, np.ndarray, np.ndarray]:
-        """Whether, in which order, how much."""
+        """Whether to change the image, the order of the steps, and their amounts."""
         return np.random.rand() < self.prob, np.random.permutation(4), np.random.uniform(-1, 1, 4) * self.amounts
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

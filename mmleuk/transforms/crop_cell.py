@@ -17,18 +17,18 @@ from mmleuk.transforms.masks import move_masks, paste
 
 @TRANSFORMS.register_module()
 class CropCell(BaseTransform):
-    """Cut the image down to a square around its one box, and scale that to ``size`` x ``size``.
+    """Crop the image to a square around its one box, and scale that to ``size`` x ``size``.
 
-    For the samples of :class:`mmleuk.CellCropDataset` that come from larger images. It scales by itself, so that the
-    cell counts as unmoved: it is all that the sample shows.
+    For the samples of :class:`mmleuk.CellCropDataset` that come from larger images. It does the scaling itself, so
+    :func:`cells_moved` stays False: the sample shows only this cell.
 
     Args:
         size: side of the result in pixels.
-        margin: on each side of the box, as a share of its longer side, >= 0.
-        pad_val: grey value where the square reaches out of the image.
+        margin: margin on each side of the box, as a share of its longer side, >= 0.
+        pad_val: grey value outside the image.
 
     Raises:
-        UserError: the image has another number of boxes than one.
+        UserError: the image doesn't have exactly one box.
     """
 
     def __init__(self, *, size: int, margin: float = 0.15, pad_val: int = 114) -> None:

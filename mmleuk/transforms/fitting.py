@@ -1,4 +1,4 @@
-"""A whole picture at the size that it has in a given frame."""
+"""Scale a whole image to fit a given frame."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from mmleuk.transforms.selection import CELL_KEYS
 
 
 def fit_picture(results: dict[str, Any], frame_wh: tuple[int, int]) -> dict[str, Any]:
-    """Scale a picture to the largest size within ``frame_wh`` that keeps its shape, to the whole pixel.
+    """Scale an image to the largest size within ``frame_wh`` that keeps its aspect ratio, in whole pixels.
 
     Args:
-        results: with ``img`` (H, W, ...), ``gt_bboxes`` and perhaps ``gt_masks``; they are only read.
+        results: with ``img`` (H, W, ...), ``gt_bboxes`` and perhaps ``gt_masks``; they stay unchanged.
 
     Returns:
         The image, its cells and masks in its pixels, regions cut at its border; no other key.

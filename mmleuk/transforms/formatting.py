@@ -1,4 +1,4 @@
-"""Results of the pipeline to data samples."""
+"""Pack results of the pipeline into data samples."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class PackCells(PackDetInputs):
         ``gt_instances.attributes`` and ``ignored_instances.attributes``: (N, A) int64, IGNORE where unknown.
         ``annotated_regions`` in the metainfo of ``gt_instances`` (heads get only that) and of the data sample:
         (R, 4) float32 xyxy in the pixels of the boxes: input pixels in training, where annotations are loaded first;
-        original pixels in testing, where they are loaded after resizing. Metainfo stays where it is when
-        a sample goes to a GPU.
-        ``cells_moved`` in the data sample's metainfo: the cells aren't in original pixels, as metrics need them.
+        original pixels in testing, where they are loaded after resizing. Metainfo doesn't move when a
+        sample goes to a GPU.
+        ``cells_moved`` in the data sample's metainfo: the cells aren't in original pixels, which metrics need.
 
     Args:
         meta_keys: keys of the results to put into the metainfo, where they exist.
 
     Raises:
-        UserError: the boxes carry no attributes and regions, or the masks aren't those of the boxes any more.
+        UserError: the boxes have no attributes and regions, or the masks don't belong to the boxes any more.
     """
 
     def __init__(self, *, meta_keys: Sequence[str] = META_KEYS) -> None:
@@ -47,7 +47,7 @@ class PackCells(PackDetInputs):
         boxes = results['gt_bboxes']
         if not isinstance(boxes, CellBoxes):
             raise UserError(f'PackCells got {type(boxes).__name__}: load annotations with mmleuk.LoadCellAnnotations, '
-                            'and keep out transforms that make other boxes')
+                            'and remove transforms that make other boxes')
         sample = packed['data_samples']
         known = dict(annotated_regions=boxes.regions)
         for instances in (sample.gt_instances, sample.ignored_instances):
@@ -59,7 +59,7 @@ class PackCells(PackDetInputs):
 
 
 def _check_masks(results: dict[str, Any]) -> None:
-    """Masks of another number or size than boxes and image were left behind by a transform that doesn't know them."""
+    """Refuse masks whose number or size doesn't fit boxes and image: a transform has not moved them."""
     if 'gt_masks' not in results:
         return
     masks, cells, image_hw = results['gt_masks'], len(results['gt_bboxes']), results['img'].shape[:2]

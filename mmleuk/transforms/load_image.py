@@ -1,4 +1,4 @@
-"""Loads an image and says which file is broken, and how to fix it, when one is."""
+"""Load an image; if its file is broken, the error names the file and the fix."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from mmleuk.utils.image_files import PILLOW_ERRORS, decode_image, read_image_fil
 
 @TRANSFORMS.register_module()
 class LoadImage(LoadImageFromFile):
-    """mmcv's ``LoadImageFromFile`` that never hands on a broken image.
+    """mmcv's ``LoadImageFromFile``, which never returns a broken image.
 
     A missing, truncated or undecodable file raises; so does one whose size differs from the annotation's, because
-    then every box would be wrong. Arguments as its parent's.
+    then every box would be wrong. Arguments are those of its parent.
     """
 
     def transform(self, results: dict) -> dict:
@@ -40,7 +40,7 @@ def check_size(image: np.ndarray, path: str, height: int | None, width: int | No
     """Compare an image, (H, W, ...), with the size in pixels that its annotation states; None states nothing.
 
     Args:
-        content: the file's bytes: with them the message can tell an EXIF orientation from a wrong size.
+        content: the file's bytes: with them the message can name an EXIF orientation as the cause.
 
     Raises:
         UserError: they differ.
@@ -51,7 +51,7 @@ def check_size(image: np.ndarray, path: str, height: int | None, width: int | No
 
 
 def size_fault(image_hw: tuple[int, int], stated_hw: tuple[int | None, int | None], orientation: int = 1) -> str:
-    """What is wrong where an image's size isn't the stated one; '' where it is. ``orientation`` is EXIF's, 1 to 8."""
+    """What is wrong if an image's size isn't the stated one; '' if it is. ``orientation`` is EXIF's, 1 to 8."""
     if image_hw == stated_hw:
         return ''
     actual, stated = (f'{width}x{height}' for height, width in (image_hw, stated_hw))

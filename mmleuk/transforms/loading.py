@@ -1,4 +1,4 @@
-"""Records to boxes of cells.
+"""Load the boxes of cells from records.
 
 Legend: N cells, A attributes, R regions.
 """
@@ -22,28 +22,29 @@ class LoadCellAnnotations(LoadAnnotations):
     """Load boxes as :class:`CellBoxes`: coordinates (N, 4), attributes (N, A) and annotated regions (R, 4).
 
     Reads ``instances`` (each with ``bbox``, ``bbox_label``, ``ignore_flag``, ``attributes``), ``num_attributes`` (A,
-    also where an image shows no cell), ``annotation`` ('complete' or 'sparse') and ``annotated_regions`` ([] for
-    nowhere). A complete record without regions is known all over the image; a sparse one must say where.
+    also if an image has no cell), ``annotation`` ('complete' or 'sparse') and ``annotated_regions`` ([] for
+    nowhere). A complete record without regions is known in the whole image. A sparse record must have its
+    regions.
 
     Args:
         kwargs: MMDetection's, except for ``box_type``.
 
     Raises:
-        UserError: the record lacks regions or attributes that its kind needs.
+        UserError: the record lacks regions or attributes that it needs.
     """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(box_type='cbox', **kwargs)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Results with ``gt_bboxes``, ``gt_bboxes_labels`` and ``gt_ignore_flags``, without what they were read from.
+        """Results with ``gt_bboxes``, ``gt_bboxes_labels`` and ``gt_ignore_flags``, without the lists they come from.
 
         ``cells_view`` is the image's scale and flip at this moment, for :func:`cells_moved`.
 
-        The lists do not follow the image, and ``MultiImageMixDataset`` copies results before each
-        transform: half of its time went into copying ``instances``.
+        Transforms don't move the lists, and ``MultiImageMixDataset`` copies results before each transform:
+        half of its time was spent on copies of ``instances``.
 
-        Results without ``instances``, plain pictures of MMDetection's ``inference_detector``, stay as they are.
+        Results without ``instances``, such as images of MMDetection's ``inference_detector``, stay unchanged.
         """
         if 'instances' not in results:
             return results
@@ -55,7 +56,7 @@ class LoadCellAnnotations(LoadAnnotations):
         for index, instance in enumerate(results['instances']):
             if 'mask' not in instance:
                 raise UserError(f'{_name(results)}: cell {index} has no mask; mmleuk.CellDataset reads none from '
-                                'annotation files: load without with_mask=True, or take a data set whose instances '
+                                'annotation files: load without with_mask=True, or use a data set whose instances '
                                 "carry 'mask'")
         super()._load_masks(results)
 

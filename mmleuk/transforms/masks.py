@@ -1,7 +1,7 @@
 """Masks of cells move with the image and its boxes.
 
 MMDetection's own resizing, flipping, cropping, padding and filtering keep ``gt_masks`` in step; these functions do it
-for the transforms here.
+for the transforms of this package.
 
 Legend: N cells.
 """
@@ -21,7 +21,7 @@ Window = tuple[slice, slice]
 
 
 def move_masks(results: Mapping[str, Any], move: Callable[[np.ndarray], np.ndarray]) -> dict[str, BitmapMasks]:
-    """``dict(gt_masks=...)`` of a sample's masks, moved all at once; {} where it has none.
+    """``dict(gt_masks=...)`` of a sample's masks, moved all at once; {} if it has none.
 
     Args:
         results: with ``gt_masks`` of N cells, if any.
@@ -41,7 +41,7 @@ def paste(pixels: np.ndarray, canvas_hw: tuple[int, int], to: Window, of: Window
 
 
 def join_masks(parts: Sequence[Mapping[str, Any]]) -> dict[str, BitmapMasks]:
-    """``dict(gt_masks=...)`` of all parts' cells, whose masks have one size; {} where no part has masks.
+    """``dict(gt_masks=...)`` of all parts' cells, whose masks have one size; {} if no part has masks.
 
     Raises:
         UserError: some parts have masks, others have none.
@@ -55,7 +55,7 @@ def join_masks(parts: Sequence[Mapping[str, Any]]) -> dict[str, BitmapMasks]:
 
 
 def refuse_masks(results: Mapping[str, Any], owner: str) -> None:
-    """Stop before a transform that can't move masks.
+    """Refuse masks in a transform that can't move them.
 
     Raises:
         UserError: the results hold masks.

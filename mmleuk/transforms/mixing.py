@@ -1,6 +1,6 @@
 """Images made of several images.
 
-Legend: R, S regions of the one and the other image.
+Legend: R, S regions of the two images.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ QUARTERS = ('top_left', 'top_right', 'bottom_left', 'bottom_right')
 class Mosaic(MMDetMosaic):
     """Four images around a random point; boxes and regions of all four move, each within its own quarter.
 
-    MMDetection's scales boxes by the exact ratio but images to the whole pixel below, so that boxes and regions reach
-    up to a pixel over into the neighbour; and it copies seven images only to read them. Arguments are MMDetection's.
+    MMDetection's Mosaic scales boxes by the exact ratio, but images to the next smaller whole pixel. So boxes and
+    regions reach up to a pixel into the next quarter. It also makes seven unnecessary copies of images. Arguments are
+    MMDetection's.
     """
 
     @cache_randomness
@@ -36,7 +37,7 @@ class Mosaic(MMDetMosaic):
         return chance, int(x * self.img_scale[0]), int(y * self.img_scale[1])
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Results with three more in ``mix_results`` to one of twice ``img_scale``; the parts are only read."""
+        """Results with three more in ``mix_results`` to one of twice ``img_scale``; the parts stay unchanged."""
         chance, *centre = self._draw()
         if chance > self.prob:
             return results
@@ -53,7 +54,7 @@ class Mosaic(MMDetMosaic):
             placed.append(fitted | move_masks(fitted, partial(paste, canvas_hw=size_hw, to=to, of=of)))
         boxes = placed[0]['gt_bboxes'].cat([part['gt_bboxes'] for part in placed])
         inside = boxes.is_inside(size_hw)
-        # Regions end at the canvas always: what lies beyond isn't shown, and a later transform may pull it into sight.
+        # Regions always end at the canvas: a later transform may move the area beyond it into the image.
         regions = clip_regions(boxes.regions, size_hw)
         if self.bbox_clip_border:
             boxes.clip_(size_hw)
@@ -66,7 +67,7 @@ class Mosaic(MMDetMosaic):
 
 @TRANSFORMS.register_module()
 class MixUp(MMDetMixUp):
-    """Mean of two images. A place is known only where both are: at most R * S regions, the intersections.
+    """Mean of two images. A pixel is known only if both images know it: at most R * S regions, the intersections.
 
     Raises:
         UserError: the results hold masks.

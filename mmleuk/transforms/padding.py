@@ -1,4 +1,4 @@
-"""Padding that remembers how large the picture is."""
+"""Padding that keeps the image's own size in the metainfo."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mmleuk.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class Pad(MMDetPad):
-    """Pad for testing: ``img_shape`` stays the picture's, so that detections end where the picture ends.
+    """Pad for testing: ``img_shape`` stays that of the image, so detections end at the image's border.
 
-    MMDetection's sets ``img_shape`` to the padded size, to which detectors cut their boxes: a cell at the border of a
-    picture that isn't square gets a box that reaches into the padding, too large to match. ``pad_shape`` is the padded
-    size with both. In training use MMDetection's: flips and crops after it need the padded size.
+    MMDetection's Pad sets ``img_shape`` to the padded size, and detectors cut their boxes there. In an image that isn't
+    square, the box of a cell at the border may then reach into the padding and be too large to match. Both set
+    ``pad_shape`` to the padded size. In training use MMDetection's: flips and crops after it need the padded size.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

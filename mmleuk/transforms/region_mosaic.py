@@ -1,4 +1,4 @@
-"""Images made of annotated regions only: training time goes where truth is known.
+"""Images made of annotated regions only, so training time is spent where the truth is known.
 
 Legend: N cells, R regions.
 """
@@ -24,21 +24,21 @@ from mmleuk.transforms.selection import CELL_KEYS, cells_in_sight, select_cells
 class RegionMosaic(BaseTransform):
     """Tile a canvas with windows around the annotated regions of several images.
 
-    In a sparse training image a fifth of the area teaches and the rest is computed in vain. Here every tile shows the
-    neighbourhood of an annotated region, at the size that the image has in ``img_scale``: with four tiles, four times
-    as many labelled cells in the same number of pixels. What lies around a region in its tile stays unknown.
+    In a sparse training image only a fifth of the area is annotated, and the rest costs time. Here every tile shows an
+    annotated region with its surroundings, at the scale of the image in ``img_scale``. With four tiles the same number
+    of pixels has four times as many labelled cells. The area around a region in its tile stays unknown.
 
-    A cell whose centre lies in its window is kept and clipped there, an ignored box where it reaches in; regions are
-    cut to the window. Where a region is smaller than the window, the window lies at random around it; where it is
-    larger, at random within it.
+    A cell whose centre lies in its window is kept and clipped there, an ignored box if it overlaps the window; regions
+    are cut to the window. A window that is larger than the region lies at random around it; a smaller one at random
+    inside it.
 
     Args:
         img_scale: (width, height) of the canvas, and of the whole image that a window is cut from.
         tiles: windows per row and per column.
-        prob: share of samples that are tiled; others are left as they are.
-        pad_val: grey value where an image is smaller than its window.
+        prob: share of samples that are tiled; others stay unchanged.
+        pad_val: grey value where the window is larger than the image.
 
-    Used in a ``MultiImageMixDataset``'s pipeline, it asks for ``tiles ** 2 - 1`` further images.
+    In the pipeline of a ``MultiImageMixDataset`` it takes ``tiles ** 2 - 1`` further images.
     """
 
     def __init__(self, *, img_scale: tuple[int, int] = (640, 640), tiles: int = 2, prob: float = 1.0,
@@ -59,20 +59,20 @@ class RegionMosaic(BaseTransform):
 
     @cache_randomness
     def _draw(self) -> np.ndarray:
-        """One number that decides whether to tile, then three per tile: which region, and where the window lies."""
+        """One number that decides whether to tile, then three per tile: the region and the window's position."""
         return np.random.uniform(size=1 + 3 * self.tiles ** 2)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Results with further ones in ``mix_results`` to one of ``img_scale``; the parts are only read."""
+        """Results with further ones in ``mix_results`` to one of ``img_scale``; the parts stay unchanged."""
         chance, *draws = self._draw()
         if chance >= self.prob:
             return results
         width, height = self.img_scale
         canvas = np.full((height, width, *results['img'].shape[2:]), self.pad_val, dtype=results['img'].dtype)
         parts = []
-        for place, part in enumerate([results, *results['mix_results']]):
-            row, column = divmod(place, self.tiles)
-            tile = self._window(part, draws[3 * place:3 * place + 3])
+        for index, part in enumerate([results, *results['mix_results']]):
+            row, column = divmod(index, self.tiles)
+            tile = self._window(part, draws[3 * index:3 * index + 3])
             left, top = column * self.window_wh[0], row * self.window_wh[1]
             rows, columns = tile['img'].shape[:2]
             canvas[top:top + rows, left:left + columns] = tile['img']
@@ -115,11 +115,11 @@ def window_start(low: float, high: float, size: int, limit: int, draw: float) ->
     """First pixel of a window of ``size`` along one side of an image with ``limit`` pixels.
 
     Args:
-        low: where the region begins.
-        high: where it ends.
-        size: of the window; a region that is shorter lies within it, of a longer one it shows a part.
-        limit: of the image; the window stays within where it can.
-        draw: in [0, 1), chooses among the possible places.
+        low: start of the region.
+        high: end of the region.
+        size: size of the window; it contains a shorter region and lies inside a longer one.
+        limit: size of the image; the window stays inside it if it fits.
+        draw: in [0, 1), chooses one of the possible positions.
 
     Example:
         >>> [window_start(40, 60, 50, 200, draw) for draw in (0., 0.5, 0.999)]

@@ -1,6 +1,6 @@
-"""The two plain baselines for sparse annotation: look only at the annotated regions.
+"""The two simple baselines for sparse annotation: they use only the annotated regions.
 
-Both change training images and belong into a training pipeline only; testing uses whole images.
+Both change training images and belong in a training pipeline only; testing uses whole images.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mmleuk.transforms.selection import cells_in_sight, select_cells
 
 
 def pixel_window(region_xyxy: Tensor, image_hw: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns of the pixels whose centres lie in a region (4,); empty slices where there are none.
+    """Rows and columns of the pixels whose centres lie in a region (4,); empty slices if there are none.
 
     Example:
         >>> import torch
@@ -34,9 +34,8 @@ def pixel_window(region_xyxy: Tensor, image_hw: tuple[int, int]) -> tuple[slice,
 class BlankOutsideRegions(BaseTransform):
     """Paint everything outside the annotated regions, and drop cells whose centre lies there.
 
-    Ignored boxes stay as long as they reach into a region.
-
-    Nothing unlabelled is left to see, so afterwards the whole image counts as known.
+    Ignored boxes stay if they overlap a region. No unlabelled cell is visible afterwards, so the whole image counts as
+    known.
 
     Args:
         pad_val: grey value outside.
@@ -69,10 +68,10 @@ class BlankOutsideRegions(BaseTransform):
 
 @TRANSFORMS.register_module()
 class CropToRegion(BaseTransform):
-    """Cut the image down to one annotated region, drawn at random where there are several.
+    """Crop the image to one annotated region, a random one if there are several.
 
-    Cells whose centre lies in it are kept and clipped, ignored boxes where they reach into it. An image without regions
-    gives None: the data set draws another.
+    Cells whose centre lies in it are kept and clipped, ignored boxes if they overlap it. An image without regions gives
+    None, and the data set draws another one.
 
     Source: LLD, section 5.2, baseline (a).
     """
@@ -82,7 +81,7 @@ class CropToRegion(BaseTransform):
         return int(np.random.randint(count)) if count > 1 else 0
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
-        """Replace ``img``, ``img_shape`` and the boxes; None where there is nothing to cut out."""
+        """Replace ``img``, ``img_shape`` and the boxes; None if there is no region to crop."""
         boxes = results['gt_bboxes'].clone()
         windows = [pixel_window(region, results['img'].shape[:2]) for region in boxes.regions]
         usable = [i for i, (rows, columns) in enumerate(windows)

@@ -1,4 +1,4 @@
-"""Keeping some of an image's cells, in every key that has one entry per cell."""
+"""Keep some of an image's cells, in every key that has one entry per cell."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmleuk.structures import CellBoxes
 from mmleuk.structures.regions import boxes_in_sight
 
 CELL_KEYS = ('gt_bboxes_labels', 'gt_ignore_flags')
-"""Arrays with one entry per cell; ``gt_bboxes`` and, where there are any, ``gt_masks`` have one, too."""
+"""Arrays with one entry per cell; ``gt_bboxes`` and, if present, ``gt_masks`` also have one."""
 
 
 def select_cells(results: dict[str, Any], keep: Tensor) -> None:

@@ -138,9 +138,9 @@ def test_bad_input_is_refused(cells):
     with pytest.raises(ValueError, match=r'\(N, 4\), got \(1, 3, 4\)'):
         CellBoxes([BOXES])
     for name in ('view', 'reshape', 'unsqueeze', 'flatten'):
-        with pytest.raises(TypeError, match=rf'know no {name}\(\)'):
+        with pytest.raises(TypeError, match=rf'have no {name}\(\)'):
             getattr(cells, name)(0)
-    with pytest.raises(TypeError, match=r'know no stack\(\)'):
+    with pytest.raises(TypeError, match=r'have no stack\(\)'):
         CellBoxes.stack([cells, cells])
 
 

@@ -15,7 +15,7 @@ def iou(a, b):
 
 
 @given(st.integers(0, 2 ** 32 - 1), st.integers(0, 12), st.sampled_from([0.3, 0.5, 0.8]))
-def test_kept_are_apart_and_dropped_overlap_a_surer_one(seed, number, limit):
+def test_kept_are_apart_and_dropped_overlap_a_higher_scoring_one(seed, number, limit):
     rng = np.random.default_rng(seed)
     corner = rng.uniform(0, 30, (number, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(5, 25, (number, 2))], 1)
@@ -23,8 +23,8 @@ def test_kept_are_apart_and_dropped_overlap_a_surer_one(seed, number, limit):
     kept = suppress_overlaps(torch.tensor(boxes), torch.tensor(scores), limit).tolist()
     assert sorted(kept, key=lambda i: -scores[i]) == kept
     for i in range(number):
-        surer = [j for j in kept if scores[j] > scores[i]]
-        assert (i in kept) == all(iou(boxes[i], boxes[j]) <= limit + 1e-6 for j in surer)
+        better = [j for j in kept if scores[j] > scores[i]]
+        assert (i in kept) == all(iou(boxes[i], boxes[j]) <= limit + 1e-6 for j in better)
 
 
 def test_one_keeps_everything_and_nothing_stays_nothing():

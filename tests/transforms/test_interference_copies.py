@@ -25,16 +25,16 @@ def films(tmp_path):
     """Three films of 160 x 120 px; the last one shows no cell, the first has a region and its own factor."""
     boxes = [[[20.25, 20, 40.5, 36], [90, 60, 40, 44]], [[50, 40, 44, 40], [100, 10, 38, 40]], []]
     images, annotations = [], []
-    for place, cells in enumerate(boxes):
-        name = f'val/{place}.png' if place else 'val/0.jpg'
+    for index, cells in enumerate(boxes):
+        name = f'val/{index}.png' if index else 'val/0.jpg'
         picture = np.full((120, 160, 3), 225, np.uint8)
         for number, (x, y, width, height) in enumerate(cells):
             centre, axes = (int(x + width / 2), int(y + height / 2)), (int(width / 2) - 1, int(height / 2) - 1)
             cv2.ellipse(picture, centre, axes, 0, 0, 360, (150, 60 + 30 * number, 110), -1)
-            annotations.append(dict(id=10 + len(annotations), image_id=f'i{place}', category_id=3 + number, iscrowd=0,
-                                    bbox=[x, y, width, height], area=width * height, mine=place,
+            annotations.append(dict(id=10 + len(annotations), image_id=f'i{index}', category_id=3 + number, iscrowd=0,
+                                    bbox=[x, y, width, height], area=width * height, mine=index,
                                     attributes=dict(size=number)))
-        images.append(dict(id=f'i{place}', file_name=name, width=160, height=120, domain='a'))
+        images.append(dict(id=f'i{index}', file_name=name, width=160, height=120, domain='a'))
         (tmp_path / 'images/val').mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(tmp_path / 'images' / name), picture)
     images[0] |= dict(annotated_region=[0, 0, 160, 118], factors='old')
@@ -124,8 +124,8 @@ def test_a_pipeline_shows_what_the_copies_show(films, factor):
         metainfo=dict(classes=CLASSES, attributes=SCHEMA),
         pipeline=[dict(type='mmleuk.LoadImage'), dict(type='mmleuk.LoadCellAnnotations'),
                   dict(type=f'mmleuk.{FACTORS[factor].__name__}', seed=4)])
-    for place, image in enumerate(copy['images'][:2]):
-        shown = dataset[place]
+    for index, image in enumerate(copy['images'][:2]):
+        shown = dataset[index]
         assert shown['img_id'] == image['id'] and shown['img'].shape[:2] == (image['height'], image['width'])
         written = cv2.imread(str(films / 'out' / factor / 'images' / image['file_name']))
         off = np.abs(written.astype(int) - shown['img'])
@@ -145,10 +145,10 @@ def test_a_sheet_that_cannot_be_written_is_told_before_the_copies(films, name):
 
 def test_a_sheet_needs_an_image_that_shows_every_factor(films):
     make(films, 'out', 'defocus', 'impurities')
-    for factor, place in (('defocus', 0), ('impurities', 1)):
+    for factor, index in (('defocus', 0), ('impurities', 1)):
         path = films / 'out' / factor / 'annotations.json'
         data = json.loads(path.read_text())
-        path.write_text(json.dumps(data | dict(images=[data['images'][place]])))
+        path.write_text(json.dumps(data | dict(images=[data['images'][index]])))
     with pytest.raises(UserError, match='val.json: no image shows every factor'):
         draw_sheet(films / 'val.json', films / 'images', films / 'out', ('defocus', 'impurities'))
 

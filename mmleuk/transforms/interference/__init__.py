@@ -1,4 +1,4 @@
-"""Conditions under which detection gets harder, made on any test set: seeded, with cells and boxes kept right.
+"""Conditions that make detection harder, for any test set: seeded, and boxes stay correct.
 
 ``scene.py`` is what they change and the transform that wires them; each other file holds one condition, or what it
 draws with.
@@ -13,7 +13,7 @@ from mmleuk.transforms.interference.staining import OverStaining, PaleStaining
 
 FACTORS: dict[str, type[Interference]] = {
     kind.factor: kind for kind in (OverStaining, PaleStaining, OverlappingCells, Impurities, IncompleteCells, Defocus)}
-"""Factor's name -> the transform that makes it."""
+"""Factor -> its transform."""
 
 __all__ = ['FACTORS', 'Defocus', 'Donor', 'Impurities', 'IncompleteCells', 'Interference', 'OverStaining',
            'OverlappingCells', 'PaleStaining', 'Scene', 'cut_donors', 'make_rng']

@@ -1,4 +1,4 @@
-"""Pictures of what isn't a cell: stain precipitate, dust, fibres, blots of dye."""
+"""Drawn artefacts that are not cells: stain precipitate, dust, fibres, blots of dye."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NEUTRAL = np.array([1.05, 1.0, 0.95], np.float32)
 
 
 def draw_precipitate(dye: np.ndarray, cell_px: float, rng: np.random.Generator) -> Patch:
-    """A heap of dark grains of dye, denser in the middle; no outline and no body, as a cell would have."""
+    """A heap of dark grains of dye, denser in the middle; without the outline and body of a cell."""
     pen = Pen(cell_px * rng.uniform(0.18, 0.5), rng.uniform(0, 2 * np.pi), (1.0, rng.uniform(0.5, 1.0)), margin=1.4)
     count = int(rng.integers(40, 140))
     heaps = rng.normal(0, 0.4, (int(rng.integers(2, 6)), 2))
@@ -25,7 +25,7 @@ def draw_precipitate(dye: np.ndarray, cell_px: float, rng: np.random.Generator) 
 
 
 def draw_dust(dye: np.ndarray, cell_px: float, rng: np.random.Generator) -> Patch:
-    """A speck of dirt: angular, black or brown whatever the stain, with a sharp edge."""
+    """A speck of dirt: angular, black or brown in any stain, with a sharp edge."""
     pen = Pen(cell_px * rng.uniform(0.05, 0.16), rng.uniform(0, 2 * np.pi), (1.0, rng.uniform(0.4, 1.0)), margin=1.8)
     outline = polar(np.clip(0.8 + waves(rng, 0.09, 3, 14), 0.4, 1.4))
     body = pen.fill([outline])

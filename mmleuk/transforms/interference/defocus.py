@@ -29,10 +29,10 @@ def disk_kernel(radius_px: float) -> np.ndarray:
 
 @TRANSFORMS.register_module()
 class Defocus(Interference):
-    """Out of focus: every point becomes a disk, whose size goes by that of the cells.
+    """Out of focus: every point becomes a disk, whose size depends on that of the cells.
 
     Args:
-        radius: least and most radius of the disk as a share of a usual cell's diameter.
+        radius: smallest and largest radius of the disk, as a share of a typical cell's diameter.
         seed: see :class:`Interference`.
     """
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import numpy as np
 
 FOREGROUND = 0.15
-"""Density (mean of the channels) from which on a pixel shows more than an empty place."""
+"""Density (mean of the channels) above which a pixel is not background."""
 _EMPTY_SHARE = 0.05
 _FLOOR = 1.0
 
 
 def find_light(image: np.ndarray) -> np.ndarray:
-    """Intensity of an empty place, (3,) BGR: the level that only a twentieth of the pixels exceeds.
+    """Intensity of the background, (3,) BGR: the level that only a twentieth of the pixels exceeds.
 
     Args:
         image: (H, W, 3) uint8.
@@ -44,13 +44,13 @@ def to_image(density: np.ndarray, light: np.ndarray) -> np.ndarray:
 
 
 def saturate(density: np.ndarray, most: float) -> np.ndarray:
-    """Density whose mean over the channels approaches ``most``: dark dye hides what lies in it, and keeps its hue."""
+    """Density whose mean over the channels approaches ``most``: dark dye hides details and keeps its hue."""
     total = np.maximum(density.mean(-1, keepdims=True), 1e-6)
     return density * (most * -np.expm1(-total / most) / total)
 
 
 def find_dye(density: np.ndarray) -> np.ndarray:
-    """Colour of the film's darkest dye, that of nuclei: (3,) density of mean 1; neutral purple in an empty image."""
+    """Colour of the darkest dye, that of nuclei: (3,) density of mean 1; neutral purple in an empty image."""
     total = density.mean(-1)
     dark = density[total >= max(float(np.quantile(total, 0.98)), FOREGROUND)]
     colour = np.clip(dark.mean(0), 0.05, None) if len(dark) else np.array([0.5, 1.5, 1.0])
@@ -58,6 +58,6 @@ def find_dye(density: np.ndarray) -> np.ndarray:
 
 
 def mean_stain(density: np.ndarray) -> np.ndarray:
-    """(3,) mean density of what isn't empty; ones where everything is."""
+    """(3,) mean density outside the background; ones if all is background."""
     shown = density[density.mean(-1) > FOREGROUND]
     return np.clip(shown.mean(0), 0.02, None) if len(shown) else np.ones(3, np.float32)

@@ -21,7 +21,7 @@ from mmleuk.transforms.interference.placing import covered_shares
 from mmleuk.transforms.interference.scene import Interference, Scene, check_range
 
 _TRIES = 30
-_MAX_COVERS = (0.02, 0.08, 0.25)  # of any cell's box by all impurities: free places first, then more and more
+_MAX_COVERS = (0.02, 0.08, 0.25)  # largest covered share of a cell's box, tried in this order
 _BLUR = 0.008      # sigma as a share of a cell's diameter: as sharp as the film's own edges
 
 
@@ -33,7 +33,7 @@ class Impurities(Interference):
     than a quarter. Their boxes are handed on as ``Scene.impurities``: a detection there is a false one.
 
     Args:
-        count: least and most number.
+        count: smallest and largest number.
         kinds: which of 'precipitate', 'dust', 'fibre', 'blot'.
         seed: see :class:`Interference`.
 
@@ -53,7 +53,7 @@ class Impurities(Interference):
         self.kinds = tuple(kinds)
 
     def interfere(self, scene: Scene, rng: np.random.Generator) -> Scene | None:
-        """None where not one finds a place. No cell counts as affected."""
+        """None if none fits. No cell counts as affected."""
         light = find_light(scene.image)
         density = to_density(scene.image, light)
         dye, cell_px = find_dye(density), scene.cell_px()
@@ -73,7 +73,7 @@ class Impurities(Interference):
 
 def _find_place(patch: Patch, scene: Scene, taken: Sequence[tuple[int, int, int, int]],
                 rng: np.random.Generator) -> tuple[int, int] | None:
-    """Left and top of the patch, wholly inside the picture; None where there is no room."""
+    """Left and top of the patch, wholly inside the image; None if there is no room."""
     height, width = patch.alpha.shape
     free = scene.image.shape[1] - width, scene.image.shape[0] - height
     if min(free) < 0 or not patch.mask.any():

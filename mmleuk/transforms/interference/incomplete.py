@@ -1,4 +1,4 @@
-"""Cells that the picture's border cuts."""
+"""Cells that the image's border cuts."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from mmleuk.transforms.interference.scene import Interference, Scene, check_rang
 
 _CUT_BELOW = 0.75  # share left from which on a cell counts as whole
 _LEAST_PX = 3
-_LEAST_FIELD = 0.3  # share of the picture that is left
+_LEAST_FIELD = 0.3  # smallest share of the image that is left
 
 
 @TRANSFORMS.register_module()
 class IncompleteCells(Interference):
-    """Crop so that the border cuts a cell, and with it whatever else lies there.
+    """Crop so that the border cuts a chosen cell; it may cut others too.
 
-    Boxes are clipped. Of cells that had been cut before, the share left is taken of what was visible.
+    Boxes are clipped. For cells that were cut before, shares refer to the part that was visible.
 
     Args:
-        visible: least and most share of the chosen cell's box that stays.
-        min_visible: cells with a smaller share left can hardly be told: they are dropped or ignored.
-        remainder: 'ignore' marks those cells (no score counts them, found or not), 'drop' takes them out of the
+        visible: smallest and largest share of the chosen cell's box that stays.
+        min_visible: cells with a smaller share left are hard to recognise: they are dropped or ignored.
+        remainder: 'ignore' marks those cells (scores don't count them), 'drop' removes them from the
             annotation. Slivers of under 3 pixels are always dropped.
         labels: classes of cells to cut; None: any.
         seed: see :class:`Interference`.
@@ -50,7 +50,7 @@ class IncompleteCells(Interference):
         self.labels = labels
 
     def interfere(self, scene: Scene, rng: np.random.Generator) -> Scene | None:
-        """None where no cell can be cut so that enough of the picture is left. Cut cells count as affected."""
+        """None if no cell can be cut so that enough of the image is left. Cut cells count as affected."""
         chosen = choose_window(scene, self._candidates(scene), self.visible, rng)
         return None if chosen is None else crop(scene, chosen, self.min_visible, self.remainder == 'drop')
 
@@ -63,7 +63,7 @@ class IncompleteCells(Interference):
 
 def choose_window(scene: Scene, cells: np.ndarray, visible: tuple[float, float],
                   rng: np.random.Generator) -> tuple[int, int, int, int] | None:
-    """x0, y0, x1, y1 of the crop, whole pixels, with one of ``cells`` cut; None where there is none.
+    """x0, y0, x1, y1 of the crop, whole pixels, with one of ``cells`` cut; None if there is none.
 
     Of the four ways to cut a cell those that leave enough of the picture are drawn with the odds of what they leave.
     """

@@ -18,7 +18,7 @@ from mmleuk.transforms.interference.density import find_light, mean_stain, to_de
 from mmleuk.transforms.interference.placing import box_ious, covered_shares, place_beside
 from mmleuk.transforms.interference.scene import Interference, Scene, check_range
 
-_HIDING = 0.75   # how much of what lies below a dark donor hides
+_HIDING = 0.75   # largest share of the density below that a dark donor hides
 _OPAQUE = 0.45   # mean density at which a donor hides that much
 _TRIES = 60
 _MAX_COVER = 0.6  # of any cell that isn't the one to be overlapped
@@ -29,7 +29,7 @@ _SIZES = (0.6, 1.6)  # donor's diameter over the cell's
 
 @dataclass(frozen=True)
 class Donor:
-    """A cell cut out: its (h, w, 3) density over an empty place, its picture's mean stain, and what it is."""
+    """A cell cut out: its (h, w, 3) density above the background, its image's mean stain, its class and attributes."""
 
     density: np.ndarray
     stain: np.ndarray
@@ -38,21 +38,21 @@ class Donor:
 
 
 def cut_donors(scene: Scene, labels: Sequence[int] | None = None) -> list[Donor]:
-    """The scene's whole cells as donors; those at the border, ignored ones and other classes are left out."""
+    """The scene's whole cells as donors, without ignored ones, those at the border and other classes."""
     light = find_light(scene.image)
     density = to_density(scene.image, light)
     stain = mean_stain(density)
     donors = []
-    for place in whole_cells(scene, labels):
-        x0, y0, x1, y1 = np.round(scene.corners[place]).astype(int).tolist()
+    for index in whole_cells(scene, labels):
+        x0, y0, x1, y1 = np.round(scene.corners[index]).astype(int).tolist()
         if min(x1 - x0, y1 - y0) >= _LEAST_PX:
-            donors.append(Donor(density[y0:y1, x0:x1], stain, int(scene.labels[place]),
-                                scene.boxes.attributes[place].numpy()))
+            donors.append(Donor(density[y0:y1, x0:x1], stain, int(scene.labels[index]),
+                                scene.boxes.attributes[index].numpy()))
     return donors
 
 
 def whole_cells(scene: Scene, labels: Sequence[int] | None) -> np.ndarray:
-    """Places of the cells of these classes (None: any) that are not ignored and stay clear of the border."""
+    """Indices of the cells of these classes (None: any) that are not ignored and not near the border."""
     allowed = np.ones(len(scene.labels), bool) if labels is None else np.isin(scene.labels, labels)
     height, width = scene.image_hw
     margin = _MARGIN * min(height, width)
@@ -75,7 +75,7 @@ def turn(donor: Donor, rng: np.random.Generator) -> np.ndarray:
 
 
 def lay_over(density: np.ndarray, donor: np.ndarray, left: int, top: int) -> np.ndarray:
-    """A copy of the film's density with a donor's on it: dyes add up, and dark things hide what lies below."""
+    """A copy of the image's density with the donor's added; a dark donor hides what lies below it."""
     height, width = donor.shape[:2]
     shown = np.maximum(donor, 0) * soft_ellipse(height, width)[..., None]
     hiding = _HIDING * np.clip(shown.mean(-1, keepdims=True) / _OPAQUE, 0, 1)
@@ -88,15 +88,15 @@ def lay_over(density: np.ndarray, donor: np.ndarray, left: int, top: int) -> np.
 
 @TRANSFORMS.register_module()
 class OverlappingCells(Interference):
-    """Lay cells over cells, each with its own box, class and attributes.
+    """Place copies of cells over other cells, each with its own box, class and attributes.
 
     A donor is another annotated cell (of ``donors``, or of the same picture), turned, its stain matched to that of the
     picture. It is put beside a cell so that their boxes overlap by an IoU in ``iou``, inside the picture and, where the
     annotation is sparse, with its centre in an annotated region; no other cell is hidden by more than 60%.
 
     Args:
-        iou: least and most IoU of the two boxes.
-        share: of the cells get one laid over; at least one does.
+        iou: smallest and largest IoU of the two boxes.
+        share: share of the cells that get another over them; at least one does.
         labels: classes that overlap and get overlapped; None: any.
         seed: see :class:`Interference`.
 
@@ -114,7 +114,7 @@ class OverlappingCells(Interference):
         self.labels = labels
 
     def interfere(self, scene: Scene, rng: np.random.Generator, donors: Sequence[Donor] = ()) -> Scene | None:
-        """None where no cell can be laid over another. Both cells of a pair count as affected."""
+        """None if no cell can be placed over another. Both cells of a pair count as affected."""
         donors = donors or cut_donors(scene, self.labels)
         whole = whole_cells(scene, self.labels)
         targets = whole[points_in_regions(scene.boxes.centers[whole], scene.boxes.regions).numpy()]
@@ -140,7 +140,7 @@ class OverlappingCells(Interference):
 
     def _find_place(self, scene: Scene, target: int, shape: tuple[int, ...],
                     rng: np.random.Generator) -> tuple[int, int] | None:
-        """Left and top of a donor of ``shape``; None where it fits nowhere."""
+        """Left and top of a donor of ``shape``; None if it fits nowhere."""
         height, width = shape[:2]
         cell = scene.corners[target]
         ratio = np.sqrt(width * height / ((cell[2:] - cell[:2]).prod()))

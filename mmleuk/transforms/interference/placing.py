@@ -1,4 +1,4 @@
-"""Where a box goes so that it overlaps another by a wanted IoU. Pure.
+"""Find where to put a box so that it overlaps another with a given IoU.
 
 Legend: N boxes; boxes are xyxy in pixels.
 """

@@ -1,4 +1,4 @@
-"""What an interference changes: a picture, its cells, and what it put in their way.
+"""What an interference changes: an image, its cells, and the impurities that were added.
 
 Legend: N cells, M impurities.
 """
@@ -25,15 +25,15 @@ NO_BOXES = np.zeros((0, 4))
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture and its cells; everything with N rows is in step.
+    """An image and its cells; all arrays with N rows belong together.
 
     Args:
         image: (H, W, 3) uint8 BGR.
         boxes: N cells with attributes, and the image's annotated regions.
         labels: (N,) classes.
-        ignored: (N,) bool: takes no part in training or scores.
+        ignored: (N,) bool: not used in training or scores.
         affected: (N,) bool: which cells the interference concerns (overlaps, cuts).
-        impurities: (M, 4) xyxy pixels of what was put in and is no cell.
+        impurities: (M, 4) xyxy pixels, added artefacts that are not cells.
     """
 
     image: np.ndarray
@@ -58,7 +58,7 @@ class Scene:
         return self.image.shape[0], self.image.shape[1]
 
     def cell_px(self) -> float:
-        """Diameter of a usual cell here: median of the boxes' sides, a tenth of the image where there is none.
+        """Diameter of a typical cell here: median of the boxes' sides, or a tenth of the image without cells.
 
         A cut cell says little of its size, but half of an image's cells are seldom cut.
         """
@@ -68,7 +68,7 @@ class Scene:
         return float(np.median(np.sqrt(np.clip(sides.prod(1), 1, None))))
 
     def keep(self, cells: np.ndarray) -> Scene:
-        """The scene with the cells (N,) bool alone."""
+        """The scene with only the cells of a mask (N,) bool."""
         return replace(self, boxes=self.boxes[torch.from_numpy(cells)], labels=self.labels[cells],
                        ignored=self.ignored[cells], affected=self.affected[cells])
 
@@ -76,7 +76,7 @@ class Scene:
 class Interference(BaseTransform):
     """Makes one condition that disturbs detection. A subclass gives ``factor`` and ``interfere``.
 
-    In a pipeline: after the image and, where ``needs_cells``, the annotations were loaded, before resizing.
+    In a pipeline it follows the loading of the image and, if ``needs_cells``, of the annotations, before resizing.
 
     Args:
         seed: the picture's name and this number decide what happens, so that a test set is the same every time, and the
@@ -93,14 +93,14 @@ class Interference(BaseTransform):
 
     @abstractmethod
     def interfere(self, scene: Scene, rng: np.random.Generator) -> Scene | None:
-        """The disturbed scene, its arrays new; None where this picture can't show the condition."""
+        """The changed scene with new arrays; None if this image can't show the condition."""
 
     @cache_randomness
     def _draw(self) -> int:
         return int(np.random.randint(2 ** 31))
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Replace ``img``, its shapes and the cells; a picture that can't show the condition stays as it is."""
+        """Replace ``img``, its shapes and the cells; an image that can't show the condition stays unchanged."""
         scene = self._scene(results)
         if self.seed is None:
             rng = np.random.default_rng(self._draw())
@@ -135,19 +135,19 @@ class Interference(BaseTransform):
 
 
 def _name_of(results: dict[str, Any]) -> bytes:
-    """What tells a picture from others wherever the data lie: ``file_name`` as the annotation file has it."""
+    """The image's name, independent of the data's folder: ``file_name`` as in the annotation file."""
     path = results.get('img_path')
     name = results.get('file_name') or (Path(path).name if path else None)
     return name.encode() if name else results['img'].tobytes()
 
 
 def make_rng(seed: int, factor: str, name: bytes) -> np.random.Generator:
-    """A picture's own stream of chance for one factor; other pictures and factors don't change it."""
+    """A random generator for one image and factor; other images and factors don't change it."""
     return np.random.default_rng([seed, zlib.crc32(factor.encode()), zlib.crc32(name)])
 
 
 def check_range(owner: str, name: str, given: tuple[float, float], low: float, high: float) -> tuple[float, float]:
-    """A pair (least, most) within ``low`` to ``high``; UserError for anything else."""
+    """A pair (smallest, largest) within ``low`` to ``high``; UserError for anything else."""
     if len(given) != 2 or not low <= given[0] <= given[1] <= high:
         raise UserError(f'{owner}: {name} is {given}; it needs (least, most) within {low:g} and {high:g}')
     return float(given[0]), float(given[1])

@@ -15,13 +15,13 @@ _DARKEST = 1.9  # mean density at which a nucleus shows no chromatin any more
 
 @TRANSFORMS.register_module()
 class OverStaining(Interference):
-    """Too much dye: everything darker and bluer, chromatin drowned, a veil of dye on the empty places.
+    """Too much dye: all is darker and bluer, chromatin is hidden, and a veil of dye covers the background.
 
-    Density is multiplied, its colour drawn towards the nuclei's dye, and saturated.
+    Density is multiplied, its colour is moved towards that of the nuclei, and it saturates.
 
     Args:
-        gain: least and most factor of the density.
-        veil: least and most density of the veil.
+        gain: smallest and largest factor of the density.
+        veil: smallest and largest density of the veil.
         seed: see :class:`Interference`.
 
     Source: one of the factors measured by Li et al. 2022 (447 over-stained test images); how they look follows the
@@ -50,10 +50,10 @@ class OverStaining(Interference):
 
 @TRANSFORMS.register_module()
 class PaleStaining(Interference):
-    """Too little dye: all densities are a share of what they were, so cells fade towards the empty places.
+    """Too little dye: all densities are multiplied by a share below 1, so cells fade into the background.
 
     Args:
-        share: least and most share of the density that is left.
+        share: smallest and largest share of the density that is left.
         seed: see :class:`Interference`.
     """
 
@@ -67,6 +67,6 @@ class PaleStaining(Interference):
         """Every cell counts as affected."""
         light = find_light(scene.image)
         density = to_density(scene.image, light)
-        # what is brighter than the light is the camera's doing, not the dye's
+        # values brighter than the light come from the camera, not from dye
         paler = np.where(density > 0, rng.uniform(*self.share) * density, density)
         return replace(scene, image=to_image(paler, light), affected=np.ones(len(scene.boxes), bool))
