@@ -25,27 +25,27 @@ _LEFTOVERS = ('.*.part.pth', '.last_checkpoint.*.part', '*.unfinished')  # the l
 
 @HOOKS.register_module()
 class CheckpointHook(MMEngineCheckpointHook):
-    """mmengine's hook, except that a good file is never touched before its successor is complete on the disk.
+    """mmengine's hook, but an old file is deleted only after its successor is complete on the disk.
 
     mmengine deletes the old checkpoint first and then writes straight to the final name: a kill or a full disk in
     between leaves nothing. Here each file is written under another name and renamed when it is complete
-    (:func:`mmleuk.utils.files.replacing`), then ``last_checkpoint`` is pointed at it in the same way, and only then is
-    deleted what ``max_keep_ckpts`` or a better score makes superfluous.
+    (:func:`mmleuk.utils.files.replacing`), then ``last_checkpoint`` is updated in the same way. Only then are files
+    deleted that ``max_keep_ckpts`` or a better score makes unnecessary.
 
-    Args: as mmengine's. Folders that are not local (``s3://``) keep mmengine's way.
+    Args: as mmengine's. Folders that are not local (``s3://``) are written by mmengine's hook.
 
     Raises:
         UserError: before training, ``save_best`` names a score that no metric returns; later, the file cannot be
             written (disk full, quota, permissions): the last good one stays.
 
     Example config: ``default_hooks = dict(checkpoint=dict(type='mmleuk.CheckpointHook', interval=1,
-    max_keep_ckpts=2, save_best='coco/bbox_mAP_50'))``; scores of attributes need no ``rule`` either.
+    max_keep_ckpts=2, save_best='coco/bbox_mAP_50'))``; scores of attributes need no ``rule``.
     """
 
     _default_greater_keys = [*MMEngineCheckpointHook._default_greater_keys, 'attribute', 'f1']
 
     def before_train(self, runner: Runner) -> None:
-        """Find the folder, check ``save_best``, and clear away what a killed run left half written."""
+        """Find the folder, check ``save_best``, and delete incomplete files of a killed run."""
         super().before_train(runner)
         if self.save_best:
             if runner.val_loop is None:
@@ -69,7 +69,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         keep = [*(kept for kept in self._keep_ids if kept != step), step]
         runner.message_hub.update_info('last_ckpt', path)
         if self.max_keep_ckpts > 0:
-            # still with the outdated ones: killed before they are deleted, the next run deletes them
+            # includes outdated files: if this run is killed before it deletes them, the next run does
             runner.message_hub.update_info('keep_ckpt_ids', keep)
         self._write(
             runner, path, by_epoch=self.by_epoch, meta=meta, save_optimizer=self.save_optimizer,
@@ -93,12 +93,12 @@ class CheckpointHook(MMEngineCheckpointHook):
         improved = [self._save_if_best(runner, metrics, key, rule, step, dict(meta))
                     for key, rule in zip(self.key_indicators, self.rules)]
         if any(improved) and self.last_ckpt is not None:
-            # once more, so that a resumed run knows the best score
+            # save again, so a resumed run knows the best score
             self._save_checkpoint_with_step(runner, step, meta)
 
     def _save_if_best(
             self, runner: Runner, metrics: dict[str, Any], key: str, rule: str, step: int, meta: dict) -> bool:
-        """Save ``best_KEY_*.pth`` when the score beats the record; return whether it did."""
+        """Save ``best_KEY_*.pth`` if the score is the best so far; return whether it is."""
         if key not in metrics:
             raise UserError(f'save_best names {key!r}, which the evaluation did not return; it has {sorted(metrics)}')
         suffix = '' if len(self.key_indicators) == 1 else f'_{key}'
@@ -124,7 +124,7 @@ class CheckpointHook(MMEngineCheckpointHook):
 
     @master_only
     def _write(self, runner: Runner, path: str, **options: Any) -> None:
-        """Have the runner write ``path``, whole or not at all."""
+        """Let the runner write ``path``, whole or not at all."""
         try:
             with replacing(path) as temporary:
                 runner.save_checkpoint(
@@ -149,10 +149,10 @@ class CheckpointHook(MMEngineCheckpointHook):
 def check_score_name(key: str, metrics: Iterable[BaseMetric]) -> None:
     """Refuse a name of ``save_best`` that no metric returns.
 
-    Names are known of COCO's boxes and of metrics with ``score_names``; of another metric only the prefix is.
+    Names are known for COCO's metric and for metrics with ``score_names``; for others only the prefix is known.
 
     Raises:
-        UserError: names the nearest known one.
+        UserError: the message has the nearest known name.
     """
     known: list[str] = []
     for metric in metrics:
@@ -169,7 +169,7 @@ def check_score_name(key: str, metrics: Iterable[BaseMetric]) -> None:
 
 
 def _score_names(metric: BaseMetric) -> list[str] | None:
-    """What a metric calls its scores; None where that isn't known beforehand."""
+    """Names of a metric's scores; None if they aren't known in advance."""
     if isinstance(metric, CocoMetric):
         if not set(metric.metrics) <= {'bbox', 'segm'}:
             return None

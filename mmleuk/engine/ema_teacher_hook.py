@@ -12,20 +12,21 @@ from mmleuk.registry import HOOKS
 
 @HOOKS.register_module()
 class EMATeacherHook(Hook):
-    """Hand the model the moving average that an EMAHook keeps anyway, through its ``set_teacher(module)``.
+    """Pass the moving average of an EMAHook to the model, through its ``set_teacher(module)``.
 
-    One average serves validation, testing, checkpoints and teaching: no second copy in memory, and resuming needs no
-    further state. The model must hold the teacher where ``state_dict`` does not see it and put it to ``eval`` itself
+    One average serves validation, testing, checkpoints and teaching: there is no second copy in memory, and resuming
+    needs no further state. The model must hold the teacher outside its ``state_dict`` and put it into ``eval``
+    mode itself
     (:class:`mmleuk.models.detectors.teacher.Teacher` does both).
 
     Raises:
-        UserError: no EMAHook runs beside it, or the model takes no teacher.
+        UserError: there is no EMAHook, or the model takes no teacher.
     """
 
     priority = 'VERY_LOW'  # after EMAHook, which copies the model before training
 
     def before_train(self, runner: Runner) -> None:
-        """Find the average and hand it over."""
+        """Find the average and pass it to the model."""
         averages = [hook for hook in runner.hooks if isinstance(hook, EMAHook)]
         if len(averages) != 1:
             raise UserError(f'EMATeacherHook needs one EMAHook (mmleuk.YOLOv5EMAHook) in custom_hooks, found '

@@ -1,4 +1,4 @@
-"""What a schedule says about a training of another length."""
+"""A warning for schedules that are longer than the training."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from mmengine.runner import Runner
 
 
 def warn_if_never(runner: Runner, what: str, first_epoch: float) -> None:
-    """Say so when something starts after the last epoch: a shortened training would leave it out without a word.
+    """Warn if something starts after the last epoch, since a shortened training would silently leave it out.
 
     Args:
-        runner: of the training.
+        runner: the training's runner.
         what: the setting that gives the epoch.
         first_epoch: counted from 1.
     """
     if first_epoch > runner.max_epochs:
         runner.logger.warning(f'{what} starts at epoch {first_epoch:g}, after the last ({runner.max_epochs}): it never '
-                              'will in this training. Set it earlier, or train longer')
+                              'starts in this training. Set it earlier, or train longer')

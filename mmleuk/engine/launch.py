@@ -94,7 +94,7 @@ def _add_common_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def train(args: argparse.Namespace) -> MMEngineRunner:
-    """Train as the flags say and tell where the checkpoints lie; see ``train_parser``.
+    """Train with these flags and log where the checkpoints are; see ``train_parser``.
 
     Raises:
         UserError: bad config, data, checkpoint or work dir.
@@ -127,7 +127,7 @@ def train(args: argparse.Namespace) -> MMEngineRunner:
 
 
 def test(args: argparse.Namespace) -> dict:
-    """Test as the flags say; return the scores. See ``test_parser``.
+    """Test with these flags and return the scores. See ``test_parser``.
 
     Raises:
         UserError: bad config, data, checkpoint or work dir, or a target that cannot be written.
@@ -212,7 +212,7 @@ def switch_to_tta(cfg: Config) -> None:
     if 'tta_pipeline' not in cfg:
         flips = [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)]  # metrics get the first's truth
         pack = deepcopy(dataset.pipeline[-1])
-        if pack['type'] != 'mmleuk.PackCells':  # whose own keys name the flip
+        if pack['type'] != 'mmleuk.PackCells':  # its keys include the flip
             pack = dict(type='PackDetInputs', meta_keys=(
                 'img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip', 'flip_direction'))
         cfg.tta_pipeline = [*deepcopy(dataset.pipeline[:-1]), dict(type='TestTimeAug', transforms=[flips, [pack]])]
@@ -232,22 +232,22 @@ def build_runner(cfg: Config, loaders: Sequence[str]) -> MMEngineRunner:
         datasets, warnings = check_data(cfg, loaders)
         cfg.setdefault('runner_type', 'mmleuk.Runner')
         runner = RUNNERS.build(cfg)
-    for loader, dataset in datasets.items():  # reading a large annotation file once is enough
+    for loader, dataset in datasets.items():  # avoids reading a large annotation file twice
         setattr(runner, f'_{loader}', {**getattr(runner, f'_{loader}'), 'dataset': dataset})
     for text in warnings:
-        runner.logger.warning(text)  # now, and not when it was found: the work dir's log starts with the runner
+        runner.logger.warning(text)  # not earlier: the work dir's log starts with the runner
     return runner
 
 
 def check_data(cfg: Config, loaders: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    """Build each data set, so that broken data shows before anything is written, and compare it with the model.
+    """Build each data set, so broken data is found before anything is written, and compare it with the model.
 
     Returns:
         The data sets by loader, and warnings.
 
     Raises:
-        UserError: see the data set; a transform leaves regions behind; or the model has another number of classes, or
-            other attributes, than the data.
+        UserError: see the data set; a transform doesn't move the regions; or the model has another number of classes,
+            or other attributes, than the data.
     """
     from mmdet.registry import DATASETS
 
@@ -273,7 +273,7 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> tuple[dict[str, Any], lis
 
 
 def _print_summary(runner: MMEngineRunner) -> None:
-    """Say where the results lie."""
+    """Log where the results are."""
     if runner.rank != 0:
         return
     info = runner.message_hub.runtime_info

@@ -1,4 +1,4 @@
-"""Freed memory stays with the process."""
+"""Keep freed memory in the process."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
 def keep_freed_memory() -> bool:
-    """Keep the memory of freed tensors for the next iteration's, instead of handing it back to the system.
+    """Keep the memory of freed tensors for the next iteration instead of returning it to the system.
 
-    glibc takes each large block anew from the system, which has to clear it page by page: 7 to 17% of YOLOv5n's CPU
-    time, 30% of DINO's (the system's share in ``getrusage`` over two to six training steps of 16 images of TXL-PBC at
-    320 px, one thread); with it 1%. The weights of YOLOv5n were the same to the last bit. The process keeps its peak of
-    memory. Forked workers of data loaders inherit the setting.
+    glibc requests each large block from the system again, and the system clears it page by page: 7 to 17% of
+    YOLOv5n's CPU time, 30% of DINO's (the system's share in ``getrusage`` over two to six training steps of 16
+    images of TXL-PBC at
+    320 px, one thread); with this setting 1%. The weights of YOLOv5n were the same to the last bit. The process
+    keeps its peak memory. Forked workers of data loaders inherit the setting.
 
     Returns:
-        Whether it took effect: only glibc (Linux) knows it.
+        Whether it took effect: only glibc (Linux) has it.
     """
     if platform.libc_ver()[0] != 'glibc':
         return False

@@ -1,4 +1,4 @@
-"""Optimiser wrappers: mixed precision on either device, and gradients that sum up as YOLOv5's do."""
+"""Optimiser wrappers: mixed precision on CPU and GPU, and summed gradients as in YOLOv5."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mmleuk.registry import OPTIM_WRAPPERS
 
 @OPTIM_WRAPPERS.register_module()
 class AmpOptimWrapper(MMEngineAmpOptimWrapper):
-    """mmengine's wrapper, which on CPU refuses to start: there it runs bfloat16 autocast without loss scaling.
+    """mmengine's wrapper, but on a CPU it runs bfloat16 autocast without loss scaling; mmengine's doesn't start there.
 
     On a GPU it is mmengine's own (float16 with a gradient scaler, as MMDetection's ``--amp``).
 
-    Args: as mmengine's; on CPU ``loss_scale`` and ``dtype`` are ignored: bfloat16 has float32's range and is all
-        that autocast offers there.
+    Args: as mmengine's; on CPU ``loss_scale`` and ``dtype`` are ignored: bfloat16 has float32's range and is the
+        only type of autocast there.
     """
 
     def __init__(self, loss_scale: str | float | dict = 'dynamic', dtype: str | torch.dtype | None = None,
@@ -37,7 +37,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
 
 
 def run_ops_in_float32() -> None:
-    """Have mmcv's RoIAlign and NMS take float32 under CPU autocast; they reject bfloat16. Once is enough."""
+    """Let mmcv's RoIAlign and NMS run in float32 under CPU autocast; they reject bfloat16. Further calls do nothing."""
     from mmcv.ops.nms import NMSop
     from mmcv.ops.roi_align import RoIAlignFunction
     for operation in (NMSop, RoIAlignFunction):
@@ -50,9 +50,9 @@ def run_ops_in_float32() -> None:
 class SummedGradients:
     """Mix-in for an ``OptimWrapper``: gradients are SUMMED over accumulated batches and over processes.
 
-    YOLOv5 multiplies its loss by the batch size, so that the gradient of a sum of batches is that of one large
-    batch. mmengine divides by the number of accumulated batches and DistributedDataParallel by that of processes;
-    neither must happen here: nothing is divided by the first, and the loss is multiplied by the second.
+    YOLOv5 multiplies its loss by the batch size, so the summed gradient of several batches is that of one large batch.
+    mmengine divides by the number of accumulated batches, and DistributedDataParallel by the number of processes. Both
+    would be wrong here. So nothing is divided by the first, and the loss is multiplied by the second.
 
     The losses of other detectors are means, which both divisions keep: ``YOLOv5OptimWrapperConstructor`` switches
     ``loss_is_sum`` off where the model has no YOLOv5 head.
@@ -69,21 +69,21 @@ class SummedGradients:
     _pending: int = 0
 
     def scale_loss(self, loss: Tensor) -> Tensor:
-        """Undo DistributedDataParallel's mean and leave accumulation a sum; of a mean loss, keep both means."""
+        """Undo DistributedDataParallel's mean and sum over accumulated batches; a mean loss keeps both means."""
         return loss * get_world_size() if self.loss_is_sum else loss / self.accumulate
 
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
-        """Add this batch's gradient to those that wait."""
+        """Add this batch's gradient to the accumulated ones."""
         super().backward(loss, **kwargs)  # type: ignore[misc]  # the OptimWrapper's
         self._pending += 1
         self.updated = False
 
     def should_update(self) -> bool:
-        """Tell whether enough batches wait. An epoch's end updates as well: what waits is not saved."""
+        """Whether to update now: enough batches are accumulated, or the epoch ends (gradients aren't saved)."""
         return self._pending >= self.accumulate or self.is_last_of_epoch
 
     def should_sync(self) -> bool:
-        """Tell before the backward pass whether an update follows it; only then do processes exchange gradients."""
+        """Whether an update follows this backward pass; only then do processes exchange gradients."""
         return self._pending + 1 >= self.accumulate or self.is_last_of_epoch
 
     def step(self, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""Schedule and log of labels that are found while training."""
+"""Schedule and log of labels that are found during training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mmleuk.registry import HOOKS
 
 
 def find_sparse_label_detector(model: nn.Module) -> SparseLabelDetector:
-    """The SparseLabelDetector in a model: itself, or what a wrapper holds as ``detector`` or ``module``."""
+    """The SparseLabelDetector in a model: the model itself, or a wrapper's ``detector`` or ``module``."""
     found: Any = model.module if is_model_wrapper(model) else model
     while not isinstance(found, SparseLabelDetector) and hasattr(found, 'detector'):
         found = found.detector
@@ -31,10 +31,10 @@ def find_sparse_label_detector(model: nn.Module) -> SparseLabelDetector:
 
 
 def require_pseudo_label_hook(runner: Runner) -> None:
-    """Refuse to train a model whose terms rest without the hook that switches them on.
+    """Refuse to train a model with terms but without the hook that switches them on.
 
     Raises:
-        UserError: the annotation alone would be learnt.
+        UserError: only the annotation would be learnt.
     """
     models = [module for module in runner.model.modules() if isinstance(module, SparseLabelDetector)]
     if any(model.terms for model in models) and not any(isinstance(hook, PseudoLabelHook) for hook in runner.hooks):
@@ -48,7 +48,7 @@ def smallest_cell_area(dataset: Any, image_size: int) -> float:
 
     Args:
         dataset: anything with ``get_data_info`` and ``__len__``, or a wrapper that holds one as ``dataset``.
-        image_size: side to which images are scaled, keeping their shape. Random scaling comes on top of it and
+        image_size: side to which images are scaled, keeping their aspect ratio. Additional random scaling
             isn't counted.
 
     Raises:
@@ -74,19 +74,18 @@ class PseudoLabelHook(Hook):
     """Runs the schedule of a :class:`mmleuk.SparseLabelDetector` and logs what its labeller finds.
 
     At the start it measures the smallest labelled cell of the training set. Before each epoch it switches the
-    terms. During training ``pseudo/...`` scalars show, as means over the epoch so far: predictions per image (and view)
-    by what became of them, of each criterion of the labeller; mean score and, where the labeller tells it, entropy of
-    the labels found.
+    terms. During training ``pseudo/...`` scalars give means over the epoch so far: predictions per image (and view) for
+    each criterion of the labeller, and the mean score and, if the labeller has it, entropy of the labels found.
 
     Args:
         pseudo_epochs: (first, last) epoch with found labels, counted from 1, both included; last None means to the end.
         triplet_epochs: the same for L_Tri (paper 5.2: 40 of 50 epochs, with attributes 10 of 30; the release takes the
             first ones).
-        image_size: side in pixels to which training images are scaled, for the smallest cell; None: YOLOv5's head
-            knows.
+        image_size: side in pixels to which training images are scaled, for the smallest cell; None: the size in
+            YOLOv5's head.
 
-    From random weights the first labels found may be wrong and confirm each other: begin later. The papers' methods
-    begin at once, from trained weights.
+    With random weights the first labels found may be wrong and reinforce each other: start later. The papers' methods
+    start at once, from trained weights.
     """
 
     priority = 'NORMAL'
@@ -138,7 +137,7 @@ class PseudoLabelHook(Hook):
             runner.message_hub.update_scalar(f'train/pseudo/{name}', value)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """One line per epoch."""
+        """Log one line per epoch."""
         if self._sums['images']:
             criteria = find_sparse_label_detector(runner.model).labeller.criteria
             means = ', '.join(f'{name} {value:.3g}' for name, value in judged_means(self._sums, criteria).items())
@@ -146,15 +145,15 @@ class PseudoLabelHook(Hook):
 
 
 def training_size(model: SparseLabelDetector) -> int:
-    """Side in pixels to which training images are scaled, as the detector's head knows it.
+    """Side in pixels to which training images are scaled, as set in the detector's head.
 
     Raises:
-        UserError: it doesn't.
+        UserError: the head has no size.
     """
     size = getattr(getattr(model.detector, 'bbox_head', None), 'image_size', None)
     if size is None:
-        raise UserError(f'a {type(model.detector).__name__} does not know the size of training images, from which the '
-                        'smallest cell is measured; set default_hooks.pseudo_labels.image_size, such as 320')
+        raise UserError(f'a {type(model.detector).__name__} has no size of training images, which is needed to measure '
+                        'the smallest cell; set default_hooks.pseudo_labels.image_size, such as 320')
     return size
 
 
@@ -170,7 +169,7 @@ def _epoch_range(name: str, epochs: Sequence[int | None]) -> tuple[float, float]
 
 
 def judged_sums(labeller: Labeller, judged: Sequence[InstanceData]) -> dict[str, float]:
-    """What of a batch's judged predictions can be added up over batches."""
+    """Sums over a batch's judged predictions, which can be added over batches."""
     sums: dict[str, float] = dict(labeller.count(judged), images=len(judged))
     for image in judged:
         kept = labeller.group(image, KEPT)
@@ -181,7 +180,7 @@ def judged_sums(labeller: Labeller, judged: Sequence[InstanceData]) -> dict[str,
 
 
 def judged_means(sums: Mapping[str, float], criteria: Sequence[str]) -> dict[str, float]:
-    """Predictions per image by criterion; mean score and, if told, entropy (bits) of the labels found.
+    """Predictions per image by criterion; mean score and, if present, entropy (bits) of the labels found.
 
     >>> judged_means(dict(images=4, labelled=2, kept=1, score=0.75), ('labelled', 'kept'))
     {'labelled_per_image': 0.5, 'kept_per_image': 0.25, 'mean_confidence': 0.75}

@@ -37,11 +37,11 @@ RANKS = {'pytorch': ('RANK', 'WORLD_SIZE'), 'slurm': ('SLURM_PROCID', 'SLURM_NTA
 class Runner(MMEngineRunner):
     """mmengine's ``Runner`` with four differences.
 
-    - Several processes without a GPU talk over gloo (mmengine touches CUDA and hands out device ids).
+    - Several processes without a GPU communicate over gloo (mmengine uses CUDA and sets device ids).
     - Checkpoints load without running code from them, and only where they fit (``mmleuk.utils.checkpoint``).
     - Resuming needs a checkpoint with training state, and says so.
-    - A value of the config that a part can't be built with, and a metric's ``outfile_prefix`` that can't be written,
-      are a :class:`~mmleuk.errors.UserError` before the run.
+    - A config value that fails in building, and a metric's ``outfile_prefix`` that can't be written, raise a
+      :class:`~mmleuk.errors.UserError` before the run.
 
     ``tools/train.py`` and ``tools/test.py`` use it unless a config names another ``runner_type``.
     """
@@ -96,7 +96,7 @@ class Runner(MMEngineRunner):
             return super().build_param_scheduler(scheduler)
 
     def test(self) -> dict:
-        """Test; a tensor of another shape is an error then, where fine-tuning would start it from scratch."""
+        """Test. A tensor of another shape is an error here; fine-tuning initialises it instead."""
         self._exact_shapes = True
         return super().test()
 
@@ -127,7 +127,7 @@ class Runner(MMEngineRunner):
         return checkpoint
 
     def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
-        """Go on from the end of the epoch that a checkpoint was saved at.
+        """Continue from the end of the epoch in which a checkpoint was saved.
 
         Raises:
             UserError: as ``load_checkpoint``, or the file holds weights without training state.

@@ -1,4 +1,4 @@
-"""Randomness as a function of (seed, epoch, rank), so that a resumed run repeats the uninterrupted one."""
+"""Randomness as a function of (seed, epoch, rank), so a resumed run repeats the uninterrupted one."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def seed_everything(*entropy: int, cuda: bool = True) -> None:
 
 
 class SeededFetch:
-    """Fetch a batch's samples, each with randomness of its own: a function of (seed, epoch, batch, place in it).
+    """Fetch a batch's samples, each with randomness of its own: a function of (seed, epoch, batch, index in the batch).
 
     torch's fetcher calls a data set's ``__getitems__`` when there is one, in the main process and in workers alike.
-    The epoch lies in shared memory: workers that live on (``persistent_workers``) see it change, whereas their
-    random state would carry over from the epoch before and be lost in a resumed run. The caller's random state is
-    left as it was, so that the number of workers changes nothing either.
+    The epoch lies in shared memory: persistent workers (``persistent_workers``) see the new
+    value. Their own random state would continue from the previous epoch and be lost in a resumed run. The caller's
+    random state stays unchanged, so the number of workers doesn't matter either.
     """
 
     def __init__(self, dataset: Any, seed: int, epoch: Tensor) -> None:
@@ -43,11 +43,11 @@ class SeededFetch:
         self.epoch = epoch
 
     def __call__(self, indices: Sequence[int]) -> list:
-        """Load a batch, each sample with a seed of its own, and leave the generators as they were."""
+        """Load a batch, each sample with a seed of its own, and restore the generators."""
         states = random.getstate(), np.random.get_state(), torch.get_rng_state()
         batch = []
-        for place, index in enumerate(indices):
-            seed_everything(self.seed, int(self.epoch), place, *(int(i) for i in indices), cuda=False)
+        for position, index in enumerate(indices):
+            seed_everything(self.seed, int(self.epoch), position, *(int(i) for i in indices), cuda=False)
             batch.append(self.dataset[index])
         random.setstate(states[0])
         np.random.set_state(states[1])
@@ -59,11 +59,11 @@ class SeededFetch:
 class EpochSeedHook(Hook):
     """Make augmentation, shuffling and the model's randomness depend on (seed, epoch, rank) alone.
 
-    mmengine saves no random state, seeds its workers the same way in every epoch, and lets persistent workers
-    carry their state on. With this hook a run resumed from the end of an epoch draws what the uninterrupted run
-    drew, whatever ``num_workers`` and ``persistent_workers`` are, also when these differ between the two.
+    mmengine saves no random state, seeds its workers the same way in every epoch, and persistent workers
+    keep their state. With this hook a run that is resumed from the end of an epoch gets the same random numbers as the
+    uninterrupted run, for any ``num_workers`` and ``persistent_workers``, even if the two runs differ in these.
 
-    Epoch-based training only: an endless sampler has no epochs to seed by, so iteration-based runs are left alone.
+    Epoch-based training only: iteration-based runs have no epochs, so they stay unchanged.
 
     Example config: ``custom_hooks = [dict(type='mmleuk.EpochSeedHook')]`` with ``randomness = dict(seed=0)``.
     """
@@ -71,7 +71,7 @@ class EpochSeedHook(Hook):
     priority = 'VERY_HIGH'
 
     def before_train(self, runner: Runner) -> None:
-        """Put the seeded fetch under the training data loader (its workers have not started yet)."""
+        """Give the training data set the seeded fetch (workers have not started yet)."""
         self._active = isinstance(runner.train_loop, EpochBasedTrainLoop)
         if not self._active:
             return
@@ -81,12 +81,12 @@ class EpochSeedHook(Hook):
         dataset.__getitems__ = SeededFetch(dataset, self._seed, self._epoch)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Tell the workers the epoch; seed samplers that shuffle by the global generator."""
+        """Set the epoch for the workers; seed samplers that shuffle with the global generator."""
         if self._active:
             self._epoch.fill_(runner.epoch)
             seed_everything(self._seed, runner.epoch, get_rank())
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Seed the model's randomness once the loader has drawn its own (fresh and persistent workers differ)."""
+        """Seed the model's randomness after the loader has used the generator (new and persistent workers differ)."""
         if self._active and batch_idx == 0:
             seed_everything(self._seed, runner.epoch, get_rank(), 1)

@@ -17,7 +17,7 @@ from mmleuk.registry import HOOKS
 class SkipTransformsHook(Hook):
     """From an epoch on, leave out transforms of the training set's ``MultiImageMixDataset`` (YOLO's "close mosaic").
 
-    mmdet's YOLOXModeSwitchHook does the same and switches a loss on, which is YOLOX's alone.
+    mmdet's YOLOXModeSwitchHook does the same, but also switches on a loss that only YOLOX has.
 
     Args:
         transforms: their ``type`` as in the config.
@@ -38,7 +38,7 @@ class SkipTransformsHook(Hook):
         self._skipping = False
 
     def before_train(self, runner: Runner) -> None:
-        """See that they are there; warn when they never stop."""
+        """Check that the transforms exist; warn if they never stop."""
         warn_if_never(runner, 'SkipTransformsHook: first_epoch', self.first_epoch)
         dataset = runner.train_dataloader.dataset
         known = list(getattr(dataset, 'pipeline_types', []))
@@ -53,7 +53,7 @@ class SkipTransformsHook(Hook):
                             'kept; leave keep out')
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Leave them out when their time is over, in loaders' processes as well; also after resuming."""
+        """Leave them out from ``first_epoch`` on, in the loader's processes as well; also after resuming."""
         loader = runner.train_dataloader
         if self._skipping or runner.epoch + 1 < self.first_epoch:
             return
@@ -63,7 +63,7 @@ class SkipTransformsHook(Hook):
                 transform.prob *= self.keep
         else:
             loader.dataset.update_skip_type_keys(self.transforms)
-        loader._iterator = None  # persistent workers hold the pipeline as it was; new ones get this one
+        loader._iterator = None  # persistent workers hold the old pipeline; new workers get this one
         how = f'with {self.keep:g} of' if self.keep else 'without'
         runner.logger.info(f'from epoch {runner.epoch + 1} on {how} {", ".join(self.transforms)}')
 

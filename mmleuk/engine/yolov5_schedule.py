@@ -27,13 +27,13 @@ class YOLOv5OptimWrapperConstructor:
     """Split parameters into ``decay``, ``norm`` and ``bias`` groups; only the first has weight decay.
 
     ``bias`` holds every bias (of norm layers too), ``norm`` the weights of normalisation layers, ``decay`` all
-    others (convolutions, linear layers, bare parameters). Groups carry their name: ``YOLOv5WarmupHook`` warms biases
-    up from above. That hook also scales the weight decay to the batch, since it knows the loader.
+    others (convolutions, linear layers, bare parameters). Groups carry their name: in ``YOLOv5WarmupHook`` the
+    learning rate of biases starts high. That hook also scales the weight decay to the batch, since it knows the loader.
 
     Args:
         optim_wrapper_cfg: ``type``, ``optimizer`` (its ``weight_decay`` is that of the nominal batch) and further
             arguments of the wrapper.
-        paramwise_cfg: Must be empty: the groups above are all there is.
+        paramwise_cfg: Must be empty; there are only the groups above.
 
     Raises:
         UserError: ``paramwise_cfg`` is given, or no parameter can be trained.
@@ -64,7 +64,7 @@ class YOLOv5OptimWrapperConstructor:
 
 
 def yolov5_param_groups(model: nn.Module) -> list[dict]:
-    """Return ``[{name, params, (weight_decay)}]`` for 'decay', 'norm', 'bias'; each parameter once, frozen never."""
+    """Return ``[{name, params, (weight_decay)}]`` for 'decay', 'norm', 'bias'; each trainable parameter once."""
     groups: dict[str, list[nn.Parameter]] = {'decay': [], 'norm': [], 'bias': []}
     seen: set[int] = set()
     for module in model.modules():
@@ -82,7 +82,7 @@ def yolov5_param_groups(model: nn.Module) -> list[dict]:
 
 
 def epoch_factor(epoch: int, max_epochs: int, final_factor: float, decay: str) -> float:
-    """Return what an epoch's learning rate is of the first one's: 1 at epoch 0, ``final_factor`` at ``max_epochs``.
+    """Return the ratio of an epoch's learning rate to the first one: 1 at epoch 0, ``final_factor`` at ``max_epochs``.
 
     Worked: linear, final_factor 0.01, epoch 50 of 100: 0.5 * 0.99 + 0.01 = 0.505; cosine: the same.
 
@@ -98,7 +98,7 @@ def epoch_factor(epoch: int, max_epochs: int, final_factor: float, decay: str) -
 class YOLOv5WarmupHook(Hook):
     """Set learning rates, momentum, accumulation and weight decay as YOLOv5 does, each a function of the iteration.
 
-    Nothing is carried from one iteration to the next, so resuming needs no state. It takes the place of
+    Nothing is carried from one iteration to the next, so resuming needs no state. It replaces
     ``param_scheduler`` (set that to None) and needs ``mmleuk.YOLOv5OptimWrapper`` (or its Amp form) with
     ``mmleuk.YOLOv5OptimWrapperConstructor``.
 
@@ -109,15 +109,15 @@ class YOLOv5WarmupHook(Hook):
       ``accumulate`` grows from 1.
     - The learning rate of an epoch falls from ``lr`` to ``lr * final_factor``, linearly or as a cosine.
 
-    Deviation: gradients that wait at an epoch's end make an update of their own (YOLOv5 carries them into the next
-    epoch), since a checkpoint does not hold them and a resumed run would differ.
+    Deviation: gradients left at an epoch's end make their own update (YOLOv5 keeps them for the next epoch). A
+    checkpoint does not hold them, so a resumed run would differ.
 
     Args:
         warmup_epochs: Length of the warm-up in epochs; 0 with ``min_warmup_iters=0`` switches it off.
-        min_warmup_iters: Its least length, in iterations.
+        min_warmup_iters: Its smallest length, in iterations.
         warmup_bias_lr: Learning rate of biases at iteration 0 (times the factor of ``--auto-scale-lr``, like ``lr``).
         warmup_momentum: Momentum at iteration 0.
-        final_factor: ``lrf``, the last learning rate as a part of the first.
+        final_factor: ``lrf``, the last learning rate as a share of the first.
         decay: 'linear' or 'cosine'.
         nominal_batch: 64 in YOLOv5; None switches accumulation and the scaling of weight decay off.
 
@@ -217,6 +217,6 @@ class YOLOv5EMAHook(EMAHook):
 
     def after_train_iter(
             self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None) -> None:
-        """Average when the optimiser has moved; wrappers that don't tell are taken to move every time."""
+        """Average after an update; a wrapper without ``updated`` is assumed to update in every iteration."""
         if getattr(runner.optim_wrapper, 'updated', True):
             super().after_train_iter(runner, batch_idx, data_batch, outputs)

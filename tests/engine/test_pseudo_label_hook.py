@@ -88,10 +88,10 @@ def test_terms_that_nobody_would_wake_are_refused():
 CRITERIA = ThresholdLabeller.criteria
 
 
-def judged(*fates, score=0.98, bits=0.1):
-    """One image's predictions that fell to these criteria."""
-    count = len(fates)
-    return InstanceData(criterion=torch.tensor([CRITERIA.index(fate) for fate in fates], dtype=torch.long),
+def judged(*outcomes, score=0.98, bits=0.1):
+    """One image's predictions with these outcomes."""
+    count = len(outcomes)
+    return InstanceData(criterion=torch.tensor([CRITERIA.index(name) for name in outcomes], dtype=torch.long),
                         scores=torch.full((count,), score), entropy=torch.full((count,), bits))
 
 
@@ -165,7 +165,7 @@ def test_log_adds_up_over_batches():
         entropy_per_image=2 / 4, mean_confidence=(0.96 + 0.98 + 0.99) / 3, mean_entropy=0.2 / 3))
     hook.after_train_epoch(run)
     hook.before_train_epoch(run)
-    assert not hook._sums  # an epoch starts anew
+    assert not hook._sums  # an epoch starts at zero
 
 
 def test_means_without_labels_found():

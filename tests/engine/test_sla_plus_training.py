@@ -17,7 +17,7 @@ CONFIG = """
 _base_ = {config!r}
 films = dict(data_root='', ann_file={ann!r}, data_prefix=dict(img={images!r}),
              metainfo=dict(_delete_=True, classes={classes!r}))
-# from random weights nothing is sure: candidates from next to nothing on, right or wrong, are what is counted
+# random weights give low scores: all candidates are counted, right or wrong
 model = dict(detector=dict(bbox_head=dict(num_classes=2)), labeller=dict(candidate_confidence=1e-4, num_classes=2))
 train_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False, dataset=dict(dataset=films))
 train_cfg = dict(max_epochs=3)
