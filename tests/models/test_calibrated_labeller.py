@@ -33,10 +33,10 @@ def right(found, truth, min_iou):
     return [hit for image in zip(found, truth) for hit in right_predictions(*image, min_iou).tolist()]
 
 
-def test_right_is_the_surest_of_its_cell_and_class():
+def test_right_is_the_most_confident_of_its_cell_and_class():
     truth = cells((0, 0, 0, 0, 10, 10), (0, 1, 20, 0, 30, 10), (1, 0, 0, 0, 10, 10))
     found = predictions(
-        (0, 0, 0.5, 0, 0, 10, 9),        # the cell, but a surer one has it
+        (0, 0, 0.5, 0, 0, 10, 9),        # the cell, but another one is more confident
         (0, 0, 0.6, 0, 0, 10, 8),        # IoU 0.8
         (0, 0, 0.9, 20, 0, 30, 10),      # another class
         (1, 0, 0.3, 0, 0, 10, 6),        # IoU 0.6 in the other image

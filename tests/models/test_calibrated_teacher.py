@@ -15,7 +15,7 @@ INSIDE = (1, 1, 1, 6., 2)       # in the region of the second image
 
 
 def plus(trusted=True, head=None, **labeller):
-    """A model and, as its teacher, a copy; ``trusted`` gives its word weight from confidence 0.5 on."""
+    """A model and, as its teacher, a copy; with ``trusted`` its predictions become labels from confidence 0.5 on."""
     model = build(type='mmleuk.SparseLabelDetector', head=head, asks='teacher',
                   labeller=dict(type='mmleuk.CalibratedLabeller', num_classes=3, **labeller))
     teacher = copy.deepcopy(model)

@@ -75,14 +75,14 @@ def seen_labels(model):
     return calls
 
 
-def test_the_teacher_looks_over_both_views_before_they_swap():
+def test_the_teacher_is_merged_into_both_views_before_they_swap():
     model = build()
     teacher = with_teacher(model)
     believe(teacher.detector.bbox_head, [(NEWER, 0.8), (CELL, 0.9)])
     believe(model.detector.bbox_head, [(NEW, 0.7)], [(NEW, 0.9)])  # original, augmented
     calls = seen_labels(model)
     model.loss(*batch([CELL]))
-    assert calls == [[[CELL, NEW]], [[CELL, NEWER]]]  # the augmented view was surer than the teacher
+    assert calls == [[[CELL, NEW]], [[CELL, NEWER]]]  # the augmented view was more confident than the teacher
     assert (model.detector.bbox_head.asked, teacher.detector.bbox_head.asked) == (0.5, 0.6)
     assert count(model) == dict(labelled=2, kept=2)
 

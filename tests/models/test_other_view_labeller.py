@@ -45,7 +45,7 @@ def test_nothing_to_compare(found, truth):
 
 
 def test_each_detection_is_a_label_or_a_labelled_cell():
-    """The other view's word counts like an annotation; regions play no part."""
+    """The other view's detections count like annotated cells; regions are not used."""
     labeller = OtherViewLabeller()
     judged = labeller.select(scored((A_NEAR, 0.9), (B, 0.7), labels=[2, 1]), boxes(A, labels=[2]), torch.zeros(0, 4))
     assert labeller.count([judged, judged]) == dict(labelled=2, kept=2)
@@ -54,7 +54,7 @@ def test_each_detection_is_a_label_or_a_labelled_cell():
     assert labeller.counts_as_annotated and not judged.ignored.any()
 
 
-def test_a_teacher_looks_before_labelled_cells_are_dropped():
+def test_a_teacher_is_merged_before_labelled_cells_are_dropped():
     labeller = TeacherMergeLabeller()
     found = scored((A, 0.7), (B, 0.6), (B, 0.8), (C, 0.65), labels=[0, 0, 1, 0])
     found.source = torch.tensor([1, 1, 2, 2])  # student, student, teacher, teacher

@@ -72,7 +72,7 @@ def images(count=2):
     return torch.rand(count, 3, 128, 128, generator=torch.Generator().manual_seed(5))
 
 
-SURE = (0, 6, 6, 6., 1)       # outside the region, confidence 0.997
+LABEL = (0, 6, 6, 6., 1)      # outside the region, confidence 0.997
 UNSURE = (0, 6, 2, 2., 0)     # outside, 0.88
 INSIDE = (0, 1, 1, 6., 0)     # in the region
 
@@ -115,7 +115,7 @@ def test_shared_mean_divides_by_what_the_labels_divide_by():
     own, shared = ({}, {})
     for mean, found in (('own', own), ('shared', shared)):
         model = build(pseudo_mean=mean)
-        confident(model, SURE)
+        confident(model, LABEL)
         found.update(model.loss(images(), batch()))
     assert 0 < shared['loss_pseudo_obj'] < 0.2 * own['loss_pseudo_obj']
     assert all(torch.equal(own[name], shared[name]) for name in own if name != 'loss_pseudo_obj')
@@ -123,7 +123,7 @@ def test_shared_mean_divides_by_what_the_labels_divide_by():
 
 def test_what_an_ignored_box_shows_is_no_pseudo_label():
     model = build(**FULL)
-    confident(model, SURE, UNSURE)
+    confident(model, LABEL, UNSURE)
     crowded = batch()
     for each in crowded:
         each.ignored_instances = InstanceData(bboxes=torch.tensor([[64., 64., 128., 128.]]), labels=torch.tensor([0]))
@@ -135,7 +135,7 @@ def test_what_an_ignored_box_shows_is_no_pseudo_label():
 
 def test_fate_of_planted_predictions():
     model = build(**FULL)
-    confident(model, SURE, UNSURE, INSIDE)
+    confident(model, LABEL, UNSURE, INSIDE)
     losses = model.loss(images(), batch())
     assert count(model) == dict(confidence=0, area=0, unsure=1, entropy=0, kept=1)
     found = model.last_judged[0]
@@ -152,7 +152,7 @@ def test_fate_of_planted_predictions():
 
 def test_pseudo_loss_touches_its_positives_alone():
     model = build(**FULL)
-    raw = confident(model, SURE)
+    raw = confident(model, LABEL)
     losses = model.loss(images(), batch())
     sum(losses[name] for name in PSEUDO).backward()
     head = model.detector.bbox_head
@@ -176,7 +176,7 @@ def test_without_pseudo_labels_same_keys_zero_and_all_gradients():
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
 
 
-@pytest.mark.parametrize('places', [(), (SURE, UNSURE)])
+@pytest.mark.parametrize('places', [(), (LABEL, UNSURE)])
 @pytest.mark.parametrize('region', [(0., 0., 60., 60.), ()])
 def test_batch_without_any_cell(places, region):
     model = build(**FULL)
@@ -197,14 +197,14 @@ def test_what_was_judged_is_forgotten_when_the_terms_rest():
 
 def test_loss_twice_is_the_same():
     model = build(**FULL).eval()
-    confident(model, SURE, UNSURE)
+    confident(model, LABEL, UNSURE)
     first, second = model.loss(images(), batch()), model.loss(images(), batch())
     assert all(torch.equal(first[k], second[k]) for k in first)
 
 
 def test_prediction_works_as_in_any_detector():
     model = build(**FULL).eval()
-    confident(model, SURE)
+    confident(model, LABEL)
     with torch.no_grad():
         pred = model.predict(images(), batch())[0].pred_instances
     assert pred.labels[0] == 1 and pred.scores[0] > 0.99

@@ -53,17 +53,17 @@ def test_objectness_loses_what_the_loop_says(truth):
     assigned = model.assign(cells, logits)
     known = model.known_background(logits, METAS)
     weights = model.weigh_background(known, logits, cells)
-    for level, a, weight, places, boxes in zip(logits, assigned, weights, known, model.boxes(logits)):
+    for level, a, weight, grid, boxes in zip(logits, assigned, weights, known, model.boxes(logits)):
         taken = set(zip(*[t.tolist() for t in (a.image, a.anchor, a.row, a.column)]))
         less, count = 0., len(taken)
         for index in itertools.product(*[range(n) for n in level.shape[:4]]):
             image, _, row, column = index
-            if index not in taken and (places is None or places[image, row, column]):
+            if index not in taken and (grid is None or grid[image, row, column]):
                 nearest = max(iou(boxes[index].tolist(), cell) for cell in CELLS) if image == 0 else 0.
-                no_cell = math.log1p(math.exp(float(level[index][4])))  # what objectness costs there
+                no_cell = math.log1p(math.exp(float(level[index][4])))  # the objectness loss there
                 less += (1 - soft_sampling_weights(torch.tensor(nearest)).item()) * no_cell
                 count += 1
-        full, soft = (level_losses(level, a, where).objectness.item() for where in (places, weight))
+        full, soft = (level_losses(level, a, where).objectness.item() for where in (grid, weight))
         assert soft == pytest.approx(full - less / max(count, 1), rel=1e-4)
 
 

@@ -39,7 +39,7 @@ def instances(boxes, labels=None, scores=None):
 
 
 def mine(boxes, objectness, cells):
-    """Which of the proposals are set aside."""
+    """Which proposals are set aside."""
     found = InstanceData(bboxes=boxes, scores=objectness)
     labeller = ObjectnessLabeller(min_objectness=0.8, max_iou=0.2)
     judged = labeller.select(found, InstanceData(bboxes=cells), torch.zeros(0, 4))
@@ -47,8 +47,8 @@ def mine(boxes, objectness, cells):
     return judged.ignored
 
 
-def test_mined_proposals_are_sure_and_far_from_every_cell():
-    """By hand: an IoU of exactly 0.2 still is far; an objectness of exactly 0.8 isn't sure."""
+def test_mined_proposals_are_confident_and_far_from_every_cell():
+    """By hand: an IoU of exactly 0.2 is still far; an objectness of exactly 0.8 is too low."""
     objectness = torch.tensor([0.9, 0.9, 0.9, 0.9, 0.8])
     mined = mine(ROW, objectness, ROW[:1])
     assert mined.tolist() == [False, False, True, True, False]
@@ -221,7 +221,7 @@ def test_the_rpn_learns_from_images_with_a_cell(detector):
 
 def test_losses_of_a_batch(detector, progress):
     progress(9)
-    detector.miner.min_objectness = 0.4  # an untrained RPN is sure of nothing
+    detector.miner.min_objectness = 0.4  # an untrained RPN has only low scores
     data = detector.data_preprocessor(
         contract.make_batch(([contract.CELL], contract.EVERYWHERE), ([], contract.EVERYWHERE)), True)
     losses = detector.loss(data['inputs'], data['data_samples'])

@@ -35,7 +35,7 @@ def labeller(min_area=0., **settings):
     return found
 
 
-def fates(labeller, found, truth=None, regions=NOWHERE):
+def outcomes(labeller, found, truth=None, regions=NOWHERE):
     judged = labeller.select(found, cells() if truth is None else truth, regions)
     return [labeller.criteria[index] for index in judged.criterion]
 
@@ -54,31 +54,31 @@ def test_entropy_by_hand():
     assert class_entropy(rows).tolist() == pytest.approx([2, 1, 0, 0])
 
 
-@pytest.mark.parametrize(('row', 'fate'), [
+@pytest.mark.parametrize(('row', 'outcome'), [
     ((BOX, 0.69), 'confidence'),
     ((BOX, 0.70), 'unsure'),
     ((BOX, 0.95), 'unsure'),
     ((BOX, 0.951), 'kept'),
     (([0., 0., 10., 5.], 0.99), 'area'),            # as small as the smallest cell
     (([0., 0., 10., 5.1], 0.99), 'kept'),
-    (([0., 0., 10., 5.], 0.8), 'area'),             # area comes before the question of the class
+    (([0., 0., 10., 5.], 0.8), 'area'),             # area is tested before t1
     (([0., 0., 10., 5.], 0.6), 'confidence'),       # and confidence before area
     (([9., 9., 0., 0.], 0.99), 'area'),             # inverted: no area
     ((BOX, 0.99, [0.99, 0.99, 0.0]), 'entropy'),    # one bit
     ((BOX, 0.99, [0.99, 0.04, 0.0]), 'kept'),       # 0.238 bits
     ((BOX, 0.99, [0.99, 0.05, 0.0]), 'entropy'),    # 0.277 bits
-    ((BOX, 0.80, [0.9, 0.9, 0.9]), 'unsure'),       # entropy is no matter for the unsure
+    ((BOX, 0.80, [0.9, 0.9, 0.9]), 'unsure'),       # entropy doesn't matter below t1
 ])
-def test_each_criterion_by_hand(row, fate):
+def test_each_criterion_by_hand(row, outcome):
     paper = labeller(min_area=50.)
     judged = paper.select(predictions(row), cells(), NOWHERE)
-    assert paper.count([judged]) == {name: int(name == fate) for name in paper.criteria}
-    assert judged.weight.tolist() == [float(fate == 'kept')] and judged.teaches_box.tolist() == [fate == 'kept']
+    assert paper.count([judged]) == {name: int(name == outcome) for name in paper.criteria}
+    assert judged.weight.tolist() == [float(outcome == 'kept')] and judged.teaches_box.tolist() == [outcome == 'kept']
     assert not judged.ignored.any() and judged.source.tolist() == [1]
 
 
 def test_entropy_threshold_is_strict():
-    assert fates(labeller(max_entropy=1.0), predictions((BOX, 0.99, [0.5, 0.5, 0.]))) == ['entropy']
+    assert outcomes(labeller(max_entropy=1.0), predictions((BOX, 0.99, [0.5, 0.5, 0.]))) == ['entropy']
 
 
 @given(st.lists(st.tuples(st.tuples(*[st.floats(0, 20)] * 4), st.floats(0.0, 1.0), st.tuples(*[st.floats(0, 1)] * 3)),
@@ -133,5 +133,5 @@ def test_empty_and_twice():
     paper = labeller()
     assert set(paper.count([paper.select(predictions(), cells(), NOWHERE)]).values()) == {0}
     found = predictions((BOX, 0.99), (BOX, 0.8))
-    assert fates(paper, found) == fates(paper, found) == ['kept', 'unsure']
+    assert outcomes(paper, found) == outcomes(paper, found) == ['kept', 'unsure']
     assert set(found.keys()) == {'bboxes', 'scores', 'labels', 'probabilities', 'source'}
