@@ -108,7 +108,7 @@ def regions_of(batch_img_metas: Sequence[Mapping], like: Tensor) -> list[Tensor]
     regions = []
     for meta in batch_img_metas:
         if 'annotated_regions' not in meta:
-            raise UserError(f"{meta.get('img_path', 'an image')}: the sample has no annotated_regions; end the "
+            raise UserError(f"{meta.get('img_path', 'an image')}: the sample carries no annotated_regions; end the "
                             "pipeline with mmleuk.PackCells and load with mmleuk.LoadCellAnnotations")
         boxes = torch.as_tensor(meta['annotated_regions'], dtype=torch.float32, device=like.device)
         regions.append(boxes.reshape(-1, 4))
