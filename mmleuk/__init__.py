@@ -7,6 +7,6 @@ from mmleuk.utils.quiet_import import QuietImport
 
 __version__ = '0.1.0'
 
-# MMDetection says so when it is imported; it is about FasterCocoMetric alone, and all metrics here are computed.
+# MMDetection prints this warning on import. It concerns only FasterCocoMetric, which isn't used here.
 warnings.filterwarnings('ignore', message='faster_coco_eval is not installed')
 sys.meta_path.insert(0, QuietImport())

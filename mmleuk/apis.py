@@ -1,7 +1,7 @@
-"""The Inferencer: images in, cells with classes and attributes out.
+"""The Inferencer: finds cells with classes and attributes in images.
 
-MMDetection's ``DetInferencer`` returns boxes, labels and scores and drops everything else, and reads checkpoints
-with pickle; hence a class of our own around the same test pipeline.
+MMDetection's ``DetInferencer`` returns only boxes, labels and scores, and reads checkpoints with pickle. So this is a
+class of our own around the same test pipeline.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ Source = str | Path | np.ndarray
 
 
 class Inferencer:
-    """A trained model, ready to look at images.
+    """A trained model for prediction.
 
     Args:
         config: path of a config file, or the config itself.
         checkpoint: weights of that config's model; read without running code from the file.
         device: such as 'cpu' or 'cuda:0'; default: the first GPU, else the CPU.
         min_score: cells with a lower score are left out, 0 to 1. The model's own test_cfg may drop more.
-        max_overlap: of cells whose boxes overlap by a larger IoU only the one with the highest score is kept, whatever
-            the types; 1 keeps all that the model's own suppression leaves.
-        batch_size: images per forward pass. Images of one batch are padded to the largest, so numbers may
-            differ in the last digits between batch sizes.
-        image_size: pixels of the longer side that the network sees, rounded up to a multiple of its stride; default:
-            the config's. The attribute of that name has what is used, None where it depends on the picture.
+        max_overlap: where boxes of any type overlap by a larger IoU, only the cell with the highest score is kept. With
+            1, all that the model's own suppression returns are kept.
+        batch_size: images per forward pass. Images of one batch are padded to the largest, so the last digits may
+            differ between batch sizes.
+        image_size: pixels of the longer side of the network's input, rounded up to a multiple of its stride; default:
+            the config's. The attribute ``image_size`` has the used value, or None if it depends on the image.
 
     Raises:
-        UserError: a file is missing or broken, the checkpoint doesn't fit the model, the device isn't there.
+        UserError: a file is missing or broken, the checkpoint doesn't fit the model, or there is no such device.
 
     Example::
 
@@ -111,7 +111,7 @@ class Inferencer:
             One prediction per image, arrays last and named 'array_0001' and so on.
 
         Raises:
-            UserError: nothing there, an unreadable image, or an array of another shape or type.
+            UserError: an input doesn't exist, an image is unreadable, or an array has another shape or type.
         """
         several = [inputs] if isinstance(inputs, (str, Path, np.ndarray)) else list(inputs)
         arrays = [_check_array(item, number) for number, item in enumerate(several, start=1)
@@ -126,7 +126,7 @@ class Inferencer:
         return [result for result in results if isinstance(result, Prediction)]
 
     def predict(self, paths: Sequence[Path]) -> Iterator[Prediction | FailedImage]:
-        """Predict files one after the other; one that can't be read (any more) doesn't stop the others."""
+        """Predict files one after the other; an unreadable file becomes a :class:`FailedImage`."""
         named = iter(zip(name_images(paths), paths))
         while batch := list(islice(named, self.batch_size)):
             loaded: list[tuple[str, Path, dict[str, Any]]] = []
@@ -141,7 +141,7 @@ class Inferencer:
                 yield self._prediction(sample, name, str(path))
 
     def run_info(self) -> RunInfo:
-        """Where the numbers of this inferencer come from, with the time of the call (UTC)."""
+        """Config, checkpoint and settings of this inferencer, with the time of the call (UTC)."""
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
         return RunInfo(classes=self.classes, schema=self.schema, min_score=self.min_score,
                        model=str(self.cfg.model.type), config=str(self.cfg.filename or ''),
@@ -157,11 +157,11 @@ class Inferencer:
         return prediction_files.to_csv(predictions, self.schema, path)
 
     def draw(self, prediction: Prediction, image: np.ndarray | None = None) -> Image.Image:
-        """Picture with boxes and attribute cards.
+        """Drawing with boxes and attribute cards.
 
         Args:
-            prediction: what to draw.
-            image: (H, W, 3) uint8 BGR; needed for a prediction that came from an array.
+            prediction: the cells to draw.
+            image: (H, W, 3) uint8 BGR; needed if the prediction comes from an array.
         """
         if image is None:
             if prediction.path is None:
@@ -174,7 +174,7 @@ class Inferencer:
     def _predict_arrays(self, arrays: Sequence[np.ndarray]) -> Iterator[Prediction]:
         numbered = iter(enumerate(arrays, start=1))
         while batch := list(islice(numbered, self.batch_size)):
-            # The pipeline may write into its image: the caller's array stays as it is.
+            # Copy: the pipeline may write into its image, and the caller's array must not change.
             data = [self._from_array(dict(img=array.copy(), img_id=0)) for _, array in batch]
             for (number, _), sample in zip(batch, self._forward(data)):
                 yield self._prediction(sample, f'array_{number:04d}', None)
@@ -202,7 +202,7 @@ class Inferencer:
                 kept.bboxes.tolist(), kept.scores.tolist(), kept.labels.tolist(), readings):
             if label >= len(self.classes):
                 raise UserError(f'{name}: the model predicts class {label}, but only {len(self.classes)} class names '
-                                'are known; config and checkpoint name different data sets')
+                                'are known; config and checkpoint belong to different data sets')
             cells.append(Cell(tuple(box), score, label, self.classes[label], attributes))
         height, width = sample.ori_shape[:2]
         return Prediction(name, (int(height), int(width)), tuple(cells), path)
@@ -222,7 +222,7 @@ def _device(device: str | None) -> torch.device:
 
 
 def load_weights(model: torch.nn.Module, loaded: dict[str, Any], source: str) -> None:
-    """Load all or refuse: a model with a few random tensors still predicts, but nonsense."""
+    """Load all weights or refuse: with a few random tensors the model would predict nonsense."""
     fit_checkpoint(model, loaded, source, exact=True)
     check_attributes(model, loaded, source)
     weights = state_dict_of(loaded)
@@ -234,24 +234,24 @@ def load_weights(model: torch.nn.Module, loaded: dict[str, Any], source: str) ->
 
 
 def raise_score_threshold(model: torch.nn.Module, min_score: float) -> None:
-    """Let the heads drop what :class:`Inferencer` drops anyway, before their suppression looks at thousands of boxes.
+    """Raise the heads' score threshold, so that their suppression handles hundreds of boxes instead of thousands.
 
-    The cells above ``min_score`` stay the same: a box suppresses only those with a lower score. Heads without
-    ``score_thr`` (DINO, Sparse R-CNN) stay as they are.
+    The cells above ``min_score`` don't change: a box suppresses only boxes with a lower score. Heads without
+    ``score_thr`` (DINO, Sparse R-CNN) are not changed.
     """
-    lower = min_score * (1 - 1e-6)  # heads keep scores above it, the Inferencer those from min_score on
+    lower = min_score * (1 - 1e-6)  # heads keep scores > threshold, the Inferencer scores >= min_score
     for module in model.modules():
         cfg = getattr(module, 'test_cfg', None)
-        # PAA's vote on a box counts the boxes with lower scores, too.
+        # PAA's box voting also uses boxes with lower scores.
         votes = getattr(module, 'with_score_voting', False)
         if cfg and not votes and 0 <= cfg.get('score_thr', -1) < lower:
-            module.test_cfg = ConfigDict({**cfg, 'score_thr': lower})  # the config itself stays as the user wrote it
+            module.test_cfg = ConfigDict({**cfg, 'score_thr': lower})  # a copy: the user's config must not change
 
 
 def _metainfo(meta: dict[str, Any], cfg: Config) -> dict[str, Any]:
-    """The data set's metainfo from the checkpoint; what it lacks is the config's test data set's if classes agree.
+    """The data set's metainfo from the checkpoint. The config's test data set completes it if classes agree.
 
-    Checkpoints of earlier versions don't say which classes are described.
+    Checkpoints of earlier versions don't name the described classes.
     """
     metainfo = {key.lower(): value for key, value in (meta.get('dataset_meta') or {}).items()}
     if 'described' not in metainfo:
@@ -259,7 +259,7 @@ def _metainfo(meta: dict[str, Any], cfg: Config) -> dict[str, Any]:
         if not metainfo.get('classes') or tuple(configured.get('classes') or ()) == tuple(metainfo['classes']):
             metainfo = {**configured, **{key: value for key, value in metainfo.items() if value}}
     if not metainfo.get('classes'):
-        raise UserError('neither the checkpoint nor the config says what the classes are called; '
+        raise UserError('neither the checkpoint nor the config names the classes; '
                         "add metainfo=dict(classes=(...)) to the config's test data set")
     return metainfo
 
@@ -268,7 +268,7 @@ def inference_pipelines(cfg: Config, image_size: int | None = None) -> tuple[Com
     """The config's test pipeline without annotations, for files and for arrays; see :class:`Inferencer`."""
     steps = [step for step in get_test_pipeline_cfg(cfg) if not _loads(step, 'Annotations')]
     if not steps or not _loads(steps[0], 'Image'):
-        raise UserError("the config's test pipeline doesn't start with an image loader such as mmleuk.LoadImage")
+        raise UserError("the config's test pipeline doesn't start with an image loader; begin it with mmleuk.LoadImage")
     if image_size is not None:
         steps = at_image_size(steps, image_size)
     return Compose(steps), Compose([dict(type='mmdet.LoadImageFromNDArray'), *steps[1:]])
@@ -293,14 +293,14 @@ def _readings(instances: Any, schema: AttributeSchema) -> list[dict[str, Attribu
     """Attributes by key of each instance; empty dicts for a model without AttriHead.
 
     Raises:
-        UserError: the model predicts another number of attributes than the schema names.
+        UserError: the model and the schema have different numbers of attributes.
     """
     if 'attributes' not in instances:
         return [{} for _ in range(len(instances))]
     values, probs = instances.attributes, instances.attribute_probs  # (N, A), (N, A, Vmax)
     if values.shape[1] != len(schema):
         raise UserError(f'the model predicts {values.shape[1]} attributes, the schema names {len(schema)}: '
-                        f'{", ".join(schema.keys) or "none"}; config and checkpoint name different data sets')
+                        f'{", ".join(schema.keys) or "none"}; config and checkpoint belong to different data sets')
     return [{key: _reading(schema, key, int(row[a]), prob[a]) for a, key in enumerate(schema.keys)}
             for row, prob in zip(values, probs)]
 

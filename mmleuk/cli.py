@@ -1,4 +1,4 @@
-"""The console script ``mmleuk``: one tree of commands, each imported only when it is called."""
+"""The console script ``mmleuk``: a tree of commands; each is imported only when it is called."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Command:
 
 
 COMMANDS = (
-    Command(('doctor',), 'mmleuk.doctor', 'versions, what is broken, and the command that mends it'),
+    Command(('doctor',), 'mmleuk.doctor', 'versions, what is broken, and the command that fixes it'),
     Command(('data', 'synthesize'), 'mmleuk.commands.synthesize', 'render blood films with exact annotations'),
-    Command(('data', 'check'), 'mmleuk.commands.check', "examine a config's data before training on it"),
-    Command(('data', 'browse'), 'mmleuk.commands.browse', 'pictures of training samples, as the network gets them'),
-    Command(('data', 'convert'), 'mmleuk.commands.convert', 'annotations from format to format: COCO, VOC, YOLO'),
-    Command(('data', 'dedupe'), 'mmleuk.commands.dedupe', 'one annotation of each cell that stands in two fields'),
-    Command(('data', 'sparsify'), 'mmleuk.commands.sparsify', 'complete annotations -> those of a patch per image'),
+    Command(('data', 'check'), 'mmleuk.commands.check', "find errors in a config's data before training"),
+    Command(('data', 'browse'), 'mmleuk.commands.browse', 'draw training samples as the network gets them'),
+    Command(('data', 'convert'), 'mmleuk.commands.convert', 'convert annotations between COCO, VOC and YOLO'),
+    Command(('data', 'dedupe'), 'mmleuk.commands.dedupe', 'keep one annotation of each cell that two fields show'),
+    Command(('data', 'sparsify'), 'mmleuk.commands.sparsify', 'keep the annotations of one region per image'),
     Command(('data', 'interfere'), 'mmleuk.commands.interfere', 'a copy of a test set per interference factor'),
     Command(('config',), 'mmleuk.commands.config', 'what a config resolves to, and which files set it'),
     Command(('infer',), 'mmleuk.commands.infer', 'cells, attributes, pictures and a report from images'),
@@ -38,7 +38,7 @@ COMMANDS = (
 
 
 def chosen(argv: Sequence[str]) -> Command | None:
-    """The command that the first words name."""
+    """The command that the first arguments name."""
     return next((command for command in COMMANDS if tuple(argv[:len(command.words)]) == command.words), None)
 
 
@@ -74,10 +74,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
-        # Parsing imports the command, which takes seconds in which Ctrl-C may come.
+        # Parsing imports the command. This takes seconds, in which a user may press Ctrl-C.
         return exit_status(_parse_and_run, argv, 'mmleuk')
     except BrokenPipeError:
-        # `mmleuk ... | head` closed the pipe: nobody reads on. Point stdout elsewhere for the flush at exit.
+        # `mmleuk ... | head` closed the pipe. Redirect stdout, else the flush at exit fails.
         sys.stdout = open('/dev/null', 'w')
         return 0
 

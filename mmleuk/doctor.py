@@ -1,4 +1,4 @@
-"""``mmleuk doctor``: what is installed, what is broken, and the command that mends it."""
+"""``mmleuk doctor``: what is installed, what is broken, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REBUILD_MMCV = ('pip uninstall -y {name} && MMCV_WITH_OPS=1 FORCE_CUDA={cuda} CF
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report; ``problem`` and ``fix`` are empty when all is well."""
+    """One line of the report; ``problem`` and ``fix`` are empty if there is no problem."""
 
     name: str
     value: str
@@ -35,7 +35,7 @@ class Finding:
 
 
 def try_import(name: str) -> tuple[ModuleType | None, str]:
-    """Module and '', or None and what went wrong; a broken binary may raise anything."""
+    """Module and '', or None and the error; a broken binary may raise any exception."""
     try:
         return import_module(name), ''
     except Exception as error:  # noqa: BLE001 -- the report is made of these
@@ -43,7 +43,7 @@ def try_import(name: str) -> tuple[ModuleType | None, str]:
 
 
 def check_python() -> Finding:
-    """Is the interpreter one that the pinned versions support?"""
+    """Check that the pinned versions support this interpreter."""
     version = '.'.join(map(str, sys.version_info[:3]))
     if PYTHONS[0] <= sys.version_info[:2] < PYTHONS[1]:
         return Finding('python', version)
@@ -51,7 +51,7 @@ def check_python() -> Finding:
 
 
 def check_module(name: str, fix: str) -> Finding:
-    """Does ``name`` import, and which version is it?"""
+    """Import ``name`` and report its version."""
     module, error = try_import(name)
     if module is None:
         return Finding(name, 'broken or missing', error, fix)
@@ -59,7 +59,7 @@ def check_module(name: str, fix: str) -> Finding:
 
 
 def check_numpy() -> Finding:
-    """Numpy must be of the range for which the compiled packages were built."""
+    """Check that numpy's version is in the range that the compiled packages were built for."""
     fix = "pip install 'numpy==2.2.6'"
     found = check_module('numpy', fix)
     numbers = tuple(int(part) for part in found.value.split('.')[:2] if part.isdigit())
@@ -69,19 +69,19 @@ def check_numpy() -> Finding:
 
 
 def check_cv2() -> Finding:
-    """OpenCV's desktop flavour needs libGL and libglib, which a bare system lacks."""
+    """Import OpenCV. Its desktop flavour needs libGL and libglib, which a minimal system lacks."""
     return check_module('cv2', 'apt-get install -y libgl1 libglib2.0-0, or: '
                                + OPENCV_FIX.format(installed=' '.join(installed(OPENCV_FLAVOURS)) or 'opencv-python'))
 
 
 def installed(names: tuple[str, ...]) -> dict[str, str]:
-    """Those of ``names`` that are installed, with their versions."""
+    """The installed ones of ``names``, with their versions."""
     found = {name: next(iter(Distribution.discover(name=name)), None) for name in names}
     return {name: distribution.version for name, distribution in found.items() if distribution is not None}
 
 
 def check_opencv_flavours() -> Finding:
-    """All flavours write into the same folder ``cv2``: of one version they agree, of two they mix."""
+    """Check that all flavours of OpenCV have one version: they write into the same folder ``cv2``."""
     flavours = installed(OPENCV_FLAVOURS)
     value = ', '.join(f'{name} {version}' for name, version in flavours.items()) or 'none installed by pip'
     if len(set(flavours.values())) > 1:
@@ -91,7 +91,7 @@ def check_opencv_flavours() -> Finding:
 
 
 def check_stack() -> Finding:
-    """Exactly one of the OneDL and the original distributions."""
+    """Check that either the OneDL or the original distributions are installed, not both."""
     stack = detect()
     versions = ', '.join(f'{name} {version}' for name, version in {**stack.onedl, **stack.openmmlab}.items())
     problem, fix = stack.problem() or ('', '')
@@ -99,7 +99,7 @@ def check_stack() -> Finding:
 
 
 def check_mmcv_ops() -> Finding:
-    """Run one compiled operation; a version that only imports is not enough."""
+    """Run one compiled operation: a successful import is not enough."""
     name = 'onedl-mmcv' if detect().onedl else 'mmcv'
     fix = REBUILD_MMCV.format(name=name, cuda=0)
     ops, error = try_import('mmcv.ops')
@@ -116,7 +116,7 @@ def check_mmcv_ops() -> Finding:
 
 
 def check_gpu() -> Finding:
-    """A GPU that torch sees is of use only when mmcv's operations were compiled for it."""
+    """Check that mmcv's operations are compiled for CUDA if torch finds a GPU."""
     torch, error = try_import('torch')
     if torch is None:
         return Finding('gpu', 'unknown', '', '')  # torch's own line says why
@@ -134,14 +134,14 @@ def check_gpu() -> Finding:
 
 
 def check_torchvision() -> Finding:
-    """Torchvision is not needed; one that does not match torch breaks others' imports."""
+    """Import torchvision if it is installed. It isn't needed, but one that doesn't match torch breaks other imports."""
     if not installed(('torchvision',)):
         return Finding('torchvision', 'absent (not needed)')
     return check_module('torchvision', 'pip uninstall -y torchvision')
 
 
 def check_libgl() -> Finding:
-    """Told, not judged: only OpenCV's desktop flavour links it, and the line on cv2 says whether that imports."""
+    """Print for information whether libGL is there: only OpenCV's desktop flavour needs it."""
     try:
         ctypes.CDLL('libGL.so.1')
     except OSError:
@@ -150,19 +150,19 @@ def check_libgl() -> Finding:
 
 
 def check_mmleuk() -> Finding:
-    """Do our registries import on top of this stack?"""
+    """Import mmleuk's registries on top of the installed stack."""
     _, error = try_import('mmleuk.registry')
-    return Finding('mmleuk', mmleuk.__version__, error, 'mend the problems above first, then `pip install -e .`'
+    return Finding('mmleuk', mmleuk.__version__, error, 'fix the problems above first, then `pip install -e .`'
                    if error else '')
 
 
 def examine() -> Iterator[Finding]:
-    """All findings, in the order in which one problem explains the next."""
+    """All findings; causes come before their effects."""
     checks: list[Callable[[], Finding]] = [check_python, check_numpy]
     yield from (check() for check in checks)
     yield check_module('torch', 'pip install -c constraints.txt torch')
     yield check_stack()
-    hint = 'mend the line `stack` first'
+    hint = 'fix the line `stack` first'
     yield from (check_module(name, hint) for name in ('mmengine', 'mmcv', 'mmdet'))
     checks = [check_cv2, check_opencv_flavours, check_libgl, check_mmcv_ops, check_gpu, check_torchvision, check_mmleuk]
     yield from (check() for check in checks)
@@ -174,18 +174,18 @@ def report(findings: list[Finding]) -> str:
     lines = [f'{"!!" if f.problem else "ok"}  {f.name:{width}}  {f.value}' for f in findings]
     broken = [finding for finding in findings if finding.problem]
     for finding in broken:
-        lines += ['', f'{finding.name}: {finding.problem}', f'    to mend it: {finding.fix}']
+        lines += ['', f'{finding.name}: {finding.problem}', f'    to fix it: {finding.fix}']
     lines += ['', f'{len(broken)} problem(s)' if broken else 'All is well.']
     return '\n'.join(lines)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The doctor needs to be told nothing."""
+    """The command has no arguments."""
     del parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the report; 1 when something is broken."""
+    """Print the report; returns 1 if something is broken."""
     del args
     findings = list(examine())
     print(report(findings))

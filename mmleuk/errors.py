@@ -2,7 +2,7 @@
 
 
 class UserError(ValueError):
-    """Bad input. The message says what was wrong, where (file, record), and what to do.
+    """Bad input. The message says what is wrong, where (file, record), and what to do.
 
-    Command line tools print it as one line and exit with 2; nothing has been written or trained by then.
+    Commands print it as one line and exit with 2. Nothing has been written or trained at this point.
     """

@@ -1,13 +1,13 @@
 """Child registries of MMDetection's, scope ``mmleuk``.
 
-A config writes ``type='mmleuk.X'``; the prefix makes mmengine import this module, and each registry
-imports its ``locations`` before the first look-up, so no ``custom_imports`` are needed. Unprefixed names
-keep meaning MMDetection's own (its ``TripletLoss``, say, is another thing than ``mmleuk.TripletLoss``).
+A config has ``type='mmleuk.X'``. The prefix makes mmengine import this module, and each registry imports its
+``locations`` before the first look-up, so no ``custom_imports`` are needed. Names without the prefix keep MMDetection's
+meaning (its ``TripletLoss`` differs from ``mmleuk.TripletLoss``).
 """
 
 from mmleuk.stack import require_stack
 
-require_stack()  # first, so that a missing or doubled MMDetection is one clear error and not an ImportError
+require_stack()  # first: a missing or second MMDetection must be one clear error, not an ImportError
 
 from mmdet.registry import DATASETS as MMDET_DATASETS
 from mmdet.registry import HOOKS as MMDET_HOOKS

@@ -1,8 +1,7 @@
 """Declarations of data sets: classes, attributes, which classes are leukocytes and which have attributes.
 
-A data set carries its :class:`Declaration` in its metainfo (keys ``classes``, ``attributes``, ``leukocytes`` and
-``described``); from there it reaches heads, metrics and reports. Nothing else in the package spells out classes or
-attributes.
+A data set has its :class:`Declaration` in its metainfo (keys ``classes``, ``attributes``, ``leukocytes`` and
+``described``). Heads, metrics and reports read it there. No other module of the package lists classes or attributes.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from functools import cache
 from mmleuk.errors import UserError
 
 IGNORE = -1
-"""Value of an attribute that nobody could tell: it takes part in no loss and no score."""
+"""Unknown value of an attribute: it takes part in no loss and no score."""
 
 
 class SchemaError(UserError):
@@ -29,10 +28,10 @@ class Attribute:
     Args:
         key: identifier in annotation files.
         values: names of the values 0, 1, ..., V-1; V >= 2.
-        name: for people; defaults to the key with capitals and spaces.
-        short: column head of the papers' tables; defaults to the key.
+        name: for people; default: the key with capitals and spaces.
+        short: column header in the papers' tables; default: the key.
         aliases: other spellings of the key that files use.
-        unknown: numbers that this data set's files write for an unknown value, beside null and -1.
+        unknown: numbers that stand for an unknown value in the files of this data set, beside null and -1.
     """
 
     key: str
@@ -61,7 +60,7 @@ class Attribute:
 
 @dataclass(frozen=True)
 class AttributeSchema:
-    """The attributes of a data set, in the order in which heads predict and tables print them.
+    """The attributes of a data set, in the order of heads and tables.
 
     Example:
         >>> schema = AttributeSchema.from_dict({'size': ['small', 'big'], 'hue': ['red', 'blue', 'grey']})
@@ -78,7 +77,7 @@ class AttributeSchema:
         for position, attribute in enumerate(self.attributes):
             for key in (attribute.key, *attribute.aliases):
                 if key in index:
-                    raise SchemaError(f'attribute key {key!r} stands twice in the schema')
+                    raise SchemaError(f'attribute key {key!r} occurs twice in the schema')
                 index[key] = position
         object.__setattr__(self, '_index', index)
 
@@ -97,11 +96,11 @@ class AttributeSchema:
 
     @property
     def values_by_key(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """What a head's outputs mean: keys and value names in order. Two schemas that agree in it can be swapped."""
+        """Keys and value names in order: the meaning of a head's outputs. If equal, schemas are interchangeable."""
         return tuple((attribute.key, attribute.values) for attribute in self.attributes)
 
     def position(self, key: str) -> int | None:
-        """Column of ``key`` or one of its aliases; None where the schema doesn't know it."""
+        """Column of ``key`` or one of its aliases; None if the schema doesn't know it."""
         return self._index.get(key)
 
     def __getitem__(self, key: str) -> Attribute:
@@ -113,7 +112,7 @@ class AttributeSchema:
     def encode(self, key: str, value: object) -> int:
         """Integer value of ``key`` from a number or a value's name; IGNORE for None, IGNORE, '' and ``unknown``.
 
-        Capitals and spaces around a name don't matter, and the number may be a text.
+        Capitals and spaces around a name are ignored. The number may be a text.
 
         Raises:
             SchemaError: the key or the value isn't in the schema.
@@ -213,17 +212,17 @@ WBCATT_ATTRIBUTES = AttributeSchema.from_dict({
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a data set's labels are: the one description that heads, metrics and reports go by.
+    """The labels of a data set: the one description that heads, metrics and reports use.
 
     Args:
-        name: as a config's ``metainfo=dict(preset=name)`` calls it.
+        name: in a config's ``metainfo=dict(preset=name)``.
         classes: names in label order.
         attributes: the morphological attributes; none by default.
         leukocytes: classes that count as leukocytes; default :func:`leukocyte_classes`.
-        described: classes whose cells have attributes; default all classes where there are attributes.
+        described: classes whose cells have attributes; default: all classes if there are attributes.
 
     Raises:
-        UserError: no classes, a class twice, or a name that is no class.
+        UserError: there are no classes, a class occurs twice, or a name isn't a class.
 
     Example:
         >>> small = Declaration('small', ('Blast', 'RBCs'), AttributeSchema.from_dict({'size': ['small', 'big']}))
@@ -244,14 +243,14 @@ class Declaration:
             raise UserError(f'data set {self.name!r}: the classes are {classes!r}; give a tuple of names, with a comma '
                             'after a single one')
         if len(set(classes)) != len(classes):
-            raise UserError(f'data set {self.name!r}: the classes name one twice: {", ".join(classes)}')
+            raise UserError(f'data set {self.name!r}: a class occurs twice: {", ".join(classes)}')
         object.__setattr__(self, 'classes', tuple(classes))
         object.__setattr__(self, 'leukocytes', leukocyte_classes(self.classes, self.leukocytes))
         described = self.classes if self.described is None else self.described
         object.__setattr__(self, 'described', _chosen(self.classes, described) if len(self.attributes) else ())
 
     def metainfo(self) -> dict:
-        """Plain data: ``classes``, ``attributes``, ``leukocytes``, ``described``, as a data set's metainfo has them."""
+        """Plain data for a data set's metainfo: ``classes``, ``attributes``, ``leukocytes``, ``described``."""
         return dict(classes=self.classes, attributes=self.attributes.to_dict(), leukocytes=self.leukocytes,
                     described=self.described)
 
@@ -264,7 +263,7 @@ NOT_LEUKOCYTES = frozenset({
 
 @cache
 def normalise_class_name(name: str) -> str:
-    """Lower case, words in the singular with one space between: what two spellings of one class share.
+    """A class name in lower case and in the singular, with one space between words, to compare spellings.
 
     Example:
         >>> [normalise_class_name(name) for name in ('RBCs', 'Red_Blood-Cells', 'RedBloodCell', 'Mitosis')]
@@ -275,17 +274,17 @@ def normalise_class_name(name: str) -> str:
 
 
 def is_leukocyte(name: str) -> bool:
-    """Whether a class name says leukocyte: all but red cells, their precursors, platelets, artifacts and 'None'."""
+    """Whether a name is that of a leukocyte: all but red cells, their precursors, platelets, artifacts and 'None'."""
     normal = normalise_class_name(name)
     return normal not in ('none', 'other', 'unknown') and 'red cell' not in normal and (
         'red blood cell' not in normal) and not NOT_LEUKOCYTES & set(normal.split())
 
 
 def leukocyte_classes(classes: Sequence[str], chosen: Sequence[str] | None = None) -> tuple[str, ...]:
-    """The classes that count as leukocytes: ``chosen``, or those that :func:`is_leukocyte` takes for such.
+    """The classes that count as leukocytes: ``chosen``, or those of :func:`is_leukocyte`.
 
     Raises:
-        UserError: a chosen name is no class.
+        UserError: a chosen name isn't a class.
     """
     return tuple(filter(is_leukocyte, classes)) if chosen is None else _chosen(classes, chosen)
 
@@ -293,7 +292,7 @@ def leukocyte_classes(classes: Sequence[str], chosen: Sequence[str] | None = Non
 def _chosen(classes: Sequence[str], chosen: Sequence[str]) -> tuple[str, ...]:
     unknown = [name for name in chosen if name not in classes]
     if unknown:
-        raise UserError(f'{", ".join(map(repr, unknown))}: no class of this model; it knows {", ".join(classes)}')
+        raise UserError(f'{", ".join(map(repr, unknown))}: not a class of this model; known are {", ".join(classes)}')
     return tuple(name for name in classes if name in chosen)
 
 
@@ -317,7 +316,7 @@ DECLARATIONS: dict[str, Declaration] = {declaration.name: declaration for declar
     Declaration('wbcatt_crops', WBCATT_CLASSES[:5], AttributeSchema((
         Attribute('cell_type', WBCATT_CLASSES[:5]), *WBCATT_ATTRIBUTES.attributes))),
 )}
-"""The known data sets by name. A module of your own adds one: ``DECLARATIONS['mine'] = Declaration('mine', ...)``."""
+"""The known data sets by name. Your own module can add one: ``DECLARATIONS['mine'] = Declaration('mine', ...)``."""
 
 DECLARATIONS['leukemia'] = DECLARATIONS['leukemia_attri']  # the name in configs and checkpoints of earlier versions
 
@@ -334,7 +333,7 @@ def get_declaration(name: str) -> Declaration:
 
 
 def resolve_schema(spec: str | Mapping[str, object] | AttributeSchema) -> AttributeSchema:
-    """Schema from a declared data set's name, from :meth:`AttributeSchema.to_dict`'s form, or as it is.
+    """Schema from the name of a declared data set, from the dict of :meth:`AttributeSchema.to_dict`, or unchanged.
 
     >>> resolve_schema('leukemia').cardinalities
     (2, 2, 2, 2, 2, 2)

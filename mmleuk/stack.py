@@ -1,7 +1,7 @@
-"""Which MMDetection is installed: the maintained OneDL distributions or the original OpenMMLab ones.
+"""Find out which MMDetection is installed: the maintained OneDL distributions or the original OpenMMLab ones.
 
-Both bring the import names ``mmengine``, ``mmcv`` and ``mmdet`` and overwrite each other's files, so an environment
-holds one set, never parts of both. Nothing here imports them: looking must work when they are broken.
+Both install the modules ``mmengine``, ``mmcv`` and ``mmdet`` and overwrite each other's files, so an environment must
+have only one of them. This module doesn't import them: it must also work if they are broken.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ INSTALL_HINT = ("`make env` in the repository, or into your own environment, whi
 
 
 class StackError(UserError):
-    """No MMDetection, half of one, or two at once.
+    """MMDetection is missing, incomplete, or installed twice.
 
-    Not an ImportError: mmengine swallows those when it meets ``type='mmleuk.X'`` in a config, and then reports only
-    that X is unknown.
+    Not an ImportError: for ``type='mmleuk.X'`` in a config mmengine catches ImportErrors and reports only that X is
+    unknown.
     """
 
 
 @dataclass(frozen=True)
 class Stack:
-    """What was found.
+    """The installed distributions.
 
     Attributes:
         onedl: installed OneDL distributions, name to version.
@@ -55,7 +55,7 @@ class Stack:
         return 'none' if self.missing else 'source'
 
     def problem(self) -> tuple[str, str] | None:
-        """What is wrong and the command that mends it; None when the stack is usable."""
+        """The problem and the command that fixes it; None if the stack is usable."""
         if self.name == 'both':
             names = sorted({**self.onedl, **self.openmmlab})
             return (f'two MMDetection stacks are installed and overwrite each other: {", ".join(names)}',
@@ -66,7 +66,7 @@ class Stack:
 
 
 def detect(path: Sequence[str] | None = None) -> Stack:
-    """Look for both stacks on ``path`` (default: ``sys.path``) without importing them."""
+    """Search ``path`` (default: ``sys.path``) for both stacks without importing them."""
     return Stack(_versions(ONEDL, path), _versions(OPENMMLAB, path),
                  tuple(module for module in MODULES if _spec(module, path) is None))
 
@@ -78,16 +78,16 @@ def _versions(names: Sequence[str], path: Sequence[str] | None) -> dict[str, str
 
 
 def _spec(module: str, path: Sequence[str] | None) -> ModuleSpec | None:
-    # Without a path the meta path counts, too: editable installs put finders of their own there.
+    # Without a path, also search the meta path: editable installs add their own finders.
     return find_spec(module) if path is None else PathFinder.find_spec(module, list(path))
 
 
 def require_stack(path: Sequence[str] | None = None) -> None:
-    """Raise one clear error unless exactly one whole stack is there.
+    """Raise one clear error unless exactly one complete stack is installed.
 
     Raises:
-        StackError: naming what was found and the command that mends it.
+        StackError: says what was found, and the command that fixes it.
     """
     problem = detect(path).problem()
     if problem is not None:
-        raise StackError(f'{problem[0]}. To mend it: {problem[1]}')
+        raise StackError(f'{problem[0]}. To fix it: {problem[1]}')

@@ -1,4 +1,4 @@
-"""The doctor: what it finds in this environment, and what it says about broken ones."""
+"""The doctor's findings in this environment and in broken ones."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ def test_a_problem_prints_its_command_and_exits_1(monkeypatch, capsys):
     monkeypatch.setattr(doctor, 'examine', lambda: iter([doctor.Finding('torch', '2.13.0'), broken]))
     assert doctor.run(None) == 1
     out = capsys.readouterr().out
-    assert 'ok  torch' in out and '!!  cv2' in out and 'to mend it: apt-get install -y libgl1' in out
+    assert 'ok  torch' in out and '!!  cv2' in out and 'to fix it: apt-get install -y libgl1' in out
 
 
 def test_modules_that_break_while_importing_are_findings(tmp_path, monkeypatch):

@@ -1,1 +1,1 @@
-"""The commands that use several packages; nothing but the console script and tools/ imports them."""
+"""The commands. They use several packages; only the console script and tools/ import them."""

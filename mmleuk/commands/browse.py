@@ -1,4 +1,4 @@
-"""``mmleuk data browse``: what does the network get to see?"""
+"""``mmleuk data browse``: draw training samples as the network gets them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Draw and write.
 
     Raises:
-        UserError: bad config or data, a pipeline that packs nothing, or the folder is there already.
+        UserError: bad config or data, a pipeline that packs nothing, or the folder exists already.
     """
     from mmleuk.pictures.drawing import save_picture
     from mmleuk.pictures.samples import describe_view, draw_view, views_of
@@ -45,30 +45,30 @@ def run(args: argparse.Namespace) -> int:
                 file = f'{index:06d}{view.name and "_"}{view.name}.jpg'
                 save_picture(draw_view(view, classes, schema), folder / file)
                 lines.append(f'  {file}: {describe_view(view)}')
-    print('\n'.join([f'{args.out_dir}: dark is where the annotation says nothing', *lines]))
+    print('\n'.join([f'{args.out_dir}: dark is what the annotation leaves unknown', *lines]))
     return 0
 
 
 def training_set(path: str, options: dict | None) -> Any:
-    """The training set of a config, built.
+    """Build the training set of a config.
 
     Raises:
-        UserError: the config has none, or it cannot be read.
+        UserError: the config has no training set, or it can't be read.
     """
     from mmleuk.registry import DATASETS
     cfg = read_config(path, options, ('train_dataloader',))
     with building(cfg):
         dataset = DATASETS.build(cfg.train_dataloader.dataset)
     if not len(dataset):
-        raise UserError(f'{path}: its training set is empty; look at ann_file and filter_cfg')
+        raise UserError(f'{path}: its training set is empty; check ann_file and filter_cfg')
     return dataset
 
 
 def samples(dataset: Any, count: int, seed: int) -> Iterator[tuple[int, Any]]:
-    """Up to ``count`` samples with their indices in the data set; seed and index decide the augmentation.
+    """Up to ``count`` samples with their indices in the data set; the augmentation depends on seed and index.
 
     Raises:
-        UserError: what the pipeline gives is not what a detector takes.
+        UserError: the pipeline doesn't return a detector's input.
     """
     from mmleuk.engine.seed_hook import seed_everything
     count = min(count, len(dataset))

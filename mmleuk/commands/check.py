@@ -1,4 +1,4 @@
-"""``mmleuk data check``: examine a config's data before training on it."""
+"""``mmleuk data check``: find errors in a config's data before training."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def run(args: argparse.Namespace) -> int:
     """Print the report.
 
     Returns:
-        0 without problems, 1 with.
+        0 without problems, 1 with problems.
 
     Raises:
-        UserError: the config cannot be read, has a misspelt key or no data.
+        UserError: the config can't be read, has a misspelt key or no data.
     """
     if args.workers < 1:
         raise UserError(f'--workers {args.workers}: at least one is needed')

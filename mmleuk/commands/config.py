@@ -1,4 +1,4 @@
-"""``mmleuk config``: what does a config resolve to, and which files set it?"""
+"""``mmleuk config``: print what a config resolves to, and which files set it."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: the config cannot be read, or a key is misspelt.
     """
-    with redirect_stdout(sys.stderr):  # what imports and MMEngine say is no part of the config
+    with redirect_stdout(sys.stderr):  # messages of imports and MMEngine don't belong to the config
         text = resolved_text(args.config, args.cfg_options)
     print(text)
     return 0
 
 
 def resolved_text(path: str | Path, options: dict | None = None) -> str:
-    """The config with all its bases merged, as Python that reads as a config again.
+    """The config with all its bases merged, as Python that MMEngine can read as a config.
 
-    A comment before each setting names the files that set it, those that win last, and the options.
+    A comment before each setting names the files and options that set it. The last one wins.
 
     Raises:
         UserError: see :func:`mmleuk.utils.config_file.read_config`.
@@ -56,7 +56,7 @@ def resolved_text(path: str | Path, options: dict | None = None) -> str:
 
 
 def config_files(path: str | Path) -> list[str]:
-    """A config's file after those it is based on, directly or not, each once, as MMEngine merges them."""
+    """All bases of a config and then its own file, each once, in the order in which MMEngine merges them."""
     files: list[str] = []
     for base in Config._get_base_files(str(path)):
         files += config_files(Config._get_cfg_path(base, str(path))[0])
@@ -64,7 +64,7 @@ def config_files(path: str | Path) -> list[str]:
 
 
 def top_level_names(path: str | Path) -> set[str]:
-    """The names that a config file sets by itself, without its bases; of files that aren't Python all."""
+    """The names that a config file itself sets, without its bases; all names for files that aren't Python."""
     if not str(path).endswith('.py'):
         return set(Config.fromfile(path))
     # Placeholders such as {{_base_.model}} parse as sets of sets.

@@ -1,6 +1,6 @@
-"""``mmleuk data convert``: annotations of other formats to COCO JSON and back.
+"""``mmleuk data convert``: convert annotations between COCO JSON, VOC and YOLO.
 
-Two commands in one: three folders and files without ``--from`` are the release's extended YOLO texts.
+Without ``--from`` it converts the LeukemiaAttri release's extended YOLO texts: IMAGES LABELS OUT.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from mmleuk.schema import LEUKEMIA_CLASSES
 from mmleuk.utils.json_files import write_json
 
 RELEASE = 'release'
-"""What ``--from`` stands for when it is not given."""
+"""The format if ``--from`` is not given."""
 OPTIONS = {
     'classes': ('voc', 'yolo', RELEASE), 'images': ('voc', 'yolo'), 'side_file': ('voc', 'yolo'),
     'no_side_file': ('voc', 'yolo'), 'changed_labels': ('voc', 'yolo'), 'split': ('voc', 'yolo'),
     'allow_unlabelled': ('yolo', RELEASE), 'layout': (RELEASE,), 'corners': (RELEASE,)}
-"""Options by the formats that they are for, as ``--from`` names them."""
+"""The values of ``--from`` that an option works with."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,33 +36,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "--from LeukemiaAttri's 14")
     parser.add_argument('--allow-unlabelled', action='store_true',
                         help='YOLO texts: take images without a text as images without cells')
-    formats = parser.add_argument_group('COCO, VOC and YOLO, each to each')
+    formats = parser.add_argument_group('between COCO, VOC and YOLO')
     formats.add_argument('--from', dest='source_format', choices=FORMATS, help='format of PATH')
     formats.add_argument('--to', dest='target_format', choices=FORMATS, help='format to write')
     formats.add_argument('--out', help='JSON file (coco) or new folder (voc, yolo) to write')
     formats.add_argument('--images', type=Path, help='folder of the images: for sizes and names that the labels lack '
-                         '(default: images or JPEGImages beside the labels); for VOC every image is then looked up')
+                         '(default: images or JPEGImages beside the labels); for VOC every image is then searched')
     side = formats.add_mutually_exclusive_group()
-    side.add_argument('--side-file', help=f'what the labels cannot hold (default: {SIDE_FILE} in PATH)')
-    side.add_argument('--no-side-file', action='store_true', help='read the labels alone')
+    side.add_argument('--side-file', help=f'file with what label files lack (default: {SIDE_FILE} in PATH)')
+    side.add_argument('--no-side-file', action='store_true', help='read only the labels')
     formats.add_argument('--changed-labels', choices=('refuse', 'keep'),
                          help='where labels were changed since the side file was written: stop, or keep what '
                          'the unchanged cells have (default: refuse)')
     formats.add_argument('--split', help='only this split: a folder such as train/labels or labels/train, or VOC\'s '
                          'list ImageSets/Main/SPLIT.txt')
     formats.add_argument('--voc-corners', choices=CORNERS,
-                         help="pixels: VOC's own, counted from 1, the last one inside; edges: plain corners from 0, "
-                         'as some tools write (default: pixels)')
+                         help="pixels: VOC's corners, counted from 1, the last pixel inside; edges: corners from 0, "
+                         'as some tools write them (default: pixels)')
     release = parser.add_argument_group("the release's extended YOLO texts (without --from)")
     release.add_argument('--layout', choices=('auto', *COLUMNS),
-                         help='leukemia: 11 or 12 columns; sparse: 16; auto: as the first line says (default)')
+                         help='leukemia: 11 or 12 columns; sparse: 16; auto: by the first line (default)')
     release.add_argument('--corners', choices=('auto', *CORNER_ORDERS),
                          help='order of the sparse patch corners in the texts: xyxy is x1 y1 x2 y2, xxyy is '
-                         'x1 x2 y1 y2 (default: auto, the one that every line allows)')
+                         'x1 x2 y1 y2 (default: auto, the order that fits every line)')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Convert and say what was written; 0, or a UserError before anything is written."""
+    """Convert and print what was written; returns 0, or raises a UserError before anything is written."""
     classes = tuple(name.strip() for name in args.classes.split(',')) if args.classes is not None else ()
     if not all(classes) or len(set(classes)) < len(classes):
         raise UserError(f'--classes {args.classes!r} has an empty or a repeated name')

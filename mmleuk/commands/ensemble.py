@@ -1,4 +1,4 @@
-"""``tools/ensemble.py``: several models' predictions in; fused ones, and a table of all, out."""
+"""``tools/ensemble.py``: fuse the predictions of several models, and compare all in a table."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='a trained model; give this once for each')
     parser.add_argument('--annotations', metavar='JSON',
                         help='COCO file of the images, for the table; --predictions needs it')
-    parser.add_argument('--images', metavar='DIR', help='folder of the images that --models look at')
+    parser.add_argument('--images', metavar='DIR', help='folder of the images for --models')
     parser.add_argument('--out', required=True,
-                        help='with --predictions a JSON file, beside which the table is put; with --models a folder')
+                        help='with --predictions a JSON file (the table is written beside it); with --models a folder')
     parser.add_argument('--names', nargs='+', metavar='NAME', help="the models' names (default: their files')")
     parser.add_argument('--iou-thr', type=fraction, default=FusionSettings.iou_thr,
-                        help='boxes of a class are one cell when their IoU is above this (default: %(default)s)')
+                        help='fuse boxes of a class with an IoU above this (default: %(default)s)')
     parser.add_argument('--skip-box-thr', type=fraction, default=FusionSettings.skip_box_thr,
                         help='leave out detections below this confidence (default: %(default)s)')
     parser.add_argument('--weights', type=non_negative, nargs='+', metavar='W',
-                        help='one per model (default: all alike)')
-    parser.add_argument('--nms-thr', type=fraction, metavar='IOU', help="of a model's own boxes of a class that "
-                        'overlap by a larger IoU only the highest-scoring takes part (default: all do)')
+                        help='one per model (default: equal weights)')
+    parser.add_argument('--nms-thr', type=fraction, metavar='IOU', help='where boxes of one model and class overlap '
+                        'by a larger IoU, use only the highest-scoring one (default: use all)')
     parser.add_argument('--min-score', type=fraction, default=0.25,
                         help='with --models: lowest score in the report and predictions.json (default: %(default)s)')
     parser.add_argument('--max-overlap', type=fraction, default=0.5,
-                        help='with --models: of cells there that overlap by a larger IoU only the highest-scoring is '
-                        'kept (default: %(default)s)')
+                        help='with --models: where cells in these files overlap by a larger IoU, keep only the '
+                        'highest-scoring one (default: %(default)s)')
     parser.add_argument('--batch-size', type=int, default=1, help='with --models: images per step (default: 1)')
     parser.add_argument('--device', help='with --models: such as cpu or cuda:0 (default: a GPU if there is one)')
 
@@ -70,9 +70,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _fuse_saved(args: argparse.Namespace, settings: FusionSettings) -> list[Path]:
-    """Saved predictions: the fused ones and the table."""
+    """Fuse saved predictions; write the result and the table."""
     if args.annotations is None or args.images is not None:
-        raise UserError('--predictions needs --annotations (the COCO file of their images) and no --images')
+        raise UserError('--predictions needs --annotations (the COCO file of their images); leave --images out')
     out = Path(args.out)
     if out.suffix != '.json' or out.is_dir():
         raise UserError(f'--out is {out}; with --predictions it is the JSON file to write, such as fused.json')
@@ -86,9 +86,9 @@ def _fuse_saved(args: argparse.Namespace, settings: FusionSettings) -> list[Path
 
 
 def _fuse_live(args: argparse.Namespace, settings: FusionSettings) -> tuple[list[Path], list[FailedImage]]:
-    """Live models: what each finds, the fused cells, a report, and the table where the truth is known."""
+    """Run models; write the cells of each, the fused cells, a report, and the table if the truth is known."""
     if args.images is None:
-        raise UserError('--models needs --images, the folder of the images to look at')
+        raise UserError('--models needs --images, the folder of the images')
     check_fraction('--min-score', args.min_score)
     check_fraction('--max-overlap', args.max_overlap)
     check_number(len(args.models), settings, args.names)
@@ -99,7 +99,7 @@ def _fuse_live(args: argparse.Namespace, settings: FusionSettings) -> tuple[list
     check_images(paths)
     if Path(args.out).exists() and not Path(args.out).is_dir():
         raise UserError(f'--out is {args.out}, a file; with --models it is a folder')
-    from mmleuk.ensemble.live import Ensemble, shown_cells  # MMDetection's models: seconds that a typing error needn't
+    from mmleuk.ensemble.live import Ensemble, shown_cells  # late: it takes seconds
     ensemble = Ensemble.load(args.models, settings, names, args.device, args.batch_size)
     runs = ensemble.look(paths)
     fused = fuse_runs(runs, settings, names)
@@ -124,13 +124,13 @@ def _live_names(args: argparse.Namespace) -> list[str]:
         f'{number}_{stem}' for number, stem in enumerate(stems, start=1)])
     for name in check_names(names):
         if '/' in name or name in _OWN_FILES:
-            raise UserError(f'a model is called {name!r}; files are named by it, so take one without "/" and none of '
+            raise UserError(f'a model is called {name!r}; files get this name, so give one without "/" and none of '
                             f'{", ".join(_OWN_FILES)} (--names)')
     return list(names)
 
 
 def _members(names: Sequence[str], runs: Sequence[Run], truth: GroundTruth) -> tuple[list[Member], GroundTruth]:
-    """Live predictions as saved ones; all models know the same classes."""
+    """Runs of models as members; all models know the same classes."""
     found = []
     for run in runs:
         detections, truth = from_run(run, truth, 'the models')

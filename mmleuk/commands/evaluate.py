@@ -1,4 +1,4 @@
-"""``mmleuk evaluate``: saved predictions in; tables, plots and a page out."""
+"""``mmleuk evaluate``: score saved predictions; write tables, plots and a page."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', default='evaluation', help='folder for everything written (default: evaluation)')
     parser.add_argument('--min-score', type=fraction, default=0.3,
                         help='lowest score in confusion matrix, errors and worst images (default: 0.3)')
-    parser.add_argument('--min-iou', type=fraction, default=0.5, help='smallest IoU of a match there (default: 0.5)')
+    parser.add_argument('--min-iou', type=fraction, default=0.5, help='smallest IoU of a match in these (default: 0.5)')
     parser.add_argument('--max-detections', type=int, default=100,
                         help="only the highest-scoring per image and class count (default: 100, COCO's)")
-    parser.add_argument('--images', metavar='DIR', help='folder of the images (default: looked for near ANNOTATIONS)')
+    parser.add_argument('--images', metavar='DIR', help='folder of the images (default: searched near ANNOTATIONS)')
     parser.add_argument('--gallery', type=int, default=12, help='how many of the worst images to draw (default: 12)')
     parser.add_argument('--no-plots', action='store_true', help='draw neither plots nor images')
     parser.add_argument('--config', help='also count parameters and operations of its model, and time it')
@@ -85,7 +85,7 @@ def write_evaluation(evaluation: Evaluation, plots: Mapping[str, bytes],
                      gallery: Sequence[tuple[GalleryEntry, Image | None]], created: str, out: Path) -> list[Path]:
     """Write evaluation.json, the CSV files, plots, pictures and evaluation.html; returns what was written.
 
-    What an earlier run wrote into the folder and this one doesn't is removed: it would pass for this run's.
+    Files of an earlier run in the folder that this run doesn't write are removed, so that nobody takes them for its.
     """
     earlier = files_of_run(out)
     written = [write_atomic(out / name, csv_text(rows(evaluation))) for name, rows in CSV_FILES.items()]
@@ -101,13 +101,13 @@ def write_evaluation(evaluation: Evaluation, plots: Mapping[str, bytes],
 
 
 def files_of_run(folder: Path) -> list[str]:
-    """Names of files that the ``evaluation.json`` in the folder says it was written with; none where it says nothing.
+    """Names of the files that the ``evaluation.json`` in the folder lists as written by its run.
 
-    Only names that such a run gives are believed, whoever wrote that file.
+    Only names that a run of this command can write are accepted.
     """
     try:
         record = read_json(folder / 'evaluation.json')
-    except UserError:  # none, or a broken one, which is replaced anyway
+    except UserError:  # missing, or broken; it is replaced
         return []
     names = record.get('files') if isinstance(record, dict) and record.get('format') == FORMAT else None
     return [name for name in names if isinstance(name, str) and (name in _FILES or _PICTURE.fullmatch(name))
@@ -115,7 +115,7 @@ def files_of_run(folder: Path) -> list[str]:
 
 
 def draw_gallery(evaluation: Evaluation, limit: int, pictures: Path | None) -> list[tuple[GalleryEntry, Image | None]]:
-    """The worst images and their pictures; without the image files the entries have words only."""
+    """The worst images with their drawings; without the image files only with texts."""
     entries: list[tuple[GalleryEntry, Image | None]] = []
     for rank, index in enumerate(evaluation.images.worst(limit), start=1):
         name, caption = evaluation.truth.images[index].file_name, _caption(evaluation, int(index))
@@ -134,7 +134,7 @@ def draw_gallery(evaluation: Evaluation, limit: int, pictures: Path | None) -> l
 
 
 def _check_size(evaluation: Evaluation, index: int, path: Path, image: Image) -> None:
-    """Boxes on an image of another size than the annotated one would lie anywhere."""
+    """Refuse an image whose size differs from the annotated one: boxes would be in the wrong location."""
     height, width = evaluation.truth.images[index].size_hw
     if image.size != (width, height):
         raise UserError(f'{path}: the image is {image.width}x{image.height} px, {evaluation.truth.source} says '
@@ -150,8 +150,8 @@ def _caption(evaluation: Evaluation, index: int) -> str:
 
 
 def _complexity(args: argparse.Namespace, evaluation: Evaluation, pictures: Path | None) -> Complexity:
-    """Time the model on images of the annotation file, or on an empty one of the usual size."""
-    from mmleuk.evaluation.complexity import measure_complexity  # late: seconds, and needed with --config alone
+    """Time the model on images of the annotation file, or on an empty one with the most frequent size."""
+    from mmleuk.evaluation.complexity import measure_complexity  # late: it takes seconds; only --config needs it
     infos = evaluation.truth.images
     if pictures is None:
         height, width = (int(side) for side in np.median([info.size_hw for info in infos], axis=0))
@@ -165,7 +165,7 @@ def _complexity(args: argparse.Namespace, evaluation: Evaluation, pictures: Path
 
 
 def _say(evaluation: Evaluation, written: Sequence[Path]) -> None:
-    """The figures and what was written, on the terminal."""
+    """Print the scores and the written files."""
     print(sentence(evaluation))
     for note in notes(evaluation):
         print(f'note: {note}')

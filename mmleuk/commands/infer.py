@@ -1,4 +1,4 @@
-"""``mmleuk infer`` and tools/infer.py: images in; predictions, pictures and a report out."""
+"""``mmleuk infer`` and tools/infer.py: find cells in images; write predictions, drawings and a report."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--min-score', type=fraction, default=0.25,
                         help='leave out cells with a lower score (default: 0.25)')
     parser.add_argument('--max-overlap', type=fraction, default=0.5,
-                        help='of cells that overlap by a larger IoU only the highest-scoring is kept (default: 0.5)')
+                        help='where cells overlap by a larger IoU, keep only the highest-scoring one (default: 0.5)')
     parser.add_argument('--batch-size', type=int, default=1, help='images per step (default: 1)')
     parser.add_argument('--image-size', type=int, metavar='N',
-                        help="pixels of a picture's longer side when the network sees it (default: the config's)")
+                        help="pixels of the longer side of the network's input (default: the config's)")
     parser.add_argument('--device', help='such as cpu or cuda:0 (default: a GPU if there is one)')
     parser.add_argument('--format', nargs='+', choices=('json', 'csv'), default=['json', 'csv'],
                         help='files with the predictions (default: both)')
@@ -56,12 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Predict and write.
 
-    All images are decoded once before the model runs: an unreadable one stops the run before anything is written.
-    One that becomes unreadable later is reported, everything else is still written. What an earlier run wrote into the
-    folder and this one doesn't is removed; other files stay. A second run into the folder is refused.
+    All images are decoded once before the model runs: an unreadable one stops the run before anything is written. An
+    image that becomes unreadable later is reported; everything else is still written. Files of an earlier run that
+    this run doesn't write are removed; other files stay. A second run in the same folder at the same time is refused.
 
     Returns:
-        0, or 1 when an image could not be read during the run.
+        0, or 1 if an image could not be read during the run.
 
     Raises:
         UserError: bad input, folder, config, checkpoint or device; nothing has been written.
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _inferencer(args: argparse.Namespace) -> Inferencer:
-    # Late: --help and a wrong path must not wait for torch.
+    # Late import: --help and the message on a wrong path must not wait for torch.
     from mmleuk.apis import Inferencer
     inferencer = Inferencer(args.config, args.checkpoint, args.device, args.min_score, args.batch_size,
                             args.max_overlap, args.image_size)
@@ -102,14 +102,14 @@ def _look(inferencer: Inferencer, paths: Sequence[Path], pictures: Mapping[str, 
     """Predict, and draw each picture that has a path in ``pictures``."""
     predictions: list[Prediction] = []
     failed: list[FailedImage] = []
-    for result in progress(inferencer.predict(paths), total=len(paths), desc='Looking at images'):
+    for result in progress(inferencer.predict(paths), total=len(paths), desc='Predicting'):
         if isinstance(result, FailedImage):
             failed.append(result)
             continue
         if result.image in pictures:
             try:
                 image = load_image(str(result.path))
-            except UserError as error:  # lost since the model saw it
+            except UserError as error:  # removed or changed since the prediction
                 failed.append(FailedImage(result.image, f'could not be read: {error}'))
                 continue
             picture = draw_prediction(image, result, inferencer.classes, inferencer.schema, leukocytes)
@@ -120,7 +120,7 @@ def _look(inferencer: Inferencer, paths: Sequence[Path], pictures: Mapping[str, 
 
 def write_run(run: Run, out_dir: Path, formats: Sequence[str], report: bool, pictures: Mapping[str, str],
               leukocytes: Sequence[str] | None = None) -> tuple[list[Path], list[FailedImage]]:
-    """Write predictions.json, predictions.csv and report.html as asked for.
+    """Write predictions.json, predictions.csv and report.html if requested.
 
     Args:
         run: the predictions.
@@ -131,7 +131,7 @@ def write_run(run: Run, out_dir: Path, formats: Sequence[str], report: bool, pic
         leukocytes: classes that count as leukocytes on the page.
 
     Returns:
-        What was written, and the images that could not be read for the page's pictures of cells.
+        The written files, and the images that could not be read for the page's images of cells.
     """
     written: list[Path] = []
     lost: list[FailedImage] = []
@@ -147,7 +147,7 @@ def write_run(run: Run, out_dir: Path, formats: Sequence[str], report: bool, pic
 
 
 def picture_paths(images: Sequence[str]) -> dict[str, str]:
-    """Path of each image's picture below the output folder; the suffix stays where two differ in nothing else.
+    """Path of each image's drawing below the output folder; names that differ only in the suffix keep it.
 
     >>> picture_paths(['a/film.png', 'b.png', 'b.tif'])
     {'a/film.png': 'pictures/a/film.jpg', 'b.png': 'pictures/b.png.jpg', 'b.tif': 'pictures/b.tif.jpg'}
@@ -158,7 +158,7 @@ def picture_paths(images: Sequence[str]) -> dict[str, str]:
 
 
 def report_failures(failed: Sequence[FailedImage]) -> int:
-    """Name images that could not be read on stderr; returns the exit status."""
+    """Print the images that could not be read on stderr; returns the exit status."""
     for failure in failed:
         print(f'error: {failure.image}: {failure.error}', file=sys.stderr)
     return 1 if failed else 0

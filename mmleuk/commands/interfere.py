@@ -1,4 +1,4 @@
-"""``mmleuk data interfere``: a copy of a test set per interference factor."""
+"""``mmleuk data interfere``: write a copy of a test set per interference factor."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--cell-classes', nargs='+', default=(), metavar='CLASS',
                         help='classes that overlap and are cut (default: all), such as WBC')
     parser.add_argument('--sheet', metavar='FILE', help='PNG to write: contact sheet of two images')
-    parser.add_argument('--limit', type=int, help='take the first so many images only')
+    parser.add_argument('--limit', type=int, help='use only the first LIMIT images')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the copies and say what was written; 0, or a UserError with nothing written."""
+    """Write the copies and print what was written; returns 0, or raises a UserError with nothing written."""
     if args.seed < 0 or (args.limit is not None and args.limit < 1):
         raise UserError(f'--seed is {args.seed} and --limit {args.limit}; seeds start at 0, limits at 1')
     written = interfere(args.annotations, args.images, args.out, args.factors, seed=args.seed,

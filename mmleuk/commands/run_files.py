@@ -1,4 +1,4 @@
-"""What runs of ``mmleuk infer`` wrote into a folder, so that the next one takes away its remains and nothing else."""
+"""Record the files that runs of ``mmleuk infer`` write into a folder, so that the next run removes only those."""
 
 from __future__ import annotations
 
@@ -16,35 +16,34 @@ _FILES = ('predictions.json', 'predictions.csv', 'report.html')
 _FORMAT = 'mmleuk.infer/1'
 
 Stamp = list[int]
-"""A file's size in bytes and time of change in ns; a record has None for one that its run had yet to write."""
+"""A file's size in bytes and time of change in ns; a record has None for a file that its run hasn't written yet."""
 
 
 def files_of_runs(folder: Path) -> list[str]:
-    """Names of files below the folder that its record says were written by us; none where it says nothing.
+    """Names of files below the folder that earlier runs wrote, according to its record.
 
-    Only names that a run gives are believed, whoever wrote the record. A file that was changed or replaced since it was
-    written is no longer ours.
+    Only names that a run can write are accepted. A file that was changed or replaced since then is no longer ours.
     """
     return list(_ours(folder))
 
 
 def check_inputs_stay(folder: Path, names: Iterable[str], inputs: Iterable[Path]) -> None:
-    """Refuse pictures that would overwrite the images they are drawn from.
+    """Refuse drawings that would overwrite input images.
 
     Raises:
-        UserError: an image lies where the run would draw one.
+        UserError: an input has the path of a drawing.
     """
     images = {path.resolve() for path in inputs}
     for name in names:
         if (folder / name).resolve() in images:
-            raise UserError(f'{folder / name}: is an input, and its picture would overwrite it; choose another '
+            raise UserError(f'{folder / name}: is an input, and its drawing would overwrite it; choose another '
                             'folder with --out-dir, or give --no-pictures')
 
 
 def begin_run(folder: Path, names: Iterable[str]) -> None:
-    """Note the pictures that a run will draw beside what earlier ones wrote: killed, its files are known all the same.
+    """Record the drawings that a run will write, so that they are known if it is killed.
 
-    A file that is there already and isn't an earlier run's becomes ours only when it has been written.
+    An existing file that no earlier run wrote becomes ours only when this run has written it.
 
     Raises:
         UserError: the folder is not writable.
@@ -55,11 +54,13 @@ def begin_run(folder: Path, names: Iterable[str]) -> None:
 
 
 def end_run(folder: Path, written: Collection[str]) -> None:
-    """Remove what earlier runs wrote and this one didn't, with folders that this empties: it would pass for this run's.
+    """Remove files of earlier runs that this run didn't write, and folders that become empty.
+
+    Else somebody could take them for files of this run.
 
     Args:
         folder: of the run.
-        written: names of all that it wrote, below the folder and with '/'.
+        written: names of all files that this run wrote, relative to the folder and with '/'.
 
     Raises:
         UserError: a file can't be removed.
@@ -72,7 +73,7 @@ def end_run(folder: Path, written: Collection[str]) -> None:
 def _ours(folder: Path) -> dict[str, Stamp | None]:
     try:
         record = json.loads((folder / RECORD).read_text(encoding='utf-8'))
-    except (OSError, ValueError):  # none, or a broken one: whose the files are is then unknown, and they stay
+    except (OSError, ValueError):  # missing, or broken: who owns the files is unknown, so they stay
         return {}
     files = record.get('files') if isinstance(record, dict) and record.get('format') == _FORMAT else None
     return {name: stamp for name, stamp in files.items() if _is_ours(name) and (
@@ -80,7 +81,7 @@ def _ours(folder: Path) -> dict[str, Stamp | None]:
 
 
 def _stamp(path: Path) -> Stamp | None:
-    """What changes with a file's content; None where there is none."""
+    """Size and time of change of a file, to notice changes; None for a missing file."""
     try:
         stat = path.lstat()
     except OSError:
@@ -89,7 +90,7 @@ def _stamp(path: Path) -> Stamp | None:
 
 
 def _record(folder: Path, stamps: Mapping[str, Stamp | None]) -> None:
-    # As ASCII: file names may hold bytes that are no UTF-8.
+    # As ASCII: file names may have bytes that aren't UTF-8.
     write_atomic(folder / RECORD, json.dumps(dict(format=_FORMAT, files=stamps)) + '\n')
 
 

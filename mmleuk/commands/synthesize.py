@@ -1,4 +1,4 @@
-"""``mmleuk data synthesize``: renders a data set of blood films."""
+"""``mmleuk data synthesize``: render a data set of blood films."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmleuk.utils.command_line import fraction
 
 FILMS = {field.name: field.default for field in fields(Settings) if field.name != 'seed'} | dict(
     workers=2, overwrite=False)
-"""Arguments of the films with their defaults; a contact sheet uses none of them."""
+"""Arguments for films with their defaults; a contact sheet uses none of them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,18 +39,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command; 0 when all went well.
+    """Run the command; returns 0.
 
     Raises:
-        UserError: bad arguments, or something can't be written.
+        UserError: an argument is wrong, or a file can't be written.
     """
     if not args.out and not args.preview:
         raise UserError('name a folder to write, or --preview FILE')
     films = {name: getattr(args, name) for name in FILMS}
     unused = [name for name, value in films.items() if value != FILMS[name]]
     if not args.out and unused:
-        raise UserError(f'--{unused[0].replace("_", "-")} is for films, and --preview alone writes none; leave it out, '
-                        'or name a folder to write')
+        raise UserError(f'--{unused[0].replace("_", "-")} is for films, but --preview alone writes none; leave it '
+                        'out, or name a folder to write')
     if args.preview:
         write_preview(args.preview, args.seed)
         print(f'{args.preview}: contact sheet of all classes')

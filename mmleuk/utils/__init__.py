@@ -1,1 +1,1 @@
-"""Files, images, configs, tables and the command line: what every package may use, and what uses none of them."""
+"""Files, images, configs, tables and the command line. Every package may use these modules; they use no package."""

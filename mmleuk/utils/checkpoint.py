@@ -1,7 +1,7 @@
-"""Checkpoints from disk: loaded without running code from them, and only where they fit.
+"""Load checkpoints safely: run no code from them, and refuse those that don't fit the model.
 
-mmengine falls back to a plain ``pickle`` in silence when a file holds more than tensors; a checkpoint from a
-stranger is then a program. Here nothing but tensors, plain values and what mmengine itself writes gets through.
+If a file holds more than tensors, mmengine silently falls back to plain ``pickle``: a checkpoint from an unknown
+source can then run code. Here only tensors, plain values and mmengine's own records are loaded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mmleuk.errors import UserError
 from mmleuk.schema import AttributeSchema
 
 CONVERTER = 'tools/model_converters/convert_yolov5.py'
-"""The tool that reads Ultralytics' files, of which a checkout has it."""
+"""The tool that reads checkpoints of Ultralytics; it is part of a checkout, not of the package."""
 
 MapLocation = str | torch.device | Callable | None
 
@@ -35,15 +35,14 @@ _WRAPPED_DETECTOR = 'detector.'
 
 
 def _method(owner: type, name: str) -> Callable:
-    """Stand in for ``getattr``, which mmengine's pickled log buffers and OneCycleLR need for these methods only."""
+    """Replace ``getattr``, which mmengine's pickled log buffers and OneCycleLR need only for these methods."""
     if not isinstance(owner, type) or name not in _METHODS.get(owner, ()):
         raise pickle.UnpicklingError(f'GLOBAL builtins.getattr({owner!r}, {name!r})')
     return getattr(owner, name)
 
 
 def _allowed_globals() -> list:
-    """Return what a checkpoint may hold besides tensors and plain values: mmengine's log buffers and OneCycleLR, numpy
-    numbers."""
+    """The other allowed contents: mmengine's log buffers, OneCycleLR and numpy numbers."""
     core = getattr(np, '_core', None) or np.core
     dtypes = {type(np.dtype(kind)) for kind in '?bBhHiIlLqQefdSU'}
     return [
@@ -67,7 +66,7 @@ def load_checkpoint_safely(path: str | Path, map_location: MapLocation = 'cpu') 
         The file's dict: ``state_dict``, ``meta``, ``message_hub``, ``optimizer`` ... or a bare state dict.
 
     Raises:
-        UserError: the file is missing, truncated, no checkpoint, or holds code.
+        UserError: the file is missing or truncated, isn't a checkpoint, or holds code.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -122,17 +121,17 @@ def state_dict_of(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
 def fit_checkpoint(model: nn.Module, checkpoint: dict[str, Any], path: str | Path, exact: bool = False) -> None:
     """Rename a checkpoint's keys to the model's, in place, and refuse one of another architecture.
 
-    A module whose weights were called otherwise in earlier versions says so in ``old_names``, by prefix.
-    A plain detector's ``backbone.*`` becomes ``detector.backbone.*`` when the model wraps a detector (AttriDet,
-    SparseLabelDetector, or one in the other). The other way round, for fine-tuning only, a plain detector takes the
-    wrapped one's weights, without the wrapper's own.
+    If a module's weights had other names in earlier versions, its ``old_names`` lists them by prefix.
+    A plain detector's ``backbone.*`` becomes ``detector.backbone.*`` if the model wraps a detector (AttriDet,
+    SparseLabelDetector, or both). For fine-tuning only, the reverse works, too: a plain detector takes the weights of
+    a wrapped one, without those of the wrapper.
 
     Args:
-        model: The model that is to take the weights, not wrapped for distribution.
+        model: The model to load the weights into, not wrapped for distribution.
         checkpoint: As ``load_checkpoint_safely`` returns it.
         path: Named in errors.
-        exact: Refuse tensors that are missing or of another shape as well (testing, resuming). Fine-tuning leaves it
-            off: a head for another number of classes then starts from scratch.
+        exact: Also refuse missing tensors and those of another shape (testing, resuming). Fine-tuning leaves it off:
+            a head for another number of classes then starts with random weights.
 
     Raises:
         UserError: under half of the model's tensors are in the checkpoint with their shape, a parameter is not finite,
@@ -158,19 +157,19 @@ def fit_checkpoint(model: nn.Module, checkpoint: dict[str, Any], path: str | Pat
                             'Take an earlier checkpoint, or train with a smaller learning rate')
     missing = [key for key in wanted if key not in loaded]
     if exact and missing:
-        raise UserError(f'{path}: {len(missing)} of the model\'s {len(wanted)} tensors are not in it, first '
-                        f'{missing[0]!r}; they would stay random. Use the config it was trained with')
+        raise UserError(f'{path}: lacks {len(missing)} of the model\'s {len(wanted)} tensors, first {missing[0]!r}; '
+                        'they would stay random. Use the config it was trained with')
 
 
 def check_attributes(model: nn.Module, checkpoint: dict[str, Any], path: str | Path) -> None:
-    """Refuse a checkpoint that was trained on other attributes than the model's heads have, or in another order.
+    """Refuse a checkpoint whose attributes differ from those of the model's heads, or have another order.
 
-    Its weights would fit all the same, and every attribute would carry another one's name. It happens with the copy of
-    a config that mmengine leaves in a work folder: dicts in it are sorted by key.
+    The weights of such a checkpoint fit, but the attributes get wrong names. It happens with the copy of a config that
+    mmengine writes into a work folder: its dicts are sorted by key.
 
     Args:
-        model: The model that is to take the weights; heads carry their ``schema``.
-        checkpoint: As ``load_checkpoint_safely`` returns it; ``meta.dataset_meta`` has the attributes, if anything.
+        model: The model to load the weights into; heads have a ``schema``.
+        checkpoint: As ``load_checkpoint_safely`` returns it; ``meta.dataset_meta`` may have the attributes.
         path: Named in errors.
 
     Raises:
@@ -191,12 +190,12 @@ def check_attributes(model: nn.Module, checkpoint: dict[str, Any], path: str | P
 
 
 def check_classes(classes: Sequence[str] | None, checkpoint: dict[str, Any], path: str | Path) -> None:
-    """Refuse a checkpoint that was trained on other classes than the data has, or in another order.
+    """Refuse a checkpoint whose classes differ from those of the data, or have another order.
 
-    Its weights fit as long as the number is the same, and every cell would carry another type's name.
+    The weights fit if the number of classes is the same, but the cells get wrong types.
 
     Args:
-        classes: The data's, in label order; None when there is no data to compare with.
+        classes: The data's classes in label order; None if there is no data to compare with.
         checkpoint: As of :func:`check_attributes`; MMDetection writes ``classes`` in either case.
         path: Named in errors.
 
@@ -221,15 +220,15 @@ def _strip_prefix(state: dict[str, Tensor], prefix: str) -> None:
 
 
 def _apply_new_names(state: dict[str, Tensor], model: nn.Module) -> None:
-    for place, module in model.named_modules():
-        start = f'{place}.' if place else ''
+    for path, module in model.named_modules():
+        start = f'{path}.' if path else ''
         for old, new in getattr(module, 'old_names', {}).items():
             for key in [key for key in state if key.startswith(start + old)]:
                 state[start + new + key.removeprefix(start + old)] = state.pop(key)
 
 
 def _fit_wrappers(state: dict[str, Tensor], wanted: Iterable[str]) -> None:
-    """Rename keys that differ from a wanted one in how many wrappers hold the detector."""
+    """Rename keys that differ from a wanted one only in the number of wrappers around the detector."""
     by_name = {_unwrapped(key): key for key in wanted}
     for key in list(state):
         name = by_name.get(_unwrapped(key))
@@ -268,12 +267,12 @@ def load_weights(model: nn.Module, path: str | Path, map_location: MapLocation =
 
 
 def load_from_local(path: str, map_location: MapLocation = None) -> dict[str, Any]:
-    """Serve mmengine's paths without a scheme; see ``load_checkpoint_safely``."""
+    """Load mmengine's paths without a scheme; see ``load_checkpoint_safely``."""
     return load_checkpoint_safely(path, map_location)
 
 
 def load_from_http(url: str, map_location: MapLocation = None, **unused: Any) -> dict[str, Any]:
-    """Serve mmengine's http(s) and torchvision paths: fetch once into torch hub's cache, then load safely.
+    """Load mmengine's http(s) and torchvision paths: download once into torch hub's cache, then load safely.
 
     Raises:
         UserError: the download failed, or the file is refused.
@@ -289,12 +288,12 @@ def load_from_http(url: str, map_location: MapLocation = None, **unused: Any) ->
 
 
 def refuse_scheme(url: str, map_location: MapLocation = None) -> dict[str, Any]:
-    """Serve mmengine's cloud schemes, which would unpickle what they fetch."""
+    """Refuse mmengine's cloud schemes: they unpickle what they download."""
     raise UserError(f'{url}: checkpoints are read from files and http(s) only; download it and give its path')
 
 
 def use_safe_loading() -> None:
-    """Send every checkpoint that mmengine loads in this process (``init_cfg`` too) through the safe loader."""
+    """Make mmengine load every checkpoint in this process (also from ``init_cfg``) with the safe loader."""
     CheckpointLoader.register_scheme('', loader=load_from_local, force=True)
     CheckpointLoader.register_scheme(['http://', 'https://'], loader=load_from_http, force=True)
     CheckpointLoader.register_scheme(

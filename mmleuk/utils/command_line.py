@@ -1,4 +1,4 @@
-"""How every command ends: what a user can mend is one line on stderr instead of a traceback."""
+"""The exit of every command: an error that a user can fix is one line on stderr instead of a traceback."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def exit_status(run: Callable[[Args], object], args: Args, name: str = 'error',
     """Run a command.
 
     Args:
-        run: the command; what it returns is the exit status, None stands for 0.
+        run: the command; it returns the exit status, or None for 0.
         args: its arguments.
-        name: what stands before a user's error.
-        interrupted: what to say on Ctrl-C.
+        name: printed before a user's error.
+        interrupted: printed on Ctrl-C.
 
     Returns:
         The command's own status, 2 on bad input, 130 on Ctrl-C.
@@ -40,7 +40,7 @@ def exit_status(run: Callable[[Args], object], args: Args, name: str = 'error',
 
 
 def fraction(text: str) -> float:
-    """A number from 0 to 1, as argparse's ``type``: NaN passes every comparison that asks for what is wrong.
+    """A number from 0 to 1, as argparse's ``type``; refuses NaN.
 
     >>> fraction('0.5')
     0.5
@@ -71,7 +71,7 @@ def _number(text: str) -> float:
 
 
 def in_one_line(error: UserError) -> str:
-    """The message alone; a data loader's worker sends it with a traceback before it.
+    """The message without the traceback that a data loader's worker puts before it.
 
     >>> in_one_line(UserError('Caught UserError in worker 0.\\n  File ...\\nmmleuk.errors.UserError: a.png: missing'))
     'a.png: missing'

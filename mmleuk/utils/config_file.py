@@ -1,4 +1,4 @@
-"""Config files and ``--cfg-options``, as all commands read them and build from them."""
+"""Read config files and ``--cfg-options``, and build models from them; all commands use this module."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from torch import nn
 
 _MISFITS = (AttributeError, IndexError, KeyError, TypeError)
-"""What MMEngine raises for a key below a value that has none, and for an index past a list's end."""
+"""MMEngine's errors for a key below a value without keys, and for an index past the end of a list."""
 
 _BUILD_ERRORS = (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, OSError, RuntimeError,
                  TypeError, ValueError)
-"""What constructors raise for values that they can't use."""
+"""Errors of constructors for values that they can't use."""
 
 
 class SettingsAction(DictAction):
-    """MMEngine's ``--cfg-options KEY=VALUE ...``, which ends in a traceback where there is no ``=`` or no key."""
+    """MMEngine's ``--cfg-options KEY=VALUE ...`` with an error message instead of a traceback for a wrong text."""
 
     def __call__(self, parser: ArgumentParser, namespace: Namespace, values: Any,
                  option_string: str | None = None) -> None:
-        """Parse; ``parser.error`` where a text is no setting."""
+        """Parse; calls ``parser.error`` if a text isn't a setting."""
         for text in values:
             key, equals, _ = text.partition('=')
             if not (key.strip() and equals):
@@ -44,18 +44,18 @@ class SettingsAction(DictAction):
 
 
 def read_config(path: str | Path, options: Mapping | None = None, needed: Sequence[str] = ()) -> Config:
-    """Read a config file and its bases, put ``options`` over them, and check keys.
+    """Read a config file and its bases, apply ``options``, and check keys.
 
     Args:
         path: a config file.
-        options: as of ``--cfg-options``.
+        options: settings by key, as ``--cfg-options`` gives them.
         needed: the parts that the caller uses, such as 'model'.
 
     Raises:
-        UserError: a file is missing or is not a config, an option has no place in it, a key is misspelt
+        UserError: a file is missing or isn't a config, an option doesn't fit it, a key is misspelt
             (:mod:`~mmleuk.utils.strict_config`), or a needed part is missing.
     """
-    # Late, here and below: commands that only have a flag for settings must not wait for torch.
+    # Late imports, here and below: parsing the flag for settings must not wait for torch.
     from mmengine.registry import init_default_scope
 
     from mmleuk.utils.strict_config import check_config_keys
@@ -63,26 +63,26 @@ def read_config(path: str | Path, options: Mapping | None = None, needed: Sequen
         raise UserError(f'{path}: no such config file; configs lie under configs/')
     try:
         cfg = Config.fromfile(path)
-    # A config is Python that somebody wrote: anything may be wrong in it.
+    # A config is a Python program and may raise any error.
     except (Exception, SystemExit) as error:
         raise UserError(f'{path}: not a usable config ({type(error).__name__}: {error})') from error
     try:
-        # All at once: `a._delete_=True a.b=1` means something else one by one.
+        # All at once: one by one, `a._delete_=True a.b=1` has another meaning.
         cfg.merge_from_dict(dict(options or {}))
     except _MISFITS as error:
-        raise UserError(f'--cfg-options {_misfit(path, options or {})}: {path} has no such place '
+        raise UserError(f'--cfg-options {_misfit(path, options or {})}: {path} has no such key '
                         f'({f"{type(error).__name__}: {error}":.200})') from error
     cfg.default_scope = cfg.get('default_scope') or 'mmdet'
     init_default_scope(cfg.default_scope)
     check_config_keys(cfg)
     for part in needed:
         if not cfg.get(part):
-            raise UserError(f'{path}: has no {part}; a config of configs/ as its _base_ would give it one')
+            raise UserError(f'{path}: has no {part}; add one, or take a config of configs/ as its _base_')
     return cfg
 
 
 def _misfit(path: str | Path, options: Mapping) -> str:
-    """The first option that doesn't fit by itself, or all where only together they don't."""
+    """The first option that doesn't fit by itself; all options if each fits by itself."""
     for key, value in options.items():
         try:
             Config.fromfile(path).merge_from_dict({key: value})
@@ -93,10 +93,10 @@ def _misfit(path: str | Path, options: Mapping) -> str:
 
 @contextmanager
 def building(cfg: Config) -> Iterator[None]:
-    """Within it, what a constructor can't use is one line that names the config, and the key as far as it is known.
+    """Turn errors of constructors into one line that names the config and, if possible, the key.
 
     Raises:
-        UserError: in place of the constructor's error.
+        UserError: instead of the constructor's error.
     """
     try:
         yield
@@ -123,7 +123,7 @@ def build_model(cfg: Config) -> nn.Module:
 
 
 def _explain(cfg: Config, error: Exception) -> str:
-    """A constructor's error in one line; of a keyword that it doesn't know, where it stands and what may be meant."""
+    """A constructor's error in one line; for an unknown keyword with its path and a suggestion."""
     if isinstance(error, OSError) and error.filename:
         return f'{error.filename}: cannot be read ({error.strerror}); correct the path in the config'
     unknown = re.search(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'", str(error))
@@ -133,11 +133,11 @@ def _explain(cfg: Config, error: Exception) -> str:
         return f'{text} ({type(error).__name__}); correct this value in the config'
     from mmleuk.utils.strict_config import find_builders, parameter_names
     owner, key = unknown.groups()
-    found = [(f'{place}.{key}'.lstrip('.'), node) for place, node in walk(dict(cfg.items())) if key in node]
-    for place, node in found:
+    found = [(f'{path}.{key}'.lstrip('.'), node) for path, node in walk(dict(cfg.items())) if key in node]
+    for path, node in found:
         for builder in find_builders(node.get('type'), cfg.get('default_scope') or 'mmdet'):
             names = parameter_names(builder)[0] - {'self', key}
             close = difflib.get_close_matches(key, names, n=1)
             hint = f'did you mean {close[0]!r}?' if close else f'known are {", ".join(sorted(names))}'
-            return f'unknown key {place!r} for {owner}; {hint}'
+            return f'unknown key {path!r} for {owner}; {hint}'
     return f'unknown key {(found[0][0] if found else key)!r} for {owner}; correct it in the config'

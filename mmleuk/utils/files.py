@@ -1,4 +1,4 @@
-"""Writing files so that each appears whole or not at all."""
+"""Write files so that each appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mmleuk.errors import UserError
 
 
 def ensure_writable(folder: str | Path) -> Path:
-    """Make ``folder`` and try a file in it, so that a long run doesn't fail at its end.
+    """Make ``folder`` and write a test file into it, so that a long run doesn't fail at its end.
 
     Raises:
-        UserError: it is a file, can't be made, or nothing can be written into it.
+        UserError: it is a file, or can't be made or written into.
     """
     folder = Path(folder)
     try:
@@ -33,8 +33,7 @@ def check_target(path: str | Path) -> None:
     """Refuse a file that can't be written, before a long run; makes no folder.
 
     Raises:
-        UserError: it is a folder, a device or a pipe, or nothing can be written into the nearest existing folder
-            above it.
+        UserError: it is a folder, a device or a pipe, or the nearest existing folder above it can't be written into.
     """
     path = _real_file(path)
     above = next(folder for folder in path.absolute().parents if folder.exists())
@@ -47,15 +46,15 @@ def check_target(path: str | Path) -> None:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` to write to; at the end it takes the name ``path``, or vanishes on any error.
+    """A temporary path beside ``path`` to write to; at the end it is renamed to ``path``, or removed after an error.
 
-    Readers, kills and full disks never leave half a file under the name. The folder is made. A link stays a link: the
-    file that it points to is replaced. An older file keeps its permissions. A killed run leaves its temporary file; the
-    next one that writes ``path`` removes it.
+    Nobody ever sees an incomplete file at ``path``, also if the process is killed or the disk is full. The folder is
+    made. A link stays a link: the file that it points to is replaced. An existing file keeps its permissions. A killed
+    run leaves its temporary file; the next one that writes ``path`` removes it.
 
     Raises:
-        UserError: the path is a folder, a device or a pipe, the folder is not writable, or the disk is full; an older
-            file stays as it was.
+        UserError: the path is a folder, a device or a pipe, the folder is not writable, or the disk is full. An
+            existing file is then not changed.
 
     Example:
         >>> folder = Path(tempfile.mkdtemp())
@@ -65,7 +64,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         ['a.txt']
     """
     target = _real_file(path)
-    # Some writers choose the format by the suffix, so it stays.
+    # Keep the suffix: some writers choose the format by it.
     temporary = target.with_name(f'.{target.stem[:100]}.{os.getpid()}.part{target.suffix}')
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +88,7 @@ def write_atomic(path: str | Path, content: str | bytes) -> Path:
     Raises:
         UserError: see :func:`replacing`.
     """
-    # File names may hold bytes that are no UTF-8; they must not stop the rest from being written.
+    # File names may have bytes that aren't UTF-8. Write them, too.
     data = content.encode('utf-8', errors='replace') if isinstance(content, str) else content
     with replacing(path) as temporary:
         temporary.write_bytes(data)
@@ -97,7 +96,7 @@ def write_atomic(path: str | Path, content: str | bytes) -> Path:
 
 
 def _real_file(path: str | Path) -> Path:
-    """The file that ``path`` names, behind links; refuses what is there and is no file."""
+    """The file that ``path`` names, behind links; refuses an existing path that isn't a file."""
     try:
         real = Path(os.path.realpath(path))
         is_link, exists, is_file, is_folder = real.is_symlink(), real.exists(), real.is_file(), real.is_dir()
@@ -132,17 +131,17 @@ def _is_alive(process: int) -> bool:
 
 
 def discard(fragment: str | Path) -> None:
-    """Remove what a failed write left, if possible: the write's own error is the one to report."""
+    """Remove the remains of a failed write. Ignore errors: the error of the write is reported."""
     with suppress(OSError):
         Path(fragment).unlink()
 
 
 def remove_files(folder: Path, names: Iterable[str]) -> None:
-    """Remove what an earlier run wrote into a folder, with folders below it that this empties.
+    """Remove files that an earlier run wrote into a folder, and folders below it that become empty.
 
     Args:
-        folder: of the run; it stays itself.
-        names: of the files, below the folder and with '/'; what is gone already is fine.
+        folder: of the run; it is not removed.
+        names: of the files, relative to the folder and with '/'; missing ones are skipped.
 
     Raises:
         UserError: a file can't be removed.
@@ -155,5 +154,5 @@ def remove_files(folder: Path, names: Iterable[str]) -> None:
                 if place.is_dir() and not place.is_symlink() and not any(place.iterdir()):
                     place.rmdir()
         except OSError as error:
-            raise UserError(f'{folder / name}: of an earlier run, cannot be removed ({error.strerror or error}); '
-                            'remove it, or choose another folder') from error
+            raise UserError(f'{folder / name}: is from an earlier run and cannot be removed '
+                            f'({error.strerror or error}); remove it, or choose another folder') from error

@@ -1,7 +1,7 @@
-"""Reading image files so that a broken one is never taken for an image.
+"""Read image files, and refuse broken ones.
 
-OpenCV decodes them; Pillow only looks into TIFF files. Pillow gives the same pixels for JPEG, PNG, BMP, WebP and 8-bit
-TIFF files, but takes twice as long, in every epoch (a JPEG of 575x575 px: 4.1 ms, OpenCV 1.8 ms); it clips 16-bit grey
+OpenCV decodes them; Pillow only examines TIFF files. Pillow gives the same pixels for JPEG, PNG, BMP, WebP and 8-bit
+TIFF files, but takes twice as long in every epoch (a JPEG of 575x575 px: 4.1 ms, OpenCV 1.8 ms). It clips 16-bit grey
 to white, and its CMYK differs by one step.
 """
 
@@ -18,21 +18,22 @@ from PIL import Image, UnidentifiedImageError
 from mmleuk.errors import UserError
 
 PILLOW_ERRORS = (OSError, EOFError, SyntaxError, TypeError, ValueError, Image.DecompressionBombError)
-"""What Pillow raises for broken files, by format and by what is broken."""
+"""Errors of Pillow for broken files; they differ by format and by fault."""
 
 JPEG_START, JPEG_SCAN, JPEG_END = b'\xff\xd8\xff', b'\xff\xda', b'\xff\xd9'
 PNG_START, PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND'
 PNG_DEPTH_AT = 24  # offset of the bits per sample
 TIFF_STARTS = (b'II*\0', b'MM\0*')
-DARK_16_BIT = 2 ** 14  # read as 8 bits nothing under this is brighter than 63
-_END_BYTES = 4096  # smaller files are decoded: a thumbnail's end could pass for the image's
+DARK_16_BIT = 2 ** 14  # values below this are at most 63 in 8 bits
+_END_BYTES = 4096  # smaller files are decoded: the end of a thumbnail looks like the end of the image
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
 
 
 def files_below(folder: Path, suffixes: str | tuple[str, ...] = SUFFIXES) -> list[Path]:
     """Files with these suffixes (lower case) in a folder and its sub-folders, sorted.
 
-    Hidden files and folders are left out: other programs' leftovers, such as ``._film.png`` and ``__MACOSX`` of a Mac.
+    Hidden files and folders are left out: they are remains of other programs, such as a Mac's ``._film.png`` and
+    ``__MACOSX``.
     """
     def is_hidden(path: Path) -> bool:
         return any(part.startswith('.') or part == '__MACOSX' for part in path.relative_to(folder).parts)
@@ -50,7 +51,7 @@ def read_image_file(path: str, backend_args: dict | None = None) -> bytes:
     try:
         if backend_args is None and '://' not in path:
             return Path(path).read_bytes()
-        from mmengine.fileio import get  # imports torch, which a wrong path should not wait for
+        from mmengine.fileio import get  # late: it imports torch, and the message on a wrong path must not wait for it
 
         return get(path, backend_args=backend_args)
     except OSError as error:
@@ -72,7 +73,8 @@ def decode_image(content: bytes, path: str, color_type: str = 'color', backend: 
         backend: of ``mmcv.imfrombytes``.
 
     Raises:
-        UserError: truncated, no image, a stack of pages, or of 16 bits that hold a camera's 10 to 14.
+        UserError: the file is truncated, isn't an image, is a stack of pages, or has 16 bits of which only 10 to 14
+            are used.
     """
     fault = find_truncation(content) or _find_tiff_fault(content)
     if fault is None:
@@ -89,11 +91,11 @@ def decode_image(content: bytes, path: str, color_type: str = 'color', backend: 
 
 
 def check_image_file(path: str) -> None:
-    """Refuse a local file that is no whole image, from its first and last bytes where these suffice.
+    """Refuse a local file that isn't a complete image. Its first and last bytes are enough in most cases.
 
-    Opening a file takes some 50 us, decoding a film's field 10 ms; so this can look at every image before training. A
-    file whose ends are not those of a whole JPEG or PNG file is decoded. What is damaged in between shows when the
-    image is loaded.
+    Opening a file takes 50 us, decoding an image 10 ms; so this can check every image before training. A file is
+    decoded if its ends aren't those of a complete JPEG or PNG file. Damage in between is found when the image is
+    loaded.
 
     Raises:
         UserError: as :func:`decode_image`, missing or unreadable.
@@ -112,9 +114,9 @@ def check_image_file(path: str) -> None:
 
 
 def header_size(path: str | Path) -> tuple[int, int] | None:
-    """Width and height of an image file by its header, turned upright as in decoding; None where Pillow can't tell.
+    """Width and height of an image file from its header, rotated as in decoding; None if Pillow can't read it.
 
-    It takes 0.1 ms and no decoding.
+    Takes 0.1 ms: the image isn't decoded.
     """
     try:
         with Image.open(path) as image:
@@ -125,11 +127,11 @@ def header_size(path: str | Path) -> tuple[int, int] | None:
 
 
 def find_truncation(content: bytes) -> str | None:
-    """What is missing from a JPEG or PNG file's end; None when it is complete or of another format.
+    """A text on what is missing at the end of a JPEG or PNG file; None if it is complete or has another format.
 
-    OpenCV decodes the start of a truncated file and fills the rest with grey, without an error: a network would
-    train on it. In a JPEG's scan data neither marker can occur, so the end marker must follow the last scan's start
-    (a thumbnail in the header has its own).
+    OpenCV decodes the start of a truncated file and fills the rest with grey, without an error. A network would train
+    on it. The scan data of a JPEG contains neither marker, so the end marker must follow the start of the last scan
+    (a thumbnail in the header has its own markers).
 
     Example:
         >>> find_truncation(b''), find_truncation(JPEG_START + JPEG_SCAN + b'abc')
@@ -155,10 +157,10 @@ def _decode(content: bytes, color_type: str, backend: str) -> np.ndarray | None:
 
 
 def _find_tiff_fault(content: bytes) -> str | None:
-    """What is wrong with a TIFF file of several planes (focus, channel, time), or with damaged data; else None.
+    """A text on what is wrong with a TIFF file that is damaged or has several planes (focus, channel, time); else None.
 
-    OpenCV reads the first page and fills damaged parts, without an error. Pages of other sizes are previews and a
-    pyramid's levels: the first is the image.
+    OpenCV reads the first page and fills damaged parts, without an error. Pages of other sizes are previews or levels
+    of a pyramid: then the first page is the image.
     """
     if not content.startswith(TIFF_STARTS):
         return None
@@ -171,18 +173,17 @@ def _find_tiff_fault(content: bytes) -> str | None:
             image.seek(1)
             same = image.size == size
     except UnidentifiedImageError:
-        return None  # whether it is broken or just not for Pillow, OpenCV will say
+        return None  # broken, or Pillow can't read it; OpenCV decides
     except PILLOW_ERRORS as error:
         return f'it cannot be decoded ({error})'
     return f'it is a stack of {pages} pages, of which the first alone would be read' if same else None
 
 
 def find_dark_16_bit(content: bytes, decoded: np.ndarray) -> str | None:
-    """What is wrong with a 16-bit file of a camera with fewer bits; None for any other.
+    """A text on what is wrong with a 16-bit file of a camera with fewer bits; None for other files.
 
-    Cameras of 10, 12 or 14 bits store their values as they are. OpenCV takes the upper 8 of 16 bits, so that such a
-    bright field becomes nearly black, without an error. ``decoded`` tells most images from these without decoding
-    them a second time.
+    Cameras of 10, 12 or 14 bits store their values unscaled. OpenCV takes the upper 8 of 16 bits, so such an image
+    becomes nearly black, without an error. Most other images are bright in ``decoded``, so they aren't decoded again.
     """
     if not _is_16_bit_png(content) and not content.startswith(TIFF_STARTS):
         return None

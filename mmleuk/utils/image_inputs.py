@@ -1,4 +1,4 @@
-"""Which images a run looks at, and whether they can be read, before anything is computed or written."""
+"""List the images of a run, and check that they can be read before anything is computed or written."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _GLOB_SIGNS = frozenset('*?[')
 
 
 def list_images(inputs: str | Path | Iterable[str | Path], skip: str | Path | None = None) -> list[Path]:
-    """Image files behind files, folders (searched recursively, sorted) and globs, each once, in order.
+    """Image files of files, folders (searched recursively, sorted) and globs, each once, in order.
 
     Args:
         inputs: one or several of them. A name that exists is never read as a glob.
-        skip: a folder left out of the search (a run's own output).
+        skip: a folder left out of the search (the output of the run).
 
     Raises:
-        UserError: nothing there, or no image in it; names the input.
+        UserError: an input doesn't exist, or has no image. The message names it.
     """
     several = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
     if not several:
@@ -37,7 +37,7 @@ def list_images(inputs: str | Path | Iterable[str | Path], skip: str | Path | No
 
 
 def name_images(paths: Sequence[Path]) -> list[str]:
-    """Unique names of files: their paths below the deepest folder that holds them all, with '/'."""
+    """Unique names of files: their paths relative to the deepest common folder, with '/'."""
     absolute = [Path(os.path.abspath(path)) for path in paths]
     if not absolute:
         return []
@@ -46,10 +46,10 @@ def name_images(paths: Sequence[Path]) -> list[str]:
 
 
 def check_images(paths: Sequence[Path]) -> None:
-    """Decode every image once (in threads), as the run does, so that a bad one shows before a long run and not in it.
+    """Decode every image once (in threads), as the run does, to find unreadable ones before a long run.
 
     Raises:
-        UserError: names the first unreadable file, says why, and how many others there are.
+        UserError: a file can't be read. The message names the first one, the reason and the number of others.
     """
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         errors = [error for error in progress(pool.map(_image_error, paths), total=len(paths), desc='Checking images')
@@ -87,7 +87,7 @@ def _expand(path: Path, skip: Path | None) -> list[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    # A leading dot marks other programs' leftovers, such as ._film.png from a Mac.
+    # A leading dot marks remains of other programs, such as ._film.png from a Mac.
     return path.suffix.lower() in SUFFIXES and not path.name.startswith('.') and path.is_file()
 
 

@@ -1,4 +1,4 @@
-"""The size at which a network sees pictures: read from a config's test pipeline, and changed there."""
+"""Read and change the image size of a network in a config's test pipeline."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_IMAGE_SIZE = 32_768
 
 
 def image_size_of(steps: Sequence[Step]) -> int | None:
-    """Pixels of the longer side of every picture after a test pipeline; None where that depends on the picture.
+    """Pixels of the longer side of every image after a test pipeline; None if that depends on the image.
 
     >>> image_size_of([dict(type='Resize', scale=(320, 320), keep_ratio=True)])
     320
@@ -30,13 +30,13 @@ def image_size_of(steps: Sequence[Step]) -> int | None:
 
 
 def at_image_size(steps: Sequence[Step], size: int) -> list[Step]:
-    """A test pipeline whose pictures have a longer side of ``size`` pixels: Resize and Pad are changed.
+    """A test pipeline whose images have a longer side of ``size`` pixels: Resize and Pad are changed.
 
-    A Resize that keeps a picture's shape gives it this longer side, one that doesn't keeps the shape of its own scale;
-    the frame that Pad fills grows or shrinks with them.
+    A Resize with ``keep_ratio`` gives the image this longer side; any other keeps the ratio of its ``scale``. The size
+    of Pad changes in the same ratio.
 
     Raises:
-        UserError: there is not exactly one Resize with a ``scale``.
+        UserError: there isn't exactly one Resize with a ``scale``.
 
     >>> at_image_size([dict(type='Resize', scale=(320, 320), keep_ratio=True), dict(type='Pad', size=(320, 320))], 640)
     [{'type': 'Resize', 'scale': (640, 640), 'keep_ratio': True}, {'type': 'Pad', 'size': (640, 640)}]
@@ -50,12 +50,12 @@ def at_image_size(steps: Sequence[Step], size: int) -> list[Step]:
 
 
 def usable_image_size(size: int, own: int | None, model: nn.Module) -> int:
-    """A size that was asked for, rounded up to a multiple of what the model pads its input to.
+    """The requested size, rounded up to a multiple of the model's padding.
 
     Args:
         size: pixels.
-        own: the config's; it is taken as it is.
-        model: with MMDetection's ``data_preprocessor``, which may have that of one view inside.
+        own: the config's size; it isn't rounded.
+        model: has MMDetection's ``data_preprocessor``, which may contain that of one view.
 
     Raises:
         UserError: no whole number of pixels, or too many.
@@ -72,13 +72,13 @@ def usable_image_size(size: int, own: int | None, model: nn.Module) -> int:
 
 
 def kind_of(step: Step) -> str:
-    """A transform's name without its scope: ``Pad`` of ``mmleuk.Pad``, and of the class itself."""
+    """A transform's name without its scope: ``Pad`` for ``mmleuk.Pad`` and for the class."""
     kind = step['type'] if isinstance(step['type'], str) else step['type'].__name__
     return kind.rsplit('.', 1)[-1]
 
 
 def _scale(step: Step) -> tuple[int, int]:
-    """Width and height of a Resize, which takes one number for both."""
+    """Width and height of a Resize; one number stands for both."""
     scale = step['scale']
     return (scale, scale) if isinstance(scale, int) else (scale[0], scale[1])
 

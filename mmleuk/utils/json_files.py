@@ -1,4 +1,4 @@
-"""Reading JSON with errors that say where, and writing it so that no half file ever stands there."""
+"""Read JSON with errors that name line and column, and write it whole or not at all."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def read_json(path: str | Path, backend_args: dict | None = None) -> object:
     """Parsed content of a JSON file.
 
     Raises:
-        UserError: the file is missing, unreadable, no text, no JSON, or nested too deeply; the message names line and
-            column where it can. A byte order mark is skipped.
+        UserError: the file is missing or unreadable, isn't text or JSON, or is nested too deeply. The message names
+            line and column if possible. A byte order mark is skipped.
     """
     try:
         return json.loads(decode_text(get(path, backend_args=backend_args)))

@@ -1,4 +1,4 @@
-"""Names of a package that are imported on first use (PEP 562): who only reads files waits for no MMDetection."""
+"""Import names of a package on first use (PEP 562), so that reading files doesn't wait for MMDetection."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
         package: its ``__name__``.
-        homes: the module, within the package, that holds each name.
+        homes: the module of the package that has each name.
 
     Raises:
-        AttributeError: when what it returns is asked for another name.
+        AttributeError: the returned function gets another name.
 
     >>> lazy_names('mmleuk', {'UserError': 'errors'})('UserError').__name__
     'UserError'

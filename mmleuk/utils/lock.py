@@ -11,18 +11,18 @@ from mmleuk.errors import UserError
 
 
 class FolderLock:
-    """Holds a folder for this process; another run that wants the same folder gets an error at once.
+    """Lock a folder for this process; another run in the same folder gets an error at once.
 
-    The operating system frees the lock when the process ends, however it ends: a killed run blocks nobody. The lock
-    file stays in the folder, since removing it would let two others lock two different files.
+    The operating system frees the lock when the process ends, also if it is killed. The lock file stays in the folder:
+    if it were removed, two processes could lock two different files.
 
     Args:
-        folder: is made if it is missing.
+        folder: made if it is missing.
         name: of the lock file. Runs that may share a folder use different names.
-        what: names the kind of run in the error, such as 'training'.
+        what: the kind of run in the error message, such as 'training'.
 
     Raises:
-        UserError: another process holds the folder, or the lock file cannot be written.
+        UserError: another process has locked the folder, or the lock file can't be written.
 
     Example:
         >>> import tempfile
@@ -62,13 +62,13 @@ class FolderLock:
         return self
 
     def fileno(self) -> int:
-        """File descriptor of the held lock: a child process that inherits it holds the folder, too."""
+        """File descriptor of the lock. A child process that inherits it keeps the folder locked, too."""
         if self._file is None:
             raise ValueError(f'{self.folder} is not held')
         return self._file
 
     def release(self) -> None:
-        """Free the folder; does nothing when it isn't held."""
+        """Free the folder; does nothing if it isn't locked."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

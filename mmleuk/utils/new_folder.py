@@ -1,4 +1,4 @@
-"""Folders that are there whole or not at all."""
+"""Write folders so that each appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from mmleuk.errors import UserError
 
 @contextmanager
 def new_folder(target: str | Path, *, replace: bool = False) -> Iterator[Path]:
-    """A folder beside ``target`` to write into; it takes the target's name at the end, or vanishes on any error.
+    """A folder beside ``target`` to write into; at the end it is renamed to the target, or removed after an error.
 
-    While it is written it is called ``.NAME.unfinished-PID`` and locked. Only a killed run leaves such a folder behind;
-    the next one with the same target removes it.
+    Until then its name is ``.NAME.unfinished-PID``, and it is locked. Only a killed run leaves such a folder behind;
+    the next run with the same target removes it.
 
     Args:
         target: the new folder. A link stays a link: the folder that it points to is made.
-        replace: take the name of a folder that is there and holds something; that one is removed at the end.
+        replace: replace a folder that isn't empty; the old one is removed at the end.
 
     Raises:
-        UserError: the target is a file or, without ``replace``, a folder that holds something; or it cannot be written.
+        UserError: the target is a file or, without ``replace``, a folder that isn't empty; or it can't be written.
 
     Example:
         >>> import tempfile
@@ -37,7 +37,7 @@ def new_folder(target: str | Path, *, replace: bool = False) -> Iterator[Path]:
     """
     real = Path(os.path.realpath(target))
     if real.exists() and (not real.is_dir() or (any(real.iterdir()) and not replace)):
-        raise UserError(f'{target}: is there already{"" if real.is_dir() else " and is a file"}; name a new folder, '
+        raise UserError(f'{target}: exists already{"" if real.is_dir() else " and is a file"}; name a new folder, '
                         'or remove this one')
     prefix = f'.{real.name[:100]}.unfinished-'
     building, lock = real.with_name(f'{prefix}{os.getpid()}'), None
@@ -59,7 +59,7 @@ def new_folder(target: str | Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 def _take_name(building: Path, target: Path, replace: bool) -> None:
-    """Rename, over a folder that may be replaced; that one stays if the renaming fails."""
+    """Rename, and replace an existing folder; it stays if the renaming fails."""
     before = building.with_name(f'{building.name}-before')
     if replace and target.exists():
         target.rename(before)
@@ -73,7 +73,7 @@ def _take_name(building: Path, target: Path, replace: bool) -> None:
 
 
 def _remove_leftovers(parent: Path, prefix: str) -> None:
-    """Remove unfinished folders that no process holds any more."""
+    """Remove unfinished folders that no process has locked."""
     for path in parent.glob(f'{glob.escape(prefix)}[0-9]*'):
         try:
             lock = os.open(path, os.O_RDONLY)
@@ -90,6 +90,6 @@ def _remove_leftovers(parent: Path, prefix: str) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file of a folder that is being built, with the folders above it."""
+    """Write a file into an unfinished folder, and make the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding='utf-8')

@@ -1,4 +1,4 @@
-"""Progress bars that vanish when nobody watches."""
+"""Progress bars, only in a terminal."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ T = TypeVar('T')
 
 
 def progress(items: Iterable[T], total: int | None = None, desc: str = '') -> Iterable[T]:
-    """Iterate over ``items``; show a bar on stderr only when that is a terminal."""
+    """Iterate over ``items``; show a bar on stderr if it is a terminal."""
     return tqdm(items, total=total, desc=desc, disable=not sys.stderr.isatty(), leave=False)

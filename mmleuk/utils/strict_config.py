@@ -1,10 +1,10 @@
-"""Misspelt keys that nobody else reports.
+"""Find misspelt keys that no constructor reports.
 
-Most misspelt keys end in a ``TypeError`` of the constructor that gets them; :func:`mmleuk.utils.config_file.building`
-turns that into one line. MMEngine and MMDetection pass over the others in silence, or fail only after an epoch: keys at
-the top of a config, keys of dicts that are read with ``.get`` (``test_cfg``), and keys of classes that take
-``**kwargs`` (a checkpoint hook's ``intervall``). These are compared with the known ones here. Only a key close to a
-known one is refused: configs may hold variables of their own, and models may read keys that this list lacks.
+Most misspelt keys raise a ``TypeError`` in the constructor that gets them; :func:`mmleuk.utils.config_file.building`
+turns it into one line. MMEngine and MMDetection silently ignore the others, or fail only after an epoch: keys at the
+top of a config, keys of dicts that are read with ``.get`` (``test_cfg``), and keys of classes that take ``**kwargs``
+(a checkpoint hook's ``intervall``). This module compares these keys with the known ones. It refuses only keys that are
+close to a known one: configs may have their own variables, and models may read keys that this list lacks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mmleuk.utils.config_tree import walk
 
 _RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
 
-# Read by the runners and tools of MMEngine and MMDetection. Everything else at the top is a variable.
+# Keys that runners and tools of MMEngine and MMDetection read. All other keys at the top are variables.
 TOP_LEVEL_KEYS = _RUNNER_KEYS | {
     'activation_checkpointing', 'compile', 'custom_imports', 'efficient_conv_bn_eval', 'find_unused_parameters',
     'model_wrapper_cfg', 'runner_type', 'sync_bn', 'test_pipeline', 'train_pipeline', 'tta_model', 'tta_pipeline',
@@ -70,7 +70,7 @@ _PLAIN_DICTS = {
     'nms': 'type iou_threshold iou_thr score_threshold offset max_num split_thr class_agnostic min_score method sigma',
 }
 
-# Taken out of a dict by whoever builds from it, not by the class.
+# The builder reads these keys of a dict, not the class.
 _BUILDER_KEYS = {'type', 'priority', 'optimizer', 'constructor', 'paramwise_cfg', 'by_epoch', 'deformable_groups'}
 
 _CLOSE = 0.8  # difflib's ratio: 'score_thrr' and 'score_thr' have 0.95, 'nms_pre' and 'nms' 0.6
@@ -78,13 +78,13 @@ _CLOSE_AT_TOP = 0.87  # 'trian_cfg' and 'train_cfg' have 0.89; 'interval' and 'v
 
 
 def check_config_keys(cfg: Config | Mapping) -> None:
-    """Refuse misspelt keys, and numbers of epochs that can't be, that nobody reports before training.
+    """Refuse misspelt keys and impossible numbers of epochs that no constructor reports before training.
 
     Args:
         cfg: A whole config. Not changed.
 
     Raises:
-        UserError: naming the path of the first bad key, and the nearest known key.
+        UserError: a key or number is wrong. The message names the path of the first one, and the nearest known key.
 
     Example:
         >>> check_config_keys(dict(trian_cfg=dict(max_epochs=3)))
@@ -100,7 +100,7 @@ def _problems(tree: Mapping, scope: str) -> Iterator[str]:
         if key in MMDET2_KEYS:
             yield f'{key!r} is MMDetection 2\'s and has no effect; {MMDET2_KEYS[key]}'
         if key in DICT_KEYS and value is not None and not isinstance(value, Mapping):
-            yield f'{key} is {value!r:.60}; it has to be a dict'
+            yield f'{key} is {value!r:.60}; it must be a dict'
     yield from _near_misses(tree, TOP_LEVEL_KEYS, '', _CLOSE_AT_TOP)
     for name, hook in (tree.get('default_hooks') or {}).items():
         if isinstance(hook, Mapping) and 'type' not in hook:
@@ -108,50 +108,50 @@ def _problems(tree: Mapping, scope: str) -> Iterator[str]:
             yield f'default_hooks.{name}: has no type; is {name!r} misspelt? Known are {known}'
     yield from _wrong_numbers(tree)
     for key in sorted(TOP_LEVEL_KEYS & set(tree)):
-        for place, node in walk(tree[key], key):
-            yield from _silent(place, node, scope)
+        for path, node in walk(tree[key], key):
+            yield from _silent(path, node, scope)
 
 
 def _wrong_numbers(tree: Mapping) -> Iterator[str]:
-    """Numbers that fail after an epoch."""
+    """Wrong numbers that would fail only after an epoch."""
     for name in ('max_epochs', 'max_iters', 'val_interval', 'val_begin'):
         value = (tree.get('train_cfg') or {}).get(name, 1)
         if not isinstance(value, (int, float)) or not value >= 1 or value % 1:
-            yield f'train_cfg.{name} is {value!r}; it has to be a whole number from 1 on'
+            yield f'train_cfg.{name} is {value!r}; it must be a whole number, at least 1'
     hooks = [node for name in ('default_hooks', 'custom_hooks') for node in walk(tree.get(name), name)]
-    for place, hook in hooks:
+    for path, hook in hooks:
         for name in ('interval', 'max_keep_ckpts'):
             if not isinstance(hook.get(name, 1), int):  # compared with a number after the first epoch
-                yield f'{place}.{name} is {hook[name]!r}; it has to be a whole number'
+                yield f'{path}.{name} is {hook[name]!r}; it must be a whole number'
 
 
-def _silent(place: str, node: Mapping, scope: str) -> Iterator[str]:
-    """Near misses in one dict, if nobody else reports them."""
-    last = place.rpartition('.')[2]
+def _silent(path: str, node: Mapping, scope: str) -> Iterator[str]:
+    """Misspelt keys of one dict that no constructor reports."""
+    last = path.rpartition('.')[2]
     if last == 'nms' and not hasattr(ops, node.get('type', 'nms')):
-        yield f'{place}.type is {node["type"]!r}, which mmcv.ops lacks; nms and soft_nms are there'
+        yield f'{path}.type is {node["type"]!r}, which mmcv.ops lacks; nms and soft_nms are there'
     if last in _PLAIN_DICTS:
-        yield from _near_misses(node, _PLAIN_DICTS[last].split(), place)
+        yield from _near_misses(node, _PLAIN_DICTS[last].split(), path)
     elif 'type' in node:
         for builder in find_builders(node['type'], scope):
             names, takes_any = parameter_names(builder)
             if takes_any:
-                yield from _near_misses(node, names | _BUILDER_KEYS, place)
-    elif place.startswith('model.') and ('.train_cfg' in place or '.test_cfg' in place):
-        yield from _near_misses(node, _MODEL_CFG.split(), place)
+                yield from _near_misses(node, names | _BUILDER_KEYS, path)
+    elif path.startswith('model.') and ('.train_cfg' in path or '.test_cfg' in path):
+        yield from _near_misses(node, _MODEL_CFG.split(), path)
 
 
-def _near_misses(node: Mapping, known: Collection[str], place: str, cutoff: float = _CLOSE) -> Iterator[str]:
+def _near_misses(node: Mapping, known: Collection[str], path: str, cutoff: float = _CLOSE) -> Iterator[str]:
     for key in node:
         if not isinstance(key, str) or key in known or key.startswith('_'):
             continue
         close = difflib.get_close_matches(key, known, n=1, cutoff=cutoff)
         if close and not key.endswith(f'_{close[0]}') and not key.startswith(f'{close[0]}_'):
-            yield f'unknown key {f"{place}.{key}".lstrip(".")!r}; did you mean {close[0]!r}?'
+            yield f'unknown key {f"{path}.{key}".lstrip(".")!r}; did you mean {close[0]!r}?'
 
 
 def find_builders(kind: Any, scope: str = 'mmdet') -> list[Callable]:
-    """Every class or function that a ``type`` may mean in some registry; [] for a name that none knows.
+    """Every class or function that a ``type`` may mean in a registry; [] for an unknown name.
 
     Args:
         kind: The value of ``type``: a name, with or without scope, or the class itself.
@@ -176,7 +176,7 @@ def _tree(registry: Registry) -> Iterator[Registry]:
 
 @functools.cache
 def parameter_names(builder: Callable) -> tuple[frozenset[str], bool]:
-    """The parameters of a function, or of a class's constructor and its parents'; and whether it takes any others."""
+    """The parameters of a function, or of the constructors of a class and its parents; and whether it takes others."""
     made = [cls.__dict__['__init__'] for cls in builder.__mro__[:-1] if '__init__' in cls.__dict__] if inspect.isclass(
         builder) else [builder]
     names: set[str] = set()

@@ -12,16 +12,16 @@ from typing import Any
 from mmleuk.errors import UserError
 
 Row = Mapping[str, Any]
-"""One row by column name; None is an unknown value."""
+"""One row: values by column name; None is an unknown value."""
 
-# Excel and LibreOffice run a cell that starts with one of these as a formula. The apostrophe before it stops that;
-# a text that has both gets one more, so that reading takes off exactly what writing put on.
+# Excel and LibreOffice run a cell that starts with one of these as a formula. An apostrophe before it prevents this.
+# A text that has an apostrophe there already gets another, so that reading removes exactly what writing added.
 _FORMULA = re.compile("'*[=+@\t\r\n＝＋－＠-]")
 _NUMBER = re.compile(r'[\d.,%–-]*')
 
 
 def shown(value: object) -> str:
-    """A value as people read it: three decimals, thousands apart, a dash for an unknown value.
+    """A value for people: three decimals, commas between thousands, a dash for an unknown value.
 
     >>> shown(0.12345), shown(1234567), shown(None), shown('RBC')
     ('0.123', '1,234,567', '–', 'RBC')
@@ -34,7 +34,7 @@ def shown(value: object) -> str:
 
 
 def lines(rows: Sequence[Row], columns: Sequence[str]) -> list[list[object]]:
-    """The head and these columns of ``rows``, for :func:`markdown_table` and :func:`text_table`.
+    """The header and these columns of ``rows``, for :func:`markdown_table` and :func:`text_table`.
 
     >>> lines([{'AP_50': 0.5, 'note': ''}], ['AP_50'])
     [['AP 50'], [0.5]]
@@ -43,7 +43,7 @@ def lines(rows: Sequence[Row], columns: Sequence[str]) -> list[list[object]]:
 
 
 def markdown_table(lines: Sequence[Sequence[object]]) -> str:
-    """Lines as a Markdown table; the first is the head.
+    """Lines as a Markdown table; the first line is the header.
 
     >>> print(markdown_table([['a', 'b'], [1, 'x|y']]))
     | a | b |
@@ -55,7 +55,7 @@ def markdown_table(lines: Sequence[Sequence[object]]) -> str:
 
 
 def text_table(lines: Sequence[Sequence[object]]) -> str:
-    """Lines as columns of text, numbers to the right; the first is the head.
+    """Lines as columns of text, numbers aligned to the right; the first line is the header.
 
     >>> print(text_table([['class', 'cells'], ['WBC', 12], ['RBC', 1234], ['Platelets', None]]))
     class      cells
@@ -75,12 +75,11 @@ def text_table(lines: Sequence[Sequence[object]]) -> str:
 def csv_text(rows: Sequence[Row], columns: Sequence[str] | None = None) -> str:
     """Rows as CSV that :func:`read_csv` reads back exactly; None is an empty field.
 
-    Text is quoted, as it may hold anything, and text that a spreadsheet would run as a formula starts with an
-    apostrophe. Numbers stay numbers.
+    Text is quoted. Text that a spreadsheet would run as a formula gets an apostrophe in front. Numbers stay numbers.
 
     Args:
         rows: all with the same keys.
-        columns: to write; default: those of the first row. Without either the text is empty.
+        columns: to write; default: those of the first row. Without rows and columns the text is empty.
 
     >>> print(csv_text([{'image': '=1+1', 'x1': -2.5}]), end='')
     "image","x1"
@@ -90,7 +89,7 @@ def csv_text(rows: Sequence[Row], columns: Sequence[str] | None = None) -> str:
     names = list(rows[0]) if columns is None and rows else list(columns or [])
     if not names:
         return ''
-    # As objects: pandas would turn whole numbers beside None into 3.0, and names that are no UTF-8 into errors.
+    # As objects: else pandas writes 3 as 3.0 if the column has a None, and fails for names that aren't UTF-8.
     cells = [[_unlike_a_formula(row[name]) for name in names] for row in rows]
     head = pandas.Index([_unlike_a_formula(name) for name in names], dtype=object)
     return pandas.DataFrame(cells, columns=head, dtype=object).to_csv(
@@ -102,10 +101,10 @@ def read_csv(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
     Args:
         path: of the file, UTF-8 with or without a byte-order mark.
-        columns: that it must have; it may have more.
+        columns: required columns; the file may have others.
 
     Raises:
-        UserError: the file is missing, no text or no table, or lacks a column.
+        UserError: the file is missing, isn't text or a table, or lacks a column.
     """
     import pandas
     try:
@@ -120,7 +119,7 @@ def read_csv(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]]:
     head, *body = frame.itertuples(index=False, name=None)
     names = [_as_written(name) for name in head]
     if missing := [name for name in columns if name not in names]:
-        raise UserError(f'{path}: has no column {missing[0]!r}, but {", ".join(names)}')
+        raise UserError(f'{path}: has no column {missing[0]!r}; its columns are {", ".join(names)}')
     rows = []
     for number, row in enumerate(body, start=1):
         if None in row:

@@ -1,4 +1,4 @@
-"""Reading text that other programs wrote."""
+"""Read text files of other programs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from mmleuk.errors import UserError
 
 
 def decode_text(content: bytes) -> str:
-    """Text of a file in UTF-8, or in UTF-16 where a byte order mark says so; the mark is no part of the text.
+    """Text of a file in UTF-8, or in UTF-16 if it starts with its byte order mark; the mark is removed.
 
-    Windows editors put the mark before UTF-8, PowerShell writes UTF-16.
+    Windows editors write a mark before UTF-8. PowerShell writes UTF-16.
 
     Raises:
-        UnicodeDecodeError: another encoding, or no text.
+        UnicodeDecodeError: the encoding is another one, or the file isn't text.
 
     Example:
         >>> decode_text(codecs.BOM_UTF8 + b'WBC'), decode_text('WBC'.encode('utf-16'))
@@ -30,10 +30,10 @@ def read_text(path: str | Path, fix: str) -> str:
 
     Args:
         path: the file.
-        fix: what to do when it is missing or unreadable.
+        fix: end of the message if the file is missing or unreadable: what to do.
 
     Raises:
-        UserError: missing, unreadable or in another encoding; names the file.
+        UserError: the file is missing, unreadable or in another encoding. The message names it.
     """
     try:
         return decode_text(Path(path).read_bytes())

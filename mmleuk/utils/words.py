@@ -1,4 +1,4 @@
-"""Counts and lists inside sentences."""
+"""Counts and lists in sentences."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_the_command_stops_before_it_writes(attri, films, tmp_path, fault):
     if fault == 'leukocytes':
         extra = ['--leukocytes', 'Blast', 'blast']
     with pytest.raises(UserError, match={'truncated': 'z.png', 'out': 'cannot write here',
-                                         'leukocytes': "'blast': no class"}[fault]):
+                                         'leukocytes': "'blast': not a class"}[fault]):
         cli.run(arguments(films, *attri, '--out-dir', out, '--device', 'cpu', *extra))
     assert not out.exists()
 

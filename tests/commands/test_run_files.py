@@ -73,7 +73,7 @@ def test_names_that_are_no_utf8(tmp_path):
 def test_what_cannot_be_removed_is_named(tmp_path):
     begin_run(tmp_path, ['pictures/x.jpg'])  # and killed
     touch(tmp_path, 'pictures/x.jpg/inside')
-    with pytest.raises(UserError, match='x.jpg: of an earlier run, cannot be removed .*; remove it'):
+    with pytest.raises(UserError, match='x.jpg: is from an earlier run and cannot be removed .*; remove it'):
         end_run(tmp_path, [])
 
 
@@ -82,7 +82,7 @@ def test_what_a_user_changed_since_is_the_users(tmp_path):
     (tmp_path / 'predictions.csv').write_text('corrected by hand')
     (tmp_path / 'pictures/x.jpg').write_bytes(b'another picture')
     begin_run(tmp_path, ['pictures/x.jpg', 'pictures/y.jpg'])
-    (tmp_path / 'pictures/y.jpg').write_bytes(b'drawn anew')  # and killed
+    (tmp_path / 'pictures/y.jpg').write_bytes(b'drawn again')  # and killed
     run(tmp_path, 'report.html')
     assert files(tmp_path) == ['pictures', 'pictures/x.jpg', 'predictions.csv', 'report.html']
 
@@ -100,5 +100,5 @@ def test_a_folder_of_pictures_elsewhere_stays_linked(tmp_path):
 def test_no_picture_takes_its_images_place(tmp_path):
     touch(tmp_path, 'pictures/x.jpg', 'pictures/y.jpg')
     check_inputs_stay(tmp_path, ['pictures/x.jpg'], [tmp_path / 'pictures/y.jpg', tmp_path / 'x.jpg'])
-    with pytest.raises(UserError, match='x.jpg: is an input, and its picture would overwrite it'):
+    with pytest.raises(UserError, match='x.jpg: is an input, and its drawing would overwrite it'):
         check_inputs_stay(tmp_path, ['pictures/x.jpg'], [tmp_path / 'pictures/../pictures/x.jpg'])

@@ -162,7 +162,7 @@ def test_usage(words, message):
 
 
 def test_a_folder_that_holds_something_stays(folders):
-    with pytest.raises(UserError, match='voc: is there already'):
+    with pytest.raises(UserError, match='voc: exists already'):
         convert(folders / 'coco.json', '--from', 'coco', '--to', 'voc', '--out', folders / 'voc')
     with pytest.raises(UserError, match=r'is the side file of labels; convert these: --from voc'):
         convert(folders / 'voc' / SIDE_FILE, '--from', 'coco', '--to', 'yolo', '--out', folders / 'new')

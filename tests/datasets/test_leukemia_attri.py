@@ -138,7 +138,7 @@ def test_metainfo_rules():
     assert make_metainfo(dict(preset='wbcatt', attributes={}))['attributes'] == {}
     for wrong, message in ((dict(preset='wbcat'), "unknown data set 'wbcat'; known are leukemia_attri"),
                            (dict(classes='WBC'), "classes are 'WBC'"), (dict(classes=()), 'give a tuple of names'),
-                           (dict(classes=('a', 'a')), 'name one twice'),
+                           (dict(classes=('a', 'a')), 'a class occurs twice'),
                            (dict(classes=('a',), described=('b',), attributes=dict(hue=['red', 'blue'])), "'b'")):
         with pytest.raises(UserError, match=message):
             make_metainfo(wrong)

@@ -122,7 +122,7 @@ def test_the_command_writes_what_the_data_set_reads(tmp_path, capsys):
     written = json.loads((tmp_path / 'sparse.json').read_text())
     assert sum(len(data_set.get_data_info(index)['instances']) for index in range(2)) == len(written['annotations'])
     assert written['info'] == dict(year=2026) and written['images'][0]['domain'] == 'x'
-    assert cli.main(['data', 'sparsify', *files]) == 2 and 'is there already' in capsys.readouterr().err
+    assert cli.main(['data', 'sparsify', *files]) == 2 and 'exists already' in capsys.readouterr().err
     assert json.loads((tmp_path / 'sparse.json').read_text()) == written
     assert cli.main(['data', 'sparsify', files[1], str(tmp_path / 'twice.json')]) == 2
     assert 'sparse already' in capsys.readouterr().err and not (tmp_path / 'twice.json').exists()
@@ -158,7 +158,7 @@ def test_the_command_writes_a_file_per_share(tmp_path, capsys):
     assert cli.main(['data', 'sparsify', *files, '--fraction', '1/5', '0.1']) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ['all.json', 'sparse_0.1.json', 'sparse_0.2.json']
     assert cli.main(['data', 'sparsify', *files, '--fraction', '0.3', '0.1']) == 2
-    assert 'sparse_0.1.json: is there already' in capsys.readouterr().err
+    assert 'sparse_0.1.json: exists already' in capsys.readouterr().err
     assert cli.main(['data', 'sparsify', *files]) == 0
     assert (tmp_path / 'sparse.json').read_text() == (tmp_path / 'sparse_0.2.json').read_text()
 

@@ -56,7 +56,7 @@ def test_red_cells_and_platelets_are_no_leukocytes(cell):
     twice = say([*cells, cell('WBC', classes=TXL_PBC_CLASSES)], TXL_PBC_CLASSES, NO_ATTRIBUTES)
     assert twice.text == '2 WBCs.', 'all of one class by necessity'
     assert say(cells, TXL_PBC_CLASSES, NO_ATTRIBUTES, leukocytes=['RBC', 'WBC']).text == 'Mostly RBCs.'
-    with pytest.raises(UserError, match="'wbc': no class of this model; it knows WBC, RBC, Platelets"):
+    with pytest.raises(UserError, match="'wbc': not a class of this model; known are WBC, RBC, Platelets"):
         say(cells, TXL_PBC_CLASSES, NO_ATTRIBUTES, leukocytes=['wbc'])
 
 

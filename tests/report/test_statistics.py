@@ -82,5 +82,5 @@ def test_leukocyte_classes():
     assert leukocyte_classes(plurals) == ('Leukocytes',)
     assert leukocyte_classes(('WBCs', 'Atypical lymphocyte', 'Mitosis')) == ('WBCs', 'Atypical lymphocyte', 'Mitosis')
     assert leukocyte_classes(CLASSES, ['None', 'Blast']) == ('Blast', 'None')
-    with pytest.raises(UserError, match='no class of this model'):
+    with pytest.raises(UserError, match='not a class of this model'):
         leukocyte_classes(CLASSES, ['Blasts'])

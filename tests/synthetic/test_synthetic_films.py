@@ -221,6 +221,6 @@ def test_command_line_needs_something_to_do(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(UserError, match='cannot be written'):
         cli.run(parsed('--preview', str(tmp_path / 'file' / 'sheet.png')))
-    with pytest.raises(UserError, match='--region-fraction is for films, and --preview alone writes none'):
+    with pytest.raises(UserError, match='--region-fraction is for films, but --preview alone writes none'):
         cli.run(parsed('--preview', str(tmp_path / 'sheet.png'), '--region-fraction', '0.3'))
     assert [path.name for path in tmp_path.iterdir()] == ['file']

@@ -100,7 +100,7 @@ def test_a_missing_or_broken_config_is_named(tmp_path, capsys):
 
 @pytest.mark.parametrize('options', [{'model.type.x': 1}, {'train_dataloader.dataset.pipeline.99.type': 'Resize'}])
 def test_an_option_that_fits_nowhere_is_named(tiny, options):
-    with pytest.raises(UserError, match=f'--cfg-options {next(iter(options))}=.* has no such place'):
+    with pytest.raises(UserError, match=f'--cfg-options {next(iter(options))}=.* has no such key'):
         read_config(tiny, options)
 
 
@@ -117,8 +117,8 @@ def test_what_is_no_setting_is_a_usage_error(tiny, capsys, option):
 
 
 @pytest.mark.parametrize('option, message', [
-    ('train_dataloader=5', 'train_dataloader is 5; it has to be a dict'),
-    ('default_hooks=3', 'default_hooks is 3; it has to be a dict'),
+    ('train_dataloader=5', 'train_dataloader is 5; it must be a dict'),
+    ('default_hooks=3', 'default_hooks is 3; it must be a dict'),
     ('model=None', 'has no model; '), ('optim_wrapper=None', 'has no optim_wrapper; ')])
 def test_a_part_of_another_kind_is_named(tiny, tmp_path, capsys, option, message):
     assert message in fails(capsys, train_main, tiny, '--work-dir', tmp_path / 'x', '--cfg-options', option)

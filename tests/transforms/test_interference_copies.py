@@ -177,7 +177,7 @@ def spoil(**changes):
     (spoil(file_name='val/1.png'), {}, 'the image has two entries'),
     (spoil(file_name='val/gone.jpg'), {}, 'gone.jpg: cannot be read'),
     (spoil(width=170), {}, 'the image is 160x120 px, its annotation says 170x120'),
-    (lambda folder: (folder / 'out').write_text(''), {}, 'is there already and is a file')])
+    (lambda folder: (folder / 'out').write_text(''), {}, 'exists already and is a file')])
 def test_errors_leave_nothing_behind(films, change, options, message):
     if change:
         change(films)

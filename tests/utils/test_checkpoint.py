@@ -147,7 +147,7 @@ def test_a_detectors_weights_fit_into_its_wrapper(tmp_path, prefix):
     source, target = Detector(), Wrapper()
     state = {prefix + key: value for key, value in source.state_dict().items()}
     path = saved(tmp_path / 'd.pth', state)
-    with pytest.raises(UserError, match=r"d.pth: 2 of the model's 13 tensors are not in it, first 'attri_head.weight'"):
+    with pytest.raises(UserError, match=r"d.pth: lacks 2 of the model's 13 tensors, first 'attri_head.weight'"):
         load_weights(target, path)
     load_weights(target, path, exact=False)
     assert torch.equal(target.detector.backbone[0].weight, source.backbone[0].weight)
@@ -155,7 +155,7 @@ def test_a_detectors_weights_fit_into_its_wrapper(tmp_path, prefix):
 
 
 def test_a_detector_starts_from_one_in_a_wrapper(tmp_path):
-    """As SLA-Det from an AttriDet; testing it with the plain config would leave the attributes out without a word."""
+    """As SLA-Det from an AttriDet; testing it with the plain config would silently leave the attributes out."""
     source, target = Wrapper(), Detector()
     path = saved(tmp_path / 'w.pth', {'state_dict': source.state_dict()})
     load_weights(target, path, exact=False)

@@ -35,8 +35,8 @@ def test_other_depths_are_read(suffix, dtype, brightest, read):
     assert image.shape == (40, 50, 3) and image.dtype == np.uint8 and (image == read).all()
 
 
-def test_a_large_file_whose_ends_look_whole_is_looked_into(tmp_path):
-    """Ends vouch for a file of 4 kB and more, not for what is between them."""
+def test_a_large_file_with_complete_ends_is_examined(tmp_path):
+    """In a file of 4 kB and more, complete ends don't show damage between them."""
     noise = np.random.default_rng(0).integers(0, 4096, (100, 100, 3), dtype=np.uint16)
     path = tmp_path / 'film.png'
     path.write_bytes(encoded(noise, '.png'))

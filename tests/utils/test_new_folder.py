@@ -46,7 +46,7 @@ def test_the_folder_of_a_run_that_is_alive_stays(tmp_path):
 def test_errors_leave_nothing_and_the_folder_before(tmp_path):
     (tmp_path / 'out').mkdir()
     (tmp_path / 'out/a.txt').write_text('before')
-    with pytest.raises(UserError, match='out: is there already'), new_folder(tmp_path / 'out'):
+    with pytest.raises(UserError, match='out: exists already'), new_folder(tmp_path / 'out'):
         pass
     with pytest.raises(KeyError), new_folder(tmp_path / 'out', replace=True) as folder:
         (folder / 'a.txt').write_text('half')
@@ -55,7 +55,7 @@ def test_errors_leave_nothing_and_the_folder_before(tmp_path):
     with new_folder(tmp_path / 'out', replace=True) as folder:
         (folder / 'b.txt').write_text('after')
     assert names(tmp_path) == ['out'] and names(tmp_path / 'out') == ['b.txt']
-    with pytest.raises(UserError, match='is there already and is a file'), new_folder(tmp_path / 'out/b.txt'):
+    with pytest.raises(UserError, match='exists already and is a file'), new_folder(tmp_path / 'out/b.txt'):
         pass
     with pytest.raises(UserError, match='cannot be written'), new_folder(tmp_path / 'out/b.txt/c'):
         pass
