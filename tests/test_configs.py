@@ -9,7 +9,7 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmleuk.datasets.check import check_num_classes, find_unheeded_regions
+from mmleuk.datasets.check import check_num_classes, find_unused_regions
 from mmleuk.datasets.presets import make_metainfo
 from mmleuk.datasets.subsets import get_subset
 from mmleuk.engine import check_config_keys
@@ -54,11 +54,11 @@ def test_config_is_whole(path):
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: f'{path.parent.name}/{path.stem}')
 def test_sparse_data_goes_with_regions(path):
-    """Sparse data needs a head that looks at regions, or a pipeline that blanks or crops what is unknown."""
+    """Sparse data needs a head that uses the regions, or a pipeline that blanks or crops what is unknown."""
     cfg = Config.fromfile(str(path))
     detector = cfg.model.get('detector', cfg.model)
     dataset = innermost(cfg.train_dataloader.dataset)
-    assert (find_unheeded_regions(cfg) == []) == (dataset.get('annotation') == 'sparse')
+    assert (find_unused_regions(cfg) == []) == (dataset.get('annotation') == 'sparse')
     hooks = [hook['type'] for hook in [*cfg.custom_hooks, *cfg.default_hooks.values()]]
     assert hooks.count('mmleuk.EpochSeedHook') == 1
     assert ('mmleuk.PseudoLabelHook' in hooks) == any(

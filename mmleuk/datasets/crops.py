@@ -28,29 +28,29 @@ SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff')
 class CellCropDataset(BaseDetDataset):
     """Images of single cells with their class and attributes.
 
-    Three sources; ``ann_file`` says which:
+    ``ann_file`` selects one of three sources:
 
-    - a CSV file as WBCAtt's: a row per image, with a column for the name, one for the class, and one per attribute,
-      called by its key or an alias; an empty field is unknown;
+    - a CSV file like WBCAtt's: a row per image, with a column for the name, one for the class, and one per attribute
+      under its key or an alias; an empty field is unknown;
     - a COCO JSON file: every box of a described class that isn't ignored. The samples are whole images with this one
       box: put :class:`mmleuk.CropCell` into the pipeline;
-    - nothing: a folder per class, called as the class, under ``data_prefix['img']``.
+    - '': a folder per class with the name of the class, under ``data_prefix['img']``.
 
-    Where the schema has the attribute ``cell_type``, its value is the class, so that one classifier predicts both.
+    If the schema has the attribute ``cell_type``, its value is the class, so that one classifier predicts both.
 
     Args:
         ann_file: CSV or JSON file under ``data_root``, or ''.
         data_root: folder of the data.
         data_prefix: ``dict(img=folder)`` of the images.
-        metainfo: as of :class:`mmleuk.CellDataset`.
+        metainfo: see :class:`mmleuk.CellDataset`.
         name_column, class_column: of the CSV.
-        type_attribute: key of the attribute that stands for the class.
-        kwargs: as BaseDetDataset's.
+        type_attribute: key of the attribute that is the class.
+        kwargs: see BaseDetDataset.
 
     Records are those of :class:`mmleuk.CellDataset`, with one instance each.
 
     Raises:
-        UserError: a file or column is missing, or a value isn't in the schema; the message names the file and the row.
+        UserError: a file or column is missing, or a value isn't in the schema. The message names file and row.
     """
 
     def __init__(self, *, ann_file: str = '', data_root: str = '', data_prefix: Mapping[str, str] | None = None,
@@ -84,15 +84,15 @@ class CellCropDataset(BaseDetDataset):
                 if not set(names) & set(header):
                     raise UserError(f'{self.ann_file}: the column {names[0]!r} is missing; its columns are '
                                     f'{", ".join(header) or "none"}')
-            places = {key: next(name for name in names if name in header) for key, names in columns.items()}
-            return [self._record_of_row(row, places, f'{self.ann_file}, row {number}')
+            column_of = {key: next(name for name in names if name in header) for key, names in columns.items()}
+            return [self._record_of_row(row, column_of, f'{self.ann_file}, row {number}')
                     for number, row in enumerate(reader, start=2)]
 
-    def _record_of_row(self, row: Mapping[str, str], places: Mapping[str, str], where: str) -> dict:
+    def _record_of_row(self, row: Mapping[str, str], column_of: Mapping[str, str], where: str) -> dict:
         if None in row or None in row.values():
             raise UserError(f'{where}: has another number of fields than the header')
         try:
-            values = {key: self.schema.encode(key, row[column].strip()) for key, column in places.items()}
+            values = {key: self.schema.encode(key, row[column].strip()) for key, column in column_of.items()}
         except SchemaError as error:
             raise UserError(f'{where}: {error}') from error
         return self.whole_image(row[self.name_column].strip(), row[self.class_column].strip(), values, where)
@@ -115,16 +115,16 @@ class CellCropDataset(BaseDetDataset):
                 if not cell.ignore and self._metainfo['classes'][cell.label] in described]
 
     def whole_image(self, name: str, class_name: str, values: Mapping[str, int], where: str) -> dict:
-        """The record of a single-cell image; a data set of yours makes its records with it.
+        """The record of a single-cell image; your own data set can make its records with it.
 
         Args:
             name: of the image under ``data_prefix['img']``.
             class_name: one of the classes.
-            values: by attribute key; what isn't there is unknown.
-            where: named in errors.
+            values: by attribute key; missing attributes are unknown.
+            where: for error messages.
 
         Raises:
-            UserError: an unknown class, or no such image.
+            UserError: the class is unknown, or the image doesn't exist.
         """
         classes = self._metainfo['classes']
         if class_name not in classes:
@@ -153,10 +153,10 @@ class CellCropDataset(BaseDetDataset):
 
 
 def open_csv(path: str) -> Any:
-    """A CSV file to read, with or without a byte order mark.
+    """Open a CSV file, with or without a byte order mark.
 
     Raises:
-        UserError: there is none.
+        UserError: the file doesn't exist.
     """
     if not Path(path).is_file():
         raise UserError(f'{path}: no such file; ann_file is a CSV or COCO JSON file under data_root, or left out for a '

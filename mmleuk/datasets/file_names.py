@@ -1,4 +1,4 @@
-"""What an image's file name says about patient and diagnosis, and nothing that it doesn't say."""
+"""Read patient and diagnosis from an image's file name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def compile_name_pattern(pattern: str) -> re.Pattern[str]:
     """Compile a pattern for :func:`parse_file_name`.
 
     Raises:
-        UserError: no regular expression, or one with neither a ``patient`` nor a ``diagnosis`` group.
+        UserError: the text isn't a regular expression, or has no group ``patient`` or ``diagnosis``.
     """
     try:
         compiled = re.compile(pattern)
@@ -31,9 +31,9 @@ def compile_name_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def parse_file_name(file_name: str, pattern: re.Pattern[str] | None) -> tuple[str | None, str | None]:
-    """Patient and diagnosis that ``pattern`` finds in the name without folder and suffix; None where it doesn't.
+    """Patient and diagnosis that ``pattern`` finds in the name without folder and suffix; None if it doesn't.
 
-    No pattern finds nothing.
+    Without a pattern both are None.
 
     Example:
         >>> parse_file_name('test/15_20_1000_AML.png', compile_name_pattern(RELEASE_NAME_PATTERN))

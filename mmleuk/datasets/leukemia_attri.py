@@ -1,4 +1,4 @@
-"""LeukemiaAttri as its authors release it: a subset's name gives files, classes and attributes."""
+"""LeukemiaAttri in the layout of its release: a subset's name selects files, classes and attributes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LeukemiaAttriDataset(CellDataset):
         kwargs: as :class:`CellDataset`'s.
 
     Raises:
-        UserError: an unknown subset, a split without one, or as :class:`CellDataset`.
+        UserError: the subset is unknown, or a split is given without one; see also :class:`CellDataset`.
     """
 
     def __init__(self, *, subset: str | None = None, split: str | None = None, ann_file: str = '',

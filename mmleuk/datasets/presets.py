@@ -1,4 +1,4 @@
-"""Metainfo of a data set from what a config says: a declared data set's name, or classes and attributes spelt out."""
+"""Metainfo of a data set from a config: the name of a declared data set, or a list of classes and attributes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ def make_metainfo(metainfo: Mapping | None) -> dict:
 
     Args:
         metainfo: ``dict(preset=NAME)`` with a name of :data:`mmleuk.schema.DECLARATIONS`, or the declaration itself:
-            ``dict(classes=..., attributes=..., leukocytes=..., described=...)``, of which ``classes`` is needed. What
-            is given beside a preset replaces the preset's. Further keys stay as they are.
+            ``dict(classes=..., attributes=..., leukocytes=..., described=...)``; only ``classes`` is required. Keys
+            beside ``preset`` replace those of the preset. Other keys are kept.
 
     Raises:
-        UserError: neither preset nor classes, an unknown preset, or what :class:`mmleuk.schema.Declaration` refuses.
+        UserError: there is neither preset nor classes, the preset is unknown, or :class:`mmleuk.schema.Declaration`
+            refuses the values.
 
     Example:
         >>> make_metainfo(dict(preset='txl_pbc'))['classes'], make_metainfo(dict(classes=['Blast']))['leukocytes']
@@ -43,7 +44,7 @@ def make_metainfo(metainfo: Mapping | None) -> dict:
 
 
 def make_palette(number: int) -> list[tuple[int, int, int]]:
-    """Distinct RGB colours: hues a golden angle apart, so that neighbours in the list differ most.
+    """Distinct RGB colours: hues differ by the golden angle, so that neighbours in the list differ most.
 
     Example:
         >>> len(set(make_palette(14)))

@@ -1,8 +1,8 @@
-"""Complete annotations -> those of a random patch of each image.
+"""Keep the annotations of one random region per image.
 
-What a lab with complete annotations needs to measure what sparse ones would have cost: train on the written file, test
-on a complete one. Sparse-LeukemiaAttri's protocol (LLD, section 3), which `train_sparse.json` of the rendered films
-follows, too.
+With it a lab that has complete annotations can measure the cost of sparse ones: train on the written file, test on a
+complete one. The protocol is that of Sparse-LeukemiaAttri (LLD, section 3) and of `train_sparse.json` of the rendered
+films.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mmleuk.structures.ground_truth import ImageTruth, RecordId
 from mmleuk.structures.regions import boxes_in_sight
 from mmleuk.structures.sampled_regions import inside, sample_region
 
-_ROUNDING = 1e-5  # of shares that other programs computed
+_ROUNDING = 1e-5  # tolerance for shares that other programs computed
 
 
 def sparsify(coco: CocoFile, fraction: float = 0.2, seed: int = 0) -> dict[str, Any]:
@@ -32,23 +32,23 @@ def sparsify(coco: CocoFile, fraction: float = 0.2, seed: int = 0) -> dict[str, 
 def sparsify_nested(coco: CocoFile, fractions: Sequence[float], seed: int = 0) -> dict[float, dict[str, Any]]:
     """Keep the cells of one random region per image, for one or several shares of its area.
 
-    A region holds at least one cell's centre, where its image has a cell. A cell stays, with all its keys, when its
-    centre lies in the region, and is not cut: it may stick out. A crowd stays as soon as it touches the region, since
-    nothing in it is known to be background. The region of a smaller share lies inside that of the next larger one, so
-    what it costs to annotate less is not mixed with what another part of the image shows.
+    If the image has a cell, the region contains the centre of at least one. A cell is kept, with all its keys, if its
+    centre lies in the region; it isn't cut and may stick out. A crowd is kept if it touches the region, since nothing
+    in it is known to be background. The region of a smaller share lies inside that of the next larger one, so the
+    shares differ only in how much is annotated, not in the part of the image.
 
     Args:
         coco: completely annotated.
         fractions: annotated shares of each image's area, in (0, 1], in any order.
-        seed: not negative. An image's regions depend on it, on the image's ``file_name`` and on its cells alone; that
-            of the largest share is the one that this share gives alone.
+        seed: not negative. An image's regions depend only on the seed, the image's ``file_name`` and its cells. The
+            region of the largest share doesn't depend on the smaller ones.
 
     Returns:
-        By share, the largest first: content of a COCO JSON, ``coco``'s with an ``annotated_region`` [x, y, w, h] in
-        whole pixels per image.
+        By share, the largest first: the content of ``coco`` with an ``annotated_region`` [x, y, w, h] in whole pixels
+        per image.
 
     Raises:
-        UserError: a share or the seed is out of range, a share is given twice, or an image has regions already.
+        UserError: a share or the seed is out of range, a share is given twice, or an image already has regions.
     """
     for fraction in fractions:
         if not 0 < fraction <= 1 + _ROUNDING:
@@ -73,7 +73,7 @@ def sparsify_nested(coco: CocoFile, fractions: Sequence[float], seed: int = 0) -
 
 
 def _sample(image: ImageTruth, shares: Sequence[float], seed: int) -> list[list[int]]:
-    """An image's regions [x, y, w, h], each inside the one before it."""
+    """An image's regions [x, y, w, h]; each lies inside the previous one."""
     rng = np.random.default_rng([seed, zlib.crc32(image.file_name.encode())])
     corners = np.array([cell.box_xyxy for cell in image.cells if not cell.ignore], float).reshape(-1, 4)
     boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
@@ -88,7 +88,7 @@ def _sample(image: ImageTruth, shares: Sequence[float], seed: int) -> list[list[
 
 
 def _cells_in(image: ImageTruth, region: Sequence[int]) -> set[RecordId]:
-    """Ids of the annotations that stay."""
+    """Ids of the kept annotations."""
     boxes = torch.tensor([cell.box_xyxy for cell in image.cells], dtype=torch.float64).reshape(-1, 4)
     crowd = torch.tensor([cell.ignore for cell in image.cells], dtype=torch.bool)
     x, y, w, h = region

@@ -18,7 +18,7 @@ class Subset:
         microscope: 'HCM' (Olympus CX23, high cost) or 'LCM' (XSZ-107BN, low cost).
         magnification: of the objective, e.g. 40.
         camera: model behind C1 or C2.
-        images: number of images, as far as the papers print it (2.4k in Table 2).
+        images: number of images, with the papers' precision (2.4k in Table 2).
         is_sparse: only a patch of each training image is annotated.
     """
 
@@ -61,7 +61,7 @@ def get_subset(name: str) -> Subset:
     """Subset of that name, ours or the release's, in any case.
 
     Raises:
-        UserError: no such subset; the message lists the 13.
+        UserError: there is no such subset. The message lists the 13.
 
     Example:
         >>> get_subset('LCM_100x_C2').camera, get_subset('l_100x_c2').name

@@ -1,7 +1,7 @@
-"""One reading of single values in annotation files: ids, flags, numbers, file names, boxes, regions, attributes.
+"""Parse single values of annotation files: ids, flags, numbers, file names, boxes, regions, attributes.
 
-Files of many tools write the same value in several ways (1, 1.0, "1"). :func:`normalise_coco` brings them to one form;
-the parsers check it. All are pure, and every defect is raised.
+Tools write the same value in several ways (1, 1.0, "1"). :func:`normalise_coco` gives all of them one form; the parsers
+check it. All functions are pure and raise every defect.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from mmleuk.schema import IGNORE, AttributeSchema
 from mmleuk.structures.ground_truth import Box
 
 MAX_SIDE_PX = 1_000_000
-"""Larger images cannot be decoded."""
+"""Larger images can't be decoded."""
 _WHOLE_NUMBER = re.compile(r'(-?(?:0|[1-9]\d*))(?:\.0+)?')
 _FLAGS = {'0': 0, 'false': 0, 'no': 0, '': 0, '1': 1, 'true': 1, 'yes': 1}
 
 
 class Defect(Exception):
-    """What is wrong with one record and how to fix it; the reader adds file and record.
+    """A fault of one record and how to fix it; the reader adds file and record.
 
     Args:
-        what: what was found.
-        fix: what to do about it.
-        kind: what all defects of the kind share, so that a report can count them; default ``what``.
+        what: the fault.
+        fix: how to fix it.
+        kind: a text that all defects of this kind have, so that a report can count them; default ``what``.
     """
 
     def __init__(self, what: str, fix: str, kind: str = '') -> None:
@@ -49,9 +49,9 @@ class RecordDefect(NamedTuple):
 
 
 def normalise_coco(content: Any) -> Any:
-    """A COCO JSON's content with one spelling of ids, flags, numbers and paths; the input stays as it is.
+    """A COCO JSON's content with one spelling of ids, flags, numbers and paths; the input isn't changed.
 
-    What has no such spelling stays, for the parsers to name; so does all that is no COCO JSON.
+    Wrong values are kept, so that the parsers can name them; so is content that isn't COCO JSON.
 
     Example:
         >>> data = dict(annotations=[dict(id='7', image_id=1.0, iscrowd='0', bbox=['1', 2, 3.5, '4'])])
@@ -93,7 +93,7 @@ def _normalise_record(record: Any) -> Any:
 
 
 def normalise_id(value: Any) -> Any:
-    """A whole number where the value is one in any spelling; else the value as it is."""
+    """A whole number if the value is one in any spelling; else the value itself."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, str):
@@ -103,7 +103,7 @@ def normalise_id(value: Any) -> Any:
 
 
 def normalise_number(value: Any) -> Any:
-    """The number that a text states; else the value as it is."""
+    """The number in a text; else the value itself."""
     if isinstance(value, str) and re.fullmatch(r'\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*', value[:40]) and (
             len(value) <= 40):
         return normalise_id(float(value))
@@ -111,7 +111,7 @@ def normalise_number(value: Any) -> Any:
 
 
 def normalise_flag(value: Any) -> Any:
-    """0 or 1 where the value means one of them; else the value as it is."""
+    """0 or 1 if the value means one of them; else the value itself."""
     if value is None:
         return 0
     if isinstance(value, (bool, int, float)) and value in (0, 1):
@@ -142,10 +142,10 @@ _NORMAL: Mapping[str, Any] = dict(
 
 
 def needed(record: object, key: str) -> Any:
-    """The value of a key that every record has.
+    """The value of a key that every record must have.
 
     Raises:
-        Defect: no dict, no such key, or an id that is neither a whole number nor a text.
+        Defect: the record isn't a dict, it lacks the key, or an id is neither a whole number nor a text.
     """
     if not isinstance(record, Mapping):
         raise Defect(f'is {short(record)}', 'every record is a dict', 'no dict')
@@ -158,7 +158,7 @@ def needed(record: object, key: str) -> Any:
 
 
 def short(value: object) -> str:
-    """The value in a message: a long one is cut."""
+    """The value for a message; a long one is cut."""
     try:
         text = repr(value)
     except (RecursionError, ValueError):
@@ -170,7 +170,7 @@ def parse_flag(record: Mapping, key: str) -> bool:
     """A normalised flag; a missing one is False.
 
     Raises:
-        Defect: neither 0 nor 1.
+        Defect: the value is neither 0 nor 1.
     """
     value = record.get(key, 0)
     if value not in (0, 1) or not isinstance(value, int):
@@ -182,7 +182,7 @@ def parse_size(image: Mapping, key: str) -> int:
     """Width or height in pixels.
 
     Raises:
-        Defect: no positive whole number, or one that no image has.
+        Defect: the value isn't a positive whole number, or is too large for an image.
     """
     value = needed(image, key)
     if not is_finite(value) or value != int(value) or not 0 < value <= MAX_SIDE_PX:
@@ -194,7 +194,7 @@ def parse_name(category: Mapping) -> str:
     """A category's name.
 
     Raises:
-        Defect: no text, or one that cannot be printed.
+        Defect: the name isn't a text, or cannot be printed.
     """
     name = needed(category, 'name')
     if not isinstance(name, str):
@@ -205,10 +205,10 @@ def parse_name(category: Mapping) -> str:
 
 
 def parse_image_path(image: Mapping) -> str:
-    """An image's ``file_name``, which stays within the folder of images.
+    """An image's ``file_name``; it must be within the folder of images.
 
     Raises:
-        Defect: no text, a web address, a path out of the folder, or one that no file system takes.
+        Defect: the name isn't a text, is a web address, leads out of the folder, or is impossible in a file system.
     """
     name = needed(image, 'file_name')
     if not isinstance(name, str):
@@ -231,7 +231,7 @@ def parse_image_path(image: Mapping) -> str:
 
 
 def is_finite(value: object) -> TypeGuard[float]:
-    """Whether a value is a finite number; a truth value is none, nor a whole number that no float holds."""
+    """Whether a value is a finite number; booleans and whole numbers too large for a float are not."""
     try:
         return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     except OverflowError:
@@ -244,11 +244,11 @@ def parse_rectangle(raw: object, image_wh: tuple[int, int], max_overhang_px: flo
     Args:
         raw: the value from the file.
         image_wh: width and height of the image in pixels.
-        max_overhang_px: by how much the rectangle may stick out of the image (rounding of annotation tools).
+        max_overhang_px: the rectangle may stick out of the image by this much (rounding of annotation tools).
         noun: what the rectangle is, for messages.
 
     Raises:
-        Defect: not four finite numbers, no positive size, or wholly or partly outside the image.
+        Defect: the value isn't four finite numbers, has no positive size, or is wholly or partly outside the image.
 
     Example:
         >>> parse_rectangle([-0.5, 2, 10, 4], (9, 20), 1.0)
@@ -284,11 +284,11 @@ def _four_numbers(raw: object, noun: str) -> Box:
 
 def recognise_boxes(boxes: Sequence[tuple[str, object, tuple[int, int]]],
                     max_overhang_px: float) -> RecordDefect | None:
-    """The one mistake behind all boxes of a file, where there is one: corners instead of sizes, or shares of the image.
+    """A mistake that all boxes of a file share, if any: corners instead of sizes, or shares of the image.
 
     Args:
-        boxes: record, ``bbox`` as in the file, and the image's width and height; three are needed to tell.
-        max_overhang_px: by how much a box may stick out of its image.
+        boxes: record, ``bbox`` as in the file, and the image's width and height; at least three are needed.
+        max_overhang_px: a box may stick out of its image by this much.
     """
     numbers = [(record, raw, image_wh) for record, raw, image_wh in boxes
                if isinstance(raw, (list, tuple)) and len(raw) == 4 and all(map(is_finite, raw))]
@@ -313,10 +313,10 @@ def recognise_boxes(boxes: Sequence[tuple[str, object, tuple[int, int]]],
 
 
 def parse_area(annotation: Mapping) -> float:
-    """An annotation's area in square pixels; where it isn't stated, the area of its box, which has been checked.
+    """An annotation's area in square pixels; if the file lacks it, the area of its box, which is already checked.
 
     Raises:
-        Defect: no number, or a negative one.
+        Defect: the area isn't a number, or is negative.
     """
     area = annotation.get('area')
     if area is None:
@@ -327,10 +327,10 @@ def parse_area(annotation: Mapping) -> float:
 
 
 def parse_regions(raw: object, image_wh: tuple[int, int], max_overhang_px: float) -> tuple[Box, ...]:
-    """One [x, y, width, height] or a list of them -> xyxy rectangles; an empty list means known nowhere.
+    """One [x, y, width, height] or a list of them -> xyxy rectangles; an empty list: no part is annotated.
 
     Raises:
-        Defect: as :func:`parse_rectangle`, or no list.
+        Defect: see :func:`parse_rectangle`, or the value isn't a list.
     """
     if not isinstance(raw, (list, tuple)):
         raise Defect(f'annotated_region is {short(raw)}', 'it needs [x, y, width, height] or a list of such lists',
@@ -346,19 +346,19 @@ def schema_spellings(schema: AttributeSchema) -> frozenset[str]:
 
 def parse_attributes(annotation: Mapping, schema: AttributeSchema, spellings: Collection[str],
                      left_out: MutableMapping[str, int]) -> tuple[int, ...]:
-    """The schema's values of one annotation, read from its ``attributes`` dict and from its own keys.
+    """The attribute values of one annotation, from its ``attributes`` dict and from its own keys.
 
     Args:
         annotation: raw annotation.
         schema: A attributes.
         spellings: :func:`schema_spellings` of the schema.
-        left_out: gets one more for every key of the ``attributes`` dict that the schema doesn't name.
+        left_out: counts the keys of ``attributes`` dicts that the schema lacks; this annotation's are added.
 
     Returns:
         A integers, IGNORE where unknown.
 
     Raises:
-        Defect: a value outside the schema, or two spellings of one attribute with different values.
+        Defect: a value isn't in the schema, or two spellings of one attribute have different values.
     """
     values = [IGNORE] * len(schema)
     stated: dict[int, str] = {}

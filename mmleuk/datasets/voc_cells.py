@@ -18,21 +18,22 @@ from mmleuk.registry import DATASETS
 class VOCCellsDataset(CellDataset):
     """Pascal VOC: ``Annotations/*.xml``, a folder of images, and a list of each split's images.
 
-    Records are those of the COCO JSON that ``mmleuk data convert --from voc --to coco --split ...`` writes: the same
-    code reads both. Difficult objects are ignored. A folder that ``mmleuk data convert --to voc`` wrote gives its
-    attributes, annotated regions and all digits of its boxes, too, from ``mmleuk_side.json``.
+    The records equal those of the COCO JSON that ``mmleuk data convert --from voc --to coco --split ...`` writes: the
+    same code reads both. Difficult objects are ignored. If ``mmleuk data convert --to voc`` wrote the folder,
+    attributes, annotated regions and all digits of the boxes come from ``mmleuk_side.json``.
 
     Args:
         ann_file: list of the split's images, such as ``ImageSets/Main/train.txt``: names without suffix, one per line.
         data_root: folder with ``Annotations/``, on a local disk.
-        data_prefix: ``dict(img=folder)`` of the images, default ``JPEGImages/``; an image is called there as its XML's
-            ``<filename>`` says, with or without suffix, or as the XML itself.
-        corners: 'pixels' (VOC's own: counted from 1, the last one inside) or 'edges' (plain corners from 0).
-        use_side_file: False: the XML files alone, whatever ``mmleuk_side.json`` holds.
-        kwargs: as :class:`CellDataset`'s.
+        data_prefix: ``dict(img=folder)`` of the images, default ``JPEGImages/``. An image has the name in its XML's
+            ``<filename>``, with or without suffix, or the name of the XML file.
+        corners: 'pixels' (as VOC: counted from 1, the last pixel inside) or 'edges' (corners from 0).
+        use_side_file: False reads only the XML files, not ``mmleuk_side.json``.
+        kwargs: see :class:`CellDataset`.
 
     Raises:
-        UserError: any defect of the files, naming file and object; a name in the list that stands twice or has no XML.
+        UserError: a file has a defect, or a name in the list occurs twice or has no XML. The message names file and
+            object.
     """
 
     IMAGE_NAMES = 'data_root, data_prefix and the <filename> in its XML'
@@ -40,14 +41,14 @@ class VOCCellsDataset(CellDataset):
     def __init__(self, *, ann_file: str, data_root: str, data_prefix: Mapping[str, str] | None = None,
                  corners: str = 'pixels', use_side_file: bool = True, **kwargs: Any) -> None:
         if corners not in CORNERS:
-            raise UserError(f'corners={corners!r} is unknown; say {" or ".join(map(repr, CORNERS))}')
+            raise UserError(f'corners={corners!r} is unknown; it must be {" or ".join(map(repr, CORNERS))}')
         self.corners = corners
         self.use_side_file = use_side_file
         super().__init__(ann_file=ann_file, data_root=data_root,
                          data_prefix=data_prefix or dict(img='JPEGImages/'), **kwargs)
 
     def read_coco(self) -> object:
-        """The XML files of the listed images as COCO JSON's content."""
+        """The XML files of the listed images as the content of a COCO JSON."""
         folder = Path(self.data_root)
         with_side = self.use_side_file and (folder / SIDE_FILE).exists()
         images = Path(self.data_prefix['img'])

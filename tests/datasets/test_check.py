@@ -289,14 +289,14 @@ def test_a_model_that_does_not_look_at_regions_is_noted(splits):
 
 
 def test_a_stage_that_takes_background_from_everywhere_is_named(splits):
-    """Cascades have a sampler per stage; one that is forgotten would unlearn the unlabelled cells."""
-    plain, heeding = dict(type='RandomSampler', num=64), dict(type='mmleuk.SparseRegionSampler', num=64)
-    stages = [dict(sampler=heeding), dict(sampler=plain), dict(sampler=heeding)]
+    """Cascades have a sampler per stage; one without it would learn the unlabelled cells as background."""
+    plain, using = dict(type='RandomSampler', num=64), dict(type='mmleuk.SparseRegionSampler', num=64)
+    stages = [dict(sampler=using), dict(sampler=plain), dict(sampler=using)]
     wrapped = dict(type='mmleuk.SparseRegionSampler', sampler=dict(type='PseudoSampler'))
     splits.cfg['model'] = dict(detector=dict(train_cfg=dict(rpn=dict(sampler=wrapped), rcnn=stages)))
     found, = [found for found in check_config(splits.cfg) if found.kind == 'regions']
     assert found.severity == 'problem' and 'model.detector.train_cfg.rcnn[1].sampler takes background' in found.message
-    stages[1]['sampler'] = heeding
+    stages[1]['sampler'] = using
     assert [found for found in check_config(splits.cfg) if found.kind == 'regions'] == []
 
 

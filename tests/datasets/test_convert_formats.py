@@ -36,10 +36,10 @@ def coco_files(draw, max_side=3000):
     category_ids = draw(st.lists(identities, min_size=len(names), max_size=len(names), unique=True))
     image_ids = draw(st.lists(identities, min_size=1, max_size=4, unique=True))
     images, annotations = [], []
-    for place, image_id in enumerate(image_ids):
+    for index, image_id in enumerate(image_ids):
         width, height = draw(st.integers(4, max_side)), draw(st.integers(1, max_side))
         folder = draw(st.sampled_from(['', 'val/', 'a b/ü/']))
-        image = dict(id=image_id, file_name=f'{folder}f{place}.x.png', width=width, height=height)
+        image = dict(id=image_id, file_name=f'{folder}f{index}.x.png', width=width, height=height)
         extra = dict(domain='pbc', factors=['pale'], patient=7, pbc_name='x',
                      annotated_region=draw(st.one_of(rectangles(width, height),
                                                      st.lists(rectangles(width, height), max_size=2))))

@@ -87,7 +87,7 @@ def test_a_stated_voc_size_that_the_image_does_not_have(voc):
     exif[0x112] = 6
     Image.new('RGB', (40, 30)).save(root / 'JPEGImages/f0.jpg', exif=exif.tobytes())
     (root / 'JPEGImages/f0.png').unlink()
-    with pytest.raises(UserError, match=r'f0.jpg is 30x40 px, perhaps as its EXIF orientation turns it'):
+    with pytest.raises(UserError, match=r'f0.jpg is 30x40 px, perhaps rotated by its EXIF orientation'):
         read_labels(voc('f0.jpg'), 'voc', Reading(images=root / 'JPEGImages'))
 
 

@@ -23,7 +23,7 @@ from mmleuk.datasets.converters.extended_yolo import (
 from mmleuk.errors import UserError
 from mmleuk.schema import DECLARATIONS, LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES, AttributeSchema
 
-SETTLED = '8 0.3 0.3 0.1 0.2 100 50 400 350 1 0 1 2 0 1 2'        # as x1 x2 y1 y2 it would be 400 > 350
+CLEAR = '8 0.3 0.3 0.1 0.2 100 50 400 350 1 0 1 2 0 1 2'        # as x1 x2 y1 y2 it would be 400 > 350
 AMBIGUOUS = '8 0.3 0.3 0.1 0.2 100 200 300 400 1 0 1 2 0 1 2'     # a patch either way
 INVERTED = '8 0.3 0.3 0.1 0.2 400 350 100 50 1 0 1 2 0 1 2'
 
@@ -74,15 +74,15 @@ def test_twelve_and_eleven_columns(release, text, size):
 
 
 def test_sparse_patch_and_its_scale(release):
-    image, = convert(release(size=(320, 1280), a=f'{SETTLED}\n{SETTLED}'))['images']
+    image, = convert(release(size=(320, 1280), a=f'{CLEAR}\n{CLEAR}'))['images']
     assert image['annotated_region'] == [[200, 25, 600, 150]]     # 640 px -> 1280 x 320 px, once
 
 
 def test_one_order_of_corners_for_all(release):
-    """The second text settles the first one's; the release's page lists x1 x2 y1 y2."""
-    as_page = SETTLED.replace('100 50 400 350', '100 400 50 350')
-    for settling, expected in ((SETTLED, [100, 200, 200, 200]), (as_page, [100, 300, 100, 100])):
-        coco = convert(release(a=AMBIGUOUS, b=settling))
+    """The second text decides the order of the first one; the release's page lists x1 x2 y1 y2."""
+    as_page = CLEAR.replace('100 50 400 350', '100 400 50 350')
+    for deciding, expected in ((CLEAR, [100, 200, 200, 200]), (as_page, [100, 300, 100, 100])):
+        coco = convert(release(a=AMBIGUOUS, b=deciding))
         assert coco['images'][0]['annotated_region'] == [expected]
         assert coco['images'][1]['annotated_region'] == [[100, 50, 300, 300]]
 
@@ -97,13 +97,13 @@ def test_ambiguous_corners_raise_unless_told(release):
 @pytest.mark.parametrize('corners', ['auto', 'xyxy'])
 def test_impossible_corners_raise(release, corners):
     with pytest.raises(UserError, match=r'b.txt:2: patch corners 400 350 100 50'):
-        convert(release(a=SETTLED, b=f'{SETTLED}\n{INVERTED}'), corners=corners)
+        convert(release(a=CLEAR, b=f'{CLEAR}\n{INVERTED}'), corners=corners)
 
 
 def test_orders_that_contradict_each_other_raise(release):
-    as_page = SETTLED.replace('100 50 400 350', '100 400 50 350')
+    as_page = CLEAR.replace('100 50 400 350', '100 400 50 350')
     with pytest.raises(UserError, match=r'b.txt:1: patch corners 100 400 50 350 fit no order.*\(xyxy\)'):
-        convert(release(a=SETTLED, b=as_page))
+        convert(release(a=CLEAR, b=as_page))
 
 
 @pytest.mark.parametrize(('text', 'message'), [
@@ -125,21 +125,21 @@ def test_bad_rows_are_named_by_file_and_line(release, text, message):
 
 def test_layout_that_does_not_fit(release):
     with pytest.raises(UserError, match=r"a.txt:1: has 16 columns.*layout 'leukemia' takes 12, 11"):
-        convert(release(a=SETTLED), layout='leukemia')
+        convert(release(a=CLEAR), layout='leukemia')
 
 
 def test_image_without_text_and_text_without_image(release):
-    folders = release(a=SETTLED, b=None)
+    folders = release(a=CLEAR, b=None)
     with pytest.raises(UserError, match=r'b.png: has no text in .*--allow-unlabelled'):
         convert(folders)
     assert convert(folders, allow_unlabelled=True)['images'][1]['annotated_region'] == []
-    (folders[1] / 'train/c.txt').write_text(SETTLED)
+    (folders[1] / 'train/c.txt').write_text(CLEAR)
     with pytest.raises(UserError, match=r'c.txt: has no image in .*\(1 such texts\)'):
         convert(folders, allow_unlabelled=True)
 
 
 def test_broken_image_and_missing_folders(release, tmp_path):
-    folders = release(a=SETTLED)
+    folders = release(a=CLEAR)
     (folders[0] / 'train/a.png').write_bytes(b'\x89PNG\r\n\x1a\n')
     with pytest.raises(UserError, match='a.png: the end of the PNG data is missing'):
         convert(folders)
@@ -157,7 +157,7 @@ def arguments(*words):
 
 def test_command_writes_what_the_data_set_reads(release, tmp_path, capsys):
     out = tmp_path / 'annotations' / 'train.json'
-    assert run(arguments(*release(a=SETTLED, b=''), out)) == 0
+    assert run(arguments(*release(a=CLEAR, b=''), out)) == 0
     assert '2 images (1 without cells), 1 cells' in capsys.readouterr().out
     schema = AttributeSchema.from_dict(json.loads(out.read_text())['attributes'])
     assert schema.select(LEUKEMIA_ATTRIBUTES.keys) == DECLARATIONS['leukemia_attri'].attributes
@@ -178,9 +178,9 @@ def test_defect_leaves_the_old_file(release, tmp_path):
 def test_unwritable_place_and_bad_classes(release, tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(UserError, match='cannot be written'):
-        run(arguments(*release(a=SETTLED), tmp_path / 'file' / 'out.json'))
+        run(arguments(*release(a=CLEAR), tmp_path / 'file' / 'out.json'))
     with pytest.raises(UserError, match='--classes'):
-        run(arguments(*release(a=SETTLED), tmp_path / 'out.json', '--classes', 'a,,b'))
+        run(arguments(*release(a=CLEAR), tmp_path / 'out.json', '--classes', 'a,,b'))
 
 
 @st.composite
@@ -197,8 +197,8 @@ def patches_and_cells(draw):
 def test_round_trip(cell, order):
     patch, (x, y, width, height), label, values = cell
     corners = [0] * 4
-    for place, value in zip(CORNER_ORDERS[order], patch):
-        corners[place] = value
+    for index, value in zip(CORNER_ORDERS[order], patch):
+        corners[index] = value
     normalised = ((x + width / 2) / 640, (y + height / 2) / 480, width / 640, height / 480)
     row = parse_row(' '.join(map(str, (label, *normalised, *corners, *values))), 'a.txt:1', 16, 14)
     assert patch_xyxy(row, order) == patch
@@ -216,11 +216,11 @@ def test_round_trip(cell, order):
 @given(st.lists(patches_and_cells(), min_size=1, max_size=6), st.sampled_from(sorted(CORNER_ORDERS)))
 def test_chosen_order_is_never_the_wrong_one(cells, order):
     rows = []
-    for place, (patch, _, _, _) in enumerate(cells):
+    for index, (patch, _, _, _) in enumerate(cells):
         corners = [0] * 4
         for target, value in zip(CORNER_ORDERS[order], patch):
             corners[target] = value
-        rows.append(parse_row('0 .5 .5 .1 .1 ' + ' '.join(map(str, (*corners, *[0] * 7))), f'a.txt:{place}', 16, 14))
+        rows.append(parse_row('0 .5 .5 .1 .1 ' + ' '.join(map(str, (*corners, *[0] * 7))), f'a.txt:{index}', 16, 14))
     try:
         chosen = choose_corner_order(rows)
     except UserError as error:

@@ -52,8 +52,8 @@ def write_tiny(settings):
         labels.parent.mkdir(exist_ok=True)
         labels.write_text(
             f'<annotation><filename>{name}</filename><size><width>80</width><height>60</height></size>' + ''.join(
-                f'<object><name>{label}</name><bndbox><xmin>{9 + place}</xmin><ymin>9</ymin><xmax>40</xmax>'
-                '<ymax>40</ymax></bndbox></object>' for place, label in enumerate(classes)) + '</annotation>')
+                f'<object><name>{label}</name><bndbox><xmin>{9 + index}</xmin><ymin>9</ymin><xmax>40</xmax>'
+                '<ymax>40</ymax></bndbox></object>' for index, label in enumerate(classes)) + '</annotation>')
         return unread
     listing.write_text(json.dumps(dict(
         images=[dict(id=1, file_name=name, width=80, height=60, annotated_region=[0, 0, 60, 60])],

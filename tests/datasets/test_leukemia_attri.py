@@ -64,7 +64,7 @@ def test_known_nowhere_is_an_empty_list(film):
 
 
 def test_regions_without_a_word_on_their_meaning_raise(film):
-    with pytest.raises(UserError, match=r"image a_AML.png: only a region.*2 images; say annotation='sparse'"):
+    with pytest.raises(UserError, match=r"image a_AML.png: only a region.*2 images; set annotation='sparse'"):
         build(film, annotation=None)
     for image in film.coco['images']:
         image['annotated_region'] = [0, 0, 64, 48]

@@ -29,11 +29,11 @@ def write_voc(root, images_folder='JPEGImages', sizes=((40, 30),) * 6, seed=0):
     rng = np.random.default_rng(seed)
     for folder in ('Annotations', images_folder, 'ImageSets/Main'):
         (root / folder).mkdir(parents=True)
-    names = [f'film{place}' for place in range(len(sizes))]
-    for place, (name, (width, height)) in enumerate(zip(names, sizes)):
+    names = [f'film{index}' for index in range(len(sizes))]
+    for index, (name, (width, height)) in enumerate(zip(names, sizes)):
         cv2.imwrite(str(root / images_folder / f'{name}.jpg'), rng.integers(0, 255, (height, width, 3), dtype=np.uint8))
         cells = []
-        for cell in range(0 if place == len(sizes) - 1 else 4):
+        for cell in range(0 if index == len(sizes) - 1 else 4):
             x, y = rng.integers(1, width - 9), rng.integers(1, height - 9)
             w, h = rng.integers(4, 9, 2)
             cells.append(OBJECT.format(CLASSES[rng.integers(5)], int(cell % 3 == 2), x, y, x + w, y + h))
@@ -56,8 +56,8 @@ def voc_config(root, split='train', **changes):
 
 
 def records(dataset):
-    return [{key: value for key, value in dataset.get_data_info(place).items() if key != 'sample_idx'}
-            for place in range(len(dataset))]
+    return [{key: value for key, value in dataset.get_data_info(index).items() if key != 'sample_idx'}
+            for index in range(len(dataset))]
 
 
 def both(voc, split, corners='pixels', side=True, **changes):
@@ -101,11 +101,11 @@ def detected_samples(dataset, seed=0, found=True):
     """What a detector's test step hands to metrics: jittered truth, some of it missing or of a wrong class."""
     rng = np.random.default_rng(seed)
     samples = []
-    for place in range(len(dataset)):
-        sample = pseudo_collate([dataset[place]])['data_samples'][0].to_dict()
+    for index in range(len(dataset)):
+        sample = pseudo_collate([dataset[index]])['data_samples'][0].to_dict()
         rows = [(*(np.array(cell['bbox']) + rng.normal(0, .4, 4)), rng.random(),
                  cell['bbox_label'] if rng.random() < .7 else rng.integers(5))
-                for cell in dataset.get_data_info(place)['instances'] if rng.random() < .9 and found]
+                for cell in dataset.get_data_info(index)['instances'] if rng.random() < .9 and found]
         table = torch.tensor(np.array(rows, np.float32).reshape(-1, 6))
         samples.append(sample | dict(pred_instances=dict(bboxes=table[:, :4], scores=table[:, 4],
                                                          labels=table[:, 5].long())))
@@ -137,8 +137,8 @@ def test_a_difficult_object_is_neither_missed_nor_a_false_alarm(voc):
     data = DATASETS.build(voc_config(voc, pipeline=TEST_PIPELINE, test_mode=True))
     for ignored_too in (False, True):
         samples = detected_samples(data)
-        for place, sample in enumerate(samples):
-            cells = [cell for cell in data.get_data_info(place)['instances'] if ignored_too or not cell['ignore_flag']]
+        for index, sample in enumerate(samples):
+            cells = [cell for cell in data.get_data_info(index)['instances'] if ignored_too or not cell['ignore_flag']]
             sample['pred_instances'] = dict(
                 bboxes=torch.tensor([cell['bbox'] for cell in cells]).reshape(-1, 4),
                 scores=torch.tensor([.5 + .4 * cell['ignore_flag'] for cell in cells]),
@@ -217,7 +217,7 @@ def test_images_of_one_name_stay_apart_in_what_is_saved(voc, tmp_path):
     ('Annotations/film1.xml', '<difficult>1', '<difficult>maybe', r"film1.xml: object 3: <difficult> is 'maybe'"),
     ('Annotations/film1.xml', 'film1.jpg', 'film3.jpg', r'film1.xml: is of image film3.jpg, and so is .*film3.xml'),
     ('ImageSets/Main/train.txt', 'film3', 'film7', r"train.txt: entry 2, 'film7', has no film7.xml in .*Annotations"),
-    ('ImageSets/Main/train.txt', 'film3', 'film1', r"train.txt: 'film1' stands twice"),
+    ('ImageSets/Main/train.txt', 'film3', 'film1', r"train.txt: 'film1' occurs twice"),
     ('ImageSets/Main/train.txt', 'film5\nfilm3\nfilm1\nfilm0\n', '\n', r'train.txt: images is empty')])
 def test_defects_are_named_at_the_start(voc, where, before, after, message):
     text = (voc / where).read_text()
@@ -230,7 +230,7 @@ def test_defects_are_named_at_the_start(voc, where, before, after, message):
 def test_missing_parts(voc):
     with pytest.raises(UserError, match=r'val.txt: cannot be read .*lists the names of the split'):
         DATASETS.build(voc_config(voc, 'val'))
-    with pytest.raises(UserError, match=r"corners='centre' is unknown; say 'pixels' or 'edges'"):
+    with pytest.raises(UserError, match=r"corners='centre' is unknown; it must be 'pixels' or 'edges'"):
         DATASETS.build(voc_config(voc, corners='centre'))
     (voc / 'JPEGImages/film3.jpg').write_bytes(b'')
     with pytest.raises(UserError, match='film3.jpg: the file is empty'):
@@ -264,7 +264,7 @@ def test_a_converted_folder_keeps_attributes_regions_and_digits(folders):
     assert record['img_id'] == 7 and record['annotated_regions'] == [[0.0, 0.0, 50.0, 50.0]]
     assert record['instances'][0] == dict(bbox=[10.0, 20.0, 40.25, 25.0], bbox_label=0, ignore_flag=0,
                                           attributes=[1, -1])
-    with pytest.raises(UserError, match=r"image val/a.png: only a region.*say annotation='sparse'"):
+    with pytest.raises(UserError, match=r"image val/a.png: only a region.*set annotation='sparse'"):
         DATASETS.build(voc_config(voc, data_prefix=prefix, metainfo=META, annotation=None))
     labels_alone = DATASETS.build(voc_config(voc, data_prefix=prefix, metainfo=META, use_side_file=False))
     assert records(labels_alone)[0]['instances'][0] == dict(bbox=[10, 20, 40, 25], bbox_label=0, ignore_flag=0,

@@ -7,8 +7,8 @@ from mmleuk.datasets.check.model import (
     check_num_classes,
     check_sparse,
     find_num_classes,
-    find_unheeded_regions,
+    find_unused_regions,
 )
 
 __all__ = ['Finding', 'Report', 'check_config', 'check_head_attributes', 'check_num_classes', 'check_sparse',
-           'examine_config', 'find_num_classes', 'find_unheeded_regions']
+           'examine_config', 'find_num_classes', 'find_unused_regions']

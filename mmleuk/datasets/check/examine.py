@@ -12,7 +12,7 @@ from mmdet.datasets import CocoDataset
 from mmleuk.datasets.annotations import Annotations, read_coco_json
 from mmleuk.datasets.check.fields import find_overlaps, find_patients, find_release_defects
 from mmleuk.datasets.check.findings import NOTE, PROBLEM, Finding, Report, Summary, and_more
-from mmleuk.datasets.check.model import SPARSE_TRUTH, check_head_attributes, check_num_classes, find_unheeded_regions
+from mmleuk.datasets.check.model import SPARSE_TRUTH, check_head_attributes, check_num_classes, find_unused_regions
 from mmleuk.datasets.check.sources import UNREADABLE, Source, find_in_images, find_sources
 from mmleuk.datasets.validation import RecordDefect
 from mmleuk.errors import UserError
@@ -90,7 +90,7 @@ def _find_in_model(cfg: Mapping, sources: list[Source]) -> list[Finding]:
         except UserError as error:
             found.append(Finding(PROBLEM, source.name, 'attributes', str(error)))
         if 'train' in source.splits and source.annotation == 'sparse':
-            found += [Finding(PROBLEM, source.name, 'regions', text) for text in find_unheeded_regions(cfg)]
+            found += [Finding(PROBLEM, source.name, 'regions', text) for text in find_unused_regions(cfg)]
     return found
 
 
@@ -154,7 +154,7 @@ def _find_kind(source: Source, annotations: Annotations) -> list[Finding]:
         return []
     split, path, found = source.name, annotations.path, []
     if source.annotation is None:
-        found.append(Finding(PROBLEM, split, 'annotation kind', f"{path}: only regions are annotated; say "
+        found.append(Finding(PROBLEM, split, 'annotation kind', f"{path}: only regions are annotated; set "
                              "annotation='sparse' or 'complete' in the config"))
     if source.annotation == 'complete' and 'train' in source.splits:
         found.append(Finding(NOTE, split, 'annotation kind', f"{path}: only regions are annotated, and "

@@ -34,19 +34,19 @@ def check_num_classes(cfg: Mapping, classes: Sequence[str]) -> None:
     Example:
         >>> check_num_classes(dict(model=dict(bbox_head=dict(num_classes=3))), ('WBC', 'RBC', 'Platelets'))
     """
-    wrong = [(place, number) for place, number in find_num_classes(cfg.get('model') or {}, 'model')
+    wrong = [f'{key} = {number}' for key, number in find_num_classes(cfg.get('model') or {}, 'model')
              if number != len(classes)]
     if wrong:
-        places = ', '.join(f'{place} = {number}' for place, number in wrong)
-        raise UserError(f'config: {places}, but the data have {len(classes)} classes ({", ".join(classes)}); set '
+        raise UserError(f'config: {", ".join(wrong)}, but the data have {len(classes)} classes '
+                        f'({", ".join(classes)}); set '
                         f"num_classes={len(classes)}, or give the data set's metainfo the model's classes")
 
 
-def find_num_classes(part: object, place: str) -> Iterator[tuple[str, int]]:
-    """Key and value of every ``num_classes`` of a head under ``part``."""
-    for where, node in walk(part, place, skip=NOT_CELL_CLASSES):
+def find_num_classes(part: object, path: str) -> Iterator[tuple[str, int]]:
+    """Key and value of every ``num_classes`` of a head in ``part``, whose own key is ``path``."""
+    for key, node in walk(part, path, skip=NOT_CELL_CLASSES):
         if isinstance(node.get('num_classes'), int):
-            yield f'{where}.num_classes', node['num_classes']
+            yield f'{key}.num_classes', node['num_classes']
 
 
 def check_head_attributes(cfg: Mapping, schema: AttributeSchema, *, training: bool = False) -> None:
@@ -70,12 +70,12 @@ def check_head_attributes(cfg: Mapping, schema: AttributeSchema, *, training: bo
     """
     if not len(schema) and not training:
         return
-    for place, head in walk(cfg.get('model'), 'model'):
+    for key, head in walk(cfg.get('model'), 'model'):
         if not str(head.get('type')).endswith(HEADS) or 'attributes' not in head:
             continue
         predicted = resolve_schema(head['attributes']).values_by_key
         if predicted != schema.values_by_key:
-            raise UserError(f'config: {place}.attributes predicts {predicted}, but the data have '
+            raise UserError(f'config: {key}.attributes predicts {predicted}, but the data have '
                             f'{schema.values_by_key or "no attributes"}; give '
                             "head and data set's metainfo the same attributes in the same order")
 
@@ -101,10 +101,10 @@ def check_sparse(cfg: Mapping, dataset: Any, *, training: bool) -> list[str]:
         check_pipeline_moves_regions(pipeline)
     if not found:
         return []
-    return find_unheeded_regions(cfg) if training else [SPARSE_TRUTH]
+    return find_unused_regions(cfg) if training else [SPARSE_TRUTH]
 
 
-def find_unheeded_regions(cfg: Mapping) -> list[str]:
+def find_unused_regions(cfg: Mapping) -> list[str]:
     """Where a config that trains on sparse annotation would learn unlabelled cells as background; empty: nowhere.
 
     Either every sampler of its model uses the regions, or its training pipeline leaves nothing outside them.
@@ -112,19 +112,19 @@ def find_unheeded_regions(cfg: Mapping) -> list[str]:
     if any(str(node.get('type')).endswith(EVERYWHERE_KNOWN) for _, node in walk(cfg.get('train_dataloader'))):
         return []
     model = cfg.get('model')
-    if not looks_at_regions(model):
+    if not uses_regions(model):
         return [NOT_USED]
-    uses = {f'{place}.sampler': looks_at_regions(node['sampler'])
-            for place, node in walk(model, 'model', skip=['sampler']) if isinstance(node.get('sampler'), Mapping)}
-    return [HALF_USED.format(place) for place in uses if not uses[place]] if any(uses.values()) else []
+    uses = {f'{key}.sampler': uses_regions(node['sampler'])
+            for key, node in walk(model, 'model', skip=['sampler']) if isinstance(node.get('sampler'), Mapping)}
+    return [HALF_USED.format(key) for key in uses if not uses[key]] if any(uses.values()) else []
 
 
-def looks_at_regions(part: object) -> bool:
+def uses_regions(part: object) -> bool:
     """Whether a part of a model's config uses ``annotated_regions``.
 
-    >>> looks_at_regions(dict(bbox_head=dict(type='mmleuk.YOLOv5Head', truth='regions')))
+    >>> uses_regions(dict(bbox_head=dict(type='mmleuk.YOLOv5Head', truth='regions')))
     True
-    >>> looks_at_regions(dict(type='FCOS', bbox_head=dict(type='FCOSHead')))
+    >>> uses_regions(dict(type='FCOS', bbox_head=dict(type='FCOSHead')))
     False
     """
     return any(str(node.get('truth')).startswith('regions') or 'SparseRegion' in str(node.get('type'))

@@ -1,1 +1,1 @@
-"""Annotations from format to format: COCO, VOC and YOLO, by way of COCO JSON."""
+"""Convert annotations between COCO, VOC and YOLO; COCO JSON is always one side or the intermediate form."""

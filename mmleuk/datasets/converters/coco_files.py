@@ -1,8 +1,8 @@
 """COCO JSON <-> label files.
 
 The side file (``mmleuk_side.json``) is the COCO JSON that the labels were written from, with one more key,
-``label_files``, which says how. So it holds what the labels can't (ids, attributes, regions, domain, factors, crowds,
-schema, all digits), and whether it still belongs to the labels can be looked up cell by cell.
+``label_files``, for the format. It has what label files lack (ids, attributes, regions, domain, factors, crowds,
+schema, all digits). Each cell in it can be compared with the labels, to see whether they changed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SIDE_KEY = 'label_files'
 
 @dataclass(frozen=True)
 class CocoFile:
-    """A checked COCO JSON: the parsed data as it stands in the file, and its typed records."""
+    """A checked COCO JSON: the parsed data of the file, and its typed records."""
 
     path: str
     data: dict[str, Any]
@@ -38,7 +38,7 @@ def read_coco(path: str | Path) -> CocoFile:
     """Read and check a COCO JSON with classes and attributes of any kind.
 
     Raises:
-        UserError: the first defect, naming file and record.
+        UserError: the file has a defect. The message names file and record.
     """
     return check_coco(read_json(path), path)
 
@@ -60,10 +60,10 @@ def check_coco(data: Any, path: str | Path) -> CocoFile:
 
 
 def make_label_files(coco: CocoFile, label_format: LabelFormat) -> dict[str, LabelFile]:
-    """Label files by path within the data set's folder.
+    """Label files by path in the data set's folder.
 
     Raises:
-        UserError: an image's name leads out of the folder, or two images get one label file.
+        UserError: an image's name leads out of the folder, or two images get the same label file.
     """
     truncated = {annotation['id'] for annotation in coco.data['annotations'] if annotation.get('truncated')}
     files: dict[str, LabelFile] = {}
@@ -81,7 +81,7 @@ def make_label_files(coco: CocoFile, label_format: LabelFormat) -> dict[str, Lab
 
 
 def keep_images(coco: CocoFile, paths: Container[str], label_format: LabelFormat) -> CocoFile:
-    """The part of a COCO JSON whose images have their labels at ``paths`` within the data set's folder."""
+    """The part of a COCO JSON for the images with labels at ``paths`` in the data set's folder."""
     images = tuple(image for path, image in zip(make_label_files(coco, label_format), coco.images, strict=True)
                    if path in paths)
     kept = {image.image_id for image in images}

@@ -1,8 +1,8 @@
 """The LeukemiaAttri release's two extended YOLO text formats -> COCO JSON with attributes and annotated regions.
 
 LeukemiaAttri: ``cls x y w h [a0] a1..a6`` (12 columns, 11 without Cell Size). Sparse-LeukemiaAttri:
-``cls x y w h p p p p a0..a6`` (16 columns). x y w h are centre and size over the image's width and height, the p's
-the annotated patch's corners in pixels of the 640x640 image, a0 is Cell Size.
+``cls x y w h p p p p a0..a6`` (16 columns). x y w h are centre and size divided by the image's width and height. The
+p's are the corners of the annotated patch in pixels of the 640x640 image. a0 is Cell Size.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ PATCH_IMAGE_SIZE = 640.0
 PATCH_TOLERANCE = 1.0
 
 CORNER_ORDERS = {'xyxy': (0, 1, 2, 3), 'xxyy': (0, 2, 1, 3)}
-"""The order of the p's in the file -> their indices as x1, y1, x2, y2. The release's code reads the first, its page
-lists the second."""
+"""The order of the p's in the file -> their indices as x1, y1, x2, y2. The release's code reads the first order, its
+page describes the second."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ def parse_row(text: str, where: str, columns: int, num_classes: int) -> Row:
     Args:
         text: the line.
         where: file and line number, for messages.
-        columns: how many columns this file must have: 11, 12 or 16.
-        num_classes: class indices run from 0 to this less one.
+        columns: number of columns of this file: 11, 12 or 16.
+        num_classes: number of classes; their indices start at 0.
 
     Raises:
-        UserError: wrong column count, no number, class, box or attribute out of range.
+        UserError: the number of columns is wrong, a value isn't a number, or class, box or attribute are out of range.
 
     Example:
         >>> parse_row('1 .5 .5 .1 .2 0 1 0 1 0 2', 'a.txt:1', 11, 14).attributes
@@ -87,17 +87,16 @@ def _four(numbers: Sequence[float]) -> Corners:
 
 
 def choose_corner_order(rows: Iterable[Row], orders: Sequence[str] = tuple(CORNER_ORDERS)) -> str:
-    """The one order of patch corners in which every row's patch lies in the image, the right way round.
+    """The order of patch corners that gives every row a valid patch within the image.
 
-    All rows were written by one program, so one order holds for all: a row for which both orders give a patch is
-    decided by the rows that leave only one.
+    One program wrote all rows, so all have the same order. If both orders fit a row, the other rows decide.
 
     Args:
         rows: of all texts.
-        orders: those that it may be.
+        orders: possible orders.
 
     Raises:
-        UserError: no order fits every row, or both do and mean different patches.
+        UserError: no order fits every row, or both fit and give different patches.
     """
     fitting = dict.fromkeys(orders, True)
     differing: Row | None = None
@@ -146,19 +145,19 @@ class LabelledImage:
 
 def convert_yolo(images_dir: str | Path, labels_dir: str | Path, classes: Sequence[str], *, layout: str = 'auto',
                  corners: str = 'auto', allow_unlabelled: bool = False) -> dict:
-    """COCO JSON of a folder of images and a folder of texts with the same relative names.
+    """COCO JSON from a folder of images and a folder of texts with the same relative names.
 
     Args:
         images_dir: folder of the images; sub-folders are read, too.
         labels_dir: folder of the texts.
         classes: names by class index.
-        layout: 'leukemia' (11 or 12 columns), 'sparse' (16) or 'auto' (as the first line says).
-        corners: order of the patch's corners: 'xyxy', 'xxyy', or 'auto' (the one that every line allows).
-        allow_unlabelled: take an image without a text as one without cells (of a sparse set: nothing is known of it)
-            instead of raising.
+        layout: 'leukemia' (11 or 12 columns), 'sparse' (16) or 'auto' (by the first line).
+        corners: order of the patch's corners: 'xyxy', 'xxyy', or 'auto' (the order that fits every line).
+        allow_unlabelled: take an image without a text as an image without cells (in a sparse set: without a region)
+            instead of raising an error.
 
     Raises:
-        UserError: any defect, naming file and line.
+        UserError: there is a defect. The message names file and line.
     """
     texts = _find_texts(Path(images_dir), Path(labels_dir), allow_unlabelled)
     columns = _count_columns([text for text in texts.values() if text], layout)
@@ -170,7 +169,7 @@ def convert_yolo(images_dir: str | Path, labels_dir: str | Path, classes: Sequen
 
 
 def _find_texts(images_dir: Path, labels_dir: Path, allow_unlabelled: bool) -> dict[Path, Path | None]:
-    """Every image with its text; None where it has none."""
+    """Every image with its text, or with None."""
     for folder in (images_dir, labels_dir):
         if not folder.is_dir():
             raise UserError(f'{folder}: no such folder; give the folder of the images and that of the texts')
@@ -192,7 +191,7 @@ def _find_texts(images_dir: Path, labels_dir: Path, allow_unlabelled: bool) -> d
 
 
 def _count_columns(texts: Sequence[Path], layout: str) -> int:
-    """Number of columns that the first line of all texts has."""
+    """Number of columns of the first line of all texts."""
     allowed = COLUMNS[layout] if layout != 'auto' else tuple(n for counts in COLUMNS.values() for n in counts)
     for path in texts:
         for number, line in _lines(path):
@@ -218,7 +217,7 @@ def _read_image(root: Path, image: Path, text: Path | None, columns: int, num_cl
 
 
 def make_coco(images: Sequence[LabelledImage], classes: Sequence[str], corner_order: str | None) -> dict:
-    """COCO JSON of read images; ``corner_order`` None for completely annotated ones."""
+    """COCO JSON from the read images; ``corner_order`` is None for completely annotated ones."""
     entries, annotations = [], []
     for image_id, image in enumerate(images, 1):
         entry = dict(id=image_id, file_name=image.file_name, width=image.width, height=image.height)

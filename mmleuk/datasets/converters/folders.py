@@ -1,4 +1,4 @@
-"""Finding label files and their images."""
+"""Find label files and their images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NO_LABELS = (CLASSES_FILE, 'train.txt', 'val.txt', 'valid.txt', 'test.txt', 'no
 
 @dataclass(frozen=True)
 class Folders:
-    """Where a data set's parts lie: ``labels``, and ``images`` (None: nobody said, and the usual folder is absent)."""
+    """The folders of a data set: ``labels``, and ``images`` (None: not given, and the usual folder is missing)."""
 
     source: Path
     labels: Path
@@ -33,12 +33,12 @@ def find_folders(source: Path, source_format: str, split: str | None, images: Pa
     Args:
         source: the data set's folder, or that of the labels.
         source_format: 'voc' or 'yolo'.
-        split: its name: a folder of its own (``train/labels``) or a folder within both (``labels/train``). VOC's lists
-            of splits are no folders.
-        images: the folder of the images that the user named.
+        split: its name: a folder for the split (``train/labels``) or one in both folders (``labels/train``). VOC's
+            lists of splits aren't folders.
+        images: the user's folder of images.
 
     Raises:
-        UserError: there is no such folder or split.
+        UserError: the folder or split doesn't exist.
     """
     labels_name, images_name = ('Annotations', 'JPEGImages') if source_format == 'voc' else ('labels', 'images')
     if not source.is_dir():
@@ -72,23 +72,23 @@ def _label_files(folder: Path, suffix: str) -> list[Path]:
 
 
 def is_label_text(path: Path) -> bool:
-    """Whether a text without an image should have one; exports have READMEs and lists beside the labels."""
+    """Whether a text is a label file: exports have READMEs and lists beside the labels."""
     name = path.name.lower()
     return name not in _NO_LABELS and not name.startswith('readme')
 
 
 def find_voc(folders: Folders, voc: VocFormat, listing: Path | None, check_images: bool) -> dict[str, LabelFile]:
-    """VOC's label files by path within the data set's folder, all or those that a split's list names, in its order.
+    """VOC's label files by path in the data set's folder: all, or those in a split's list, in its order.
 
     Args:
         folders: of the data set.
         voc: the format.
         listing: the list of a split.
-        check_images: every image must be in ``folders.images`` and have the size that its XML states. Else images are
-            looked up only where the XML doesn't give a usable file name.
+        check_images: every image must be in ``folders.images`` and have the size in its XML. Else images are searched
+            only if the XML has no usable file name.
 
     Raises:
-        UserError: any defect of a file, an image that can't be found, or one of another size.
+        UserError: a file has a defect, or an image can't be found or has another size.
     """
     root, paths = folders.labels, _label_files(folders.labels, voc.suffix)
     if listing is not None:
@@ -113,7 +113,7 @@ def find_voc(folders: Folders, voc: VocFormat, listing: Path | None, check_image
 
 
 def _usable_name(stated: str, below: PurePosixPath) -> str | None:
-    """An image's path as its XML states it; None without a suffix, or where it leads out of the folder of images."""
+    """The image's path in its XML; None if it has no suffix or leads out of the folder of images."""
     path = PurePosixPath(stated)
     if path.suffix.lower() not in SUFFIXES or path.is_absolute() or '..' in path.parts or '\\' in stated:
         return None
@@ -121,7 +121,7 @@ def _usable_name(stated: str, below: PurePosixPath) -> str | None:
 
 
 class ImageLookup:
-    """Finds images by the names that label files give them, which other computers and tools made.
+    """Finds images by the names in label files, which may come from other computers and tools.
 
     Args:
         images: the folder of the images.
@@ -141,16 +141,16 @@ class ImageLookup:
             self._by_stem[path.stem].append(name)
 
     def find(self, labels: LabelFile, below: PurePosixPath) -> str:
-        """Name of a label file's image within the folder of images.
+        """Name of a label file's image in the folder of images.
 
-        Looked up as it stands, without its suffix, by its last part, and by the label file's own name.
+        Tries the stated name, then without its suffix, then its last part, then the label file's own name.
 
         Args:
             labels: the label file with the stated name.
-            below: the label file's path within the folder of labels, without suffix.
+            below: the label file's path in the folder of labels, without suffix.
 
         Raises:
-            UserError: there is no such image, or there are several.
+            UserError: no image fits, or several fit.
         """
         stated = PureWindowsPath(labels.file_name).as_posix()
         for name in ((below.parent / stated).as_posix(), stated):
@@ -172,12 +172,12 @@ class ImageLookup:
 
 
 def _check_stated_size(path: Path, labels: LabelFile) -> None:
-    """Compare the size that a label file states with the image's; it is decoded only where its header disagrees."""
+    """Compare the size in a label file with the image's; the image is decoded only if its header disagrees."""
     if header_size(path) in (None, labels.size_wh):
         return  # None: a broken image is named with the reason when it is read
     actual = read_size(path)
     if actual != labels.size_wh:
-        turned = ', perhaps as its EXIF orientation turns it' if actual[::-1] == labels.size_wh else ''
+        turned = ', perhaps rotated by its EXIF orientation' if actual[::-1] == labels.size_wh else ''
         raise UserError(f'{labels.where}: <size> is {"x".join(map(str, labels.size_wh or ()))}, but {path} is '
                         f'{actual[0]}x{actual[1]} px{turned}; correct the size, or restore the image that was '
                         'annotated')
@@ -193,12 +193,12 @@ def _of_split(listing: Path, root: Path, paths: Sequence[Path], suffix: str) -> 
                             'or add the file')
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise UserError(f'{listing}: {twice!r} stands twice; list every image once')
+        raise UserError(f'{listing}: {twice!r} occurs twice; list every image once')
     return [known[name] for name in names]
 
 
 def _listed_name(line: str, known: Mapping[str, Path]) -> str:
-    """A line's name: VOC's lists per class have a number behind it, other tools write the image's suffix."""
+    """The name in a line. VOC's lists per class have a number after it; other tools add the image's suffix."""
     name = line.strip()
     for candidate in (name, name.split()[0]):
         path = PurePosixPath(candidate)
@@ -211,19 +211,19 @@ def _listed_name(line: str, known: Mapping[str, Path]) -> str:
 
 def find_yolo(folders: Folders, yolo: YoloFormat, classes: Sequence[str], known: Mapping[str, str],
               allow_unlabelled: bool, check_images: bool) -> dict[str, LabelFile]:
-    """YOLO's label files by path within the data set's folder.
+    """YOLO's label files by path in the data set's folder.
 
     Args:
-        folders: of the data set; the images are needed for label files that aren't known, and to find images without
-            one. Sub-folders without any text are left alone.
+        folders: of the data set. The images are needed for label files that aren't in ``known``, and to find images
+            without a label file. Sub-folders without any text are left out.
         yolo: the format.
         classes: class names by index.
         known: names of images by path of their label file, from the side file.
-        allow_unlabelled: take an image without a text as one without cells.
-        check_images: look at ``folders.images`` even where all label files are known.
+        allow_unlabelled: take an image without a text as an image without cells.
+        check_images: search ``folders.images`` even if all label files are known.
 
     Raises:
-        UserError: a text without an image, an image without a text, or any defect of a line.
+        UserError: a text has no image, an image has no text, or a line has a defect.
     """
     root, images, paths = folders.labels, folders.images, _label_files(folders.labels, yolo.suffix)
     keys = {str(PurePosixPath(yolo.folder) / path.relative_to(root).as_posix()): path for path in paths}
@@ -246,7 +246,7 @@ def find_yolo(folders: Folders, yolo: YoloFormat, classes: Sequence[str], known:
         raise UserError(f'{images}: image {unlabelled[0]} has no text in {root} ({len(unlabelled)} such images); add '
                         'it, empty for an image without cells, or give --allow-unlabelled')
     if not found:
-        raise UserError(f'{root}: none of its texts is the label file of an image')
+        raise UserError(f'{root}: no text in it is the label file of an image; check the folders')
     return found
 
 
@@ -254,8 +254,8 @@ def image_files(images: Path) -> list[str]:
     """Names of the images relative to their folder, sorted.
 
     Raises:
-        UserError: no such folder, two images that a label file can't tell apart, or one called like YOLO's list of
-            classes.
+        UserError: there is no such folder, two images would have the same label file, or an image is called like
+            YOLO's list of classes.
     """
     if not images.is_dir():
         raise UserError(f'{images}: no such folder; give the folder of the images')
@@ -268,8 +268,8 @@ def image_files(images: Path) -> list[str]:
     for name in names:
         stem = PurePosixPath(name).with_suffix('')
         if stem in seen:
-            raise UserError(f'{images}: image {name} and another are both called {stem}; rename one, since labels go '
-                            'by the name without suffix')
+            raise UserError(f'{images}: image {name} and another are both called {stem}; rename one, since labels are '
+                            'found by the name without suffix')
         seen.add(stem)
     return names
 
@@ -278,7 +278,7 @@ def image_size(images: Path | None, labels: LabelFile) -> SizeWH:
     """Width and height of the image of a label file.
 
     Raises:
-        UserError: no folder was given, or the image is missing or broken.
+        UserError: no folder is given, or the image is missing or broken.
     """
     if images is None:
         raise UserError(f'{labels.where}: the size of its image is needed; give --images, the folder of the images')
@@ -286,6 +286,6 @@ def image_size(images: Path | None, labels: LabelFile) -> SizeWH:
 
 
 def read_size(path: Path) -> SizeWH:
-    """Width and height of an image as it is decoded, turned upright."""
+    """Width and height of the decoded image, rotated by its EXIF orientation."""
     height, width = decode_image(read_image_file(str(path)), str(path)).shape[:2]
     return width, height

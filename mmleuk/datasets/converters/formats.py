@@ -1,4 +1,4 @@
-"""COCO, VOC and YOLO, each to each, by way of COCO JSON."""
+"""Convert between COCO, VOC and YOLO."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class Reading:
 
     Args:
         corners: VOC's corners, 'pixels' or 'edges'.
-        images: folder of the images. With it each image is looked up there. Default: ``images/`` or ``JPEGImages/``
-            beside the labels, for what the labels don't say: YOLO's names and sizes, VOC's names without suffix and
-            missing sizes.
-        classes: class names in order; default: the side file's, those of YOLO's list (:func:`find_classes`), else VOC's
-            in alphabetical order.
-        split: only this split; see :func:`find_folders`. VOC has lists, ``ImageSets/Main/SPLIT.txt``, too.
-        listing: only the images that this file names, one per line (VOC).
-        side_file: default ``mmleuk_side.json`` in the folder, where there is one; '' for none.
-        keep_changed: take labels that were changed since the side file was written; see ``restore``.
+        images: folder of the images; if given, every image must be there. Default: ``images/`` or ``JPEGImages/``
+            beside the labels, used only for what the labels lack: YOLO's names and sizes, VOC's names without suffix
+            and missing sizes.
+        classes: class names in order; default: those of the side file, those of YOLO's list (:func:`find_classes`), or
+            VOC's in alphabetical order.
+        split: only this split; see :func:`find_folders`. VOC also has lists, ``ImageSets/Main/SPLIT.txt``.
+        listing: only the images in this list, one per line (VOC).
+        side_file: default: ``mmleuk_side.json`` in the folder if it exists; '' for none.
+        keep_changed: accept labels that were changed since the side file was written; see ``restore``.
         allow_unlabelled: take images without a YOLO text as images without cells.
-        max_overhang_px: by how much a box that no side file has may stick out of its image; it is cut at the border.
+        max_overhang_px: a box that isn't in the side file may stick out of its image by this much; it is cut.
     """
 
     corners: str = 'pixels'
@@ -59,13 +59,13 @@ class Reading:
 
 
 def read_labels(source: Path, source_format: str, reading: Reading) -> tuple[dict[str, Any], str]:
-    """COCO JSON of a folder of VOC or YOLO labels, and what was lost or changed, a line each ('' for nothing).
+    """COCO JSON from a folder of VOC or YOLO labels, and a text on what was lost or changed, one line each.
 
     Raises:
-        UserError: any defect, naming file and record.
+        UserError: there is a defect. The message names file and record.
     """
     if source.is_file():
-        raise UserError(f'{source}: is a file; name the folder that the labels lie in')
+        raise UserError(f'{source}: is a file; name the folder of the labels')
     label_format: LabelFormat = VocFormat(reading.corners) if source_format == 'voc' else YoloFormat()
     listing, split = reading.listing, reading.split
     if source_format == 'voc' and split and not (source / split).is_dir():
@@ -107,7 +107,7 @@ def read_labels(source: Path, source_format: str, reading: Reading) -> tuple[dic
 
 
 def _check_corners(files: Iterable[LabelFile], corners: str) -> None:
-    """Corners that start at 0 are no pixels that are counted from 1: all boxes would be one pixel off."""
+    """Refuse corners that start at 0: VOC counts pixels from 1, so all boxes would be one pixel off."""
     at_zero = [label for labels in files for label in labels.labels if 0 <= min(label.numbers[:2]) < 1]
     if corners == 'pixels' and at_zero:
         raise UserError(f'{at_zero[0].where}: {at_zero[0].class_name} starts at {min(at_zero[0].numbers[:2])} '
@@ -140,7 +140,7 @@ def _side(source: Path, source_format: str, reading: Reading) -> CocoFile | None
 
 
 def _yolo_classes(source: Path, side: CocoFile | None) -> tuple[tuple[str, ...], list[str]]:
-    """Class names, and a note where their list lies in another folder."""
+    """Class names, and a note if their list is in another folder."""
     if side is not None and not (source / CLASSES_FILE).exists():
         return side.class_names, []
     classes, listed = find_classes(source)
@@ -158,7 +158,7 @@ def _check_names(files: Iterable[LabelFile]) -> None:
 
 def _plain(found: Mapping[str, LabelFile], label_format: LabelFormat, reading: Reading,
            classes: Sequence[str]) -> dict[str, Any]:
-    """COCO JSON of labels alone; ids count from 1."""
+    """COCO JSON from labels only; ids start at 1."""
     names = list(classes) or sorted({label.class_name for labels in found.values() for label in labels.labels})
     check_class_names(names, 'the classes')
     categories: dict[str, int | str] = {name: index for index, name in enumerate(names, 1)}
@@ -174,7 +174,7 @@ def _plain(found: Mapping[str, LabelFile], label_format: LabelFormat, reading: R
 
 
 def _check_list_is_alone(coco: CocoFile, files: Iterable[LabelFile]) -> None:
-    """A text called like the list of classes would be read as that list, by us and by other tools, in any folder."""
+    """Refuse a label file with the name of the list of classes: every tool would read it as that list."""
     for labels in files:
         if PurePosixPath(labels.where).name == CLASSES_FILE:
             raise UserError(f'{coco.path}: the labels of image {labels.file_name} would be {labels.where}, and YOLO '
@@ -182,10 +182,10 @@ def _check_list_is_alone(coco: CocoFile, files: Iterable[LabelFile]) -> None:
 
 
 def write_labels(coco: CocoFile, target_format: str, out: Path, corners: str = 'pixels') -> int:
-    """Write VOC or YOLO labels and their side file into the new folder ``out``; the number of label files.
+    """Write VOC or YOLO labels and their side file into the new folder ``out``; returns the number of label files.
 
     Raises:
-        UserError: something can't be written in the format; nothing is there then.
+        UserError: a value can't be written in this format; then no folder is made.
     """
     label_format: LabelFormat = VocFormat(corners) if target_format == 'voc' else YoloFormat()
     files = make_label_files(coco, label_format)

@@ -1,4 +1,4 @@
-"""What a label file says: the carrier between formats and COCO JSON. Pure."""
+"""The content of a label file, between the formats and COCO JSON. Pure functions."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ SHARE_TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class Label:
-    """One cell as a label file states it.
+    """One cell in a label file.
 
     Args:
         class_name: its class.
-        numbers: the box as the format writes it (VOC: xmin, ymin, xmax, ymax; YOLO: centre and size as shares).
-        ignored: takes no part in training or scores (VOC: difficult; YOLO cannot say it).
-        truncated: VOC's remark that the border cuts the cell.
-        where: file and object or line, for messages; labels that say the same are equal wherever they stand.
-        is_outline: the file has a polygon; ``numbers`` is the box around it.
+        numbers: the box in the format's numbers (VOC: xmin, ymin, xmax, ymax; YOLO: centre and size as shares).
+        ignored: takes no part in training or scores (VOC: difficult; YOLO has no such flag).
+        truncated: VOC's flag that the border cuts the cell.
+        where: file and object or line, for messages; it is ignored when labels are compared.
+        is_outline: the file has a polygon; ``numbers`` is its bounding box.
     """
 
     class_name: str
@@ -40,7 +40,7 @@ class Label:
 
 @dataclass(frozen=True)
 class LabelFile:
-    """One image's labels; ``where`` names the file for messages, ``size_wh`` is in pixels, None where it isn't said."""
+    """One image's labels; ``where`` names the file for messages; ``size_wh`` is in pixels, or None if not stated."""
 
     where: str
     file_name: str
@@ -57,27 +57,27 @@ class LabelFormat(Protocol):
 
     @property
     def folder(self) -> str:
-        """Where the label files lie, within the data set's folder."""
+        """The folder of the label files in the data set's folder."""
 
     @property
     def suffix(self) -> str:
-        """Of the label files."""
+        """Suffix of the label files."""
 
     def make_label(self, class_name: str, box_xyxy: Box, size_wh: SizeWH, ignored: bool, truncated: bool) -> Label:
-        """The format's statement of a box in pixels."""
+        """A label from a box in pixels."""
 
     def box_xywh(self, label: Label, size_wh: SizeWH) -> list[float]:
-        """The box in pixels that a statement means."""
+        """The box of a label in pixels."""
 
     def write(self, labels: LabelFile, class_names: Sequence[str]) -> str:
         """Text of a label file."""
 
 
 def label_path(label_format: LabelFormat, file_name: str) -> str:
-    """A label file's path within the data set's folder, from its image's name.
+    """A label file's path in the data set's folder, from its image's name.
 
     Raises:
-        UserError: the image's name leads out of the folder, or nowhere.
+        UserError: the image's name leads out of the folder, or isn't a path.
     """
     path = PurePosixPath(file_name)
     harmless = path.name and not path.is_absolute() and '..' not in path.parts and '\\' not in file_name
@@ -88,10 +88,10 @@ def label_path(label_format: LabelFormat, file_name: str) -> str:
 
 
 def check_class_names(names: Sequence[object], where: str) -> None:
-    """Refuse class names that a line of text or an XML element doesn't give back as they are.
+    """Refuse class names that a line of text or an XML element would change.
 
     Raises:
-        UserError: naming the first one.
+        UserError: there is one. The message names the first.
     """
     for name in names:
         if not isinstance(name, str) or not name.isprintable() or name != name.strip() or not name:
@@ -103,17 +103,17 @@ def check_class_names(names: Sequence[object], where: str) -> None:
 
 
 def check_shares(shares: Sequence[float], where: str, stated: str, sizes: Sequence[float]) -> None:
-    """Refuse what can be no shares of an image's width and height.
+    """Refuse numbers that can't be shares of an image's width and height.
 
     Args:
-        shares: coordinates and sizes. They may be a little outside 0..1, from rounding (1.000001): whether the box fits
-            is decided in pixels.
+        shares: coordinates and sizes. Rounding may put them a little outside 0..1 (1.000001); the box is checked later,
+            in pixels.
         where: file and line, for messages.
-        stated: the numbers as they stand in the file.
-        sizes: those among them that must be positive.
+        stated: the numbers as written in the file.
+        sizes: those of them that must be positive.
 
     Raises:
-        UserError: names the line.
+        UserError: a number is wrong. The message names the line.
     """
     if all(-SHARE_TOLERANCE <= share <= 1 + SHARE_TOLERANCE for share in shares) and all(size > 0 for size in sizes):
         return
@@ -123,7 +123,7 @@ def check_shares(shares: Sequence[float], where: str, stated: str, sizes: Sequen
 
 
 def parse_number(field: str, where: str) -> float:
-    """A finite number; UserError naming ``where`` for anything else."""
+    """A finite number; else a UserError that names ``where``."""
     try:
         value = float(field)
     except ValueError as error:
@@ -134,7 +134,7 @@ def parse_number(field: str, where: str) -> float:
 
 
 def parse_whole(value: float, where: str, noun: str, allowed: range) -> int:
-    """A whole number of ``allowed``; UserError naming ``where`` and ``noun`` for anything else."""
+    """A whole number of ``allowed``; else a UserError that names ``where`` and ``noun``."""
     if value not in allowed:
         raise UserError(f'{where}: {noun} {value:g} is outside {allowed[0]}..{allowed[-1]}; correct the line, or give '
                         'the classes that the file was written with')
@@ -142,7 +142,7 @@ def parse_whole(value: float, where: str, noun: str, allowed: range) -> int:
 
 
 def similar_names(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Pairs of class names that may be one class: they differ in case, spaces, signs or a plural s, or by a slip.
+    """Pairs of class names that may be one class: they differ in case, spaces, signs, a plural s, or by a typo.
 
     Example:
         >>> similar_names(['RBC', 'WBC', 'rbcs', 'Myelocyte', 'Promyelocyte', 'Neutrophil', 'Neutrophill'])

@@ -1,7 +1,7 @@
 """YOLO's plain texts: a line ``class x y w h`` per cell, centre and size as shares of the image.
 
-Numbers are written with as few decimals, 6 at least, as give the box back to a millionth of a pixel. So boxes that
-were given to six decimals come back to the last digit, and texts of six decimals, too.
+Numbers have at least 6 decimals, and as many as are needed to restore the box to a millionth of a pixel. So boxes and
+texts with six decimals are restored exactly.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class YoloFormat:
     suffix: str = '.txt'
 
     def make_label(self, class_name: str, box_xyxy: Box, size_wh: SizeWH, ignored: bool, truncated: bool) -> Label:
-        """Centre and size as shares; the format knows neither ignored nor truncated cells.
+        """Centre and size as shares; the format has no ignored or truncated cells.
 
         Example:
             >>> YoloFormat().make_label('WBC', (10.0, 20.0, 43.0, 30.0), (300, 200), False, False).numbers
@@ -72,7 +72,7 @@ class YoloFormat:
         """One text.
 
         Raises:
-            UserError: unreadable, or a line that is none, naming file and line.
+            UserError: the file is unreadable, or a line is wrong. The message names file and line.
         """
         lines = enumerate(read_text(path, 'restore the file').splitlines(), 1)
         return LabelFile(str(path), file_name, None, tuple(
@@ -80,10 +80,11 @@ class YoloFormat:
 
 
 def parse_line(text: str, where: str, class_names: Sequence[str]) -> Label:
-    """One line: a box, or a polygon (``class x1 y1 x2 y2 x3 y3 ...``), which stands for the box around it.
+    """One line: a box, or a polygon (``class x1 y1 x2 y2 x3 y3 ...``), which becomes its bounding box.
 
     Raises:
-        UserError: wrong number of columns, no number, a class that isn't in the list, a share outside 0 to 1.
+        UserError: the number of columns is wrong, a value isn't a number, a class isn't in the list, or a share is
+            outside 0 to 1.
 
     Example:
         >>> parse_line('1 .5 .5 .1 .2', 'a.txt:1', ('WBC', 'RBC')).class_name
@@ -109,9 +110,9 @@ def parse_line(text: str, where: str, class_names: Sequence[str]) -> Label:
 
 
 def _is_polygon(fields: Sequence[str]) -> bool:
-    """Whether a row is a class and three points or more, and no row of the release's 11 columns.
+    """Whether a row is a polygon: a class and at least three points, and not a row of the release's 11 columns.
 
-    That row ends with six whole numbers, its attributes; a polygon's points lie between 0 and 1.
+    Those rows end with six whole numbers, the attributes; a polygon's points are between 0 and 1.
     """
     if len(fields) < 7 or len(fields) % 2 == 0:
         return False
@@ -119,13 +120,13 @@ def _is_polygon(fields: Sequence[str]) -> bool:
 
 
 def find_classes(folder: Path) -> tuple[tuple[str, ...], Path]:
-    """Names of the classes that YOLO's texts only number, and the file that lists them.
+    """Names of the classes, which YOLO's texts only number, and the file that lists them.
 
-    ``classes.txt`` and ``obj.names`` have one per line, ``data.yaml`` and ``dataset.yaml`` a table ``names``. They are
-    looked for in the folder, in its ``labels``, then in the two above it: exports have one list for all their splits.
+    ``classes.txt`` and ``obj.names`` have one name per line, ``data.yaml`` and ``dataset.yaml`` a table ``names``. They
+    are searched in the folder, in its ``labels``, then in the two above it: exports have one list for all their splits.
 
     Raises:
-        UserError: there is none, the one that is there has no such names, or two beside each other differ.
+        UserError: there is no list, it has no class names, or two lists in the same folder differ.
     """
     folder = folder.absolute()
     for above in (folder, folder / 'labels', *folder.parents[:2]):
@@ -181,7 +182,7 @@ def _yaml_names(path: Path) -> tuple[str, ...]:
         names = [by_index[str(index)] for index in range(len(names)) if str(index) in by_index]
         names = names if len(names) == len(content['names']) else content['names']
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise UserError(f'{path}: names is {names!r:.80}; it has to be a list of class names, or a dict of them '
+        raise UserError(f'{path}: names is {names!r:.80}; it must be a list of class names, or a dict of them '
                         'with the keys 0, 1, 2, ...; fix it, or give --classes')
     if content.get('nc', len(names)) != len(names):
         raise UserError(f'{path}: nc is {content["nc"]!r}, yet there are {len(names)} names; correct it, or give '
@@ -190,7 +191,7 @@ def _yaml_names(path: Path) -> tuple[str, ...]:
 
 
 def _decimal(value: float) -> str:
-    """Plain decimals, at least six of them: some readers know no exponents."""
+    """A number with at least six decimals and without an exponent, which some readers don't know."""
     text = f'{value:.17f}'.rstrip('0') if abs(value) < 1e-4 else repr(float(value))
     whole, _, decimals = text.partition('.')
     return f'{whole}.{decimals.ljust(SHARE_DECIMALS[0], "0")}'

@@ -1,6 +1,6 @@
-"""Label files and their side file -> COCO JSON: all of it where the labels are those that it was written for.
+"""Label files and their side file -> COCO JSON. Nothing is lost if the labels weren't changed.
 
-What was changed since is found cell by cell, as class and box as the label files state them.
+Changes are found cell by cell, by class and box in the label files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Files = Mapping[str, LabelFile]
 
 @dataclass
 class Changes:
-    """How label files differ from those that the side file was written for; ``first`` describes one case."""
+    """How label files differ from those that were written with the side file; ``first`` describes one case."""
 
     images_added: int = 0
     images_removed: int = 0
@@ -41,14 +41,14 @@ class Changes:
 
 
 def find_changes(found: Files, written: Files) -> Changes:
-    """Compare labels with those that the side file was written for.
+    """Compare labels with those that were written with the side file.
 
     Returns:
-        Changes; ``kept`` names, per label file, the written cells that are there still (indices in the written list),
-        ``new`` the labels that are not written ones.
+        Changes. Per label file, ``kept`` has the indices of written cells that are unchanged, and ``new`` the labels
+        that were not written.
 
     Raises:
-        UserError: an image's size or name differs: then the labels are of another image.
+        UserError: an image's size or name differs: the labels belong to another image.
     """
     changes = Changes()
     for path, labels in found.items():
@@ -74,7 +74,7 @@ def _check_same_image(labels: LabelFile, before: LabelFile) -> None:
 
 
 def _match(path: str, labels: LabelFile, before: tuple[Label, ...], changes: Changes) -> None:
-    """Cells that both sides state count as the same, wherever they stand in the file."""
+    """Match equal cells of both sides; their order in the file doesn't matter."""
     waiting: dict[Label, list[int]] = defaultdict(list)
     for index, label in enumerate(before):
         waiting[label].append(index)
@@ -96,14 +96,14 @@ def _match(path: str, labels: LabelFile, before: tuple[Label, ...], changes: Cha
 
 def restore(found: Files, side: CocoFile, label_format: LabelFormat, *, keep_changed: bool = False,
             sizes: Mapping[str, SizeWH] | None = None) -> tuple[dict[str, Any], Changes]:
-    """COCO JSON of labels and their side file.
+    """COCO JSON from labels and their side file.
 
     Args:
-        found: label files by path within the data set's folder.
+        found: label files by path in the data set's folder.
         side: the side file.
         label_format: of the labels.
-        keep_changed: accept changed labels: unchanged cells keep all they had; new ones get an id and no attributes;
-            cells and images that are gone go.
+        keep_changed: accept changed labels: unchanged cells keep all their data; new cells get an id and no attributes;
+            missing cells and images are removed.
         sizes: of images that the side file lacks, by path of the label file.
 
     Raises:
@@ -147,7 +147,7 @@ def _next_id(records: list[dict[str, Any]]) -> int:
 
 
 def make_image(labels: LabelFile, image_id: int, size_wh: SizeWH | None) -> dict[str, Any]:
-    """COCO's record of an image that only the labels know."""
+    """COCO's record of an image that only the labels have."""
     if size_wh is None:
         raise UserError(f'{labels.where}: the size of image {labels.file_name} is needed; give --images, the folder of '
                         'the images')
@@ -157,7 +157,7 @@ def make_image(labels: LabelFile, image_id: int, size_wh: SizeWH | None) -> dict
 def make_annotation(label: Label, annotation_id: int, image_id: RecordId, size_wh: SizeWH | None,
                     categories: Mapping[str, int | str], label_format: LabelFormat,
                     max_overhang_px: float = 1.0) -> dict[str, Any]:
-    """COCO's record of a cell that only its label knows; difficult cells become crowds, so that no score counts.
+    """COCO's record of a cell that only the labels have; difficult cells become crowds, which no score counts.
 
     Raises:
         UserError: the class isn't in the list, or the box isn't in the image.

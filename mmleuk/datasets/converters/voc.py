@@ -1,7 +1,7 @@
 """Pascal VOC: one XML file per image.
 
-VOC's corners are pixels counted from 1, both inside the box: x 0, width 10 is xmin 1, xmax 10. So a box keeps whole
-pixels: each edge moves by at most half a pixel. Many tools write plain corners from 0 instead: ``corners='edges'``.
+VOC's corners are pixels counted from 1, both inside the box: x 0, width 10 is xmin 1, xmax 10. So boxes are rounded to
+whole pixels: each edge moves by at most half a pixel. Many tools write corners from 0 instead: ``corners='edges'``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class VocFormat:
     """Pascal VOC's XML.
 
     Args:
-        corners: 'pixels' (VOC's own: counted from 1, the last one inside) or 'edges' (plain corners from 0).
+        corners: 'pixels' (as VOC: counted from 1, the last pixel inside) or 'edges' (corners from 0).
     """
 
     corners: str = 'pixels'
@@ -41,7 +41,7 @@ class VocFormat:
         return 1 if self.corners == 'pixels' else 0
 
     def make_label(self, class_name: str, box_xyxy: Box, size_wh: SizeWH, ignored: bool, truncated: bool) -> Label:
-        """Nearest whole pixels, at least one of them and none outside the image.
+        """Nearest whole pixels, at least one and only inside the image.
 
         Example:
             >>> VocFormat().make_label('WBC', (0.4, 2.0, 10.0, 9.6), (20, 20), False, False).numbers
@@ -58,7 +58,7 @@ class VocFormat:
         return [left, top, x2 - left, y2 - top]
 
     def write(self, labels: LabelFile, class_names: Sequence[str]) -> str:
-        """The XML of one image; its folder is the image's own."""
+        """The XML of one image."""
         path = PurePosixPath(labels.file_name)
         root = Element('annotation')
         SubElement(root, 'folder').text = '' if len(path.parts) == 1 else str(path.parent)
@@ -73,10 +73,10 @@ class VocFormat:
         return tostring(root, encoding='unicode') + '\n'
 
     def read(self, path: Path) -> LabelFile:
-        """One XML file; its image's name is what ``<filename>`` says, or the file's own name without one.
+        """One XML file; the image's name comes from ``<filename>``, else from the file's own name.
 
         Raises:
-            UserError: unreadable, broken or incomplete, naming the file and the object.
+            UserError: the file is unreadable, broken or incomplete. The message names file and object.
         """
         where = str(path)
         try:
@@ -93,11 +93,11 @@ class VocFormat:
 
 
 def parse_xml(content: bytes, where: str) -> Element:
-    """Root element of an XML document that somebody else wrote; ``where`` names it for messages.
+    """Root element of an XML document from an unknown source; ``where`` names it for messages.
 
     Raises:
-        UserError: broken XML, an encoding that can't be read, or entities, which could grow to gigabytes or read other
-            files; annotations have none.
+        UserError: the XML is broken, its encoding can't be read, or it has entities, which may grow to gigabytes or
+            read other files; annotations don't need them.
 
     Example:
         >>> parse_xml(b'<a><b>1</b></a>', 'a.xml').findtext('b')
@@ -117,7 +117,7 @@ def parse_xml(content: bytes, where: str) -> Element:
 
 
 def _whole_pixels(low: float, high: float, size: int) -> tuple[int, int]:
-    """Edges at whole pixels; the pixel that holds the middle where both fall on one edge."""
+    """Edges at whole pixels; if both round to the same edge, those of the pixel in the middle."""
     first, last = math.floor(low + 0.5), math.floor(high + 0.5)
     if first >= last:
         first = min(int((low + high) / 2), size - 1)
@@ -136,7 +136,7 @@ def _add_object(root: Element, label: Label) -> None:
 
 
 def _read_size(root: Element, where: str) -> SizeWH | None:
-    """Width and height in pixels; None where the file doesn't say them or says 0, as some tools do."""
+    """Width and height in pixels; None if the file lacks them or has 0, as some tools write."""
     numbers = []
     for tag in ('width', 'height'):
         text = (root.findtext(f'size/{tag}') or '0').strip() or '0'

@@ -1,4 +1,4 @@
-"""Copies of a test set under interference: images, and a COCO JSON per factor whose boxes fit them.
+"""Write copies of a test set under interference: images and a matching COCO JSON per factor.
 
 Legend: N cells.
 """
@@ -43,7 +43,7 @@ class Source:
     images: Path
 
     def scene(self, image: ImageTruth) -> Scene:
-        """One image as a scene; a cell's only attribute is its index in ``image.cells``, so that it can be followed."""
+        """One image as a scene; a cell's only attribute is its index in ``image.cells``, to find it afterwards."""
         path = str(self.images / image.file_name)
         pixels = decode_image(read_image_file(path), path)
         check_size(pixels, path, image.height, image.width)
@@ -60,26 +60,26 @@ def interfere(annotations: str | Path, images: str | Path, out: str | Path, fact
               sheet: str | Path | None = None) -> dict[str, int]:
     """Write ``out/<factor>/{images/, annotations.json}``; the folder ``out`` appears whole or not at all.
 
-    An image's record gets the factor under ``factors`` and, where some were put in, ``impurities`` ([x, y, width,
-    height] each); cells that overlap or are cut get ``affected: 1``. Images that can't show a factor (no cell to cut,
-    say) are left out of its copy.
+    An image's record gets the factor under ``factors`` and the added ``impurities`` ([x, y, width, height] each), if
+    any. Cells that overlap or are cut get ``affected: 1``. Images that can't show a factor (such as those without a
+    cell to cut) are left out of its copy.
 
     Args:
         annotations: COCO JSON of the test set.
         images: folder of its images.
         out: new folder.
         factors: names of :data:`FACTORS`.
-        seed: the same seed gives the same files, whatever other factors are made.
+        seed: the same seed gives the same files; they don't depend on the other factors.
         cell_classes: classes that overlap or are cut; default: all.
-        limit: take the first so many images only.
-        sheet: PNG to write, a contact sheet (:func:`draw_sheet`); whether it can be written is checked first.
+        limit: use only the first ``limit`` images.
+        sheet: PNG to write, a contact sheet (:func:`draw_sheet`); the path is checked first.
 
     Returns:
         Number of images by factor.
 
     Raises:
-        UserError: an unknown factor or class, a defect of the annotations, an image missing or broken; no sheet can be
-            drawn or written. Nothing is there then.
+        UserError: a factor or class is unknown, the annotations have a defect, an image is missing or broken, or the
+            sheet can't be drawn or written. Then nothing is written.
     """
     if sheet is not None:
         _check_sheet(Path(sheet))
@@ -136,7 +136,7 @@ def _check_names(images: Sequence[ImageTruth]) -> None:
 
 def _write_copy(source: Source, images: Sequence[ImageTruth], transform: Interference, seed: int,
                 folder: Path) -> dict[str, Any]:
-    """Write one factor's images; its COCO data."""
+    """Write one factor's images; returns its COCO data."""
     raw_images = {image['id']: image for image in source.coco.data['images']}
     raw_cells = {annotation['id']: annotation for annotation in source.coco.data['annotations']}
     entries: list[dict[str, Any]] = []
@@ -160,7 +160,7 @@ def _write_copy(source: Source, images: Sequence[ImageTruth], transform: Interfe
 
 def _apply(source: Source, images: Sequence[ImageTruth], image: ImageTruth, scene: Scene, transform: Interference,
            rng: np.random.Generator) -> tuple[Scene | None, list[Any]]:
-    """The disturbed scene, and for donors what their number stands for: the annotation they were cut from."""
+    """The scene with interference, and for each donor's number the annotation that it was cut from."""
     if not isinstance(transform, OverlappingCells):
         return transform.interfere(scene, rng), []
     pool = [other for other in images if other.domain == image.domain and other.image_id != image.image_id]
@@ -169,7 +169,7 @@ def _apply(source: Source, images: Sequence[ImageTruth], image: ImageTruth, scen
     for index, other in enumerate(picked):
         for donor in cut_donors(scene if index == 0 else source.scene(other), transform.labels):
             origins.append(other.cells[int(donor.attributes[0])].annotation_id)
-            # numbers below zero tell donors from the image's own cells
+            # negative numbers mark donors
             donors.append(Donor(donor.density, donor.stain, donor.label, np.array([-len(origins)])))
     return transform.interfere(scene, rng, donors), origins
 
@@ -198,7 +198,7 @@ def _image_record(raw: Mapping[str, Any], scene: Scene, factor: str) -> dict[str
 
 def _cell_records(image: ImageTruth, before: Scene, after: Scene, raw_cells: Mapping[Any, dict[str, Any]],
                   donors: Sequence[Any]) -> Iterator[dict[str, Any]]:
-    """The cells' annotations; what wasn't moved keeps its box to the last digit, new cells have the id None."""
+    """The cells' annotations; unmoved cells keep their exact boxes, new cells have the id None."""
     for index, number in enumerate(after.boxes.attributes[:, 0].tolist()):
         box = after.boxes.tensor[index].tolist()
         if number < 0:
@@ -223,7 +223,7 @@ def _xywh(box: Sequence[float]) -> list[float]:
 
 
 def _info(data: Mapping[str, Any], factor: str, transform: Interference, seed: int) -> dict[str, Any]:
-    """The copy's ``info``: what was there, and how the copy was made; no dates, so equal arguments give equal files."""
+    """The copy's ``info``: the original's, and how the copy was made; without dates, so files are reproducible."""
     before = data.get('info')
     arguments = {key: value for key, value in vars(transform).items() if key != 'seed'}
     return (before if isinstance(before, dict) else {}) | dict(

@@ -1,4 +1,4 @@
-"""A contact sheet of the copies: a row per image, a column per factor, what is marked with its box."""
+"""Draw a contact sheet of the copies: a row per image, a column per factor, with boxes of what is marked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def draw_sheet(source: str | Path, images: str | Path, copies: str | Path, facto
         images: folder of its images.
         copies: folder with the factors' copies.
         factors: columns.
-        rows: how many images at most.
+        rows: largest number of images.
 
     Raises:
         UserError: no image shows every factor.
@@ -55,7 +55,7 @@ def _read(path: Path) -> np.ndarray:
 
 
 def _marked(picture: np.ndarray, data: Mapping[str, Any], name: str) -> np.ndarray:
-    """The picture with its impurities and, where not all are, its affected cells."""
+    """The image with boxes of impurities, and of affected cells unless all are affected."""
     image = next(image for image in data['images'] if image['file_name'] == name)
     cells = [annotation for annotation in data['annotations'] if annotation['image_id'] == image['id']]
     affected = [annotation['bbox'] for annotation in cells if annotation.get('affected')]
@@ -74,7 +74,7 @@ def _column(title: str, pictures: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _fit(picture: np.ndarray) -> np.ndarray:
-    """The picture in the corner of a square, at the scale at which its longer side fills it."""
+    """The image in the corner of a square, scaled so that its longer side fills the square."""
     scale = SIDE / max(picture.shape[:2])
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[:SIDE, :SIDE]
     square = np.full((SIDE, SIDE, 3), 255, np.uint8)
