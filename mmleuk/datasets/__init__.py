@@ -1,4 +1,4 @@
-"""Annotation files -> records; the datasets themselves, which need MMDetection, are imported on first use."""
+"""Annotation files -> records. The data set classes need MMDetection, so they are imported on first use."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,7 @@
 """COCO JSON with attributes and annotated regions -> typed, checked records.
 
-Labels go by class name, whatever the order of the file's categories. Nothing is dropped in silence: a defect
-raises, what the schema doesn't name is counted.
+Classes are matched by name; the order of the file's categories doesn't matter. Nothing is silently dropped: a defect
+raises an error, and attributes that the schema lacks are counted.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class Annotations:
         classes: names by label.
         category_ids: of the file, by name.
         images: in the file's order.
-        absent_classes: asked for, but no category of the file.
-        unused_categories: categories of the file that were not asked for; no annotation is of them.
-        left_out_attributes: attribute keys that the schema doesn't name, with the number of cells having them.
-        defects: in the file's order. Records with a defect are missing above.
+        absent_classes: requested classes that aren't categories of the file.
+        unused_categories: categories of the file that aren't requested; no annotation has them.
+        left_out_attributes: attribute keys that the schema lacks, with the number of cells that have them.
+        defects: in the file's order. Records with a defect are left out of the fields above.
     """
 
     path: str
@@ -59,7 +59,7 @@ class Annotations:
     defects: tuple[RecordDefect, ...]
 
     def raise_defects(self) -> None:
-        """Raise the first defect as a UserError and say how many more there are."""
+        """Raise the first defect as a UserError that names the number of others."""
         if self.defects:
             more = len(self.defects) - 1
             raise UserError(f'{self.path}: {self.defects[0]}' + (f' (and {more} more in this file)' if more else ''))
@@ -67,10 +67,11 @@ class Annotations:
 
 def read_annotations(path: str | Path, classes: Sequence[str], schema: AttributeSchema,
                      **options: object) -> Annotations:
-    """Read and validate; options as :class:`AnnotationReader` takes them.
+    """Read and validate a file; for the options see :class:`AnnotationReader`.
 
     Raises:
-        UserError: the first defect, naming file and record and how to fix it, with the number of others.
+        UserError: there is a defect. The message names the first one, its file and record, how to fix it, and the
+            number of others.
     """
     annotations = AnnotationReader(classes, schema, **options).read(path)  # type: ignore[arg-type]
     annotations.raise_defects()
@@ -87,18 +88,18 @@ def read_coco_json(path: str | Path, backend_args: dict | None = None) -> Any:
 
 
 def read_ground_truth(path: str | Path) -> GroundTruth:
-    """As :func:`parse_ground_truth`, from a file."""
+    """Like :func:`parse_ground_truth`, from a file."""
     return parse_ground_truth(read_json(path), path)
 
 
 def parse_ground_truth(content: object, path: str | Path) -> GroundTruth:
-    """Read what an annotation file says, with the file's own classes, without attributes.
+    """Parse an annotation file with its own classes and without attributes.
 
-    Boxes may stick out of the image, as COCO allows. The known regions of an image without ``annotated_region`` are the
-    whole image, unless another image of the file is annotated in a part only.
+    Boxes may stick out of the image, as COCO allows. An image without ``annotated_region`` is annotated everywhere,
+    unless another image of the file is only partly annotated.
 
     Raises:
-        UserError: the first defect, or an image states no region in a file of partly annotated images.
+        UserError: there is a defect, or an image has no region in a file with partly annotated images.
     """
     reader = AnnotationReader(None, AttributeSchema(), max_overhang_px=MAX_SIDE_PX)
     found = reader.parse(content, path)
@@ -106,8 +107,8 @@ def parse_ground_truth(content: object, path: str | Path) -> GroundTruth:
     partly = [image.file_name for image in found.images if not image.is_known_everywhere]
     silent = [image.file_name for image in found.images if image.regions_xyxy is None]
     if partly and silent:
-        raise UserError(f'{path}: image {silent[0]}: has no annotated_region, but image {partly[0]} is annotated in a '
-                        'part only; say what is known of each image ([0, 0, width, height] for all of it, [] for '
+        raise UserError(f'{path}: image {silent[0]}: has no annotated_region, but image {partly[0]} is only partly '
+                        'annotated; give every image a region ([0, 0, width, height] for all of it, [] for '
                         'nothing)')
     images = {image.image_id: image for image in found.images}
     return GroundTruth(str(path), found.classes, tuple(found.category_ids[name] for name in found.classes),
@@ -126,11 +127,11 @@ class AnnotationReader:
     Args:
         classes: class names; a cell's label is its class's index here. None: those of the file's categories, by id.
         schema: attributes to read.
-        require_regions: every image must say where it is annotated.
-        max_overhang_px: by how much boxes and regions may stick out of the image; they are cut at its border.
-        name_pattern: regular expression with the groups ``patient`` and ``diagnosis``, for file names; None: they say
-            nothing.
-        backend_args: mmengine's file backend.
+        require_regions: every image must have annotated regions.
+        max_overhang_px: boxes and regions may stick out of the image by this much; they are cut at its border.
+        name_pattern: regular expression for file names with the groups ``patient`` and ``diagnosis``; None: file names
+            have no such information.
+        backend_args: of mmengine's file backend.
     """
 
     classes: Sequence[str] | None
@@ -150,7 +151,7 @@ class AnnotationReader:
 
 
 class _Reading:
-    """One file being read: its defects and counts so far."""
+    """The state while a file is read: its defects and counts."""
 
     def __init__(self, reader: AnnotationReader, path: str) -> None:
         self.reader = reader
@@ -197,7 +198,7 @@ class _Reading:
         self.defects.append(RecordDefect(record, defect.what, defect.fix, defect.kind))
 
     def check_schema(self, raw: object) -> None:
-        """Integers in the file index the file's own value lists, so those must equal the schema's."""
+        """Check that the file's value lists equal the schema's: integers in the file are indices into these lists."""
         schema = self.reader.schema
         if raw is None or not len(schema):
             return
@@ -265,7 +266,7 @@ class _Reading:
 
     def add_cells(self, raw: Sequence, images: dict[RecordId, tuple[ImageTruth, list[TrueCell]]],
                   names: Mapping[RecordId, str]) -> set[str]:
-        """Put cells into their images; the names of the classes that they have."""
+        """Add the cells to their images; returns the names of their classes."""
         seen: set[RecordId] = set()
         used: set[str] = set()
         boxes: list[tuple[str, object, tuple[int, int]]] = []

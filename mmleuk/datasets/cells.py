@@ -1,4 +1,4 @@
-"""The data set of cells: an annotation file's records as MMDetection's pipelines take them."""
+"""The data set of cells: the records of an annotation file for MMDetection's pipelines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FILTERS = ('filter_empty_gt', 'min_size')
 
 @DATASETS.register_module()
 class CellDataset(BaseDetDataset):
-    """Cells of any kind: COCO JSON with classes, and, where there are, attributes and annotated regions.
+    """Cells of any kind: COCO JSON with classes, and optional attributes and annotated regions.
 
     Args:
         ann_file: annotation file, under ``data_root`` unless absolute.
@@ -33,26 +33,26 @@ class CellDataset(BaseDetDataset):
         data_root: folder of the data.
         metainfo: ``dict(preset=...)`` or ``dict(classes=..., ...)``, see
             :func:`mmleuk.datasets.presets.make_metainfo`.
-        annotation: 'complete': everything visible is annotated, everywhere. 'sparse': only inside each image's
-            ``annotated_region``; an image without one raises. Default: the subset's own, else 'complete' if the file
-            has no region smaller than its image; if it has, the choice must be written down.
-        max_overhang_px: by how much a box or region may stick out of its image; it is cut at the border.
-        name_pattern: regular expression with the groups ``patient`` and ``diagnosis`` for file names; what it
-            doesn't find is None. Default: file names say nothing.
-        check_images: look at the start whether every image is there and, on a local disk, whole.
-        filter_cfg: outside ``test_mode``; ``filter_empty_gt`` (default False: images without a cell teach
-            background) and ``min_size`` in pixels of the shorter side. What goes is logged.
-        kwargs: as BaseDetDataset's.
+        annotation: 'complete': all cells are annotated. 'sparse': only those inside each image's
+            ``annotated_region``; an image without one raises an error. Default: that of the subset; else 'complete' if
+            no region of the file is smaller than its image. If one is, ``annotation`` must be given.
+        max_overhang_px: a box or region may stick out of its image by this much; it is cut at the border.
+        name_pattern: regular expression for file names with the groups ``patient`` and ``diagnosis``; what it doesn't
+            find is None. Default: file names have no such information.
+        check_images: check at the start that every image exists and, on a local disk, is complete.
+        filter_cfg: used outside ``test_mode``: ``filter_empty_gt`` (default False: images without a cell teach
+            background) and ``min_size`` in pixels of the shorter side. Removed images are logged.
+        kwargs: see BaseDetDataset.
 
     Each record: img_path, img_id, height, width, instances (bbox xyxy px, bbox_label, ignore_flag, attributes),
     annotated_regions (list of xyxy px), annotation, num_attributes, domain, factors, patient, diagnosis.
 
     Raises:
-        UserError: any defect of the files, naming file and record.
+        UserError: the files have a defect. The message names file and record.
     """
 
     IMAGE_NAMES = 'data_root and data_prefix'
-    """What decides where an image is looked for, for messages."""
+    """The settings that decide where an image is searched, for messages."""
 
     def __init__(self, *, ann_file: str = '', data_prefix: Mapping[str, str] | None = None, data_root: str = '',
                  metainfo: Mapping | None = None, annotation: str | None = None, max_overhang_px: float = 1.0,
@@ -74,14 +74,14 @@ class CellDataset(BaseDetDataset):
         return AttributeSchema.from_dict(self._metainfo['attributes'])
 
     def read_annotations(self) -> Annotations:
-        """The annotation file's records and, unraised, its defects."""
+        """The annotation file's records and its defects, which aren't raised."""
         reader = AnnotationReader(
             self._metainfo['classes'], self.schema, require_regions=self.annotation == 'sparse',
             max_overhang_px=self.max_overhang_px, name_pattern=self.name_pattern, backend_args=self.backend_args)
         return reader.parse(self.read_coco(), self.ann_file)
 
     def read_coco(self) -> object:
-        """The annotation file's parsed content; other forms of annotations override it."""
+        """The annotation file's parsed content; classes for other formats override this method."""
         return read_coco_json(self.ann_file, self.backend_args)
 
     def load_data_list(self) -> list[dict]:
@@ -96,7 +96,7 @@ class CellDataset(BaseDetDataset):
         return records
 
     def filter_data(self) -> list[dict]:
-        """Records that ``filter_cfg`` keeps; what it takes out is logged, and taking all out raises."""
+        """Records that ``filter_cfg`` keeps; removed ones are logged, and an error is raised if none is left."""
         if self.test_mode or not self.filter_cfg:
             return self.data_list
         min_size = self.filter_cfg.get('min_size', 0)
@@ -106,7 +106,7 @@ class CellDataset(BaseDetDataset):
             raise UserError(f'{self.ann_file}: no image is left after filtering with {dict(self.filter_cfg)}; relax '
                             'filter_cfg, or give another file')
         if len(kept) < len(self.data_list):
-            print_log(f'{self.ann_file}: filter_cfg takes out {len(self.data_list) - len(large)} images as too small '
+            print_log(f'{self.ann_file}: filter_cfg removes {len(self.data_list) - len(large)} images as too small '
                       f'and {len(large) - len(kept)} without a cell; {len(kept)} are left', 'current')
         return kept
 
@@ -114,7 +114,7 @@ class CellDataset(BaseDetDataset):
         partly = [image for image in annotations.images if not image.is_known_everywhere]
         if self.annotation is None and partly:
             raise UserError(f'{self.ann_file}: image {partly[0].file_name}: only a region of it is annotated, and so '
-                            f"for {len(partly)} images; say annotation='sparse', or annotation='complete' to take "
+                            f"for {len(partly)} images; set annotation='sparse', or annotation='complete' to take "
                             'unlabelled cells outside as background')
         if self.annotation == 'complete' and partly:
             print_log(f"{self.ann_file}: annotation='complete' takes {len(partly)} images as annotated everywhere "
@@ -156,7 +156,7 @@ class CellDataset(BaseDetDataset):
 
 def _known_annotation(annotation: str | None) -> str | None:
     if annotation is not None and annotation not in ANNOTATION_KINDS:
-        raise UserError(f'annotation={annotation!r} is unknown; say {" or ".join(map(repr, ANNOTATION_KINDS))}')
+        raise UserError(f'annotation={annotation!r} is unknown; it must be {" or ".join(map(repr, ANNOTATION_KINDS))}')
     return annotation
 
 

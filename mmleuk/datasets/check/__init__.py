@@ -1,4 +1,4 @@
-"""Examining a config's data before training on it."""
+"""Find errors in a config's data before training."""
 
 from mmleuk.datasets.check.examine import check_config, examine_config
 from mmleuk.datasets.check.findings import Finding, Report

@@ -1,4 +1,4 @@
-"""``mmleuk data check``: all checks of a config's data, in the order in which a reader can act on them."""
+"""``mmleuk data check``: all checks of a config's data, in the order in which a reader can fix the findings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mmleuk.structures.regions import points_in_regions
 BY_ORDER = ('CocoMetric', 'mmdet.CocoMetric', 'CocoVideoMetric', 'mmdet.CocoVideoMetric')
 """Metrics that take the file's category order for the label order."""
 TINY_PX = 3.0
-"""No cell that can be told from dirt is narrower: such a box is a slip of the mouse."""
+"""A narrower box can't show a cell: it is a mistake with the mouse."""
 
 
 def check_config(cfg: Mapping, workers: int = 2) -> list[Finding]:
@@ -95,7 +95,7 @@ def _find_in_model(cfg: Mapping, sources: list[Source]) -> list[Finding]:
 
 
 def _find_between(sources: list[Source]) -> list[Finding]:
-    """Classes and attributes have to be the same in all splits."""
+    """Check that classes and attributes are the same in all splits."""
     found = []
     for source in sources[1:]:
         for noun, one, other in (('classes', sources[0].classes, source.classes),
@@ -107,7 +107,7 @@ def _find_between(sources: list[Source]) -> list[Finding]:
 
 
 def summarize(split: str, annotations: Annotations, classes: tuple[str, ...], schema: AttributeSchema) -> Summary:
-    """Count images, cells per class and cells per attribute value; ignored cells apart."""
+    """Count images, cells per class and cells per attribute value; ignored cells are counted separately."""
     all_cells = [cell for image in annotations.images for cell in image.cells]
     cells = [cell for cell in all_cells if not cell.ignore]
     labels = Counter(cell.label for cell in cells)
@@ -149,7 +149,7 @@ def _find_defects(split: str, annotations: Annotations) -> list[Finding]:
 
 
 def _find_kind(source: Source, annotations: Annotations) -> list[Finding]:
-    """What comes of regions that the config doesn't speak of, or speaks against, or that are tested on."""
+    """Findings about annotated regions: the config doesn't mention them, ignores them, or tests on them."""
     if all(image.is_known_everywhere for image in annotations.images):
         return []
     split, path, found = source.name, annotations.path, []
@@ -159,7 +159,7 @@ def _find_kind(source: Source, annotations: Annotations) -> list[Finding]:
     if source.annotation == 'complete' and 'train' in source.splits:
         found.append(Finding(NOTE, split, 'annotation kind', f"{path}: only regions are annotated, and "
                              "annotation='complete' takes every cell outside them for background; if that is not what "
-                             "you want to measure, say annotation='sparse' and choose a model that looks at regions"))
+                             "you want to measure, set annotation='sparse' and choose a model that uses the regions"))
     if set(source.splits) - {'train'}:
         found.append(Finding(PROBLEM, split, 'sparse truth', f'{path}: {SPARSE_TRUTH}'))
     return found
@@ -177,7 +177,7 @@ def _find_names(split: str, annotations: Annotations, summary: Summary) -> list[
                       'schema; fine if it is left out on purpose, else correct the spelling')
               for key, count in annotations.left_out_attributes.items()]
     if annotations.defects:
-        return found  # cells with a defect are not counted: what seems never known may be known in them
+        return found  # cells with a defect aren't counted, and their attributes may be known
     found += [Finding(PROBLEM, split, 'attribute never known', f'{path}: no cell has a known {key!r}; check its '
                       'spelling, or leave it out of the schema')
               for key, counts in summary.attributes.items() if summary.cells and counts['unknown'] == summary.cells]
@@ -193,7 +193,7 @@ def _find_tiny(split: str, annotations: Annotations) -> list[Finding]:
     width, height = cell.box_xyxy[2] - cell.box_xyxy[0], cell.box_xyxy[3] - cell.box_xyxy[1]
     return [Finding(NOTE, split, 'tiny box', f'{annotations.path}: annotation {cell.annotation_id} of image '
                     f'{image.file_name}{and_more(tiny)}: the box is {width:g}x{height:g} px, too small for a cell; '
-                    'remove it if it is a slip of the mouse')]
+                    'remove it if it is a mistake')]
 
 
 def _find_repeated(split: str, annotations: Annotations) -> list[Finding]:
@@ -214,7 +214,7 @@ def _find_repeated(split: str, annotations: Annotations) -> list[Finding]:
 
 
 def _find_described(source: Source, annotations: Annotations) -> list[Finding]:
-    """Classes whose attributes are never known though declared as described, and the other way round."""
+    """Described classes without a known attribute, and other classes with attributes."""
     if not len(source.schema) or 'described' not in source.dataset.metainfo:
         return []
     declared = source.dataset.metainfo['described']
@@ -256,7 +256,7 @@ def cells_outside_regions(image: ImageTruth) -> list[TrueCell]:
 
 
 def _find_in_evaluators(cfg: Mapping, sources: Sequence[Source]) -> list[Finding]:
-    """Evaluators with an ``ann_file`` that no data set of their split reads, or that renames classes."""
+    """Findings about evaluators: the ``ann_file`` isn't that of the split, or orders the classes differently."""
     found: list[Finding] = []
     for split in ('val', 'test'):
         of_split = [source for source in sources if split in source.splits]
@@ -279,7 +279,7 @@ def _find_in_evaluator(split: str, evaluator: Mapping, sources: Sequence[Source]
 
 
 def _find_missing_keys(split: str, path: str) -> list[Finding]:
-    """pycocotools needs keys that training doesn't, and would fail only after the first epoch."""
+    """Missing keys that only pycocotools needs: the run would fail after the first epoch."""
     lacking = [(annotation.get('id'), key) for annotation in _records(path, 'annotations')
                for key in ('area', 'iscrowd') if key not in annotation]
     if not lacking:
@@ -290,7 +290,7 @@ def _find_missing_keys(split: str, path: str) -> list[Finding]:
 
 
 def _find_renamed(split: str, path: str, classes: Sequence[str], reader: str) -> list[Finding]:
-    """A problem where the file's category order, taken as label order by ``reader``, differs from ``classes``."""
+    """A problem if ``reader`` takes the file's category order as label order, and it differs from ``classes``."""
     names = [str(category.get('name')) for category in _records(path, 'categories')]
     listed = [name for name in names if name in classes]
     if not names or listed == [name for name in classes if name in listed] and len(listed) == len(classes):

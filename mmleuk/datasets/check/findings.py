@@ -1,4 +1,4 @@
-"""What a check found, as text and as plain data."""
+"""The findings of a check, as text and as plain data."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Finding:
     """One finding.
 
     Args:
-        severity: 'problem' (fix it before training) or 'note' (fine if meant so).
-        split: the splits it concerns, e.g. 'train' or 'val+test'; '' for the config as a whole.
+        severity: 'problem' (fix it before training) or 'note' (fine if intended).
+        split: the splits with the finding, e.g. 'train' or 'val+test'; '' for the whole config.
         kind: short name, e.g. 'missing image'.
-        message: what, where (file and record) and how to fix it.
+        message: what is wrong, where (file and record), and how to fix it.
     """
 
     severity: str
@@ -34,7 +34,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Summary:
-    """Counts of one split; ``attributes`` counts each attribute's values by name, 'unknown' among them."""
+    """Counts of one split; ``attributes`` counts each attribute's values by name, with 'unknown'."""
 
     split: str
     images: int
@@ -51,7 +51,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Report:
-    """Findings and, for every split that could be read, its counts."""
+    """Findings, and the counts of every readable split."""
 
     findings: tuple[Finding, ...]
     summaries: tuple[Summary, ...]
@@ -67,7 +67,7 @@ class Report:
                     splits=[{**asdict(summary), 'cells': summary.cells} for summary in self.summaries])
 
     def to_text(self) -> str:
-        """Tables of counts, then findings, problems first; at most 20 of a kind and split are spelt out."""
+        """Tables of counts, then findings, problems first; at most 20 of a kind and split are printed."""
         overview = [(s.split, s.images, s.images_without_cells, s.cells, s.ignored_cells) for s in self.summaries]
         splits = [summary.split for summary in self.summaries]
         classes = list(dict.fromkeys(name for summary in self.summaries for name in summary.classes))
@@ -95,5 +95,5 @@ class Report:
 
 
 def and_more(records: Sequence) -> str:
-    """' (and 3 more)' after the first of the records; '' for a single one."""
+    """' (and 3 more)' for four records; '' for a single one."""
     return f' (and {len(records) - 1} more)' if len(records) > 1 else ''

@@ -1,4 +1,4 @@
-"""Does the model fit the data: number of classes, attributes, annotated regions?"""
+"""Check that a model fits the data: number of classes, attributes, annotated regions."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from mmleuk.transforms.checks import check_pipeline_moves_regions
 from mmleuk.utils.config_tree import walk
 
 NOT_CELL_CLASSES = ('backbone', 'data_preprocessor', 'init_cfg', 'neck', 'rpn_head')
-"""Parts of a model whose ``num_classes``, where they have one, doesn't count the data's classes."""
+"""Parts of a model whose ``num_classes`` isn't the number of the data's classes."""
 HEADS = ('AttriHead', 'ConceptBottleneck', 'AttributeRecognizer')
 """Ends of the types of heads with ``attributes`` in their config."""
 EVERYWHERE_KNOWN = ('BlankOutsideRegions', 'CropToRegion')
-"""Transforms after which the whole image counts as known, so that any model will do."""
-NOT_USED = ("the annotation is sparse, but no part of the model looks at regions: cells outside them will be learnt as "
+"""Transforms after which the whole image is known, so that any model can train on it."""
+NOT_USED = ("the annotation is sparse, but no part of the model uses the regions: cells outside them will be learnt as "
             "background. Set truth='regions' (YOLOv5Head) or use mmleuk.SparseRegionSampler, as the *_sparse-regions_* "
-            "configs do; annotation='complete' says that it is meant")
+            "configs do; if it is intended, set annotation='complete'")
 HALF_USED = ('{} takes background from everywhere, though other samplers of the model use the regions: cells '
-               "outside them will be learnt as background there. Make it type='mmleuk.SparseRegionSampler', too")
-SPARSE_TRUTH = ('only regions of the images are annotated: scores rest on the cells there, and what is found outside '
-                'counts neither way; test on completely annotated images')
+               "outside them will be learnt as background there. Give it type='mmleuk.SparseRegionSampler', too")
+SPARSE_TRUTH = ('only regions of the images are annotated: scores count only the cells there, and detections outside '
+                'are left out; test on completely annotated images')
 
 
 def check_num_classes(cfg: Mapping, classes: Sequence[str]) -> None:
     """Compare every head's ``num_classes`` in ``cfg.model`` with the data's classes.
 
     Raises:
-        UserError: a head has another number; the message names its key in the config.
+        UserError: a head has another number. The message names its key in the config.
 
     Example:
         >>> check_num_classes(dict(model=dict(bbox_head=dict(num_classes=3))), ('WBC', 'RBC', 'Platelets'))
@@ -52,17 +52,17 @@ def find_num_classes(part: object, path: str) -> Iterator[tuple[str, int]]:
 def check_head_attributes(cfg: Mapping, schema: AttributeSchema, *, training: bool = False) -> None:
     """Compare the schema of every head that predicts attributes in ``cfg.model`` with the data's.
 
-    Data without attributes fit any head in testing, where boxes can be judged without them, and none in training.
+    Data without attributes fit any head in testing, since boxes can be scored without them. They fit none in training.
 
-    With as many attributes in another order, training would run and learn each under another one's name.
+    If the attributes only have another order, training would run, but learn them under wrong names.
 
     Args:
         cfg: the config.
         schema: of the data.
-        training: whether the data are to be learnt from.
+        training: whether the model trains on the data.
 
     Raises:
-        UserError: they differ; the message names the head's key in the config.
+        UserError: the schemas differ. The message names the head's key in the config.
 
     Example:
         >>> head = dict(type='mmleuk.AttriHead', attributes={'size': ['small', 'big']})
@@ -81,20 +81,20 @@ def check_head_attributes(cfg: Mapping, schema: AttributeSchema, *, training: bo
 
 
 def check_sparse(cfg: Mapping, dataset: Any, *, training: bool) -> list[str]:
-    """Check a built data set and all that wraps it; one that isn't sparse passes.
+    """Check a built data set and its wrappers; a data set that isn't sparse passes.
 
-    A model that takes unlabelled cells for background is warned of, not refused: it may know its own way.
+    A model that takes unlabelled cells for background only gets a warning: it may handle them in another way.
 
     Args:
         cfg: the config, for its model.
         dataset: a data set, or a wrapper such as ``MultiImageMixDataset`` around one.
-        training: whether the model learns from it; else it is tested on it.
+        training: whether the model trains on it; else it is tested on it.
 
     Returns:
         Warnings.
 
     Raises:
-        UserError: a transform would leave the regions behind; the message says which and what to use.
+        UserError: a transform doesn't transform the regions. The message names it and what to use.
     """
     found = list(_sparse_pipelines(dataset, ()))
     for pipeline in [pipeline for pipelines in found for pipeline in pipelines]:
@@ -105,9 +105,9 @@ def check_sparse(cfg: Mapping, dataset: Any, *, training: bool) -> list[str]:
 
 
 def find_unused_regions(cfg: Mapping) -> list[str]:
-    """Where a config that trains on sparse annotation would learn unlabelled cells as background; empty: nowhere.
+    """Warning if a config with sparse annotation would learn unlabelled cells as background; else empty.
 
-    Either every sampler of its model uses the regions, or its training pipeline leaves nothing outside them.
+    There is none if every sampler of the model uses the regions, or the training pipeline removes all outside them.
     """
     if any(str(node.get('type')).endswith(EVERYWHERE_KNOWN) for _, node in walk(cfg.get('train_dataloader'))):
         return []
@@ -132,7 +132,7 @@ def uses_regions(part: object) -> bool:
 
 
 def _sparse_pipelines(dataset: Any, around: tuple) -> Iterator[tuple]:
-    """Of every sparse data set its own pipeline and those of the wrappers around it."""
+    """Every sparse data set's own pipeline and those of its wrappers."""
     pipelines = (*around, dataset.pipeline) if getattr(dataset, 'pipeline', None) is not None else around
     if getattr(dataset, 'annotation', None) == 'sparse':
         yield pipelines

@@ -1,4 +1,4 @@
-"""Which annotation files and images a config reads, in which split, and what the images hold."""
+"""The annotation files and images of a config by split, and checks of the images."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ UNREADABLE = 'unreadable image'
 
 @dataclass(frozen=True)
 class Source:
-    """One annotation file with its images; ``dataset`` knows the paths and has read nothing yet.
+    """One annotation file with its images; ``dataset`` has the paths and hasn't read them yet.
 
-    ``splits`` are the config's that read it (val and test often are one), ``pipelines`` all that its images go
-    through, a mixing wrapper's included.
+    ``splits`` are the config's splits that read it (val and test are often the same). ``pipelines`` are all pipelines
+    for its images, with that of a mixing wrapper.
     """
 
     splits: tuple[str, ...]
@@ -40,7 +40,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The splits as findings name them."""
+        """The splits, for findings."""
         return '+'.join(self.splits)
 
     @property
@@ -55,7 +55,7 @@ class Source:
 
     @property
     def annotation(self) -> str | None:
-        """'sparse', 'complete', or None where the config leaves it to the file."""
+        """'sparse', 'complete', or None if the config doesn't set it."""
         return getattr(self.dataset, 'annotation', 'complete')
 
     def read(self) -> Annotations:
@@ -65,17 +65,17 @@ class Source:
         return AnnotationReader(self.classes, self.schema).read(self.dataset.ann_file)
 
     def check_pipelines(self) -> None:
-        """Raise UserError where a sparse source's transforms would leave regions behind."""
+        """Raise a UserError if a transform of a sparse source doesn't transform the regions."""
         if self.annotation == 'sparse':
             for pipeline in self.pipelines:
                 check_pipeline_moves_regions(pipeline)
 
 
 def find_sources(cfg: Mapping) -> tuple[list[Source], list[str]]:
-    """Sources of a config, and for each data set that cannot be checked what it is.
+    """Sources of a config, and a text on each data set that can't be checked.
 
     Raises:
-        UserError: the config has no data set at all, or one that cannot be built.
+        UserError: the config has no data set, or one that can't be built.
     """
     sources: list[Source] = []
     unchecked: list[str] = []
@@ -115,7 +115,7 @@ def _build(leaf: Mapping, split: str) -> BaseDetDataset:
 
 
 def _add(sources: list[Source], new: Source) -> None:
-    """Join val and test when they read the same; train stays apart, so that sharing with it is found."""
+    """Join val and test if they read the same files; train stays separate, so that shared images are found."""
     for index, old in enumerate(sources):
         if _key(old) == _key(new) and 'train' not in (*old.splits, *new.splits):
             sources[index] = Source((*old.splits, *new.splits), old.dataset, (*old.pipelines, *new.pipelines))
@@ -131,7 +131,7 @@ def _key(source: Source) -> tuple:
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """One image file: size, a digest of its pixels and its EXIF orientation (1: as stored), or what is wrong."""
+    """One image file: size, digest of its pixels and EXIF orientation (1: as stored), or what is wrong with it."""
 
     image_hw: tuple[int, int] = (0, 0)
     digest: str = ''
@@ -140,7 +140,7 @@ class DecodedImage:
 
 
 def find_in_images(read: Sequence[tuple[Source, Sequence[ImageTruth]]], workers: int) -> list[Finding]:
-    """Decode each file once and find the broken ones, those of another size, and those in two splits or twice in one.
+    """Decode each file once; find broken files, wrong sizes, and images that occur twice in a split or in two splits.
 
     Args:
         read: sources with the images of their annotation files.
@@ -170,8 +170,8 @@ def find_in_images(read: Sequence[tuple[Source, Sequence[ImageTruth]]], workers:
     return [
         *(Finding(PROBLEM, split, UNREADABLE, f'{paths[0]}{and_more(paths)}: {fault}')
           for (split, fault), paths in faults.items()),
-        *(Finding(NOTE, split, 'EXIF orientation', f'{paths[0]}{and_more(paths)}: is read as its EXIF orientation '
-                  'turns it; fine if the boxes were drawn on it so turned') for split, paths in turned.items()),
+        *(Finding(NOTE, split, 'EXIF orientation', f'{paths[0]}{and_more(paths)}: is rotated by its EXIF orientation; '
+                  'fine if the boxes were drawn on the rotated image') for split, paths in turned.items()),
         *(_shared(splits, pairs) for splits, pairs in shared.items())]
 
 
@@ -190,5 +190,5 @@ def _shared(splits: tuple[str, str], pairs: Sequence[tuple[str, str]]) -> Findin
     text = f'{pairs[0][0]} and {pairs[0][1]} show the same{and_more(pairs)}'
     if splits[0] == splits[1]:
         return Finding(NOTE, splits[0], 'image twice', f'{text}; it counts twice')
-    return Finding(PROBLEM, ' and '.join(splits), 'image in two splits', f'{text}; scores would be of images that were '
-                   'trained on: take them out of one split')
+    return Finding(PROBLEM, ' and '.join(splits), 'image in two splits', f'{text}; scores would count images that '
+                   'the model was trained on: remove them from one split')
