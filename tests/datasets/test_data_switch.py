@@ -57,9 +57,9 @@ def write_tiny(settings):
         return unread
     listing.write_text(json.dumps(dict(
         images=[dict(id=1, file_name=name, width=80, height=60, annotated_region=[0, 0, 60, 60])],
-        annotations=[dict(id=place, image_id=1, category_id=place, bbox=[8 + 2 * place, 8, 14, 32],
-                          area=14 * 32, iscrowd=0) for place, _ in enumerate(classes)],
-        categories=[dict(id=place, name=label) for place, label in enumerate(classes)])))
+        annotations=[dict(id=index, image_id=1, category_id=index, bbox=[8 + 2 * index, 8, 14, 32],
+                          area=14 * 32, iscrowd=0) for index, _ in enumerate(classes)],
+        categories=[dict(id=index, name=label) for index, label in enumerate(classes)])))
     return unread
 
 
