@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from mmleuk.errors import UserError
+from mmleuk.utils.command_line import fraction, non_negative
 
 if TYPE_CHECKING:
     from mmleuk.datasets.converters.coco_files import CocoFile
@@ -32,13 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--compare', metavar='TRUTH.json', help="the targets' own annotation: says where it "
                         'contradicts the carried one')
     parser.add_argument('--domain', help="value of the key 'domain' of the written images (default: none)")
-    parser.add_argument('--min-visible', type=float, default=0.5, metavar='SHARE', help='share of its area by which a '
+    parser.add_argument('--min-visible', type=fraction, default=0.5, metavar='SHARE', help='share of its area by which a '
                         'cell must lie in the target (default: %(default)s)')
     parser.add_argument('--min-inliers', type=int, default=20, metavar='N', help='a pair with fewer agreeing keypoints '
                         'is refused (default: %(default)s)')
-    parser.add_argument('--max-residual', type=float, default=3.0, metavar='PX', help='a pair whose agreeing keypoints '
+    parser.add_argument('--max-residual', type=non_negative, default=3.0, metavar='PX', help='a pair whose agreeing keypoints '
                         'lie further apart, in pixels of the target, is refused (default: %(default)s)')
-    parser.add_argument('--min-overlap', type=float, default=0.1, metavar='SHARE', help='a pair that shares less of '
+    parser.add_argument('--min-overlap', type=fraction, default=0.1, metavar='SHARE', help='a pair that shares less of '
                         'the smaller field is refused (default: %(default)s)')
     parser.add_argument('--no-review', action='store_true', help='draw no pictures')
 

@@ -192,7 +192,8 @@ def test_a_class_without_a_cell_is_in_no_mean(tmp_path, make_files):
 def test_partly_annotated_images_are_told(tmp_path, make_files):
     data, results = make_files(11)
     data['images'][0]['annotated_region'] = [0, 0, 50, 50]
-    with pytest.raises(UserError, match=r'image \d+.png: has no annotated_region, but image \d+.png is only partly annotated'):
+    partly = r'image \d+.png: has no annotated_region, but image \d+.png is only partly annotated'
+    with pytest.raises(UserError, match=partly):
         evaluate_data(tmp_path, data, results)
     for image in data['images'][1:]:
         image['annotated_region'] = [0, 0, 200, 200]

@@ -140,8 +140,9 @@ def test_unwritable_folder(tmp_path):
 
 def test_a_target_is_tried_before_it_is_written(tmp_path):
     (tmp_path / 'file').write_text('')
-    for target in (tmp_path, tmp_path / 'file' / 'below.png', '/proc/nowhere/x.png'):
-        with pytest.raises(UserError, match=f'{target}: cannot be written'):
+    for target, reason in ((tmp_path, 'is a folder'), (tmp_path / 'file' / 'below.png', 'cannot be written'),
+                           ('/proc/nowhere/x.png', 'cannot be written')):
+        with pytest.raises(UserError, match=f'{target}: {reason}'):
             check_target(target)
     check_target(tmp_path / 'new' / 'folder' / 'x.png')
     check_target(tmp_path / 'file')  # would be replaced
