@@ -33,12 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--compare', metavar='TRUTH.json', help="the targets' own annotation: says where it "
                         'contradicts the carried one')
     parser.add_argument('--domain', help="value of the key 'domain' of the written images (default: none)")
-    parser.add_argument('--min-visible', type=fraction, default=0.5, metavar='SHARE', help='share of its area by which a '
-                        'cell must lie in the target (default: %(default)s)')
+    parser.add_argument('--min-visible', type=fraction, default=0.5, metavar='SHARE', help='share of its area by which '
+                        'a cell must lie in the target (default: %(default)s)')
     parser.add_argument('--min-inliers', type=int, default=20, metavar='N', help='a pair with fewer agreeing keypoints '
                         'is refused (default: %(default)s)')
-    parser.add_argument('--max-residual', type=non_negative, default=3.0, metavar='PX', help='a pair whose agreeing keypoints '
-                        'lie further apart, in pixels of the target, is refused (default: %(default)s)')
+    parser.add_argument('--max-residual', type=non_negative, default=3.0, metavar='PX', help='a pair whose agreeing '
+                        'keypoints lie further apart, in pixels of the target, is refused (default: %(default)s)')
     parser.add_argument('--min-overlap', type=fraction, default=0.1, metavar='SHARE', help='a pair that shares less of '
                         'the smaller field is refused (default: %(default)s)')
     parser.add_argument('--no-review', action='store_true', help='draw no pictures')
