@@ -48,6 +48,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/codespell
+	$(BIN)/python tools/check_words.py
 	$(PYTEST) -m "not slow and not reproduce"
 
 words: $(READY)

@@ -10,7 +10,7 @@ from mmleuk.synthetic.textures import cloud, noise
 
 
 def illumination(size: int, style: FilmStyle, rng: np.random.Generator) -> np.ndarray:
-    """Share of the light that reaches each place, (size, size) float32: vignette, gradient, plasma's clouds."""
+    """Share of the light that reaches each pixel, (size, size) float32: vignette, gradient, plasma's clouds."""
     axis = np.linspace(-1, 1, size, dtype=np.float32)
     centre = rng.uniform(-0.3, 0.3, 2)
     squared = (axis[None] - centre[0]) ** 2 + (axis[:, None] - centre[1]) ** 2

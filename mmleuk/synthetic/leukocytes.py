@@ -106,9 +106,9 @@ def _auer_rods(pen: Pen, look: Look, free: np.ndarray, rng: np.random.Generator)
         return np.zeros(free.shape, np.float32)
     bundle, lines = rng.uniform(0, np.pi), []
     to_cell = np.linalg.inv(pen.matrix).T
-    for place in places:
+    for centre in places:
         angle = bundle + rng.normal(0, 0.35)
-        middle = (place - pen.centre_xy) @ to_cell
+        middle = (centre - pen.centre_xy) @ to_cell
         step = rng.uniform(0.12, 0.22) * np.array([np.cos(angle), np.sin(angle)])
         lines.append(np.stack([middle - step, middle + step]))
     return pen.lines(lines, 0.06) * cv2.dilate(free.astype(np.float32), np.ones((3, 3)))

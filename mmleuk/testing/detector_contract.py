@@ -44,7 +44,7 @@ def build_detector(config: str | Path, num_classes: int | None = None, attribute
     model = Config.fromfile(str(config)).model
     if num_classes is not None:
         set_everywhere(model, 'num_classes', num_classes)
-    set_everywhere(model, 'score_thr', 0.0)  # random weights are sure of nothing
+    set_everywhere(model, 'score_thr', 0.0)  # random weights give low scores
     if attributes:
         head = dict(type='mmleuk.AttriHead', attributes='leukemia', roi_output_size=(16, 16), fc_channels=(32, 16))
         model = dict(type='mmleuk.AttriDet', detector=model, attri_head=head,

@@ -8,7 +8,7 @@ from mmleuk.errors import UserError
 
 
 def test_a_row_that_reads_anothers_checkpoint_waits_for_it(make_suite, tiny_config, tmp_path, record, monkeypatch):
-    """Also for one that is to be trained anew: its old checkpoint would pass for the new one's."""
+    """Also for one that is trained again: its old checkpoint would pass for the new one's."""
     rows = [dict(name='a', config=str(tiny_config), seeds=[0]), dict(name='b', config=str(tiny_config), seeds=[0]) | {
         'cfg-options': {'load_from': 'work_dirs/benchmarks/small/a_seed0/epoch_2.pth'}}]
     first, second = make_suite(rows=rows).cases()

@@ -47,21 +47,21 @@ def test_nothing_to_compare(found, truth):
 def test_each_detection_is_a_label_or_a_labelled_cell():
     """The other view's detections count like annotated cells; regions are not used."""
     labeller = OtherViewLabeller()
-    judged = labeller.select(scored((A_NEAR, 0.9), (B, 0.7), labels=[2, 1]), boxes(A, labels=[2]), torch.zeros(0, 4))
-    assert labeller.count([judged, judged]) == dict(labelled=2, kept=2)
-    assert labeller.group(judged, 'kept').bboxes.tolist() == [B]
-    assert judged.weight.tolist() == [0, 1] and judged.teaches_box.tolist() == [False, True]
-    assert labeller.counts_as_annotated and not judged.ignored.any()
+    answer = labeller.select(scored((A_NEAR, 0.9), (B, 0.7), labels=[2, 1]), boxes(A, labels=[2]), torch.zeros(0, 4))
+    assert labeller.count([answer, answer]) == dict(labelled=2, kept=2)
+    assert labeller.group(answer, 'kept').bboxes.tolist() == [B]
+    assert answer.weight.tolist() == [0, 1] and answer.teaches_box.tolist() == [False, True]
+    assert labeller.counts_as_annotated and not answer.ignored.any()
 
 
 def test_a_teacher_is_merged_before_labelled_cells_are_dropped():
     labeller = TeacherMergeLabeller()
     found = scored((A, 0.7), (B, 0.6), (B, 0.8), (C, 0.65), labels=[0, 0, 1, 0])
     found.source = torch.tensor([1, 1, 2, 2])  # student, student, teacher, teacher
-    judged = labeller.select(found, boxes(A), torch.zeros(0, 4))
-    kept = labeller.group(judged, 'kept')
+    answer = labeller.select(found, boxes(A), torch.zeros(0, 4))
+    kept = labeller.group(answer, 'kept')
     assert rows_of(kept) == [(B, 0.8, 1), (C, 0.65, 0)] and kept.source.tolist() == [2, 2]
-    assert labeller.count([judged]) == dict(labelled=1, kept=2)
+    assert labeller.count([answer]) == dict(labelled=1, kept=2)
     assert labeller.request('student').min_score == 0.5 and labeller.request('teacher').min_score == 0.6
 
 

@@ -42,9 +42,9 @@ def mine(boxes, objectness, cells):
     """Which proposals are set aside."""
     found = InstanceData(bboxes=boxes, scores=objectness)
     labeller = ObjectnessLabeller(min_objectness=0.8, max_iou=0.2)
-    judged = labeller.select(found, InstanceData(bboxes=cells), torch.zeros(0, 4))
-    assert labeller.count([judged])['set_aside'] == judged.ignored.sum() and not judged.weight.any()
-    return judged.ignored
+    answer = labeller.select(found, InstanceData(bboxes=cells), torch.zeros(0, 4))
+    assert labeller.count([answer])['set_aside'] == answer.ignored.sum() and not answer.weight.any()
+    return answer.ignored
 
 
 def test_mined_proposals_are_confident_and_far_from_every_cell():

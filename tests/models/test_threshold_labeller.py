@@ -36,8 +36,8 @@ def labeller(min_area=0., **settings):
 
 
 def outcomes(labeller, found, truth=None, regions=NOWHERE):
-    judged = labeller.select(found, cells() if truth is None else truth, regions)
-    return [labeller.criteria[index] for index in judged.criterion]
+    answer = labeller.select(found, cells() if truth is None else truth, regions)
+    return [labeller.criteria[index] for index in answer.criterion]
 
 
 BOX = [0., 0., 10., 10.]
@@ -71,10 +71,10 @@ def test_entropy_by_hand():
 ])
 def test_each_criterion_by_hand(row, outcome):
     paper = labeller(min_area=50.)
-    judged = paper.select(predictions(row), cells(), NOWHERE)
-    assert paper.count([judged]) == {name: int(name == outcome) for name in paper.criteria}
-    assert judged.weight.tolist() == [float(outcome == 'kept')] and judged.teaches_box.tolist() == [outcome == 'kept']
-    assert not judged.ignored.any() and judged.source.tolist() == [1]
+    answer = paper.select(predictions(row), cells(), NOWHERE)
+    assert paper.count([answer]) == {name: int(name == outcome) for name in paper.criteria}
+    assert answer.weight.tolist() == [float(outcome == 'kept')] and answer.teaches_box.tolist() == [outcome == 'kept']
+    assert not answer.ignored.any() and answer.source.tolist() == [1]
 
 
 def test_entropy_threshold_is_strict():
@@ -85,9 +85,9 @@ def test_entropy_threshold_is_strict():
                 max_size=12))
 def test_every_prediction_falls_to_exactly_one(rows):
     paper = labeller(min_area=30.)
-    judged = paper.select(predictions(*rows), cells(), NOWHERE)
-    assert sum(paper.count([judged]).values()) == len(rows) == len(judged)
-    kept = paper.group(judged, 'kept')
+    answer = paper.select(predictions(*rows), cells(), NOWHERE)
+    assert sum(paper.count([answer]).values()) == len(rows) == len(answer)
+    kept = paper.group(answer, 'kept')
     assert (kept.scores > 0.95).all() and (kept.entropy < 0.26).all() and (kept.weight == 1).all()
 
 
@@ -96,8 +96,8 @@ def test_what_the_annotation_tells_is_no_candidate():
     found = predictions(([0., 0., 10., 10.], 0.99), ([20., 0., 30., 10.], 0.99), ([50., 50., 60., 60.], 0.99),
                         ([50., 50., 60., 55.], 0.99), ([0., 0., 20., 20.], 0.99))
     regions = torch.tensor([[0., 0., 8., 8.], [20., 0., 25., 5.]])
-    judged = labeller().select(found, cells([50, 50, 60, 60]), regions)
-    assert judged.bboxes.tolist() == [[50., 50., 60., 55.], [0., 0., 20., 20.]]
+    answer = labeller().select(found, cells([50, 50, 60, 60]), regions)
+    assert answer.bboxes.tolist() == [[50., 50., 60., 55.], [0., 0., 20., 20.]]
 
 
 def test_centres_and_overlaps_by_hand():

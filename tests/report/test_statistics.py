@@ -68,10 +68,10 @@ def test_counted_by_hand(film):
 
 def test_typical_cells_share_the_usual_values_then_score(cell):
     odd = cell('Basophil', score=0.99, nucleolus=1)
-    faint, sure = cell('Basophil', score=0.4, nucleolus=0), cell('Basophil', score=0.6, nucleolus=0)
-    bank = morphology_bank([Prediction('a.png', (9, 9), (odd, faint, sure))])
-    assert [e.cell for e in typical_cells(bank, LEUKEMIA_ATTRIBUTES, 3)] == [sure, faint, odd]
-    assert [e.cell for e in typical_cells(bank, AttributeSchema(), 3)] == [odd, sure, faint]
+    faint, clear = cell('Basophil', score=0.4, nucleolus=0), cell('Basophil', score=0.6, nucleolus=0)
+    bank = morphology_bank([Prediction('a.png', (9, 9), (odd, faint, clear))])
+    assert [e.cell for e in typical_cells(bank, LEUKEMIA_ATTRIBUTES, 3)] == [clear, faint, odd]
+    assert [e.cell for e in typical_cells(bank, AttributeSchema(), 3)] == [odd, clear, faint]
 
 
 def test_leukocyte_classes():
