@@ -202,7 +202,7 @@ def test_files_that_do_not_belong_together(files, tool, tmp_path, capsys, spoil,
     (['--predictions', 'A', 'B', '--names', 'x', 'ensemble'], "none the name 'ensemble'"),
     (['--predictions', 'A', 'B', '--out', 'A'], 'which is also read'),
     (['--predictions', 'A', 'B', '--out', 'folder'], 'JSON file to write'),
-    (['--predictions', 'A', 'B', '--images', 'x'], 'no --images'),
+    (['--predictions', 'A', 'B', '--images', 'x'], 'leave --images out'),
     (['--models', 'x.py', 'x.pth'], '--models needs --images'),
     (['--models', 'x.py', 'x.pth', '--images', 'nowhere'], 'at least two models; got 1'),
     (['--models', 'x.py', 'x.pth', '--models', 'y.py', 'y.pth', '--images', 'nowhere'], 'No such file')])

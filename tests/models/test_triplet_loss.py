@@ -87,7 +87,7 @@ def test_cosine_equals_torchs():
 
 def test_registered_under_our_scope_only():
     assert isinstance(MODELS.build(dict(type='mmleuk.TripletLoss')), TripletLoss)
-    with pytest.raises(UserError, match="'text' and 'printed'"):
+    with pytest.raises(UserError, match="'text' or 'printed', got 'release'"):
         TripletLoss(reading='release')
 
 
