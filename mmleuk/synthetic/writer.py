@@ -155,7 +155,8 @@ def synthesize(out_dir: str | os.PathLike, *, train: int = 500, test: int = 100,
     if target.exists() and not _may_replace(target, settings, overwrite):
         say(f'{target}: already there, rendered with the same arguments')
         return target
-    with new_folder(target, replace=overwrite) as folder:
+    # The name that earlier versions used: what a killed run of theirs left is removed as well.
+    with new_folder(target, replace=overwrite, doing='rendering') as folder:
         for name in ('annotations', *(f'images/{split}' for split in SPLITS)):
             (folder / name).mkdir(parents=True)
         for split in SPLITS:

@@ -14,15 +14,16 @@ from mmleuk.errors import UserError
 
 
 @contextmanager
-def new_folder(target: str | Path, *, replace: bool = False) -> Iterator[Path]:
+def new_folder(target: str | Path, *, replace: bool = False, doing: str = 'unfinished') -> Iterator[Path]:
     """A folder beside ``target`` to write into; at the end it is renamed to the target, or removed after an error.
 
-    Until then its name is ``.NAME.unfinished-PID``, and it is locked. Only a killed run leaves such a folder behind;
+    Until then its name is ``.NAME.DOING-PID``, and it is locked. Only a killed run leaves such a folder behind;
     the next run with the same target removes it.
 
     Args:
         target: the new folder. A link stays a link: the folder that it points to is made.
         replace: replace a folder that isn't empty; the old one is removed at the end.
+        doing: part of the temporary name.
 
     Raises:
         UserError: the target is a file or, without ``replace``, a folder that isn't empty; or it can't be written.
@@ -39,7 +40,7 @@ def new_folder(target: str | Path, *, replace: bool = False) -> Iterator[Path]:
     if real.exists() and (not real.is_dir() or (any(real.iterdir()) and not replace)):
         raise UserError(f'{target}: exists already{"" if real.is_dir() else " and is a file"}; name a new folder, '
                         'or remove this one')
-    prefix = f'.{real.name[:100]}.unfinished-'
+    prefix = f'.{real.name[:100]}.{doing}-'
     building, lock = real.with_name(f'{prefix}{os.getpid()}'), None
     try:
         real.parent.mkdir(parents=True, exist_ok=True)

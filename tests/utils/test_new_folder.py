@@ -67,3 +67,10 @@ def test_a_link_stays_a_link(tmp_path):
     with new_folder(tmp_path / 'out') as folder:
         (folder / 'a.txt').write_text('whole')
     assert os.readlink(tmp_path / 'out') == 'disk' and names(tmp_path / 'disk') == ['a.txt']
+
+
+def test_the_temporary_name_says_what_is_going_on_and_leftovers_of_that_name_are_removed(tmp_path):
+    (tmp_path / '.out.rendering-1').mkdir()  # of a killed run
+    with new_folder(tmp_path / 'out', doing='rendering') as folder:
+        assert names(tmp_path) == [f'.out.rendering-{os.getpid()}'] == [folder.name]
+    assert names(tmp_path) == ['out']
