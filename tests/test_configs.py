@@ -46,10 +46,12 @@ def test_config_is_whole(path):
         check_num_classes(cfg, make_metainfo(dataset.metainfo)['classes'])
         if dataset.get('subset'):
             get_subset(dataset.subset)
-    evaluated = cfg.val_evaluator[0].get('ann_file')  # of detection; crops and subsets are scored on the samples
     tested = innermost(cfg.val_dataloader.dataset)
+    # Crops, subsets and chosen domains are scored on the samples, other detections on a file.
+    evaluated = cfg.val_evaluator[0].get('ann_file')
     assert evaluated is None or tested.get('subset', tested.get('ann_file')) in evaluated
-    assert (evaluated is None) == (tested.type in ('mmleuk.CellCropDataset', 'mmleuk.LeukemiaAttriDataset'))
+    assert (evaluated is None) == ('domains' in tested or tested.type in (
+        'mmleuk.CellCropDataset', 'mmleuk.LeukemiaAttriDataset'))
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: f'{path.parent.name}/{path.stem}')

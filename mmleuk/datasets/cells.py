@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os.path as osp
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from mmdet.datasets import BaseDetDataset
 from mmengine.fileio import LocalBackend, get_file_backend
@@ -39,6 +41,7 @@ class CellDataset(BaseDetDataset):
         max_overhang_px: a box or region may stick out of its image by this much; it is cut at the border.
         name_pattern: regular expression for file names with the groups ``patient`` and ``diagnosis``; what it doesn't
             find is None. Default: file names have no such information.
+        domains: only the images whose ``domain`` is one of these; default all. It also holds in ``test_mode``.
         check_images: check at the start that every image exists and, on a local disk, is complete.
         filter_cfg: used outside ``test_mode``: ``filter_empty_gt`` (default False: images without a cell teach
             background) and ``min_size`` in pixels of the shorter side. Removed images are logged.
@@ -56,11 +59,12 @@ class CellDataset(BaseDetDataset):
 
     def __init__(self, *, ann_file: str = '', data_prefix: Mapping[str, str] | None = None, data_root: str = '',
                  metainfo: Mapping | None = None, annotation: str | None = None, max_overhang_px: float = 1.0,
-                 name_pattern: str | None = None, check_images: bool = True, filter_cfg: Mapping | None = None,
-                 pipeline: Sequence = (), **kwargs: object) -> None:
+                 name_pattern: str | None = None, domains: Sequence[str] | None = None, check_images: bool = True,
+                 filter_cfg: Mapping | None = None, pipeline: Sequence = (), **kwargs: object) -> None:
         self.annotation = _known_annotation(annotation)
         self.max_overhang_px = max_overhang_px
         self.name_pattern = name_pattern
+        self.domains = _listed_domains(domains)
         self.check_images = check_images
         if annotation == 'sparse':
             check_pipeline_moves_regions(list(pipeline))
@@ -88,6 +92,7 @@ class CellDataset(BaseDetDataset):
         """Records of all images, in the file's order."""
         annotations = self.read_annotations()
         annotations.raise_defects()
+        annotations = self._choose_domains(annotations)
         self._resolve_annotation(annotations)
         self._log_left_out(annotations)
         records = [self._make_record(image) for image in annotations.images]
@@ -109,6 +114,18 @@ class CellDataset(BaseDetDataset):
             print_log(f'{self.ann_file}: filter_cfg removes {len(self.data_list) - len(large)} images as too small '
                       f'and {len(large) - len(kept)} without a cell; {len(kept)} are left', 'current')
         return kept
+
+    def _choose_domains(self, annotations: Annotations) -> Annotations:
+        if self.domains is None:
+            return annotations
+        counts = Counter(image.domain for image in annotations.images)
+        absent = [domain for domain in self.domains if not counts[domain]]
+        if absent:
+            known = ', '.join(f'{domain} ({count} images)' for domain, count in counts.items())
+            raise UserError(f'{self.ann_file}: no image has the domain {absent[0]!r}; the file has {known}. Correct '
+                            'domains, or give the images their domain')
+        images = tuple(image for image in annotations.images if image.domain in self.domains)
+        return replace(annotations, images=images)
 
     def _resolve_annotation(self, annotations: Annotations) -> None:
         partly = [image for image in annotations.images if not image.is_known_everywhere]
@@ -158,6 +175,12 @@ def _known_annotation(annotation: str | None) -> str | None:
     if annotation is not None and annotation not in ANNOTATION_KINDS:
         raise UserError(f'annotation={annotation!r} is unknown; it must be {" or ".join(map(repr, ANNOTATION_KINDS))}')
     return annotation
+
+
+def _listed_domains(domains: Sequence[str] | None) -> tuple[str, ...] | None:
+    if isinstance(domains, str) or domains is not None and not domains:
+        raise UserError(f'domains={domains!r}: give a list of domains, such as [\'pbc\'], or leave it out for all')
+    return None if domains is None else tuple(domains)
 
 
 def _known_filters(filter_cfg: Mapping | None) -> dict | None:
