@@ -16,7 +16,7 @@ def read_version() -> str:
     return match.group(1)
 
 
-TEST = ['pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'scikit-learn',
+TEST = ['pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis',
         'pydantic>=2']  # reads the suites of tools/benchmark.py
 DEV = ['ruff', 'mypy', 'codespell']
 
@@ -34,7 +34,7 @@ setup(
     # MMDetection comes from one of two sets of distributions that overwrite each other's files, and whoever installs
     # this into an environment that has one must keep it: so neither is a hard dependency.
     install_requires=['torch>=2.1', 'numpy', 'pycocotools', 'pillow', 'pyyaml', 'tqdm', 'matplotlib', 'jinja2',
-                      'pandas', 'defusedxml'],
+                      'pandas', 'defusedxml', 'scipy', 'scikit-learn'],
     extras_require={
         'onedl': ['onedl-mmengine>=0.10.12,<1', 'onedl-mmcv>=2.3.6,<2.4', 'onedl-mmdetection>=3.5.1,<4'],
         'openmmlab': ['mmengine>=0.10.3,<1', 'mmcv>=2.0.0,<2.2', 'mmdet==3.3.0'],

@@ -30,6 +30,7 @@ COMMANDS = (
     Command(('data', 'dedupe'), 'mmleuk.commands.dedupe', 'keep one annotation of each cell that two fields show'),
     Command(('data', 'sparsify'), 'mmleuk.commands.sparsify', 'keep the annotations of one region per image'),
     Command(('data', 'interfere'), 'mmleuk.commands.interfere', 'a copy of a test set per interference factor'),
+    Command(('data', 'agree'), 'mmleuk.commands.agree', 'agreement rate and kappa of two annotators, per attribute'),
     Command(('config',), 'mmleuk.commands.config', 'what a config resolves to, and which files set it'),
     Command(('infer',), 'mmleuk.commands.infer', 'cells, attributes, pictures and a report from images'),
     Command(('transfer',), 'mmleuk.commands.transfer', "one microscope's annotations -> another's images"),

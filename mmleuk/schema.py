@@ -6,6 +6,7 @@ A data set has its :class:`Declaration` in its metainfo (keys ``classes``, ``att
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,16 @@ from mmleuk.errors import UserError
 
 IGNORE = -1
 """Unknown value of an attribute: it takes part in no loss and no score."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint for an error message at a misspelt name: the most similar known one, if any is similar.
+
+    >>> nearest('granule_color', ['granule_colour', 'granularity'])
+    " (did you mean 'granule_colour'?)"
+    """
+    alike = difflib.get_close_matches(name, list(known), n=1)
+    return f' (did you mean {alike[0]!r}?)' if alike else ''
 
 
 class SchemaError(UserError):
@@ -106,7 +117,8 @@ class AttributeSchema:
     def __getitem__(self, key: str) -> Attribute:
         position = self.position(key)
         if position is None:
-            raise SchemaError(f'unknown attribute {key!r}; the schema knows {", ".join(self.keys)}')
+            raise SchemaError(f'unknown attribute {key!r}{nearest(key, self._index)}; the schema knows '
+                              f'{", ".join(self.keys)}')
         return self.attributes[position]
 
     def encode(self, key: str, value: object) -> int:
@@ -137,7 +149,8 @@ class AttributeSchema:
             if number in attribute.unknown:
                 return IGNORE
         names = ', '.join(f'{i} ({name})' for i, name in enumerate(attribute.values))
-        raise SchemaError(f'attribute {key!r} has the value {value!r}; allowed are {names}, '
+        hint = nearest(value, attribute.values) if isinstance(value, str) else ''
+        raise SchemaError(f'attribute {key!r} has the value {value!r}{hint}; allowed are {names}, '
                           f'or {IGNORE} or null for unknown')
 
     def decode(self, key: str, value: int) -> str:

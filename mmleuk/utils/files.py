@@ -44,6 +44,17 @@ def check_target(path: str | Path) -> None:
         raise UserError(f'{path}: cannot be written ({error.strerror or error}); choose another path') from error
 
 
+def check_new_file(path: str | Path) -> None:
+    """Refuse a file that is there already, or can't be written.
+
+    Raises:
+        UserError: see :func:`check_target`; or the path exists.
+    """
+    check_target(path)
+    if os.path.lexists(path):
+        raise UserError(f'{path}: is there already; name a new file, or remove this one')
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary path beside ``path`` to write to; at the end it is renamed to ``path``, or removed after an error.

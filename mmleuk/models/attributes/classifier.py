@@ -32,6 +32,8 @@ class AttributeClassifier(BaseModule):
         loss_binary: config of the loss of binary attributes, which then get one logit each; it needs
             ``sum_and_count`` and ``probability`` as :class:`AsymmetricLoss` has them. None: a binary attribute gets two
             logits and cross-entropy, as an attribute with V > 2 values gets V.
+        loss_softmax: config of the loss of attributes with a logit per value, such as :class:`PeerLoss`; it needs
+            ``sum_and_count``, and its optimum must be the softmax. None: cross-entropy.
         owner: name of the head for messages.
 
     Raises:
@@ -40,7 +42,7 @@ class AttributeClassifier(BaseModule):
 
     def __init__(self, attributes: str | Mapping[str, object] | AttributeSchema, in_features: int, *,
                  hidden: Sequence[int] = (), dropout: float = 0.0, loss_binary: dict | None = None,
-                 owner: str = 'AttributeClassifier') -> None:
+                 loss_softmax: dict | None = None, owner: str = 'AttributeClassifier') -> None:
         super().__init__()
         self.schema, self.owner = resolve_schema(attributes), owner
         if not len(self.schema):
@@ -56,6 +58,11 @@ class AttributeClassifier(BaseModule):
         if not all(hasattr(self.loss_binary, name) for name in ('sum_and_count', 'probability') if loss_binary):
             raise UserError(f'{owner}: loss_binary {type(self.loss_binary).__name__} has no sum_and_count and '
                             'probability; use mmleuk.AsymmetricLoss, a loss with both, or None for cross-entropy')
+
+        self.loss_softmax = None if loss_softmax is None else MODELS.build(loss_softmax)
+        if loss_softmax is not None and not hasattr(self.loss_softmax, 'sum_and_count'):
+            raise UserError(f'{owner}: loss_softmax {type(self.loss_softmax).__name__} has no sum_and_count; use '
+                            'mmleuk.PeerLoss, a loss with it, or None for cross-entropy')
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, D) -> logits (N, K)."""
@@ -92,6 +99,8 @@ class AttributeClassifier(BaseModule):
     def _sum_and_count(self, column: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         if self.loss_binary is not None and column.shape[1] == 1:
             return self.loss_binary.sum_and_count(column[:, 0], target)
+        if self.loss_softmax is not None:
+            return self.loss_softmax.sum_and_count(column, target)
         return known_cross_entropy(column, target)
 
     def probabilities(self, logits: Tensor) -> list[Tensor]:

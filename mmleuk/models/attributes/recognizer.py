@@ -23,10 +23,12 @@ class AttributeRecognizer(BaseDetector):
     The cell's type is one more attribute if the schema has it (see :class:`mmleuk.CellCropDataset`).
 
     Args:
-        attributes, loss_binary: as of :class:`AttributeClassifier`; cross-entropy by default.
+        attributes, loss_binary, loss_softmax: as of :class:`AttributeClassifier`; cross-entropy by default.
         crop_size: side of the inputs in pixels.
         hidden: widths of the classifier's hidden layers.
         encoder, dropout: as of :class:`CropExtractor`.
+        domain_loss: config of a loss on the features (N, D) of the samples without a ``domain`` and those (M, D) of
+            samples of another domain, such as :class:`MMDLoss`; :class:`mmleuk.UnlabelledCrops` gives such samples.
         data_preprocessor: config, as of a detector.
 
     Predictions are ``gt_attributes`` of each sample, with ``attributes`` (1, A) int64 and ``attribute_probs``
@@ -35,13 +37,16 @@ class AttributeRecognizer(BaseDetector):
 
     def __init__(self, attributes: str | Mapping[str, object] | AttributeSchema, *, crop_size: int,
                  hidden: tuple[int, ...] = (), encoder: dict | None = None, dropout: float = 0.2,
-                 loss_binary: dict | None = None, data_preprocessor: dict | None = None,
+                 loss_binary: dict | None = None, loss_softmax: dict | None = None,
+                 domain_loss: dict | None = None, data_preprocessor: dict | None = None,
                  init_cfg: dict | list | None = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor,
                          init_cfg=init_cfg or dict(type='Normal', layer='Linear', std=0.01))
         self.extractor = CropExtractor(crop_size, 0.0, encoder, dropout)
         self.classifier = AttributeClassifier(attributes, self.extractor.out_features, hidden=hidden, dropout=dropout,
-                                              loss_binary=loss_binary, owner='AttributeRecognizer')
+                                              loss_binary=loss_binary, loss_softmax=loss_softmax,
+                                              owner='AttributeRecognizer')
+        self.domain_loss = None if domain_loss is None else MODELS.build(domain_loss)
         self.schema = self.classifier.schema
 
     def extract_feat(self, batch_inputs: Tensor) -> Tensor:
@@ -53,7 +58,7 @@ class AttributeRecognizer(BaseDetector):
         return self.classifier(self.extract_feat(batch_inputs))
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
-        """Mean loss over the known values of all attributes.
+        """``loss_attributes``, the mean over the known values of all attributes, and ``loss_domain`` if there is one.
 
         Args:
             batch_inputs: (B, 3, S, S).
@@ -64,7 +69,12 @@ class AttributeRecognizer(BaseDetector):
         """
         targets = self.classifier.checked_targets(
             [1] * len(batch_inputs), [sample.gt_instances.attributes for sample in batch_data_samples])
-        return dict(loss_attributes=self.classifier.loss(self._forward(batch_inputs), targets))
+        features = self.extract_feat(batch_inputs)
+        losses = dict(loss_attributes=self.classifier.loss(self.classifier(features), targets))
+        if self.domain_loss is not None:
+            other = torch.tensor([bool(sample.get('domain')) for sample in batch_data_samples], device=features.device)
+            losses['loss_domain'] = self.domain_loss(features[~other], features[other])
+        return losses
 
     @torch.no_grad()
     def predict(self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True) -> SampleList:
