@@ -16,6 +16,7 @@ def read_version() -> str:
     return match.group(1)
 
 
+TRANSFORMERS = ['transformers>=5.0,<6']  # encoders of mmleuk.TransformersEncoder; Apache-2.0, no torchvision
 TEST = ['pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis',
         'pydantic>=2']  # reads the suites of tools/benchmark.py
 DEV = ['ruff', 'mypy', 'codespell']
@@ -38,8 +39,9 @@ setup(
     extras_require={
         'onedl': ['onedl-mmengine>=0.10.12,<1', 'onedl-mmcv>=2.3.6,<2.4', 'onedl-mmdetection>=3.5.1,<4'],
         'openmmlab': ['mmengine>=0.10.3,<1', 'mmcv>=2.0.0,<2.2', 'mmdet==3.3.0'],
+        'transformers': TRANSFORMERS,
         'test': TEST,
-        'dev': TEST + DEV,
+        'dev': TEST + TRANSFORMERS + DEV,
     },
     entry_points={'console_scripts': ['mmleuk = mmleuk.cli:main']},
     classifiers=[

@@ -12,6 +12,7 @@ sides: MMDetection takes a ``scale`` with ``keep_ratio`` as long and short side 
 """
 
 from mmleuk.transforms.affine import RandomAffine
+from mmleuk.transforms.center_crop import CenterCrop
 from mmleuk.transforms.checks import check_pipeline_moves_regions
 from mmleuk.transforms.color import ColorJitter, HSVJitter
 from mmleuk.transforms.crop_cell import CropCell
@@ -31,6 +32,7 @@ from mmleuk.transforms.padding import Pad
 from mmleuk.transforms.region_mosaic import RegionMosaic
 from mmleuk.transforms.regions import BlankOutsideRegions, CropToRegion
 
-__all__ = ['BlankOutsideRegions', 'ColorJitter', 'CropCell', 'CropToRegion', 'Defocus', 'HSVJitter', 'Impurities',
-           'IncompleteCells', 'LoadCellAnnotations', 'LoadImage', 'MixUp', 'Mosaic', 'OverStaining', 'OverlappingCells',
-           'PackCells', 'Pad', 'PaleStaining', 'RandomAffine', 'RegionMosaic', 'check_pipeline_moves_regions']
+__all__ = ['BlankOutsideRegions', 'CenterCrop', 'ColorJitter', 'CropCell', 'CropToRegion', 'Defocus', 'HSVJitter',
+           'Impurities', 'IncompleteCells', 'LoadCellAnnotations', 'LoadImage', 'MixUp', 'Mosaic', 'OverStaining',
+           'OverlappingCells', 'PackCells', 'Pad', 'PaleStaining', 'RandomAffine', 'RegionMosaic',
+           'check_pipeline_moves_regions']

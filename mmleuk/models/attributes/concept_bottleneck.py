@@ -71,7 +71,8 @@ class ConceptBottleneck(BaseModule):
     def __init__(self, *, attributes: str | Mapping[str, object] | AttributeSchema, num_classes: int,
                  crop_size: int = 64, context: float = 0.15, encoder: dict | None = None, dropout: float = 0.2,
                  joint: bool = False, chunk_size: int = 256, init_cfg: dict | list | None = None) -> None:
-        super().__init__(init_cfg or dict(type='Normal', layer='Linear', std=0.01))
+        super().__init__(init_cfg or dict(type='Normal', std=0.01, override=[dict(name='classifier'),
+                                                                            dict(name='classes')]))
         if crop_size < 1 or context < 0:
             raise UserError(f'ConceptBottleneck: needs crop_size >= 1 and context >= 0; got {crop_size} and {context}')
         self.joint, self.chunk_size = joint, chunk_size

@@ -41,7 +41,7 @@ class AttributeRecognizer(BaseDetector):
                  domain_loss: dict | None = None, data_preprocessor: dict | None = None,
                  init_cfg: dict | list | None = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor,
-                         init_cfg=init_cfg or dict(type='Normal', layer='Linear', std=0.01))
+                         init_cfg=init_cfg or dict(type='Normal', std=0.01, override=dict(name='classifier')))
         self.extractor = CropExtractor(crop_size, 0.0, encoder, dropout)
         self.classifier = AttributeClassifier(attributes, self.extractor.out_features, hidden=hidden, dropout=dropout,
                                               loss_binary=loss_binary, loss_softmax=loss_softmax,
