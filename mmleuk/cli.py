@@ -34,6 +34,7 @@ COMMANDS = (
     Command(('config',), 'mmleuk.commands.config', 'what a config resolves to, and which files set it'),
     Command(('infer',), 'mmleuk.commands.infer', 'cells, attributes, pictures and a report from images'),
     Command(('transfer',), 'mmleuk.commands.transfer', "one microscope's annotations -> another's images"),
+    Command(('bias',), 'mmleuk.commands.bias', 'attribute values on which a classifier makes more errors'),
     Command(('evaluate',), 'mmleuk.commands.evaluate', 'scores, plots and a page from saved predictions'),
 )
 

@@ -45,14 +45,15 @@ class AttributeTable:
 
 
 def read_attribute_table(path: str | Path, schema: AttributeSchema | None = None, *, name_column: str = 'img_name',
-                         label_column: str | None = None) -> AttributeTable:
+                         label_column: str | None = None, not_attributes: Sequence[str] = ()) -> AttributeTable:
     """Read a CSV file; an empty field is an unknown value.
 
     Args:
         path: CSV in UTF-8.
-        schema: attributes to read; a column has the attribute's key or an alias of it. None: every column that isn't
-            the name or the label and has 2 to 50 different values is an attribute.
+        schema: attributes to read; a column has the attribute's key or an alias of it. None: every other column with 2
+            to 50 different values is an attribute.
         name_column, label_column: of the name and, if wanted, of the cell's type.
+        not_attributes: columns that are none, without ``schema``.
 
     Raises:
         UserError: the file, a column or a value is wrong, or a name occurs twice; it names file and row (the header is
@@ -63,7 +64,7 @@ def read_attribute_table(path: str | Path, schema: AttributeSchema | None = None
     if not rows:
         raise UserError(f'{path}: has no row')
     if schema is None:
-        schema = _schema_of(path, rows, known)
+        schema = _schema_of(path, rows, [*known, *not_attributes])
     column_of = {attribute.key: _column(path, list(rows[0]), (attribute.key, *attribute.aliases))
                  for attribute in schema.attributes}
     values = np.full((len(rows), len(schema)), -1)

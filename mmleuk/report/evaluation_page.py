@@ -55,7 +55,7 @@ def render_evaluation(evaluation: Evaluation, plots: Mapping[str, bytes], galler
     cost = evaluation.complexity
     return render(
         'evaluation.html', sentence=sentence(evaluation), notes=notes(evaluation), settings=settings,
-        score=f'{settings.min_score:g}', iou=f'{settings.min_iou:g}', filled_columns=filled_columns,
+        score=f'{settings.min_score:g}', iou=f'{settings.min_iou:g}',
         plots={name: base64.b64encode(content).decode('ascii') for name, content in plots.items()},
         summaries=[{key: value for key, value in figures.items() if key.startswith(m)} for m in ('mAP', 'mAR')],
         classes=class_rows(evaluation), confusion=confusion_rows(evaluation),
@@ -78,12 +78,6 @@ def sentence(evaluation: Evaluation) -> str:
         return f'No score: the ground truth, {what}, leaves nothing to find.'
     return (f'mAP {figures["mAP"]:.3f} over IoU 0.5 to 0.95, {figures["mAP_50"]:.3f} at IoU 0.5, '
             f'{figures["mAP_75"]:.3f} at IoU 0.75, and mAR {figures["mAR"]:.3f}, on {what}.')
-
-
-def filled_columns(rows: Sequence[Row]) -> list[tuple[str, bool]]:
-    """Columns of a table with an entry in any row, and whether they hold text; the means stay, also when unknown."""
-    return [(name, any(isinstance(row[name], str) for row in rows)) for name in rows[0]
-            if name in ('mAP', 'mAR') or any(row[name] not in (None, '') for row in rows)]
 
 
 def _group_row(row: Row, classes: Sequence[str]) -> Row:

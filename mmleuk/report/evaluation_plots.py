@@ -21,7 +21,7 @@ from mmleuk.utils.words import plural_n
 
 _DPI = 110
 _WIDTH = 9.5  # inches
-_INK, _FAINT, _BLUE, _ORANGE = '#1b1b1f', '#b9b9c4', '#0072B2', '#D55E00'
+_INK, FAINT, BLUE, ORANGE = '#1b1b1f', '#b9b9c4', '#0072B2', '#D55E00'
 _PANELS_PER_ROW = 3
 # More would be too many to look at, and at some point too large a picture to draw; the CSV files hold them all.
 _MOST_ROWS = 60
@@ -36,7 +36,7 @@ def curve_plot(evaluation: Evaluation) -> bytes:
     shown = _largest(scores.n_cells, _MOST_PANELS)
     columns = min(_PANELS_PER_ROW, len(shown))
     rows = -(-len(shown) // columns)
-    figure = _figure(2.75 * rows + 1.1)
+    figure = new_figure(2.75 * rows + 1.1)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     lines: list = []
     for axes in panels.flat[len(shown):]:
@@ -58,10 +58,11 @@ def curve_plot(evaluation: Evaluation) -> bytes:
         axes.set_ylabel('precision')
     if lines:
         figure.legend(handles=lines, loc='outside upper center', ncols=len(lines), frameon=False, fontsize=9)
-    return _png(figure, 'Precision over recall of each class, by the IoU that a match needs. Precision is the largest '
-                        "at this recall or a higher one, at pycocotools' 101 recalls; where it falls to 0, no score "
-                        f'threshold reaches the recall. {_left_out(shown, len(classes), "classes", "cells")}'
-                        f'{_evidence(evaluation)}')
+    return figure_png(figure,
+                      'Precision over recall of each class, by the IoU that a match needs. Precision is the largest '
+                      "at this recall or a higher one, at pycocotools' 101 recalls; where it falls to 0, no score "
+                      f'threshold reaches the recall. {_left_out(shown, len(classes), "classes", "cells")}'
+                      f'{_evidence(evaluation)}')
 
 
 def confusion_plot(evaluation: Evaluation) -> bytes:
@@ -69,7 +70,7 @@ def confusion_plot(evaluation: Evaluation) -> bytes:
     confusion = evaluation.confusion
     size = len(confusion.classes) + 1
     side = max(3.2, 0.52 * size + 1.6)
-    figure = _figure(min(side + 1.2, _WIDTH))
+    figure = new_figure(min(side + 1.2, _WIDTH))
     axes = figure.subplots()
     axes.imshow(np.nan_to_num(confusion.shares), cmap='Blues', vmin=0, vmax=1)
     axes.set(xlabel='predicted', ylabel='true')
@@ -80,10 +81,11 @@ def confusion_plot(evaluation: Evaluation) -> bytes:
         numbers = 'Shades are shares of the row; classes go by their index in confusion.csv, from 0, with the counts.'
     axes.axhline(size - 1.5, color=_INK, lw=1.2)
     axes.axvline(size - 1.5, color=_INK, lw=1.2)
-    return _png(figure, f'What each cell was taken for. Rows: the true class, last what was found where no cell is; '
-                        f'columns: the predicted class, last the cells not found. {numbers} '
-                        f'{_operating_point(evaluation)}, matched one to one whatever the class, the '
-                        f'highest score first. {_evidence(evaluation)}')
+    return figure_png(figure,
+                      f'What each cell was taken for. Rows: the true class, last what was found where no cell is; '
+                      f'columns: the predicted class, last the cells not found. {numbers} '
+                      f'{_operating_point(evaluation)}, matched one to one whatever the class, the '
+                      f'highest score first. {_evidence(evaluation)}')
 
 
 def _write_counts(axes: Axes, confusion: Confusion) -> None:
@@ -104,7 +106,7 @@ def _write_counts(axes: Axes, confusion: Confusion) -> None:
                           color='white' if share > 0.55 else _INK)
     axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
-    axes.grid(which='minor', color=_FAINT, lw=0.6)
+    axes.grid(which='minor', color=FAINT, lw=0.6)
     axes.tick_params(which='minor', length=0)
 
 
@@ -136,9 +138,9 @@ def error_plot(evaluation: Evaluation) -> bytes:
     """How many errors of each type, and what they cost."""
     rows = error_rows(evaluation)
     names, ys = [row['type'] for row in rows], np.arange(len(rows))
-    figure = _figure(3.4)
+    figure = new_figure(3.4)
     left, right = figure.subplots(1, 2, sharey=True)
-    _bars(left, ys, [row['errors'] for row in rows], _ORANGE, '{:d}')
+    _bars(left, ys, [row['errors'] for row in rows], ORANGE, '{:d}')
     left.set(yticks=ys, yticklabels=names, title='number of errors')
     left.invert_yaxis()
     gains = [row['mAP_gain'] for row in rows]
@@ -148,10 +150,11 @@ def error_plot(evaluation: Evaluation) -> bytes:
         right.text(0.5, 0.5, 'no ground truth', transform=right.transAxes, ha='center', va='center')
         right.set_xticks([])
     else:
-        _bars(right, ys, gains, _BLUE, '{:.3f}')
-    return _png(figure, f'Errors by type (TIDE). Left: {_operating_point(evaluation, False)}. Right: how much the mean '
-                        f'AP at IoU {iou:g} would rise if all errors of the type were fixed, detections of every '
-                        f'score included; the gains do not add up. {_evidence(evaluation)}')
+        _bars(right, ys, gains, BLUE, '{:.3f}')
+    return figure_png(figure,
+                      f'Errors by type (TIDE). Left: {_operating_point(evaluation, False)}. Right: how much the mean '
+                      f'AP at IoU {iou:g} would rise if all errors of the type were fixed, detections of every '
+                      f'score included; the gains do not add up. {_evidence(evaluation)}')
 
 
 PLOTS: Mapping[str, Callable[[Evaluation], bytes]] = {
@@ -165,12 +168,13 @@ def draw_plots(evaluation: Evaluation) -> dict[str, bytes]:
         return {name: draw(evaluation) for name, draw in PLOTS.items() if name != 'groups.png' or evaluation.groups}
 
 
-def _figure(height: float) -> Figure:
+def new_figure(height: float) -> Figure:
+    """An empty figure of the pages' width, ``height`` inches high."""
     return Figure(figsize=(_WIDTH, height), dpi=_DPI, layout='constrained', facecolor='white')
 
 
-def _png(figure: Figure, caption: str) -> bytes:
-    """The figure above its caption."""
+def figure_png(figure: Figure, caption: str) -> bytes:
+    """The figure above its caption, as PNG."""
     lines = textwrap.wrap(caption, 138)
     width, height = figure.get_size_inches()
     room = 0.16 * len(lines) + 0.2
@@ -231,15 +235,15 @@ def _bars(axes: Axes, ys: np.ndarray, values: Sequence[float], colour: str, form
 def _score_plot(labels: Sequence[str], values: Sequence[tuple[float | None, float | None, str]], measure: str,
                 caption: str) -> bytes:
     """Two dots per row, joined: the strict score and the lenient one; words where there is none."""
-    figure = _figure(0.34 * len(labels) + 1.1)
+    figure = new_figure(0.34 * len(labels) + 1.1)
     axes = figure.subplots()
     for index, (strict, lenient, note) in enumerate(values):
         if strict is None or lenient is None:
             axes.text(0.01, index, note, va='center', fontsize=9, color='#5b5b66')
             continue
-        axes.plot([strict, lenient], [index, index], color=_FAINT, lw=2, zorder=1)
-        axes.scatter([strict], [index], color=_BLUE, zorder=3, label=f'{measure} (IoU 0.5 to 0.95)')
-        axes.scatter([lenient], [index], facecolor='white', edgecolor=_ORANGE, lw=1.8, zorder=2,
+        axes.plot([strict, lenient], [index, index], color=FAINT, lw=2, zorder=1)
+        axes.scatter([strict], [index], color=BLUE, zorder=3, label=f'{measure} (IoU 0.5 to 0.95)')
+        axes.scatter([lenient], [index], facecolor='white', edgecolor=ORANGE, lw=1.8, zorder=2,
                      label=f'{measure} at IoU 0.5')
         axes.text(1.03, index, f'{strict:.3f}  {lenient:.3f}' + (f'  {note}' if note else ''), va='center', fontsize=9)
     axes.set(xlim=(-0.02, 1.25), ylim=(len(labels) - 0.4, -0.6), yticks=range(len(labels)), yticklabels=labels)
@@ -252,4 +256,4 @@ def _score_plot(labels: Sequence[str], values: Sequence[tuple[float | None, floa
     handles, names = axes.get_legend_handles_labels()
     if handles:
         figure.legend(handles[:2], names[:2], loc='outside upper center', ncols=2, frameon=False, fontsize=9)
-    return _png(figure, caption)
+    return figure_png(figure, caption)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mmleuk.utils.tables import shown
+from mmleuk.utils.tables import Row, shown
 from mmleuk.utils.words import listed, plural_n
 
 
@@ -29,6 +30,12 @@ def _environment() -> Environment:
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
                               keep_trailing_newline=True)
     # File names may hold bytes that are no UTF-8: links quote what the disk has.
-    environment.filters.update(shown=shown, plural_n=plural_n, listed=listed,
+    environment.filters.update(shown=shown, filled_columns=filled_columns, plural_n=plural_n, listed=listed,
                                quoted=lambda path: quote(os.fsencode(path)))
     return environment
+
+
+def filled_columns(rows: Sequence[Row]) -> list[tuple[str, bool]]:
+    """Columns of a table with an entry in any row, and whether they hold text; the means stay, also when unknown."""
+    return [(name, any(isinstance(row[name], str) for row in rows)) for name in rows[0]
+            if name in ('mAP', 'mAR') or any(row[name] not in (None, '') for row in rows)]
