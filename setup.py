@@ -17,6 +17,8 @@ def read_version() -> str:
 
 
 TRANSFORMERS = ['transformers>=5.0,<6']  # encoders of mmleuk.TransformersEncoder; Apache-2.0, no torchvision
+# Large images: tiled TIFF (imagecodecs decodes JPEG and LZW tiles), scanners' formats, PNG and JPEG row by row.
+WSI = ['tifffile', 'imagecodecs', 'openslide-python', 'openslide-bin', 'pyvips', 'pyvips-binary']
 TEST = ['pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis',
         'pydantic>=2']  # reads the suites of tools/benchmark.py
 DEV = ['ruff', 'mypy', 'codespell']
@@ -35,13 +37,14 @@ setup(
     # MMDetection comes from one of two sets of distributions that overwrite each other's files, and whoever installs
     # this into an environment that has one must keep it: so neither is a hard dependency.
     install_requires=['torch>=2.1', 'numpy', 'pycocotools', 'pillow', 'pyyaml', 'tqdm', 'matplotlib', 'jinja2',
-                      'pandas', 'defusedxml', 'scipy', 'scikit-learn'],
+                      'pandas', 'defusedxml', 'scipy', 'scikit-learn', 'shapely>=2'],
     extras_require={
         'onedl': ['onedl-mmengine>=0.10.12,<1', 'onedl-mmcv>=2.3.6,<2.4', 'onedl-mmdetection>=3.5.1,<4'],
         'openmmlab': ['mmengine>=0.10.3,<1', 'mmcv>=2.0.0,<2.2', 'mmdet==3.3.0'],
         'transformers': TRANSFORMERS,
+        'wsi': WSI,
         'test': TEST,
-        'dev': TEST + TRANSFORMERS + DEV,
+        'dev': TEST + TRANSFORMERS + WSI + DEV,
     },
     entry_points={'console_scripts': ['mmleuk = mmleuk.cli:main']},
     classifiers=[

@@ -119,7 +119,7 @@ def run_to_dict(run: Run) -> dict[str, Any]:
     """Plain data for JSON; :func:`run_from_dict` reads it back to an equal run."""
     info = {**vars(run.info), 'classes': list(run.info.classes), 'schema': run.info.schema.to_dict()}
     images = [dict(image=p.image, path=p.path, height=p.size_hw[0], width=p.size_hw[1],
-                   cells=[_cell_to_dict(cell) for cell in p.cells]) for p in run.predictions]
+                   cells=[cell_to_dict(cell) for cell in p.cells]) for p in run.predictions]
     return dict(format=FORMAT, run=info, images=images, failed=[dict(vars(f)) for f in run.failed])
 
 
@@ -149,7 +149,7 @@ def run_from_dict(data: object, source: str = 'predictions') -> Run:
             cells = []
             for index, cell in enumerate(image['cells']):
                 where = f'image {number}, cell {index}'
-                cells.append(_cell_from_dict(cell))
+                cells.append(cell_from_dict(cell))
             predictions.append(Prediction(str(image['image']), size_hw, tuple(cells), image['path']))
         where = 'failed'
         return Run(run_info, tuple(predictions), tuple(FailedImage(**f) for f in data['failed']))
@@ -158,12 +158,14 @@ def run_from_dict(data: object, source: str = 'predictions') -> Run:
                         ) from error
 
 
-def _cell_to_dict(cell: Cell) -> dict[str, Any]:
+def cell_to_dict(cell: Cell) -> dict[str, Any]:
+    """Plain data for JSON; :func:`cell_from_dict` reads it back to an equal cell."""
     return dict(box=list(cell.box), score=cell.score, label=cell.label, class_name=cell.class_name,
                 attributes={key: dict(reading) for key, reading in cell.attributes.items()})
 
 
-def _cell_from_dict(data: Mapping[str, Any]) -> Cell:
+def cell_from_dict(data: Mapping[str, Any]) -> Cell:
+    """The cell that :func:`cell_to_dict` wrote; raises KeyError, TypeError, ValueError for other data."""
     x1, y1, x2, y2 = (_number(value, float) for value in data['box'])
     attributes = {key: AttributeReading(value=str(reading['value']), prob=_number(reading['prob'], float, 0, 1),
                                         value_index=_number(reading['value_index'], int, -1))
