@@ -28,7 +28,8 @@ def _child(kind: str, parent: Registry, *locations: str) -> Registry:
 
 
 DATASETS = _child('dataset', MMDET_DATASETS, 'datasets.cells', 'datasets.crops', 'datasets.label_noise',
-                  'datasets.leukemia_attri', 'datasets.unlabelled_crops', 'datasets.voc_cells')
+                  'datasets.leukemia_attri', 'datasets.source_target', 'datasets.unlabelled_crops',
+                  'datasets.voc_cells')
 TRANSFORMS = _child('transform', MMDET_TRANSFORMS, 'transforms')
 MODELS = _child('model', MMDET_MODELS, 'models')
 TASK_UTILS = _child('task util', MMDET_TASK_UTILS, 'models')

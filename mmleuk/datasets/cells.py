@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 
 from mmleuk.datasets.annotations import AnnotationReader, Annotations, read_coco_json
 from mmleuk.datasets.presets import make_metainfo
+from mmleuk.datasets.unlabelled import content_of_folder, without_labels
 from mmleuk.errors import UserError
 from mmleuk.registry import DATASETS
 from mmleuk.schema import AttributeSchema
@@ -21,7 +22,7 @@ from mmleuk.transforms.checks import check_pipeline_moves_regions
 from mmleuk.transforms.load_image import check_size
 from mmleuk.utils.image_files import check_image_file, decode_image, header_size, read_image_file
 
-ANNOTATION_KINDS = ('complete', 'sparse')
+ANNOTATION_KINDS = ('complete', 'sparse', 'hidden')
 FILTERS = ('filter_empty_gt', 'min_size')
 
 
@@ -30,13 +31,15 @@ class CellDataset(BaseDetDataset):
     """Cells of any kind: COCO JSON with classes, and optional attributes and annotated regions.
 
     Args:
-        ann_file: annotation file, under ``data_root`` unless absolute.
+        ann_file: annotation file, under ``data_root`` unless absolute; with ``annotation='hidden'`` it may be missing,
+            which means all images in the folder.
         data_prefix: ``dict(img=folder)`` of the images, under ``data_root`` unless absolute.
         data_root: folder of the data.
         metainfo: ``dict(preset=...)`` or ``dict(classes=..., ...)``, see
             :func:`mmleuk.datasets.presets.make_metainfo`.
         annotation: 'complete': all cells are annotated. 'sparse': only those inside each image's
-            ``annotated_region``; an image without one raises an error. Default: that of the subset; else 'complete' if
+            ``annotated_region``; an image without one raises an error. 'hidden': the images alone; no label of the file
+            is read, and nothing is known of them. Default: that of the subset; else 'complete' if
             no region of the file is smaller than its image. If one is, ``annotation`` must be given.
         max_overhang_px: a box or region may stick out of its image by this much; it is cut at the border.
         name_pattern: regular expression for file names with the groups ``patient`` and ``diagnosis``; what it doesn't
@@ -82,7 +85,10 @@ class CellDataset(BaseDetDataset):
         reader = AnnotationReader(
             self._metainfo['classes'], self.schema, require_regions=self.annotation == 'sparse',
             max_overhang_px=self.max_overhang_px, name_pattern=self.name_pattern, backend_args=self.backend_args)
-        return reader.parse(self.read_coco(), self.ann_file)
+        if self.annotation != 'hidden':
+            return reader.parse(self.read_coco(), self.ann_file)
+        images = without_labels(self.read_coco() if self.ann_file else content_of_folder(self.data_prefix['img']))
+        return reader.parse(images, self.ann_file or self.data_prefix['img'])
 
     def read_coco(self) -> object:
         """The annotation file's parsed content; classes for other formats override this method."""
@@ -151,7 +157,8 @@ class CellDataset(BaseDetDataset):
             img_id=image.image_id, height=image.height, width=image.width,
             instances=[dict(bbox=list(cell.box_xyxy), bbox_label=cell.label, ignore_flag=int(cell.ignore),
                             attributes=list(cell.attributes)) for cell in image.cells],
-            annotated_regions=[list(region) for region in regions], annotation=self.annotation,
+            annotated_regions=[list(region) for region in regions],
+            annotation='complete' if self.annotation == 'complete' else 'sparse',
             num_attributes=len(self._metainfo['attributes']), domain=image.domain, factors=image.factors,
             patient=image.patient, diagnosis=image.diagnosis)
 
@@ -173,7 +180,7 @@ class CellDataset(BaseDetDataset):
 
 def _known_annotation(annotation: str | None) -> str | None:
     if annotation is not None and annotation not in ANNOTATION_KINDS:
-        raise UserError(f'annotation={annotation!r} is unknown; it must be {" or ".join(map(repr, ANNOTATION_KINDS))}')
+        raise UserError(f"annotation={annotation!r} is unknown; it must be 'complete', 'sparse' or 'hidden'")
     return annotation
 
 

@@ -1,6 +1,7 @@
 """Data samples -> losses and predictions: backbones, necks, heads, detectors, losses."""
 
 from mmleuk.models import (
+    adapt,
     attributes,
     backbones,
     data_preprocessors,
@@ -13,5 +14,5 @@ from mmleuk.models import (
     task_modules,
 )
 
-__all__ = ['attributes', 'backbones', 'data_preprocessors', 'dense_heads', 'detectors', 'labellers', 'losses', 'necks',
-           'roi_heads', 'task_modules']
+__all__ = ['adapt', 'attributes', 'backbones', 'data_preprocessors', 'dense_heads', 'detectors', 'labellers', 'losses',
+           'necks', 'roi_heads', 'task_modules']

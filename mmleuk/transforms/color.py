@@ -45,7 +45,7 @@ class HSVJitter(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Replace ``img`` (BGR)."""
-        image = _checked_image(results, 'HSVJitter')
+        image = checked_image(results, 'HSVJitter')
         scaled = np.arange(256) * self._random_factors()[:, None]
         scaled[0] %= HUES
         table = scaled.clip(0, 255).astype(np.uint8).T.reshape(256, 1, 3)
@@ -92,7 +92,7 @@ class ColorJitter(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Replace ``img`` (BGR)."""
-        image = _checked_image(results, 'ColorJitter')
+        image = checked_image(results, 'ColorJitter')
         happens, order, amounts = self._draw()
         if happens:
             adjust = mmcv.adjust_brightness, mmcv.adjust_contrast, mmcv.adjust_color, mmcv.adjust_hue
@@ -108,7 +108,8 @@ class ColorJitter(BaseTransform):
                 f'hue={hue}, prob={self.prob})')
 
 
-def _checked_image(results: dict[str, Any], owner: str) -> np.ndarray:
+def checked_image(results: dict[str, Any], owner: str) -> np.ndarray:
+    """``img`` of the results; a UserError that names the transform ``owner`` if it isn't (H, W, 3) uint8."""
     image = results['img']
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise UserError(f'{owner} needs a (H, W, 3) uint8 image, got {image.shape} {image.dtype}; put it before '

@@ -199,3 +199,15 @@ def test_committed_suites_are_sound(suite):
                 build_model(cfg)
             assert cfg.randomness.seed == row.seeds[0]
             assert cfg.train_cfg.max_epochs % cfg.train_cfg.val_interval == 0
+
+
+def test_the_seed_in_a_path_is_the_trainings_own(make_suite):
+    rows = [ROW | dict(seeds=[0, 1]), dict(name='b', config='configs/b.py', seeds=[0, 1]) | {'cfg-options': {
+        'load_from': 'work_dirs/benchmarks/small/a_seed{seed}/epoch_20.pth'}}]
+    for seed, case in enumerate(make_suite(rows=rows).choose('b')):
+        assert [source.name for source in case.sources] == [f'a_seed{seed}']
+        assert case.files_read == (f'work_dirs/benchmarks/small/a_seed{seed}/epoch_20.pth',)
+        assert f'load_from=work_dirs/benchmarks/small/a_seed{seed}/epoch_20.pth' in case.cfg_options()
+    rows[1]['seeds'] = [0, 2]
+    with pytest.raises(UserError, match='a_seed2/epoch_20.pth is of no training above it'):
+        make_suite(rows=rows)

@@ -32,3 +32,89 @@ def test_an_unknown_domain_is_an_error(two_domains):
 def test_domains_are_a_list(two_domains, domains):
     with pytest.raises(UserError, match='give a list of domains'):
         DATASETS.build(two_domains.config(domains=domains))
+
+
+# ---------------------------------------------------------------- hidden labels
+
+def records(data):
+    return [data.get_data_info(index) for index in range(len(data))]
+
+
+def test_hidden_labels_reach_no_record(film):
+    """Other boxes, broken boxes or no boxes in the file: the records are the same, and nothing is known of an image."""
+    film.write()
+    seen = records(DATASETS.build(film.config(annotation='hidden')))
+    assert len(seen) == 2
+    for record in seen:
+        assert record['instances'] == [] and record['annotated_regions'] == [] and record['annotation'] == 'sparse'
+    for change in (dict(bbox=[1, 1, 60, 40]), dict(category_id=9), dict(bbox=[-500, 0, 1e9, 2]), dict(category_id=77)):
+        film.coco['annotations'][0].update(change)
+        film.write()
+        assert records(DATASETS.build(film.config(annotation='hidden'))) == seen
+    film.coco.update(annotations=[], categories=[])
+    film.write()
+    assert records(DATASETS.build(film.config(annotation='hidden'))) == seen
+
+
+def test_hidden_and_complete_domains_of_one_file(two_domains):
+    known = DATASETS.build(two_domains.config(domains=['near'], annotation='complete'))
+    hidden = DATASETS.build(two_domains.config(domains=['far'], annotation='hidden'))
+    assert len(known.get_data_info(0)['instances']) == 2 and hidden.get_data_info(0)['img_id'] == 3
+
+
+def test_a_folder_of_images_is_enough(film):
+    """Without an annotation file; ids count in the order of names, and sizes come from the files."""
+    data = DATASETS.build(film.config(annotation='hidden', ann_file=''))
+    assert [(r['file_name'], r['img_id'], r['width'], r['height'], r['instances']) for r in records(data)] == [
+        ('a_AML.png', 1, 64, 48, []), ('b.png', 2, 64, 48, [])]
+
+
+@pytest.mark.parametrize(('folder', 'message'), [('nowhere', 'nowhere: no such folder'), ('.', r'holds no image')])
+def test_a_folder_without_images_is_an_error(film, tmp_path, folder, message):
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(UserError, match=message):
+        DATASETS.build(film.config(annotation='hidden', ann_file='', data_prefix=dict(
+            img='empty' if folder == '.' else folder)))
+
+
+# ---------------------------------------------------------------- pairs
+
+LOAD = [dict(type='mmleuk.LoadImage'), dict(type='mmleuk.LoadCellAnnotations')]
+PACK = dict(type='mmleuk.PackCells')
+
+
+def pairs(film, target_pipeline=(PACK,), **target):
+    source = film.config(domains=['near'], pipeline=[*LOAD, PACK])
+    hidden = film.config(domains=['far'], annotation='hidden', pipeline=LOAD) | target
+    return DATASETS.build(dict(type='mmleuk.SourceTargetDataset', dataset=source, target=dict(
+        type='MultiImageMixDataset', dataset=hidden, pipeline=list(target_pipeline))))
+
+
+def test_a_pair_has_the_sources_labels_and_none_of_the_target(two_domains):
+    data = pairs(two_domains)
+    assert len(data) == 1 and data.metainfo['classes'] == ('WBC', 'RBC', 'Platelets')
+    pair = data[0]
+    assert set(pair['inputs']) == set(pair['data_samples']) == {'source', 'target'}
+    source, target = pair['data_samples']['source'], pair['data_samples']['target']
+    assert source.img_id == 7 and source.gt_instances.labels.tolist() == [0, 2]
+    assert target.img_id == 3 and len(target.gt_instances) == 0 and len(target.ignored_instances) == 0
+    assert target.annotated_regions.shape == (0, 4)
+
+
+def test_the_target_may_have_two_views(two_domains):
+    views = dict(type='MultiBranch', branch_field=['target', 'target_strong'], target=[PACK],
+                 target_strong=[dict(type='mmleuk.HSVJitter'), PACK])
+    pair = pairs(two_domains, [views])[0]
+    assert set(pair['inputs']) == {'source', 'target', 'target_strong'}
+    assert pair['inputs']['target'].shape == pair['inputs']['target_strong'].shape
+    assert (pair['inputs']['target'] != pair['inputs']['target_strong']).any()
+
+
+def test_a_target_with_labels_is_refused(two_domains):
+    with pytest.raises(UserError, match="target's labels would be read; set annotation='hidden'"):
+        pairs(two_domains, annotation='sparse')
+
+
+def test_both_have_the_same_classes(two_domains):
+    with pytest.raises(UserError, match='give both the same metainfo'):
+        pairs(two_domains, metainfo=dict(classes=('Cell',)))

@@ -18,6 +18,8 @@ METRICS: Mapping[str, str] = {
     'mAP@50-95': 'coco/bbox_mAP', 'mAP@50': 'coco/bbox_mAP_50', 'recall (AR@100)': 'coco/bbox_AR@100'}
 _OF_A_TRAINING = re.compile(r'(?:^|/)work_dirs/benchmarks/([^/]+/[^/]+_seed\d+)/')
 """A file in a training's work dir, and which training's."""
+_SEED = '{seed}'
+"""Stands for the training's own seed in its options."""
 
 
 def _check_name(name: str) -> str:
@@ -55,7 +57,7 @@ class Row(Strict):
         seeds: one training each; of an ensemble, one of its members' each.
         group: rows of one group stand together in the table.
         ensemble: names of the rows above that an ensemble fuses.
-        own_options: of this row alone, for ``--cfg-options``.
+        own_options: of this row alone, for ``--cfg-options``; ``{seed}`` in a text stands for the training's seed.
     """
 
     name: Annotated[str, AfterValidator(_check_name)]
@@ -67,7 +69,7 @@ class Row(Strict):
     own_options: Options = Field(default={}, alias='cfg-options')
     _options: dict[str, Any] = PrivateAttr({})
     _members: tuple[Row, ...] = PrivateAttr(())
-    _sources: tuple[tuple[Row, int], ...] = PrivateAttr(())
+    _sources: dict[int, tuple[tuple[Row, int], ...]] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode='after')
     def _is_trained_or_fused(self) -> Row:
@@ -98,11 +100,18 @@ class Row(Strict):
             return
         self._options = {**shared, **self.own_options}
         trainings = {f'{suite}/{row.name}_seed{seed}': (row, seed) for row in trained for seed in row.seeds}
-        for key, path, training in _files_of_trainings(self._options):
-            if training not in trainings:
-                raise ValueError(f'{self.name}: cfg-options: {key}: {path} is of no training above it in this suite; '
-                                 f'there are {", ".join(trainings) or "none"}')
-            self._sources += (trainings[training],)
+        for seed in self.seeds:
+            found = []
+            for key, path, training in _files_of_trainings(self.options_of(seed)):
+                if training not in trainings:
+                    raise ValueError(f'{self.name}: cfg-options: {key}: {path} is of no training above it in this '
+                                     f'suite; there are {", ".join(trainings) or "none"}')
+                found.append(trainings[training])
+            self._sources[seed] = tuple(found)
+
+    def options_of(self, seed: int) -> dict[str, Any]:
+        """:attr:`options` of the training with this seed."""
+        return {key: _with_seed(value, seed) for key, value in self._options.items()}
 
 
 @dataclass(frozen=True)
@@ -126,16 +135,17 @@ class Case:
     @property
     def sources(self) -> tuple[Case, ...]:
         """The trainings whose files (checkpoints) this one reads: when they are renewed, it is renewed, too."""
-        return tuple(Case(self.suite, row, seed) for row, seed in self.row._sources)
+        return tuple(Case(self.suite, row, seed) for row, seed in self.row._sources.get(self.seed, ()))
 
     @property
     def files_read(self) -> tuple[str, ...]:
         """Those files, such as ``work_dirs/benchmarks/SUITE/ROW_seed0/epoch_20.pth``."""
-        return tuple(path for _, path, _ in _files_of_trainings(self.row.options))
+        return tuple(path for _, path, _ in _files_of_trainings(self.row.options_of(self.seed)))
 
     def cfg_options(self) -> list[str]:
         """``KEY=VALUE`` for ``tools/train.py --cfg-options``, the seed among them."""
-        return [f'{key}={_as_text(value)}' for key, value in {**self.row.options, 'randomness.seed': self.seed}.items()]
+        options = {**self.row.options_of(self.seed), 'randomness.seed': self.seed}
+        return [f'{key}={_as_text(value)}' for key, value in options.items()]
 
 
 class _Compared(Strict):
@@ -355,6 +365,17 @@ def _files_of_trainings(options: Mapping[str, Any]) -> list[tuple[str, str, str]
     texts = [(key, str(text)) for key, value in options.items()
              for text in (value if isinstance(value, list) else [value])]
     return [(key, text, named[1]) for key, text in texts if (named := _OF_A_TRAINING.search(text))]
+
+
+def _with_seed(value: Any, seed: int) -> Any:
+    """A value, its texts with the seed in place of ``{seed}``.
+
+    >>> _with_seed(['plain_seed{seed}/epoch_40.pth', 1], 2)
+    ['plain_seed2/epoch_40.pth', 1]
+    """
+    if isinstance(value, list):
+        return [_with_seed(item, seed) for item in value]
+    return value.replace(_SEED, str(seed)) if isinstance(value, str) else value
 
 
 def _as_text(value: Any) -> str:

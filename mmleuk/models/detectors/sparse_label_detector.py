@@ -85,8 +85,7 @@ class SparseLabelDetector(BaseDetector):
         detector = copy.deepcopy(detector)
         own = detector.pop('data_preprocessor', None)
         each = data_preprocessor or own or dict(type='DetDataPreprocessor')
-        super().__init__(dict(type='mmleuk.TwoViewsDataPreprocessor', data_preprocessor=each) if two_views else each,
-                         init_cfg)
+        super().__init__(self.wrap_preprocessor(each, two_views), init_cfg)
         self.detector = MODELS.build(detector)
         self.adapter = adapt(self.detector)
         self.labeller: Any = TASK_UTILS.build(labeller)
@@ -101,6 +100,11 @@ class SparseLabelDetector(BaseDetector):
         self.teacher = Teacher()
         self.activity = Activity()
         self.last_judged: InstanceList | None = None
+
+    @staticmethod
+    def wrap_preprocessor(each: dict, two_views: bool) -> dict:
+        """Config of the model's preprocessor, from the detector's own."""
+        return dict(type='mmleuk.TwoViewsDataPreprocessor', data_preprocessor=each) if two_views else each
 
     def _check(self) -> None:
         """Refuse arguments that contradict each other."""

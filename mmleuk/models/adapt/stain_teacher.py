@@ -1,0 +1,50 @@
+"""Ours: a teacher for the target's images, the target's statistics, and stains that vary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmdet.structures import SampleList
+from torch import Tensor
+
+from mmleuk.datasets.source_target import TARGET, TARGET_STRONG
+from mmleuk.models.adapt.base import SourceTargetDetector, known_everywhere, no_cells
+from mmleuk.registry import MODELS
+
+
+@MODELS.register_module()
+class StainTeacher(SourceTargetDetector):
+    """The moving average of the weights labels the target's images; the student learns them in other stains.
+
+    1. The teacher (:class:`mmleuk.EMATeacherHook`) sees the target's image as it is. Its sure detections are labels;
+       under unsure ones nothing is learnt; elsewhere is background.
+    2. The student sees the branch ``target_strong``: the same image with other amounts of its stains
+       (:class:`mmleuk.StainJitter`), as the source's images have them.
+    3. BatchNorm's running statistics, which the teacher and testing use, come from the target's images alone. Until
+       found labels are switched on, these images only update them.
+
+    Args:
+        detector: config of the detector.
+        labeller: default :class:`mmleuk.ScoreLabeller` with scores above 0.5, unsure from 0.2 on.
+        others: as of :class:`SourceTargetDetector`.
+
+    It joins three known ideas: mean teacher (Tarvainen and Valpola 2017), adaptive batch normalisation (Li et al.
+    2016), and augmentation of stains in optical density (Tellez et al. 2018).
+    """
+
+    def __init__(self, detector: dict, labeller: dict | None = None, *, statistics: Any = 'target',
+                 **kwargs: Any) -> None:
+        super().__init__(detector, labeller or dict(type='mmleuk.ScoreLabeller', min_score=0.5, unsure_score=0.2),
+                         asks='teacher', statistics=statistics, **kwargs)
+
+    def target_losses(self, images: Mapping[str, Tensor], samples: Mapping[str, SampleList],
+                      source_outputs: tuple) -> dict[str, Any]:
+        """The detector's losses on the teacher's labels."""
+        seen = images.get(TARGET_STRONG, images[TARGET])
+        metas = [known_everywhere(sample.metainfo, seen) for sample in samples[TARGET]]
+        judged = self.find((), images[TARGET], metas, [None] * len(metas))
+        self.last_judged = judged
+        labels = [self.merge(no_cells(seen), found) for found in judged]
+        ignored = [self.ignore(None, found) for found in judged]
+        return self.label_losses(self.adapter.forward(seen), labels, metas, ignored, None)
