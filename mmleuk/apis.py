@@ -198,12 +198,13 @@ class Inferencer:
         kept = confident[suppress_overlaps(confident.bboxes, confident.scores, self.max_overlap)]
         readings = _readings(kept, self.schema)
         cells = []
-        for box, score, label, attributes in zip(
-                kept.bboxes.tolist(), kept.scores.tolist(), kept.labels.tolist(), readings):
+        for box, score, label, attributes, probabilities in zip(
+                kept.bboxes.tolist(), kept.scores.tolist(), kept.labels.tolist(), readings,
+                _all_probabilities(kept, self.schema)):
             if label >= len(self.classes):
                 raise UserError(f'{name}: the model predicts class {label}, but only {len(self.classes)} class names '
                                 'are known; config and checkpoint belong to different data sets')
-            cells.append(Cell(tuple(box), score, label, self.classes[label], attributes))
+            cells.append(Cell(tuple(box), score, label, self.classes[label], attributes, probabilities))
         height, width = sample.ori_shape[:2]
         return Prediction(name, (int(height), int(width)), tuple(cells), path)
 
@@ -309,3 +310,12 @@ def _reading(schema: AttributeSchema, key: str, value: int, probs: torch.Tensor)
     if value == IGNORE:
         return dict(value='unknown', value_index=IGNORE, prob=0.0)
     return dict(value=schema.decode(key, value), value_index=value, prob=float(probs[value]))
+
+
+def _all_probabilities(instances: Any, schema: AttributeSchema) -> list[dict[str, tuple[float, ...]]]:
+    """Probabilities of all values by key of each instance; empty where the attributes are unknown."""
+    if 'attributes' not in instances:
+        return [{} for _ in range(len(instances))]
+    return [{} if IGNORE in values else {key: tuple(row[:count]) for key, count, row in zip(
+        schema.keys, schema.cardinalities, rows)} for values, rows in zip(
+            instances.attributes.tolist(), instances.attribute_probs.tolist())]

@@ -34,6 +34,8 @@ COMMANDS = (
     Command(('config',), 'mmleuk.commands.config', 'what a config resolves to, and which files set it'),
     Command(('infer',), 'mmleuk.commands.infer', 'cells, attributes, pictures and a report from images'),
     Command(('transfer',), 'mmleuk.commands.transfer', "one microscope's annotations -> another's images"),
+    Command(('bottleneck',), 'mmleuk.commands.bottleneck', "fit concept bottlenecks: a cell's type from attributes"),
+    Command(('explain',), 'mmleuk.commands.explain', 'why a cell gets its type, and what another value would change'),
     Command(('bias',), 'mmleuk.commands.bias', 'attribute values on which a classifier makes more errors'),
     Command(('evaluate',), 'mmleuk.commands.evaluate', 'scores, plots and a page from saved predictions'),
 )

@@ -35,6 +35,7 @@ class Cell:
         label: index of the class in the run's classes.
         class_name: name of the class.
         attributes: reading by attribute key, in the schema's order; empty for models without AttriHead.
+        probabilities: of all values by attribute key; empty where nothing was predicted. Files don't have them.
     """
 
     box: tuple[float, float, float, float]
@@ -42,6 +43,7 @@ class Cell:
     label: int
     class_name: str
     attributes: Mapping[str, AttributeReading] = field(default_factory=dict)
+    probabilities: Mapping[str, tuple[float, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def value_index(self, key: str) -> int:
         """Predicted value of an attribute; IGNORE where the cell doesn't have it."""

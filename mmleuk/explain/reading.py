@@ -1,0 +1,259 @@
+"""Read the probabilities of attributes: of a data set's cells, of crops, and of the cells that a detector finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmdet.utils import get_test_pipeline_cfg
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmleuk.apis import Inferencer, load_weights
+from mmleuk.errors import UserError
+from mmleuk.explain.fitting import flat_concepts
+from mmleuk.models.attributes import AttributeRecognizer
+from mmleuk.pictures.drawing import load_image
+from mmleuk.schema import AttributeSchema
+from mmleuk.structures.prediction import Run
+from mmleuk.utils.checkpoint import load_checkpoint_safely
+from mmleuk.utils.config_file import build_model, building, read_config
+from mmleuk.utils.image_inputs import name_images
+from mmleuk.utils.image_size import kind_of
+from mmleuk.utils.progress import progress
+
+TYPE_ATTRIBUTE = 'cell_type'
+"""The attribute that is the cell's type; a bottleneck predicts the type, so it must not read it."""
+OWN_MARGIN = 0.4
+"""Margin of a crop around a box, as a share of the longer side, where the config doesn't state one. WBCAtt's cells
+take about half of their images' sides."""
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Concepts:
+    """Attribute probabilities of N cells.
+
+    Args:
+        names: N names.
+        schema: the A attributes, without the type.
+        probabilities: (N, K) of their values.
+        types: N true types; '' where unknown.
+        black_box: N types that the model predicted directly; empty if it doesn't.
+        values: (N, A) int true values, IGNORE where unknown.
+        features: (N, D) float32 of the encoder; None unless asked for.
+    """
+
+    names: tuple[str, ...]
+    schema: AttributeSchema
+    probabilities: np.ndarray
+    types: tuple[str, ...]
+    black_box: tuple[str, ...]
+    values: np.ndarray
+    features: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class FoundCell:
+    """One cell of an image: where it is, its attribute probabilities (K,), and its type by the detector or ''."""
+
+    name: str
+    path: str
+    box_xyxy: tuple[float, float, float, float] | None
+    concepts: np.ndarray
+    type_name: str = ''
+
+
+def concept_schema(schema: AttributeSchema) -> AttributeSchema:
+    """The schema without the type."""
+    return schema.select(key for key in schema.keys if key != TYPE_ATTRIBUTE)
+
+
+class ConceptReader:
+    """A trained model that predicts attributes: :class:`AttributeRecognizer` on crops, or a detector with them.
+
+    Args:
+        config: config file or config.
+        checkpoint: weights of its model.
+        device: such as 'cpu'; default: a GPU if there is one.
+        min_score: leave out a detector's cells with a lower score.
+
+    Raises:
+        UserError: a file is missing or broken, or the model predicts no attributes.
+    """
+
+    def __init__(self, config: str | Path | Config, checkpoint: str | Path, device: str | None = None,
+                 min_score: float = 0.25) -> None:
+        self.cfg = config if isinstance(config, Config) else read_config(config, needed=('model', 'test_dataloader'))
+        self.detector: Inferencer | None = None
+        self.model: Any = build_model(self.cfg)
+        if isinstance(self.model, AttributeRecognizer):
+            load_weights(self.model, load_checkpoint_safely(checkpoint, map_location='cpu'), str(checkpoint))
+            self.model.to(device or ('cuda:0' if torch.cuda.is_available() else 'cpu')).eval()
+            self.full_schema = self.model.schema
+        else:
+            self.detector = Inferencer(self.cfg, checkpoint, device, min_score)
+            self.model, self.full_schema = self.detector.model, self.detector.schema
+        self.schema = concept_schema(self.full_schema)
+        if not len(self.schema):
+            raise UserError(f'{self.cfg.filename}: its model predicts no attributes; give an AttributeRecognizer, or a '
+                            'detector with AttriHead')
+
+    def flat(self, probabilities: np.ndarray) -> np.ndarray:
+        """(N, A', Vmax) of all attributes -> (N, K) of those without the type."""
+        columns = [self.full_schema.keys.index(key) for key in self.schema.keys]
+        return flat_concepts(probabilities[:, columns], self.schema)
+
+    def read_data(self, dataloader: dict, features: bool = False) -> Concepts:
+        """Every described cell of a config's data, as the test pipeline shows it.
+
+        Args:
+            dataloader: of the config.
+            features: also keep the encoder's features (recognisers only).
+
+        Raises:
+            UserError: the data is wrong, or has no described cell.
+        """
+        if self.detector is not None:
+            self.model.on_ground_truth = True
+        loader = Runner.build_dataloader(self._in_order(dataloader), seed=0)
+        metainfo, kept = loader.dataset.metainfo, []
+        described = set(metainfo.get('described') or metainfo['classes'])
+        for batch in progress(loader, total=len(loader), desc='Reading cells'):
+            with torch.no_grad():
+                samples = self.model.test_step(batch)
+                drawn = self._features(batch) if features else None
+            for index, sample in enumerate(samples):
+                kept += [(*cell, None if drawn is None else drawn[index])
+                         for cell in self._cells_of(sample, metainfo['classes']) if cell[1] in described]
+        if not kept:
+            raise UserError(f'{self.cfg.filename}: the data has no cell of {", ".join(sorted(described))}')
+        names, types, probabilities, values, drawn_rows = zip(*kept)
+        stacked = np.stack(probabilities)
+        columns = [self.full_schema.keys.index(key) for key in self.schema.keys]
+        return Concepts(names, self.schema, self.flat(stacked), types, self._black_box(stacked),
+                        np.stack(values)[:, columns], np.stack(drawn_rows) if features else None)
+
+    def _cells_of(self, sample: Any, classes: Sequence[str]) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
+        """Name, true type, (A', Vmax) probabilities and (A',) true values of a sample's cells."""
+        truth, found = sample.gt_instances, sample.get('gt_attributes')
+        if found is None:
+            raise UserError(f'{self.cfg.filename}: a {type(self.model).__name__} predicts no attributes of annotated '
+                            'cells; give an AttributeRecognizer or an AttriDet')
+        name, several = str(sample.get('img_id')), len(truth) > 1 or self.detector is not None
+        rows = zip(truth.labels.tolist(), found.attribute_probs.cpu().numpy(), truth.attributes.cpu().numpy())
+        for number, (label, probabilities, values) in enumerate(rows, start=1):
+            yield f'{name}#{number}' if several else name, classes[label], probabilities, values
+
+    def _black_box(self, probabilities: np.ndarray) -> tuple[str, ...]:
+        if TYPE_ATTRIBUTE not in self.full_schema.keys:
+            return ()
+        column, names = self.full_schema.keys.index(TYPE_ATTRIBUTE), self.full_schema[TYPE_ATTRIBUTE].values
+        return tuple(names[index] for index in probabilities[:, column].argmax(1))
+
+    def _features(self, batch: dict) -> np.ndarray:
+        if self.detector is not None:
+            raise UserError('only a recogniser of crops has one feature vector per cell; give one')
+        inputs = self.model.data_preprocessor(batch, False)['inputs']
+        return self.model.extract_feat(inputs).float().cpu().numpy()
+
+    def _in_order(self, dataloader: dict) -> dict:
+        """The dataloader in its own order, with the test pipeline."""
+        dataset = _with_pipeline(dataloader['dataset'], get_test_pipeline_cfg(self.cfg))
+        return dict(batch_size=_BATCH if self.detector is None else 1, num_workers=0, drop_last=False,
+                    sampler=dict(type='DefaultSampler', shuffle=False), dataset=dataset)
+
+    def read_crops(self, paths: Sequence[Path]) -> list[FoundCell]:
+        """One cell per image; for a recogniser."""
+        names = name_images(paths)
+        found = self._read_arrays([np.asarray(load_image(path))[:, :, ::-1] for path in paths])
+        return [FoundCell(name, str(path), None, concepts) for name, path, concepts in zip(names, paths, found)]
+
+    def read_boxes(self, run: Run, paths: Sequence[Path]) -> list[FoundCell]:
+        """The leukocytes that another model found, as crops around their boxes; for a recogniser.
+
+        Args:
+            run: predictions of ``mmleuk infer``.
+            paths: the images; each is one of the run's.
+
+        Raises:
+            UserError: an image isn't in the run.
+        """
+        by_path = {str(Path(str(p.path)).resolve()): p for p in run.predictions if p.path}
+        found = []
+        for name, path in zip(name_images(paths), paths):
+            prediction = by_path.get(str(Path(path).resolve()))
+            if prediction is None:
+                raise UserError(f'{path}: the predictions have no such image; run mmleuk infer on it')
+            image = np.asarray(load_image(path))[:, :, ::-1]
+            cells = [(number, cell) for number, cell in enumerate(prediction.cells, start=1)
+                     if run.info.leukocytes is None or cell.class_name in run.info.leukocytes]
+            crops = [_square(image, cell.box, self._margin()) for _, cell in cells]
+            found += [FoundCell(f'{name}#{number}', str(path), cell.box, concepts, cell.class_name)
+                      for (number, cell), concepts in zip(cells, self._read_arrays(crops))]
+        return found
+
+    def read_films(self, paths: Sequence[Path]) -> list[FoundCell]:
+        """The described cells that a detector with attributes finds."""
+        assert self.detector is not None
+        found = []
+        for name, prediction in zip(name_images(paths), self.detector(list(paths))):
+            for number, cell in enumerate(prediction.cells, start=1):
+                if cell.probabilities:
+                    probs = np.concatenate([cell.probabilities[key] for key in self.schema.keys])
+                    found.append(FoundCell(f'{name}#{number}', str(prediction.path), cell.box, probs, cell.class_name))
+        return found
+
+    def _read_arrays(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """BGR images of any size -> (N, K)."""
+        with building(self.cfg):
+            pipeline = Compose(self._crop_steps())
+        read = [np.zeros((0, sum(self.schema.cardinalities)))]
+        for start in range(0, len(images), _BATCH):
+            data = [pipeline(dict(img=np.ascontiguousarray(image), img_id=0)) for image in images[start:start + _BATCH]]
+            batch = dict(inputs=[d['inputs'] for d in data], data_samples=[d['data_samples'] for d in data])
+            with torch.no_grad():
+                samples = self.model.test_step(batch)
+            read.append(self.flat(np.concatenate([s.gt_attributes.attribute_probs.cpu().numpy() for s in samples])))
+        return np.concatenate(read)
+
+    def _crop_steps(self) -> list[dict]:
+        """The test pipeline for an array that is a crop: without loaders, scaled instead of cut."""
+        steps: list[dict] = [dict(type='mmdet.LoadImageFromNDArray')]
+        for step in get_test_pipeline_cfg(self.cfg):
+            if kind_of(step) == 'CropCell':
+                steps.append(dict(type='mmdet.Resize', scale=(step['size'], step['size'])))
+            elif not kind_of(step).startswith('Load'):
+                steps.append(step)
+        return steps
+
+    def _margin(self) -> float:
+        """Margin of the config's crops."""
+        stated = [step.get('margin', 0.15) for step in get_test_pipeline_cfg(self.cfg) if kind_of(step) == 'CropCell']
+        return stated[0] if stated else OWN_MARGIN
+
+
+def _with_pipeline(dataset: dict, pipeline: Sequence[dict]) -> dict:
+    """The innermost data set's config, with this pipeline and without what only training needs."""
+    if 'dataset' in dataset:
+        return _with_pipeline(dataset['dataset'], pipeline)
+    if 'datasets' in dataset:
+        raise UserError(f'the training data is a {dataset.get("type")} of several; name a config with one data set')
+    return {**dataset, 'pipeline': list(pipeline), 'test_mode': True}
+
+
+def _square(image: np.ndarray, box_xyxy: Sequence[float], margin: float) -> np.ndarray:
+    """A square of the image around a box, grey beyond the border; as :class:`mmleuk.CropCell` cuts it."""
+    x1, y1, x2, y2 = box_xyxy
+    side = max(round(max(x2 - x1, y2 - y1) * (1 + 2 * margin)), 1)
+    left, top = round((x1 + x2 - side) / 2), round((y1 + y2 - side) / 2)
+    crop = np.full((side, side, 3), 114, np.uint8)
+    shown = image[max(top, 0):max(top + side, 0), max(left, 0):max(left + side, 0)]
+    rows, columns = max(-top, 0), max(-left, 0)
+    crop[rows:rows + shown.shape[0], columns:columns + shown.shape[1]] = shown
+    return crop
