@@ -34,7 +34,7 @@ TRANSFORMS = _child('transform', MMDET_TRANSFORMS, 'transforms')
 MODELS = _child('model', MMDET_MODELS, 'models')
 TASK_UTILS = _child('task util', MMDET_TASK_UTILS, 'models')
 METRICS = _child('metric', MMDET_METRICS, 'evaluation.attribute_metric', 'evaluation.coco_metric',
-                 'evaluation.disagreement', 'evaluation.majority')
+                 'evaluation.crop_metric', 'evaluation.disagreement', 'evaluation.majority')
 HOOKS = _child('hook', MMDET_HOOKS, 'engine')
 RUNNERS = _child('runner', MMENGINE_RUNNERS, 'engine')
 OPTIM_WRAPPERS = _child('optimizer wrapper', MMENGINE_OPTIM_WRAPPERS, 'engine')

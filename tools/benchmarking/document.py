@@ -62,7 +62,7 @@ def results_table(suite: Suite, rows: Mapping[str, RowSummary]) -> str:
     head = [*([''] if groups else []), '', 'seeds', *([] if seed is None else [f'{metric}, seed {seed}']), *titles,
             *(['gap closed'] if gap else []), 'minutes', 'weights']
     lines = [[*groups.get(row.row.name, []), row.row.title, _seeds(row),
-              *([] if seed is None else [_of_seed(row, metric, seed)]), *_cells(row, titles),
+              *([] if seed is None else [_of_seed(row, metric, seed)]), *_cells(row, titles, suite.interval),
               *([_gap(suite, rows, row)] if gap else []),
               f'{row.seconds.mean / 60:.0f}' if row.seconds else '',
               f'{row.parameters / 1e6:.2f} M' if row.parameters else ''] for row in rows.values()]
@@ -87,10 +87,10 @@ def _groups(suite: Suite) -> dict[str, list[str]]:
     return {row.name: [row.group if row.group != last else ''] for last, row in zip(before, suite.rows)}
 
 
-def _cells(row: RowSummary, titles: Sequence[str]) -> list[str]:
+def _cells(row: RowSummary, titles: Sequence[str], interval: bool) -> list[str]:
     if not row.done:
         return ['failed' if row.failed else 'to run', *['' for _ in titles[1:]]]
-    return [row.metrics[title].text() if title in row.metrics else '' for title in titles]
+    return [row.metrics[title].text(interval=interval) if title in row.metrics else '' for title in titles]
 
 
 def _seeds(row: RowSummary) -> str:

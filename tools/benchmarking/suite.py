@@ -242,6 +242,7 @@ class Suite(Strict):
         checks: what is claimed.
         cost: rows whose costs are measured.
         order: position in the document; equal ones by name.
+        interval: show the 95% t interval of a mean over seeds beside their range.
         shared_options: for ``--cfg-options`` of every row.
     """
 
@@ -256,6 +257,7 @@ class Suite(Strict):
     checks: list[Check] = []
     cost: Cost | None = None
     order: int = 0
+    interval: bool = False
     shared_options: Options = Field(default={}, alias='cfg-options')
     _name: str = PrivateAttr('')
 

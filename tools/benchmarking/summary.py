@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarking.results import DONE, FAILED
 from benchmarking.suite import Case, Row, Suite
+from mmleuk.evaluation.intervals import t_half_width
 
 Records = Mapping[str, Mapping[str, Any]]
 
@@ -19,6 +20,8 @@ class Spread:
 
     >>> Spread((0.5, 0.7, 0.6)).text()
     '0.600 (0.500..0.700)'
+    >>> Spread((0.5, 0.7, 0.6)).text(interval=True)
+    '0.600 ± 0.248 (0.500..0.700)'
     >>> Spread((0.5,)).text()
     '0.500'
     """
@@ -40,9 +43,11 @@ class Spread:
         """The best seed's."""
         return max(self.values)
 
-    def text(self, digits: int = 3) -> str:
-        """Mean, and the range where there are several seeds."""
+    def text(self, digits: int = 3, interval: bool = False) -> str:
+        """Mean, and where there are several seeds their range, after the 95% t interval of the mean if asked for."""
         mean = f'{self.mean:.{digits}f}'
+        half = t_half_width(self.values) if interval else None
+        mean += '' if half is None else f' ± {half:.{digits}f}'
         return mean if len(self.values) == 1 else f'{mean} ({self.low:.{digits}f}..{self.high:.{digits}f})'
 
 

@@ -2,6 +2,7 @@
 
 from mmleuk.models.attributes.attri_head import AttriHead
 from mmleuk.models.attributes.concept_bottleneck import ConceptBottleneck
+from mmleuk.models.attributes.most_frequent import MostFrequentValues
 from mmleuk.models.attributes.recognizer import AttributeRecognizer
 
-__all__ = ['AttriHead', 'AttributeRecognizer', 'ConceptBottleneck']
+__all__ = ['AttriHead', 'AttributeRecognizer', 'ConceptBottleneck', 'MostFrequentValues']
