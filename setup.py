@@ -19,7 +19,10 @@ def read_version() -> str:
 TRANSFORMERS = ['transformers>=5.0,<6']  # encoders of mmleuk.TransformersEncoder; Apache-2.0, no torchvision
 # Large images: tiled TIFF (imagecodecs decodes JPEG and LZW tiles), scanners' formats, PNG and JPEG row by row.
 WSI = ['tifffile', 'imagecodecs', 'openslide-python', 'openslide-bin', 'pyvips', 'pyvips-binary']
-TEST = ['pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis',
+# The morphology bank and its reports. Not every installation needs a database, so this is an extra. All MIT, BSD or
+# Apache-2.0, but for psycopg (LGPL, used as it is), the driver of PostgreSQL.
+BANK = ['sqlalchemy>=2.0,<3', 'alembic', 'psycopg[binary]>=3.1', 'pyarrow', 'weasyprint>=63']
+TEST = ['pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'pypdf',
         'pydantic>=2']  # reads the suites of tools/benchmark.py
 DEV = ['ruff', 'mypy', 'codespell']
 
@@ -43,8 +46,9 @@ setup(
         'openmmlab': ['mmengine>=0.10.3,<1', 'mmcv>=2.0.0,<2.2', 'mmdet==3.3.0'],
         'transformers': TRANSFORMERS,
         'wsi': WSI,
+        'bank': BANK,
         'test': TEST,
-        'dev': TEST + TRANSFORMERS + WSI + DEV,
+        'dev': TEST + TRANSFORMERS + WSI + BANK + DEV,
     },
     entry_points={'console_scripts': ['mmleuk = mmleuk.cli:main']},
     classifiers=[

@@ -38,7 +38,15 @@ COMMANDS = (
     Command(('explain',), 'mmleuk.commands.explain', 'why a cell gets its type, and what another value would change'),
     Command(('bias',), 'mmleuk.commands.bias', 'attribute values on which a classifier makes more errors'),
     Command(('evaluate',), 'mmleuk.commands.evaluate', 'scores, plots and a page from saved predictions'),
+    Command(('bank', 'add'), 'mmleuk.commands.bank_add', 'put predictions into a morphology bank'),
+    Command(('bank', 'query'), 'mmleuk.commands.bank_query', 'count and list cells of a bank'),
+    Command(('bank', 'export'), 'mmleuk.commands.bank_export', 'cells of a bank as CSV, Parquet or pictures'),
+    Command(('bank', 'review'), 'mmleuk.commands.bank_review', 'note what a person says about a cell'),
+    Command(('bank', 'upgrade'), 'mmleuk.commands.bank_upgrade', 'bring a bank of an earlier version up to date'),
 )
+
+GROUPS = {'data': 'films and annotations: render, check, look at, convert, sparsify',
+          'bank': 'the morphology bank: the cells of many films in a database'}
 
 
 def chosen(argv: Sequence[str]) -> Command | None:
@@ -55,7 +63,7 @@ def build_parser(wanted: Command | None = None) -> argparse.ArgumentParser:
     for command in COMMANDS:
         group, name = command.words[:-1], command.words[-1]
         if group not in groups:
-            branch = top.add_parser(group[0], help='films and annotations: render, check, look at, convert, sparsify')
+            branch = top.add_parser(group[0], help=GROUPS.get(group[0], ''))
             groups[group] = branch.add_subparsers(title='commands', metavar='COMMAND', required=True)
         leaf = groups[group].add_parser(name, help=command.help, description=command.help)
         if command == wanted:

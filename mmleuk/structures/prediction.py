@@ -36,6 +36,9 @@ class Cell:
         class_name: name of the class.
         attributes: reading by attribute key, in the schema's order; empty for models without AttriHead.
         probabilities: of all values by attribute key; empty where nothing was predicted. Files don't have them.
+        class_probs: probability of every class by label, 0 to 1; None for models that give only the highest.
+        novelty: out-of-distribution score, larger is less like the training cells; None where the model gives none.
+        embedding: feature vector of the cell, for similarity; None where the model gives none.
     """
 
     box: tuple[float, float, float, float]
@@ -44,6 +47,9 @@ class Cell:
     class_name: str
     attributes: Mapping[str, AttributeReading] = field(default_factory=dict)
     probabilities: Mapping[str, tuple[float, ...]] = field(default_factory=dict, compare=False, repr=False)
+    class_probs: tuple[float, ...] | None = None
+    novelty: float | None = None
+    embedding: tuple[float, ...] | None = None
 
     def value_index(self, key: str) -> int:
         """Predicted value of an attribute; IGNORE where the cell doesn't have it."""
@@ -162,8 +168,10 @@ def run_from_dict(data: object, source: str = 'predictions') -> Run:
 
 def cell_to_dict(cell: Cell) -> dict[str, Any]:
     """Plain data for JSON; :func:`cell_from_dict` reads it back to an equal cell."""
+    given = {name: value for name, value in (('class_probs', cell.class_probs), ('novelty', cell.novelty),
+                                             ('embedding', cell.embedding)) if value is not None}
     return dict(box=list(cell.box), score=cell.score, label=cell.label, class_name=cell.class_name,
-                attributes={key: dict(reading) for key, reading in cell.attributes.items()})
+                attributes={key: dict(reading) for key, reading in cell.attributes.items()}, **given)
 
 
 def cell_from_dict(data: Mapping[str, Any]) -> Cell:
@@ -173,7 +181,13 @@ def cell_from_dict(data: Mapping[str, Any]) -> Cell:
                                         value_index=_number(reading['value_index'], int, -1))
                   for key, reading in data['attributes'].items()}
     return Cell((x1, y1, x2, y2), _number(data['score'], float, 0, 1), _number(data['label'], int, 0),
-                str(data['class_name']), attributes)
+                str(data['class_name']), attributes, class_probs=_numbers(data.get('class_probs'), 0, 1),
+                novelty=None if data.get('novelty') is None else _number(data['novelty'], float),
+                embedding=_numbers(data.get('embedding')))
+
+
+def _numbers(values: Any, low: float = -math.inf, high: float = math.inf) -> tuple[float, ...] | None:
+    return None if values is None else tuple(_number(value, float, low, high) for value in values)
 
 
 def _number(value: Any, kind: type[NumberT], low: float = -math.inf, high: float = math.inf) -> NumberT:

@@ -1,0 +1,119 @@
+"""What people say about cells: added, never overwritten. The last word counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from mmleuk.bank.adding import ids_by_name
+from mmleuk.bank.connection import Bank, now
+from mmleuk.bank.tables import AttributeValue, BankAttribute, BankCell, BankReview, CellAttribute, CellType
+from mmleuk.errors import UserError
+
+CELL, NO_CELL = 'cell', 'no cell'
+UNKNOWN = 'unknown'
+
+
+@dataclass(frozen=True)
+class Review:
+    """What one person said about one cell.
+
+    Args:
+        cell: its id in the bank.
+        who: name of the person.
+        at: ISO 8601.
+        subject: 'type', 'cell' (whether it is one) or an attribute's key.
+        old: what the bank said before; None where an attribute was unknown.
+        new: what the person says; the same as ``old`` confirms it.
+        note: free text.
+    """
+
+    cell: int
+    who: str
+    at: str
+    subject: str
+    old: str | None
+    new: str
+    note: str = ''
+
+
+def add_review(bank: Bank, cell: int, who: str, subject: str, new: str, note: str = '', at: str | None = None
+               ) -> Review:
+    """Note what a person says, and let it count.
+
+    Args:
+        bank: to write into.
+        cell: id.
+        who: name of the person.
+        subject: 'type', 'cell' or an attribute's key.
+        new: a type; 'cell' or 'no cell'; a value of the attribute or 'unknown'.
+        note: free text.
+        at: ISO 8601; default: now.
+
+    Raises:
+        UserError: no such cell, or a word that the bank doesn't know.
+    """
+    if not who.strip():
+        raise UserError('a review needs the name of the person; give --who')
+    with bank.writing() as connection:
+        # Locks the cell in PostgreSQL: the next reviewer's old value is this one's new value.
+        row = connection.execute(select(BankCell).where(BankCell.id == cell).with_for_update()).one_or_none()
+        if row is None:
+            raise UserError(f'cell {cell} is not in this bank; mmleuk bank query lists ids')
+        change = {'type': _retype, CELL: _whether_cell}.get(subject)
+        old = change(connection, row, new) if change else _change_attribute(connection, cell, subject, new)
+        review = Review(cell, who.strip(), at or now(), subject, old, new, note)
+        connection.execute(insert(BankReview).values(cell_id=cell, who=review.who, at=review.at, subject=subject,
+                                                     old_value=old, new_value=new, note=note))
+    return review
+
+
+def reviews_of(connection: Connection, cell: int) -> list[Review]:
+    """What was said about a cell, the oldest first."""
+    rows = connection.execute(select(BankReview).where(BankReview.cell_id == cell).order_by(BankReview.id))
+    return [Review(row.cell_id, row.who, row.at, row.subject, row.old_value, row.new_value, row.note) for row in rows]
+
+
+def _retype(connection: Connection, cell: Any, new: str) -> str:
+    known = dict(connection.execute(select(CellType.name, CellType.id)).all())
+    if new not in known:
+        raise UserError(f'type {new!r} is not in this bank; it has {", ".join(sorted(known))}')
+    connection.execute(update(BankCell).where(BankCell.id == cell.id).values(current_type_id=known[new]))
+    return next(name for name, number in known.items() if number == cell.current_type_id)
+
+
+def _whether_cell(connection: Connection, cell: Any, new: str) -> str:
+    if new not in (CELL, NO_CELL):
+        raise UserError(f"{new!r}: say 'cell' or 'no cell'")
+    said = select(BankReview.new_value).where(BankReview.cell_id == cell.id, BankReview.subject == CELL)
+    before = connection.scalars(said.order_by(BankReview.id.desc()).limit(1)).one_or_none()
+    if new == NO_CELL:
+        connection.execute(update(BankCell).where(BankCell.id == cell.id).values(counted=False))
+    elif before == NO_CELL and cell.same_as is None:
+        connection.execute(update(BankCell).where(BankCell.id == cell.id).values(counted=True))
+    return before or CELL
+
+
+def _change_attribute(connection: Connection, cell: int, key: str, new: str) -> str | None:
+    values = dict(connection.execute(select(AttributeValue.name, AttributeValue.id).join(
+        BankAttribute, AttributeValue.attribute_id == BankAttribute.id).where(BankAttribute.key == key)).all())
+    if not values:
+        keys = connection.scalars(select(BankAttribute.key).order_by(BankAttribute.id)).all()
+        raise UserError(f"{key!r}: a review is about 'type', 'cell' or an attribute of this bank: {', '.join(keys)}")
+    if new == UNKNOWN and new not in values:
+        attribute = ids_by_name(connection, BankAttribute.key, [key])[key]
+        connection.execute(insert(AttributeValue).values(attribute_id=attribute, name=UNKNOWN))
+        values = dict(connection.execute(select(AttributeValue.name, AttributeValue.id).where(
+            AttributeValue.attribute_id == attribute)).all())
+    if new not in values:
+        raise UserError(f'attribute {key!r} has no value {new!r} in this bank; it has {", ".join(values)}')
+    row = connection.execute(select(CellAttribute).where(
+        CellAttribute.cell_id == cell, CellAttribute.value_id.in_(values.values()))).one_or_none()
+    if row is None:
+        connection.execute(insert(CellAttribute).values(cell_id=cell, value_id=values[new]))
+        return None
+    connection.execute(update(CellAttribute).where(
+        CellAttribute.cell_id == cell, CellAttribute.value_id == row.value_id).values(value_id=values[new]))
+    return next(name for name, number in values.items() if number == row.value_id)
