@@ -16,6 +16,7 @@ def read_version() -> str:
     return match.group(1)
 
 
+SEG = ['onedl-mmsegmentation>=1.4.2,<2']  # models that predict masks; Apache-2.0, no torchvision
 TRANSFORMERS = ['transformers>=5.0,<6']  # encoders of mmleuk.TransformersEncoder; Apache-2.0, no torchvision
 # Large images: tiled TIFF (imagecodecs decodes JPEG and LZW tiles), scanners' formats, PNG and JPEG row by row.
 WSI = ['tifffile', 'imagecodecs', 'openslide-python', 'openslide-bin', 'pyvips', 'pyvips-binary']
@@ -44,11 +45,12 @@ setup(
     extras_require={
         'onedl': ['onedl-mmengine>=0.10.12,<1', 'onedl-mmcv>=2.3.6,<2.4', 'onedl-mmdetection>=3.5.1,<4'],
         'openmmlab': ['mmengine>=0.10.3,<1', 'mmcv>=2.0.0,<2.2', 'mmdet==3.3.0'],
+        'seg': SEG,
         'transformers': TRANSFORMERS,
         'wsi': WSI,
         'bank': BANK,
         'test': TEST,
-        'dev': TEST + TRANSFORMERS + WSI + BANK + DEV,
+        'dev': TEST + SEG + TRANSFORMERS + WSI + BANK + DEV,
     },
     entry_points={'console_scripts': ['mmleuk = mmleuk.cli:main']},
     classifiers=[

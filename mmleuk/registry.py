@@ -27,14 +27,15 @@ def _child(kind: str, parent: Registry, *locations: str) -> Registry:
     return Registry(kind, parent=parent, scope=SCOPE, locations=[f'mmleuk.{name}' for name in locations])
 
 
-DATASETS = _child('dataset', MMDET_DATASETS, 'datasets.cells', 'datasets.crops', 'datasets.label_noise',
-                  'datasets.leukemia_attri', 'datasets.source_target', 'datasets.unlabelled_crops',
-                  'datasets.voc_cells')
+DATASETS = _child('dataset', MMDET_DATASETS, 'datasets.cell_masks', 'datasets.cells', 'datasets.crops',
+                  'datasets.label_noise', 'datasets.leukemia_attri', 'datasets.source_target',
+                  'datasets.unlabelled_crops', 'datasets.voc_cells')
 TRANSFORMS = _child('transform', MMDET_TRANSFORMS, 'transforms')
 MODELS = _child('model', MMDET_MODELS, 'models')
 TASK_UTILS = _child('task util', MMDET_TASK_UTILS, 'models')
 METRICS = _child('metric', MMDET_METRICS, 'evaluation.attribute_metric', 'evaluation.coco_metric',
-                 'evaluation.crop_metric', 'evaluation.disagreement', 'evaluation.majority')
+                 'evaluation.crop_metric', 'evaluation.disagreement', 'evaluation.majority',
+                 'evaluation.part_metric')
 HOOKS = _child('hook', MMDET_HOOKS, 'engine')
 RUNNERS = _child('runner', MMENGINE_RUNNERS, 'engine')
 OPTIM_WRAPPERS = _child('optimizer wrapper', MMENGINE_OPTIM_WRAPPERS, 'engine')

@@ -6,6 +6,7 @@ from mmleuk.datasets.subsets import SUBSETS, Subset, get_subset
 from mmleuk.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from mmleuk.datasets.cell_masks import CellMaskDataset
     from mmleuk.datasets.cells import CellDataset
     from mmleuk.datasets.crops import CellCropDataset
     from mmleuk.datasets.label_noise import NoisyCrops
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
     from mmleuk.datasets.unlabelled_crops import UnlabelledCrops
     from mmleuk.datasets.voc_cells import VOCCellsDataset
 
-__all__ = ['SUBSETS', 'CellCropDataset', 'CellDataset', 'LeukemiaAttriDataset', 'NoisyCrops', 'SourceTargetDataset',
-           'Subset', 'UnlabelledCrops', 'VOCCellsDataset', 'get_subset']
+__all__ = ['SUBSETS', 'CellCropDataset', 'CellDataset', 'CellMaskDataset', 'LeukemiaAttriDataset', 'NoisyCrops',
+           'SourceTargetDataset', 'Subset', 'UnlabelledCrops', 'VOCCellsDataset', 'get_subset']
 
 __getattr__ = lazy_names(__name__, {
-    'CellCropDataset': 'crops', 'CellDataset': 'cells', 'LeukemiaAttriDataset': 'leukemia_attri',
+    'CellCropDataset': 'crops', 'CellDataset': 'cells', 'CellMaskDataset': 'cell_masks',
+    'LeukemiaAttriDataset': 'leukemia_attri',
     'NoisyCrops': 'label_noise', 'SourceTargetDataset': 'source_target', 'UnlabelledCrops': 'unlabelled_crops',
     'VOCCellsDataset': 'voc_cells'})

@@ -29,12 +29,13 @@ from mmleuk.transforms.load_image import LoadImage
 from mmleuk.transforms.loading import LoadCellAnnotations
 from mmleuk.transforms.mixing import MixUp, Mosaic
 from mmleuk.transforms.padding import Pad
+from mmleuk.transforms.part_mask import LoadPartMask
 from mmleuk.transforms.quarter import CropAroundCells, Downscale
 from mmleuk.transforms.region_mosaic import RegionMosaic
 from mmleuk.transforms.regions import BlankOutsideRegions, CropToRegion
 from mmleuk.transforms.stain import StainJitter
 
-__all__ = ['BlankOutsideRegions', 'CenterCrop', 'ColorJitter', 'CropAroundCells', 'CropCell', 'CropToRegion', 'Defocus',
-           'Downscale', 'HSVJitter', 'Impurities', 'IncompleteCells', 'LoadCellAnnotations', 'LoadImage', 'MixUp',
-           'Mosaic', 'OverStaining', 'OverlappingCells', 'PackCells', 'Pad', 'PaleStaining', 'RandomAffine',
-           'RegionMosaic', 'StainJitter', 'check_pipeline_moves_regions']
+__all__ = ['BlankOutsideRegions', 'CenterCrop', 'ColorJitter', 'CropAroundCells', 'CropCell', 'CropToRegion',
+           'Defocus', 'Downscale', 'HSVJitter', 'Impurities', 'IncompleteCells', 'LoadCellAnnotations', 'LoadImage',
+           'LoadPartMask', 'MixUp', 'Mosaic', 'OverStaining', 'OverlappingCells', 'PackCells', 'Pad', 'PaleStaining',
+           'RandomAffine', 'RegionMosaic', 'StainJitter', 'check_pipeline_moves_regions']

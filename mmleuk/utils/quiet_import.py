@@ -1,4 +1,5 @@
-"""Importing MMDetection's data sets without the line that it prints on stdout, where it spoils piped results."""
+"""Importing MMDetection's and MMSegmentation's data sets without the lines that they print on stdout, where they spoil
+piped results."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import spec_from_file_location
 from types import ModuleType
 
-_MODULE = 'mmdet.datasets'
+_MODULES = ('mmdet.datasets', 'mmseg.datasets')
 _LINE = 'Could not import OneDL'
 
 
@@ -27,12 +28,12 @@ class _Loader(SourceFileLoader):
 
 
 class QuietImport(MetaPathFinder):
-    """Finds ``mmdet.datasets`` where Python does, and drops its line on OneDL, whose data sets are not used here."""
+    """Finds :data:`_MODULES` where Python does, and drops their lines on OneDL, whose data sets are not used here."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None,
                   target: ModuleType | None = None) -> ModuleSpec | None:
         """The module's spec with a loader that listens; None for every other module."""
-        found = PathFinder.find_spec(fullname, path) if fullname == _MODULE else None
+        found = PathFinder.find_spec(fullname, path) if fullname in _MODULES else None
         if found is None or found.origin is None:
             return None
         return spec_from_file_location(fullname, found.origin, loader=_Loader(fullname, found.origin),

@@ -1,0 +1,9 @@
+"""Mask2Former with Swin-T on WBCAtt+'s masks, on the paper's schedule (B.2). Its mIoU there: 92.81 (Table 4).
+
+MMLEUK_DATA=... python tools/train.py configs/segmentation/mask2former_swin-t_wbcatt-plus.py
+"""
+
+_base_ = ['../_base_/datasets/wbcatt_plus_352.py', '../_base_/models/mask2former_swin-t.py',
+          '../_base_/schedules/wbcatt_plus_masks.py', '../_base_/default_runtime.py']
+
+default_hooks = dict(checkpoint=dict(save_best='parts/mIoU'))
