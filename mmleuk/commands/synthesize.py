@@ -6,6 +6,7 @@ import argparse
 from dataclasses import fields
 
 from mmleuk.errors import UserError
+from mmleuk.structures.cell_parts import PARTS
 from mmleuk.synthetic.classes import CLASS_BALANCES
 from mmleuk.synthetic.preview import write_preview
 from mmleuk.synthetic.writer import Settings, synthesize
@@ -32,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='share of cells that have one attribute unknown (default: %(default)s)')
     parser.add_argument('--class-balance', choices=tuple(CLASS_BALANCES),
                         help='shares of the classes (default: %(default)s)')
+    parser.add_argument('--masks', action='store_true',
+                        help='also write masks/, a PNG per film with the part of each pixel: '
+                             + ', '.join(f'{value} {part}' for value, part in enumerate(PARTS)))
     parser.add_argument('--workers', type=int, help='processes (default: %(default)s)')
     parser.add_argument('--overwrite', action='store_true', help='replace films rendered with other arguments')
     parser.add_argument('--preview', metavar='FILE', help='write a contact sheet of all classes (PNG)')

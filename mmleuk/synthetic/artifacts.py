@@ -21,7 +21,8 @@ def draw_artifact(look: Look, style: FilmStyle, rng: np.random.Generator) -> Pat
 
 def _nuclear(pen: Pen, alpha: np.ndarray, amount: np.ndarray, style: FilmStyle, threshold: float) -> Patch:
     density = (amount * 0.8)[..., None] * style.stain.nucleus
-    return Patch(density.astype(np.float32), alpha, alpha >= threshold, dict(cell=alpha))
+    mask = alpha >= threshold
+    return Patch(density.astype(np.float32), alpha, mask, dict(cell=alpha, nucleus=mask.astype(np.float32)))
 
 
 def _smudge(pen: Pen, style: FilmStyle, rng: np.random.Generator) -> Patch:

@@ -12,6 +12,7 @@ from mmleuk.synthetic.camera import photograph
 from mmleuk.synthetic.debris import draw_bubbles, draw_dust, draw_platelets
 from mmleuk.synthetic.leukocytes import Patch, draw_leukocyte
 from mmleuk.synthetic.looks import Look, sample_look
+from mmleuk.synthetic.part_masks import lay_mask, leukocyte_mask, platelet_mask, red_cell_mask
 from mmleuk.synthetic.pen import extent
 from mmleuk.synthetic.red_cells import draw_red_cells
 from mmleuk.synthetic.stain import FilmStyle, sample_style
@@ -31,11 +32,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Film:
-    """A rendered film: (S, S, 3) uint8 BGR and its cells."""
+    """A rendered film: (S, S, 3) uint8 BGR, its cells, and the part of each pixel, (S, S) uint8.
+
+    The parts are those of :data:`mmleuk.structures.cell_parts.PARTS`, before the camera blurs them.
+    """
 
     image: np.ndarray
     cells: tuple[Cell, ...]
     style: FilmStyle
+    parts: np.ndarray
 
 
 def draw_cell(look: Look, style: FilmStyle, rng: np.random.Generator) -> Patch:
@@ -69,13 +74,17 @@ def render_film(rng: np.random.Generator, labels: Sequence[int], size: int = 640
         The film; its cells are in the order of ``labels``.
     """
     style = sample_style(rng, size, magnification)
-    density = draw_red_cells(size, style, rng)[..., None] * style.stain.red_cell
+    red_cells = draw_red_cells(size, style, rng)
+    density, parts = red_cells.amount[..., None] * style.stain.red_cell, red_cell_mask(red_cells.covered)
     for amount, dye in ((draw_dust(size, style, rng), 1.1 * style.stain.nucleus),
                         (draw_bubbles(size, style, rng), np.ones(3, np.float32))):
         somewhere = amount != 0  # a few places only
         density[somewhere] += amount[somewhere][:, None] * dye
     for _ in range(style.platelets):
-        lay(density, draw_platelets(style, rng), *rng.integers(-20, size, 2).tolist())
+        patch = draw_platelets(style, rng)
+        corner = rng.integers(-20, size, 2).tolist()
+        lay(density, patch, *corner)
+        lay_mask(parts, platelet_mask(patch), *corner)
     cells: list[Cell] = []
     for label in labels:
         look = sample_look(label, rng)
@@ -86,8 +95,9 @@ def render_film(rng: np.random.Generator, labels: Sequence[int], size: int = 640
         if corner is None:
             continue
         lay(density, patch, *corner)
+        lay_mask(parts, leukocyte_mask(patch), *corner)
         cells.append(Cell(look, _visible_box(patch.mask, corner, size)))
-    return Film(photograph(density, style, rng), tuple(cells), style)
+    return Film(photograph(density, style, rng), tuple(cells), style, parts)
 
 
 def find_place(mask: np.ndarray, taken_xywh: Sequence[tuple[int, int, int, int]], size: int,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from mmleuk.synthetic.stain import FilmStyle
@@ -10,17 +12,34 @@ VARIANTS = 24
 """Cells that are computed per film; the others are these, mirrored."""
 
 
-def draw_red_cells(size: int, style: FilmStyle, rng: np.random.Generator) -> np.ndarray:
-    """Amount of red cells' dye, (size, size) float32; overlapping cells add up."""
-    cells = _variants(style, rng)
+@dataclass(frozen=True)
+class RedCells:
+    """All red cells of a film of size S.
+
+    Attributes:
+        amount: (S, S) float32 amount of their dye; overlapping cells add up.
+        covered: (S, S) bool, inside an outline; the pale middle belongs to the cell.
+    """
+
+    amount: np.ndarray
+    covered: np.ndarray
+
+
+def draw_red_cells(size: int, style: FilmStyle, rng: np.random.Generator) -> RedCells:
+    """Draw a film's red cells."""
+    cells, inside = _variants(style, rng)
     half_h, half_w = cells.shape[1] // 2, cells.shape[2] // 2
     amount = np.zeros((size + 2 * cells.shape[1], size + 2 * cells.shape[2]), np.float32)
+    covered = np.zeros(amount.shape, bool)
     for x, y in _places(size, style, rng):
-        cell = cells[rng.integers(0, VARIANTS)][::rng.choice([-1, 1]), ::rng.choice([-1, 1])]
+        variant, mirror = rng.integers(0, VARIANTS), np.s_[::rng.choice([-1, 1]), ::rng.choice([-1, 1])]
         top, left = int(y) + cells.shape[1] - half_h, int(x) + cells.shape[2] - half_w
-        amount[top:top + cell.shape[0], left:left + cell.shape[1]] += cell
-    amount = amount[cells.shape[1]:cells.shape[1] + size, cells.shape[2]:cells.shape[2] + size]
-    return np.where(amount > 1, 1 + 0.75 * (amount - 1), amount)
+        window = np.s_[top:top + cells.shape[1], left:left + cells.shape[2]]
+        amount[window] += cells[variant][mirror]
+        covered[window] |= inside[variant][mirror]
+    film = np.s_[cells.shape[1]:cells.shape[1] + size, cells.shape[2]:cells.shape[2] + size]
+    amount = amount[film]
+    return RedCells(np.where(amount > 1, 1 + 0.75 * (amount - 1), amount), covered[film])
 
 
 def _places(size: int, style: FilmStyle, rng: np.random.Generator) -> np.ndarray:
@@ -42,8 +61,8 @@ def _places(size: int, style: FilmStyle, rng: np.random.Generator) -> np.ndarray
     return places_xy[((places_xy > -0.7 * unit) & (places_xy < size + 0.7 * unit)).all(1)]
 
 
-def _variants(style: FilmStyle, rng: np.random.Generator) -> np.ndarray:
-    """(VARIANTS, H, W) float32 amounts of single cells."""
+def _variants(style: FilmStyle, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """(VARIANTS, H, W) float32 amounts of single cells, and bool where their outlines are filled."""
     count, sx, sy = VARIANTS, *style.squeeze_xy
     radius = (style.red_cell_diameter / 2 * style.scale * np.exp(rng.normal(0, 0.09, count))).astype(np.float32)
     half_w, half_h = (int(np.ceil(radius.max() * 1.5 * s)) + 2 for s in (sx, sy))
@@ -55,7 +74,7 @@ def _variants(style: FilmStyle, rng: np.random.Generator) -> np.ndarray:
     u, v = (x * cos + y * sin) * stretch, (y * cos - x * sin) / stretch
     distance, theta = np.hypot(u, v), np.arctan2(v, u)
     relative = distance / _outlines(theta, style, rng)
-    return _profile(relative, radius, style, rng)
+    return _profile(relative, radius, style, rng), relative < 1
 
 
 def _outlines(theta: np.ndarray, style: FilmStyle, rng: np.random.Generator) -> np.ndarray:

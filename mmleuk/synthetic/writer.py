@@ -23,6 +23,7 @@ from mmleuk.schema import IGNORE, LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES
 from mmleuk.structures.sampled_regions import inside, sample_region
 from mmleuk.synthetic.classes import CLASS_BALANCES
 from mmleuk.synthetic.film import Film, render_film
+from mmleuk.utils.mask_files import mask_path
 from mmleuk.utils.new_folder import new_folder
 from mmleuk.utils.progress import progress
 
@@ -47,6 +48,7 @@ class Settings:
         empty_share: share of films without any leukocyte.
         unknown_share: share of cells that have one attribute unknown.
         class_balance: 'uniform' or 'paper'.
+        masks: also write the mask of each film.
     """
 
     train: int = 500
@@ -58,6 +60,7 @@ class Settings:
     empty_share: float = 0.04
     unknown_share: float = 0.05
     class_balance: str = 'uniform'
+    masks: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def make_film(settings: Settings, split: str, index: int) -> tuple[Film, FilmRec
 
 
 def write_film(settings: Settings, images: Path, split: str, index: int) -> FilmRecord:
-    """Render one film, write its image below ``images`` and return its record.
+    """Render one film, write its image below ``images``, its mask into ``masks`` beside it, and return its record.
 
     Raises:
         OSError: the image can't be written.
@@ -106,6 +109,9 @@ def write_film(settings: Settings, images: Path, split: str, index: int) -> Film
     if not encoded:
         raise OSError(f'{record.file_name}: cannot be encoded as JPEG')
     (images / record.file_name).write_bytes(data.tobytes())
+    if settings.masks:
+        name = mask_path(record.file_name, images.parent / 'masks', '.png')
+        Path(name).write_bytes(cv2.imencode('.png', film.parts)[1].tobytes())
     return record
 
 
@@ -120,11 +126,12 @@ def _annotation(label: int, attributes: tuple[int, ...], box: tuple[int, int, in
 def synthesize(out_dir: str | os.PathLike, *, train: int = 500, test: int = 100, size: int = 640, seed: int = 0,
                region_fraction: float = 0.2, workers: int = 2, cells: tuple[int, int] = (8, 16),
                empty_share: float = 0.04, unknown_share: float = 0.05, class_balance: str = 'uniform',
-               overwrite: bool = False, say: Callable[[str], None] = print) -> Path:
+               masks: bool = False, overwrite: bool = False, say: Callable[[str], None] = print) -> Path:
     """Render a data set into ``out_dir``.
 
-    Writes images/{train,test}/film_0000.jpg ... and annotations/{train,train_sparse,test}.json (COCO). It is
-    rendered into a folder beside the target and renamed at the end, so that the target is whole or not there.
+    Writes images/{train,test}/film_0000.jpg ... and annotations/{train,train_sparse,test}.json (COCO); with ``masks``
+    also masks/{train,test}/film_0000.png with the part of each pixel (:data:`mmleuk.structures.cell_parts.PARTS`). It
+    is rendered into a folder beside the target and renamed at the end, so that the target is whole or not there.
 
     Args:
         out_dir: the new folder.
@@ -137,6 +144,7 @@ def synthesize(out_dir: str | os.PathLike, *, train: int = 500, test: int = 100,
         empty_share: share of films without any leukocyte.
         unknown_share: share of cells that have one attribute unknown.
         class_balance: 'uniform', or 'paper' for Sparse-LeukemiaAttri's shares.
+        masks: write masks.
         overwrite: replace a data set that was rendered with other arguments.
         say: gets one line about what was done.
 
@@ -149,7 +157,7 @@ def synthesize(out_dir: str | os.PathLike, *, train: int = 500, test: int = 100,
     """
     settings = Settings(train=train, test=test, size=size, seed=seed, region_fraction=region_fraction,
                         cells=(int(cells[0]), int(cells[1])), empty_share=empty_share, unknown_share=unknown_share,
-                        class_balance=class_balance)
+                        class_balance=class_balance, masks=masks)
     check_settings(settings, workers)
     target = Path(out_dir)
     if target.exists() and not _may_replace(target, settings, overwrite):
@@ -157,7 +165,8 @@ def synthesize(out_dir: str | os.PathLike, *, train: int = 500, test: int = 100,
         return target
     # The name that earlier versions used: what a killed run of theirs left is removed as well.
     with new_folder(target, replace=overwrite, doing='rendering') as folder:
-        for name in ('annotations', *(f'images/{split}' for split in SPLITS)):
+        kinds = ('images', 'masks') if masks else ('images',)
+        for name in ('annotations', *(f'{kind}/{split}' for kind in kinds for split in SPLITS)):
             (folder / name).mkdir(parents=True)
         for split in SPLITS:
             _write_split(folder, settings, split, workers)
@@ -194,6 +203,8 @@ def check_settings(settings: Settings, workers: int) -> None:
 def info(settings: Settings) -> dict:
     """The annotation files' ``info``; no dates, so that equal arguments give equal files."""
     arguments = asdict(settings) | dict(cells=list(settings.cells))
+    if not settings.masks:  # as in folders of versions without masks, which stay the same data set
+        del arguments['masks']
     return dict(description='Rendered blood films', generator=GENERATOR, version=str(VERSION), seed=settings.seed,
                 arguments=arguments)
 

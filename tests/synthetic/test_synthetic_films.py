@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from mmleuk.commands import synthesize as cli
 from mmleuk.errors import UserError
 from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES, AttributeSchema
+from mmleuk.structures.cell_parts import PARTS
 from mmleuk.structures.sampled_regions import inside, sample_region
 from mmleuk.synthetic.film import render_film
 from mmleuk.synthetic.writer import Settings, _in_parallel, make_film, synthesize
@@ -224,3 +225,60 @@ def test_command_line_needs_something_to_do(tmp_path):
     with pytest.raises(UserError, match='--region-fraction is for films, but --preview alone writes none'):
         cli.run(parsed('--preview', str(tmp_path / 'sheet.png'), '--region-fraction', '0.3'))
     assert [path.name for path in tmp_path.iterdir()] == ['file']
+
+
+def test_masks_stand_beside_the_images_and_change_nothing_else(data_set, tmp_path):
+    with_masks = contents(synthesize(tmp_path / 'masks', workers=2, masks=True, **SMALL))
+    films = contents(data_set)
+    assert {name for name in films if name.startswith('images/')} == {
+        name for name in with_masks if name.startswith('images/')}
+    assert all(with_masks[name] == films[name] for name in films if name.startswith('images/'))
+    masks = sorted(name for name in with_masks if name.startswith('masks/'))
+    assert masks == sorted(name.replace('images/', 'masks/').replace('.jpg', '.png') for name in films
+                           if name.startswith('images/'))
+    assert 'masks' not in annotations(data_set, 'test')['info']['arguments']
+    found = set()
+    for name in masks:
+        mask = cv2.imread(str(tmp_path / 'masks' / name), cv2.IMREAD_UNCHANGED)
+        assert mask.shape == (320, 320) and mask.dtype == np.uint8
+        found |= set(np.unique(mask))
+    assert found == set(range(6))
+
+
+def test_a_mask_shows_the_cells_where_their_boxes_are():
+    """Nothing but a cell has nucleus, cytoplasm or vacuoles, and a cell that lies free fills its box with them."""
+    for index in range(4):
+        film, record = make_film(Settings(size=320, cells=(4, 6), empty_share=0), 'train', index)
+        inside = np.zeros((320, 320), bool)
+        for cell in film.cells:
+            x, y, w, h = cell.box_xywh
+            inside[y:y + h, x:x + w] = True
+        cell_parts = np.isin(film.parts, [PARTS.index(part) for part in ('cytoplasm', 'nucleus', 'vacuole')])
+        assert not cell_parts[~inside].any()
+        for number, cell in enumerate(film.cells):
+            x, y, w, h = cell.box_xywh
+            others = [other.box_xywh for place, other in enumerate(film.cells) if place != number]
+            if any(x < a + c and a < x + w and y < b + d and b < y + h for a, b, c, d in others):
+                continue
+            rows, columns = np.nonzero(cell_parts[y:y + h, x:x + w])
+            assert (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1) == (0, 0, h, w)
+
+
+def test_vacuoles_of_the_mask_are_those_of_the_attribute():
+    """A cell has vacuoles in its mask if and only if its attribute says so."""
+    key, seen = LEUKEMIA_ATTRIBUTES.keys.index('cytoplasmic_vacuoles'), set()
+    for index in range(30):
+        film = render_film(np.random.default_rng([3, index]), [index % 13 + 1], 320, magnification=2.0, centred=True)
+        if not film.cells or film.cells[0].look.artifact:
+            continue
+        has = (film.parts == PARTS.index('vacuole')).any()
+        assert has == (film.cells[0].look.attributes[key] == 1)
+        seen.add(bool(has))
+    assert seen == {True, False}
+
+
+def test_an_empty_film_has_no_leukocyte_in_its_mask():
+    film = render_film(np.random.default_rng(0), [], 320)
+    assert set(np.unique(film.parts)) <= {0, PARTS.index('RBC'), PARTS.index('platelet')}
+    share = (film.parts == PARTS.index('RBC')).mean()
+    assert 0.05 < share < 0.9
