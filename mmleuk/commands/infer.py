@@ -5,25 +5,31 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+import numpy as np
+from PIL import Image
+
+from mmleuk.commands.finding import Found, add_window_arguments, check_slides, find, open_journal, windows_of
 from mmleuk.commands.run_files import PICTURES, begin_run, check_inputs_stay, end_run
 from mmleuk.errors import UserError
 from mmleuk.pictures.crops import make_crops
-from mmleuk.pictures.drawing import draw_prediction, load_image, save_picture
+from mmleuk.pictures.drawing import draw_overview, draw_prediction, load_image, save_picture
 from mmleuk.report.page import TYPICAL_CELLS, render_page
 from mmleuk.report.sentence import describe
 from mmleuk.report.statistics import typical_by_type
 from mmleuk.schema import leukocyte_classes
+from mmleuk.slides.intensity import Intensity
+from mmleuk.slides.readers import OPENSLIDE_SUFFIXES
 from mmleuk.structures.prediction import FailedImage, Prediction, Run
 from mmleuk.structures.prediction_files import to_csv, to_json
 from mmleuk.utils.command_line import fraction
 from mmleuk.utils.files import ensure_writable, write_atomic
+from mmleuk.utils.image_files import SUFFIXES
 from mmleuk.utils.image_inputs import check_images, list_images, name_images
 from mmleuk.utils.lock import FolderLock
-from mmleuk.utils.progress import progress
 
 if TYPE_CHECKING:
     from mmleuk.apis import Inferencer
@@ -51,14 +57,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='classes that count as leukocytes (default: those that the data set declares)')
     parser.add_argument('--no-pictures', action='store_true', help='draw no pictures')
     parser.add_argument('--no-report', action='store_true', help='write no report.html')
+    add_window_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Predict and write.
 
-    All images are decoded once before the model runs: an unreadable one stops the run before anything is written. An
-    image that becomes unreadable later is reported; everything else is still written. Files of an earlier run that
-    this run doesn't write are removed; other files stay. A second run in the same folder at the same time is refused.
+    All images are decoded once before the model runs (of large ones a corner): an unreadable one stops the run before
+    anything is written. An image that becomes unreadable later is reported; everything else is still written. Files of
+    an earlier run that this run doesn't write are removed; other files stay. A second run in the same folder at the
+    same time is refused.
 
     Returns:
         0, or 1 if an image could not be read during the run.
@@ -66,8 +74,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: bad input, folder, config, checkpoint or device; nothing has been written.
     """
-    paths = list_images(args.inputs, skip=args.out_dir)
-    check_images(paths)
+    windows = windows_of(args)
+    paths = list_images(args.inputs, skip=args.out_dir, suffixes=(*SUFFIXES, *OPENSLIDE_SUFFIXES))
+    check_images([path for path in paths if not windows.scans(path)])
+    check_slides([path for path in paths if windows.scans(path)], windows)
     inferencer = _inferencer(args)
     leukocytes = leukocyte_classes(inferencer.classes, args.leukocytes or inferencer.leukocytes)
     pictures = {} if args.no_pictures else picture_paths(name_images(paths))
@@ -75,10 +85,14 @@ def run(args: argparse.Namespace) -> int:
     out_dir = ensure_writable(args.out_dir)
     with FolderLock(out_dir, LOCK, 'mmleuk infer'):
         begin_run(out_dir, pictures.values())
-        found = _look(inferencer, paths, {image: out_dir / name for image, name in pictures.items()}, leukocytes)
-        written, lost = write_run(found, out_dir, args.format, not args.no_report, pictures, leukocytes)
-        drawn = [pictures[prediction.image] for prediction in found.predictions] if pictures else []
-        end_run(out_dir, [*(path.name for path in written), *drawn])
+        with open_journal(out_dir, inferencer, paths, windows, args.resume) as journal:
+            found = _look(inferencer, find(inferencer, paths, windows, journal, draw=bool(pictures)),
+                          {image: out_dir / name for image, name in pictures.items()}, leukocytes)
+            written, lost = write_run(found, out_dir, args.format, not args.no_report, pictures, leukocytes,
+                                      windows.intensity)
+            drawn = [pictures[prediction.image] for prediction in found.predictions] if pictures else []
+            end_run(out_dir, [*(path.name for path in written), *drawn])
+            journal.remove()
     film = describe(found.predictions, found.info.classes, found.info.schema, leukocytes)
     print(f'{film.text}\n{film.evidence}')
     for path in [*written, *([out_dir / PICTURES] if drawn else [])]:
@@ -97,29 +111,40 @@ def _inferencer(args: argparse.Namespace) -> Inferencer:
     return inferencer
 
 
-def _look(inferencer: Inferencer, paths: Sequence[Path], pictures: Mapping[str, Path],
+def _look(inferencer: Inferencer, results: Iterable[Found], pictures: Mapping[str, Path],
           leukocytes: Sequence[str]) -> Run:
-    """Predict, and draw each picture that has a path in ``pictures``."""
+    """Collect the results, and draw each picture that has a path in ``pictures``."""
     predictions: list[Prediction] = []
     failed: list[FailedImage] = []
-    for result in progress(inferencer.predict(paths), total=len(paths), desc='Predicting'):
+    for found in results:
+        result = found.result
         if isinstance(result, FailedImage):
             failed.append(result)
             continue
         if result.image in pictures:
             try:
-                image = load_image(str(result.path))
+                picture = _draw(found, result, inferencer, leukocytes)
             except UserError as error:  # removed or changed since the prediction
                 failed.append(FailedImage(result.image, f'could not be read: {error}'))
                 continue
-            picture = draw_prediction(image, result, inferencer.classes, inferencer.schema, leukocytes)
             save_picture(picture, pictures[result.image])
         predictions.append(result)
     return Run(inferencer.run_info(), tuple(predictions), tuple(failed))
 
 
+def _draw(found: Found, prediction: Prediction, inferencer: Inferencer, leukocytes: Sequence[str]) -> Image.Image:
+    if found.pixels is None:
+        image = load_image(str(prediction.path))
+    else:
+        image = Image.fromarray(np.ascontiguousarray(found.pixels[..., ::-1]))
+    if found.scale < 1:
+        return draw_overview(image, prediction, inferencer.classes, found.scale, leukocytes)
+    return draw_prediction(image, prediction, inferencer.classes, inferencer.schema, leukocytes)
+
+
 def write_run(run: Run, out_dir: Path, formats: Sequence[str], report: bool, pictures: Mapping[str, str],
-              leukocytes: Sequence[str] | None = None) -> tuple[list[Path], list[FailedImage]]:
+              leukocytes: Sequence[str] | None = None,
+              intensity: Intensity | None = None) -> tuple[list[Path], list[FailedImage]]:
     """Write predictions.json, predictions.csv and report.html if requested.
 
     Args:
@@ -129,6 +154,7 @@ def write_run(run: Run, out_dir: Path, formats: Sequence[str], report: bool, pic
         report: whether to write the page.
         pictures: path of each image's picture relative to ``out_dir``, for the page's links.
         leukocytes: classes that count as leukocytes on the page.
+        intensity: how samples of other than 8 bits become 8, for the page's images of cells.
 
     Returns:
         The written files, and the images that could not be read for the page's images of cells.
@@ -141,7 +167,7 @@ def write_run(run: Run, out_dir: Path, formats: Sequence[str], report: bool, pic
         written.append(to_csv(run.predictions, run.info.schema, out_dir / 'predictions.csv'))
     if report:
         typical = typical_by_type(run.predictions, run.info.classes, run.info.schema, TYPICAL_CELLS)
-        crops, lost = make_crops(entry for entries in typical.values() for entry in entries)
+        crops, lost = make_crops((entry for entries in typical.values() for entry in entries), intensity)
         written.append(write_atomic(out_dir / 'report.html', render_page(run, crops, pictures, leukocytes)))
     return written, lost
 

@@ -80,6 +80,29 @@ def draw_prediction(image: Image.Image, prediction: Prediction, classes: Sequenc
     return canvas
 
 
+def draw_overview(image: Image.Image, prediction: Prediction, classes: Sequence[str], scale: float,
+                  leukocytes: Sequence[str] | None = None) -> Image.Image:
+    """A large image made small, with the box of each cell in its class's colour, and a legend.
+
+    Args:
+        image: the small RGB image.
+        prediction: cells in pixels of the large image.
+        classes: class names by label.
+        scale: pixels of ``image`` per pixel of the large image.
+        leukocytes: classes drawn over the others; default: all but artifacts, red cells and platelets.
+    """
+    chosen = leukocyte_classes(classes, leukocytes)
+    styles = class_styles(classes, chosen)
+    legend = _legend(prediction, styles, max(image.width, 200), cards=False)
+    canvas = Image.new('RGB', (legend.width, image.height + legend.height), _PAPER)
+    canvas.paste(image, (0, 0))
+    canvas.paste(legend, (0, image.height))
+    draw = ImageDraw.Draw(canvas)
+    for cell in sorted(prediction.cells, key=lambda cell: cell.class_name in chosen):
+        draw.rectangle([round(value * scale) for value in cell.box], outline=styles[cell.class_name].rgb)
+    return canvas
+
+
 def _paint(draw: ImageDraw.ImageDraw, plan: Plan, styles: Mapping[str, ClassStyle]) -> None:
     """Boxes first, text last: a line never crosses a word."""
     for cell, box in zip(plan.cells, plan.boxes):
@@ -141,13 +164,13 @@ def _nearest_points(a: Rect, b: Rect) -> list[tuple[float, float]]:
     return [(ends[0][0], ends[1][0]), (ends[0][1], ends[1][1])]
 
 
-def _legend(prediction: Prediction, styles: Mapping[str, ClassStyle], width: int) -> Image.Image:
+def _legend(prediction: Prediction, styles: Mapping[str, ClassStyle], width: int, cards: bool = True) -> Image.Image:
     """A strip that names each colour with its number of cells, wrapped to the picture's width."""
     counts = Counter(cell.class_name for cell in prediction.cells)
     total = len(prediction.cells)
-    left_out = sum(bool(cell.attributes) for cell in prediction.cells) > CARDS_UP_TO
-    cards = f' (cards of the {CARDS_UP_TO} with the highest scores)' if left_out else ''
-    entries: list[tuple[str, ClassStyle | None]] = [(f'{plural_n(total, "cell")}{cards}', None)]
+    left_out = cards and sum(bool(cell.attributes) for cell in prediction.cells) > CARDS_UP_TO
+    note = f' (cards of the {CARDS_UP_TO} with the highest scores)' if left_out else ''
+    entries: list[tuple[str, ClassStyle | None]] = [(f'{plural_n(total, "cell")}{note}', None)]
     entries += [(f'{name}: {counts[name]}', style) for name, style in styles.items() if counts[name]]
     return legend_strip(entries, width)
 

@@ -46,10 +46,14 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             exists = resume and self.path.exists() and self.path.stat().st_size > 0
             self._file = open(self.path, 'r+b' if exists else 'w+b')
-            if not (exists and self._read(head)):
-                self._file.truncate(0)
-                self._file.seek(0)
-                self._write(head)
+            try:
+                if not (exists and self._read(head)):
+                    self._file.truncate(0)
+                    self._file.seek(0)
+                    self._write(head)
+            except (UserError, OSError):
+                self._file.close()
+                raise
         except OSError as error:
             raise UserError(f'{self.path}: cannot be written ({error.strerror or error}); free some space or choose '
                             'another folder') from error

@@ -30,6 +30,10 @@ INSTALL = "pip install 'mmleuk[wsi]'"
 _SPOTS, _SPOT_PX = 5, 256  # for percentiles: 5 x 5 spots of 256 px
 
 
+class SlideError(UserError):
+    """An image that can't be read."""
+
+
 class Slide(ABC):
     """An open image. A subclass reads samples; :meth:`read` turns them into what a detector gets.
 
@@ -40,7 +44,7 @@ class Slide(ABC):
         intensity: how samples become 8 bits; without it they must have 8.
 
     Raises:
-        UserError: the samples don't have 8 bits, and no conversion is stated.
+        SlideError: the samples don't have 8 bits, and no conversion is stated.
     """
 
     def __init__(self, path: Path, size_hw: tuple[int, int], dtype: np.dtype, intensity: Intensity | None) -> None:
@@ -57,14 +61,14 @@ class Slide(ABC):
             samples = self._spots() if intensity.word == 'percentiles' else np.zeros(1, dtype)
             self.limits = intensity.limits_of(samples, str(self.path))
         elif dtype != np.uint8:
-            raise UserError(f'{self.path}: has {dtype} samples, not 8 bits; say how they become 8 bits: --intensity '
-                            'full, percentiles, or LOW:HIGH')
+            raise SlideError(f'{self.path}: has {dtype} samples, not 8 bits; say how they become 8 bits: --intensity '
+                             'full, percentiles, or LOW:HIGH')
 
     def read(self, x: int, y: int, width: int, height: int) -> np.ndarray:
         """Pixels of a window inside the image, (height, width, 3) uint8 BGR.
 
         Raises:
-            UserError: the file is damaged there.
+            SlideError: the file is damaged there.
         """
         return to_bgr(self._samples(x, y, width, height), self.limits)
 
@@ -97,11 +101,12 @@ class WholeImage(Slide):
     """An image that is small enough to be decoded at once."""
 
     def __init__(self, path: Path, intensity: Intensity | None) -> None:
-        content = read_image_file(str(path))
-        if intensity is None:
-            self._pixels = np.ascontiguousarray(decode_image(content, str(path))[..., ::-1])
-        else:
-            self._pixels = _decode_samples(content, path)
+        try:
+            content = read_image_file(str(path))
+            self._pixels = _decode_samples(content, path) if intensity is not None else np.ascontiguousarray(
+                decode_image(content, str(path))[..., ::-1])
+        except UserError as error:
+            raise SlideError(str(error)) from error
         height, width = self._pixels.shape[:2]
         super().__init__(path, (height, width), self._pixels.dtype, intensity)
 
@@ -118,8 +123,8 @@ def _decode_samples(content: bytes, path: Path) -> np.ndarray:
     samples = None if fault else cv2.imdecode(np.frombuffer(content, np.uint8),
                                               cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
     if samples is None:
-        raise UserError(f'{path}: {fault or "it is no image that can be decoded"}; restore or convert the file, or '
-                        'leave it out')
+        raise SlideError(f'{path}: {fault or "it is no image that can be decoded"}; restore or convert the file, or '
+                         'leave it out')
     return samples if samples.ndim == 2 else samples[..., ::-1]
 
 
@@ -131,7 +136,7 @@ class OpenSlideImage(Slide):
         try:
             self._slide = openslide.OpenSlide(str(path))
         except (openslide.OpenSlideError, OSError) as error:
-            raise UserError(f'{path}: OpenSlide cannot read it ({error}); restore or convert the file') from error
+            raise SlideError(f'{path}: OpenSlide cannot read it ({error}); restore or convert the file') from error
         self._errors = openslide.OpenSlideError
         width, height = self._slide.dimensions
         super().__init__(path, (height, width), np.dtype(np.uint8), intensity)
@@ -140,7 +145,7 @@ class OpenSlideImage(Slide):
         try:
             region = np.asarray(self._slide.read_region((x, y), 0, (width, height)))
         except self._errors as error:
-            raise UserError(f'{self.path}: cannot be read at {x}, {y} ({error}); restore the file') from error
+            raise SlideError(f'{self.path}: cannot be read at {x}, {y} ({error}); restore the file') from error
         # Transparent pixels were not scanned: they are glass.
         return np.where(region[..., 3:] == 0, np.uint8(255), region[..., :3])
 
@@ -161,11 +166,11 @@ class StreamedImage(Slide):
         self._start()
         turned = self._image.get_typeof('orientation') and self._image.get('orientation') > 1
         if turned:
-            raise UserError(f'{path}: its EXIF orientation turns it, which large images cannot follow; save it upright '
-                            '(vips autorot IN OUT)')
+            raise SlideError(f'{path}: its EXIF orientation turns it, which large images cannot follow; save it '
+                             'upright (vips autorot IN OUT)')
         dtype = {'uchar': 'uint8', 'ushort': 'uint16', 'float': 'float32'}.get(self._image.format)
         if dtype is None:
-            raise UserError(f'{path}: has samples of the type {self._image.format}; convert the file to 8 or 16 bits')
+            raise SlideError(f'{path}: has samples of the type {self._image.format}; convert the file to 8 or 16 bits')
         super().__init__(path, (self._image.height, self._image.width), np.dtype(dtype), intensity)
 
     def _start(self) -> None:
@@ -178,8 +183,8 @@ class StreamedImage(Slide):
         self._rows: np.ndarray | None = None  # the rows from self._top on
         self._top = 0
 
-    def _broken(self, error: Exception) -> UserError:
-        return UserError(f'{self.path}: cannot be decoded ({str(error).strip().splitlines()[0]}); restore or convert '
+    def _broken(self, error: Exception) -> SlideError:
+        return SlideError(f'{self.path}: cannot be decoded ({str(error).strip().splitlines()[0]}); restore or convert '
                          'the file')
 
     def _samples(self, x: int, y: int, width: int, height: int) -> np.ndarray:
@@ -209,13 +214,13 @@ def _needed(module: str, path: Path) -> Any:
     """An optional package.
 
     Raises:
-        UserError: it isn't installed; names the command.
+        SlideError: it isn't installed; names the command.
     """
     from importlib import import_module
     try:
         return import_module(module)
     except (ImportError, OSError) as error:  # OSError: the library behind it is missing
-        raise UserError(f'{path}: reading it needs {module} ({error}); install it: {INSTALL}') from error
+        raise SlideError(f'{path}: reading it needs {module} ({error}); install it: {INSTALL}') from error
 
 
 def is_large(path: str | Path) -> bool:
@@ -270,7 +275,7 @@ def open_slide(path: str | Path, intensity: Intensity | None = None) -> Slide:
         intensity: how samples of other than 8 bits become 8; 8-bit samples are converted, too.
 
     Raises:
-        UserError: missing, broken or of an unknown format; its samples don't have 8 bits and ``intensity`` is None; or
+        SlideError: missing, broken or of an unknown format; its samples don't have 8 bits and ``intensity`` is None; or
             an optional package is needed. The message names the file and what to do.
     """
     path = Path(path)

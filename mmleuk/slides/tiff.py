@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from mmleuk.errors import UserError
 from mmleuk.slides.intensity import Intensity
-from mmleuk.slides.readers import INSTALL, Slide
+from mmleuk.slides.readers import INSTALL, Slide, SlideError
 
 MAX_SEGMENT_BYTES = 64 * 2 ** 20
 """Larger strips or tiles, decoded, are no way to read a file in parts."""
@@ -39,20 +38,20 @@ class TiledTiff(Slide):
         """The file; None if its strips are so large that it can't be read in parts.
 
         Raises:
-            UserError: broken, a stack of images, or of more channels than red, green and blue.
+            SlideError: broken, a stack of images, or of more channels than red, green and blue.
         """
         faults = (tifffile.TiffFileError, OSError, ValueError, KeyError, IndexError, TypeError)
         try:
             file = tifffile.TiffFile(path)
         except faults as error:
-            raise UserError(f'{path}: is no TIFF file that can be read ({error}); restore or convert it') from error
+            raise SlideError(f'{path}: is no TIFF file that can be read ({error}); restore or convert it') from error
         try:
             pages = _pages(file, path)
-        except (*faults, UserError) as error:
+        except (*faults, SlideError) as error:
             file.close()
-            if isinstance(error, UserError):
+            if isinstance(error, SlideError):
                 raise
-            raise UserError(f'{path}: is no TIFF file that can be read ({error}); restore or convert it') from error
+            raise SlideError(f'{path}: is no TIFF file that can be read ({error}); restore or convert it') from error
         page = pages[0]
         height, width = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
         if min(height, page.imagelength) * width * page.samplesperpixel * page.dtype.itemsize > MAX_SEGMENT_BYTES:
@@ -107,8 +106,8 @@ class TiledTiff(Slide):
             tile, _, shape = ifd.decode(data, index, **jpeg)
         except (ValueError, RuntimeError, IndexError, OSError, TypeError) as error:
             missing = ' and needs imagecodecs' if 'imagecodecs' in str(error) else ''
-            raise UserError(f'{self.path}: tile {index} cannot be decoded ({error}){missing}; restore or convert the '
-                            f'file{f", or install it: {INSTALL}" if missing else ""}') from error
+            raise SlideError(f'{self.path}: tile {index} cannot be decoded ({error}){missing}; restore or convert the '
+                             f'file{f", or install it: {INSTALL}" if missing else ""}') from error
         if tile is None:  # a tile without data, as scanners write for unscanned glass
             return np.full(shape[1:], self._empty(), ifd.dtype)
         return np.asarray(tile[0])
@@ -135,16 +134,16 @@ def _pages(file: tifffile.TiffFile, path: Path) -> list[Any]:
     """The pages of the first image's finest level: one, or one per colour.
 
     Raises:
-        UserError: it is a stack (of focus, time, channels).
+        SlideError: it is a stack (of focus, time, channels).
     """
     level = file.series[0].levels[0]
     axes = {axis: length for axis, length in zip(level.axes, level.shape) if length > 1}
     colours = len(level.pages)
     if set(axes) - set('YXSC') or colours not in (1, 3) or any(page is None for page in level.pages):
         shape = ', '.join(f'{axis} {length}' for axis, length in zip(level.axes, level.shape))
-        raise UserError(f'{path}: is a stack ({shape}), not one image in grey or colour; save the plane to look at as '
-                        'its own file')
+        raise SlideError(f'{path}: is a stack ({shape}), not one image in grey or colour; save the plane to look at as '
+                         'its own file')
     pages: list[Any] = [page.aspage() if isinstance(page, tifffile.TiffFrame) else page for page in level.pages]
     if pages[0].samplesperpixel == 2 or pages[0].samplesperpixel > 4:
-        raise UserError(f'{path}: has {pages[0].samplesperpixel} channels; grey, RGB and RGBA can be read')
+        raise SlideError(f'{path}: has {pages[0].samplesperpixel} channels; grey, RGB and RGBA can be read')
     return pages

@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -27,6 +28,7 @@ from mmleuk.utils.mask_files import mask_path
 from mmleuk.utils.new_folder import new_folder
 from mmleuk.utils.progress import progress
 
+T = TypeVar('T')
 SPLITS = ('train', 'test')
 _JPEG_QUALITY = 95
 GENERATOR = 'mmleuk.datasets.synthetic'
@@ -93,7 +95,7 @@ def make_film(settings: Settings, split: str, index: int) -> tuple[Film, FilmRec
     boxes = [cell.box_xywh for cell in film.cells]
     region = sample_region(boxes, (settings.size, settings.size), settings.region_fraction, rng)
     centres = np.array([[x + w / 2, y + h / 2] for x, y, w, h in boxes]).reshape(-1, 2)
-    annotations = [_annotation(cell.look.label, cell.look.attributes, cell.box_xywh, settings.unknown_share, rng)
+    annotations = [annotation_of(cell.look.label, cell.look.attributes, cell.box_xywh, settings.unknown_share, rng)
                    for cell in film.cells]
     return film, FilmRecord(film_name(split, index), region, annotations, inside(centres, region).tolist())
 
@@ -115,8 +117,9 @@ def write_film(settings: Settings, images: Path, split: str, index: int) -> Film
     return record
 
 
-def _annotation(label: int, attributes: tuple[int, ...], box: tuple[int, int, int, int], unknown_share: float,
-                rng: np.random.Generator) -> dict:
+def annotation_of(label: int, attributes: tuple[int, ...], box: tuple[int, int, int, int], unknown_share: float,
+                  rng: np.random.Generator) -> dict:
+    """COCO's record of a cell, without ids."""
     values = dict(zip(LEUKEMIA_ATTRIBUTES.keys, attributes, strict=True))
     if rng.uniform() < unknown_share:
         values[str(rng.choice(LEUKEMIA_ATTRIBUTES.keys))] = IGNORE
@@ -237,7 +240,7 @@ def _existing_info(target: Path) -> dict | None:
 def _write_split(folder: Path, settings: Settings, split: str, workers: int) -> None:
     count = getattr(settings, split)
     job = partial(write_film, settings, folder / 'images', split)
-    records = list(progress(_in_parallel(job, count, workers), count, f'{split} films'))
+    records = list(progress(in_parallel(job, count, workers), count, f'{split} films'))
     complete = _coco(settings, records, sparse=False)
     (folder / 'annotations' / f'{split}.json').write_text(json.dumps(complete))
     if split == 'train':
@@ -245,7 +248,7 @@ def _write_split(folder: Path, settings: Settings, split: str, workers: int) -> 
         (folder / 'annotations' / 'train_sparse.json').write_text(json.dumps(sparse))
 
 
-def _in_parallel(job: Callable[[int], FilmRecord], count: int, workers: int) -> Iterator[FilmRecord]:
+def in_parallel(job: Callable[[int], T], count: int, workers: int) -> Iterator[T]:
     """``job(0)`` to ``job(count - 1)``, in order.
 
     Raises:

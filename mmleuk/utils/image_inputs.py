@@ -16,12 +16,14 @@ from mmleuk.utils.words import plural_n
 _GLOB_SIGNS = frozenset('*?[')
 
 
-def list_images(inputs: str | Path | Iterable[str | Path], skip: str | Path | None = None) -> list[Path]:
+def list_images(inputs: str | Path | Iterable[str | Path], skip: str | Path | None = None,
+                suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
     """Image files of files, folders (searched recursively, sorted) and globs, each once, in order.
 
     Args:
         inputs: one or several of them. A name that exists is never read as a glob.
         skip: a folder left out of the search (the output of the run).
+        suffixes: of the files that folders and globs are searched for.
 
     Raises:
         UserError: an input doesn't exist, or has no image. The message names it.
@@ -31,7 +33,7 @@ def list_images(inputs: str | Path | Iterable[str | Path], skip: str | Path | No
         raise UserError('no input: name image files, folders or globs')
     found: dict[str, Path] = {}
     for item in several:
-        for path in _expand(Path(item), None if skip is None else Path(skip).resolve()):
+        for path in _expand(Path(item), None if skip is None else Path(skip).resolve(), suffixes):
             found.setdefault(os.path.abspath(path), path)
     return list(found.values())
 
@@ -67,11 +69,11 @@ def _image_error(path: str | Path) -> str | None:
     return None
 
 
-def _expand(path: Path, skip: Path | None) -> list[Path]:
+def _expand(path: Path, skip: Path | None, suffixes: tuple[str, ...]) -> list[Path]:
     if path.is_dir():
-        images = [p for p in files_below(path) if not _inside(p, skip)]
+        images = [p for p in files_below(path, suffixes) if not _inside(p, skip)]
         if not images:
-            raise UserError(f'{path}: no image in this folder; looked for {", ".join(SUFFIXES)}')
+            raise UserError(f'{path}: no image in this folder; looked for {", ".join(suffixes)}')
         return images
     if path.is_file():
         return [path]
@@ -79,16 +81,16 @@ def _expand(path: Path, skip: Path | None) -> list[Path]:
         raise UserError(f'{path}: is a device or a pipe, not a file; name image files, folders or globs')
     if _GLOB_SIGNS & set(str(path)):
         matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
-        images = [p for p in matches if _is_image(p) and not _inside(p, skip)]
+        images = [p for p in matches if _is_image(p, suffixes) and not _inside(p, skip)]
         if not images:
             raise UserError(f'{path}: this pattern matches no image file')
         return images
     raise UserError(f'{path}: no such file or folder')
 
 
-def _is_image(path: Path) -> bool:
+def _is_image(path: Path, suffixes: tuple[str, ...]) -> bool:
     # A leading dot marks remains of other programs, such as ._film.png from a Mac.
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith('.') and path.is_file()
+    return path.suffix.lower() in suffixes and not path.name.startswith('.') and path.is_file()
 
 
 def _inside(path: Path, folder: Path | None) -> bool:

@@ -14,3 +14,8 @@ T = TypeVar('T')
 def progress(items: Iterable[T], total: int | None = None, desc: str = '') -> Iterable[T]:
     """Iterate over ``items``; show a bar on stderr if it is a terminal."""
     return tqdm(items, total=total, desc=desc, disable=not sys.stderr.isatty(), leave=False)
+
+
+def progress_bar(total: int, desc: str, unit: str) -> tqdm:
+    """A bar to update by hand, on stderr if it is a terminal; a context manager."""
+    return tqdm(total=total, desc=desc, unit=unit, disable=not sys.stderr.isatty(), leave=False)

@@ -20,7 +20,7 @@ from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES, AttributeSchema
 from mmleuk.structures.cell_parts import PARTS
 from mmleuk.structures.sampled_regions import inside, sample_region
 from mmleuk.synthetic.film import render_film
-from mmleuk.synthetic.writer import Settings, _in_parallel, make_film, synthesize
+from mmleuk.synthetic.writer import Settings, in_parallel, make_film, synthesize
 
 SMALL = dict(train=10, test=3, size=320, empty_share=0.3, cells=(6, 9), say=lambda line: None)
 
@@ -198,9 +198,9 @@ def _kill_second(index: int) -> int:
 
 
 def test_a_killed_worker_ends_the_run():
-    assert list(_in_parallel(abs, 5, 2)) == [0, 1, 2, 3, 4]
+    assert list(in_parallel(abs, 5, 2)) == [0, 1, 2, 3, 4]
     with pytest.raises(UserError, match='a worker process was killed, perhaps because the memory ran out'):
-        list(_in_parallel(_kill_second, 6, 2))
+        list(in_parallel(_kill_second, 6, 2))
 
 
 def parsed(*arguments: str) -> argparse.Namespace:
@@ -222,7 +222,7 @@ def test_command_line_needs_something_to_do(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(UserError, match='cannot be written'):
         cli.run(parsed('--preview', str(tmp_path / 'file' / 'sheet.png')))
-    with pytest.raises(UserError, match='--region-fraction is for films, but --preview alone writes none'):
+    with pytest.raises(UserError, match='--region-fraction is for a folder of films, but --preview alone writes none'):
         cli.run(parsed('--preview', str(tmp_path / 'sheet.png'), '--region-fraction', '0.3'))
     assert [path.name for path in tmp_path.iterdir()] == ['file']
 

@@ -1,0 +1,159 @@
+"""mmleuk infer on large images: windows, a kill and --resume, conversions, drawings."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from small_attri_det import write_attri_det
+
+from mmleuk.cli import main
+from mmleuk.slides import readers
+from mmleuk.structures.prediction_files import from_json
+
+tifffile = pytest.importorskip('tifffile', reason='needs the extra [wsi]')
+
+
+@pytest.fixture(scope='module')
+def attri(tmp_path_factory):
+    return write_attri_det(tmp_path_factory.mktemp('attri'))
+
+
+@pytest.fixture(scope='module')
+def film(tmp_path_factory):
+    """300 x 420 px; the right third is empty glass."""
+    noise = np.random.default_rng(0).integers(0, 255, (38, 35, 3), np.uint8)
+    pixels = np.full((300, 420, 3), 235, np.uint8)
+    pixels[:, :280] = cv2.resize(noise, (280, 300), interpolation=cv2.INTER_CUBIC)
+    path = tmp_path_factory.mktemp('film') / 'film.tif'
+    tifffile.imwrite(path, pixels[..., ::-1], tile=(64, 64), compression='zlib', bigtiff=True)
+    return path, pixels
+
+
+def infer(film, attri, out, *more, min_score='0.03'):
+    return main(['infer', str(film), *map(str, attri), '--out-dir', str(out), '--device', 'cpu', '--min-score',
+                 min_score, '--window', '96', '--overlap', '32', *more])
+
+
+def test_a_large_film(attri, film, tmp_path, capsys):
+    path, pixels = film
+    assert infer(path, attri, tmp_path) == 0
+    printed = capsys.readouterr().out
+    assert 'film.tif: 35 windows (5 of empty glass)' in printed
+    assert sorted(os.listdir(tmp_path)) == ['.mmleuk_infer.json', '.mmleuk_infer.lock', 'pictures', 'predictions.csv',
+                                            'predictions.json', 'report.html']
+    found = from_json(tmp_path / 'predictions.json').predictions[0]
+    assert found.size_hw == (300, 420) and len(found.cells) > 20
+    boxes = np.array([cell.box for cell in found.cells])
+    assert (boxes >= 0).all() and (boxes <= [420, 300, 420, 300]).all()
+    assert boxes[:, 2].max() > 200 and boxes[:, 3].max() > 250  # not those of the first window alone
+    assert 'data:image/jpeg' in (tmp_path / 'report.html').read_text()
+    assert Image.open(tmp_path / 'pictures' / 'film.jpg').width >= 420
+
+
+def test_every_kind_of_file_gives_the_same_rows(attri, film, tmp_path, monkeypatch):
+    pytest.importorskip('pyvips', reason='needs the extra [wsi]')
+    monkeypatch.setattr(readers, 'WHOLE_SIDE_PX', 200)
+    path, pixels = film
+    cv2.imwrite(str(tmp_path / 'film.png'), pixels)
+    rows = []
+    for file in (path, tmp_path / 'film.png'):
+        assert infer(file, attri, tmp_path / file.suffix[1:], '--no-pictures') == 0
+        rows.append(from_json(tmp_path / file.suffix[1:] / 'predictions.json').predictions[0].cells)
+    assert rows[0] == rows[1] and rows[0]
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_random_goes_on(attri, film, tmp_path):
+    path, _ = film
+    assert infer(path, attri, tmp_path / 'whole') == 0
+    whole = (tmp_path / 'whole' / 'predictions.csv').read_bytes()
+    out, rng = tmp_path / 'killed', np.random.default_rng(1)
+    journal = out / '.mmleuk_infer.journal'
+    words = [sys.executable, '-m', 'mmleuk.cli', 'infer', str(path), *map(str, attri), '--out-dir', str(out),
+             '--device', 'cpu', '--min-score', '0.03', '--window', '96', '--overlap', '32', '--resume']
+    for size in (1, 20_000 + int(rng.integers(20_000))):
+        process = subprocess.Popen(words)
+        while not (journal.exists() and journal.stat().st_size >= size):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.02)
+                break
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL  # it had not ended
+    assert subprocess.run(words).returncode == 0
+    assert (out / 'predictions.csv').read_bytes() == whole
+    assert not journal.exists()
+
+
+def test_resume_continues_and_refuses_another_run(attri, film, tmp_path, monkeypatch, capsys):
+    from mmleuk.apis import Inferencer
+    path, _ = film
+    assert infer(path, attri, tmp_path / 'whole') == 0
+    calls = []
+    ask = Inferencer.__call__
+
+    def stop(self, arrays):
+        calls.append(len(arrays))
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        return ask(self, arrays)
+
+    monkeypatch.setattr(Inferencer, '__call__', stop)
+    assert infer(path, attri, tmp_path / 'out') == 130
+    capsys.readouterr()
+    assert infer(path, attri, tmp_path / 'out', '--resume', min_score='0.04') == 2
+    assert 'other min_score' in capsys.readouterr().err
+    assert infer(path, attri, tmp_path / 'out', '--resume') == 0
+    assert len(calls) == 7 + 24  # 30 windows with cells; six of them were known
+    assert (tmp_path / 'out' / 'predictions.csv').read_bytes() == (tmp_path / 'whole' / 'predictions.csv').read_bytes()
+    del calls[6:]
+    assert infer(path, attri, tmp_path / 'more') == 130
+    assert infer(path, attri, tmp_path / 'more') == 0
+    assert 'it starts again (--resume continues it)' in capsys.readouterr().out
+
+
+def test_fields_resume_batch_by_batch(attri, tmp_path, monkeypatch):
+    from mmleuk.apis import Inferencer
+    rng = np.random.default_rng(0)
+    for name in ('a/1', 'a/2', 'b/1', 'b/2', 'b/3'):
+        (tmp_path / 'in' / name).parent.mkdir(parents=True, exist_ok=True)
+        noise = cv2.resize(rng.integers(0, 255, (8, 8, 3), np.uint8), (80, 60), interpolation=cv2.INTER_CUBIC)
+        cv2.imwrite(str(tmp_path / 'in' / f'{name}.png'), noise)
+    words = ['infer', str(tmp_path / 'in'), *map(str, attri), '--device', 'cpu', '--min-score', '0.03', '--batch-size',
+             '2', '--no-pictures', '--no-report']
+    assert main([*words, '--out-dir', str(tmp_path / 'whole')]) == 0
+    forward, batches = Inferencer._forward, []
+
+    def stop(self, data):
+        batches.append(len(data))
+        if len(batches) == 3:
+            raise KeyboardInterrupt
+        return forward(self, data)
+
+    monkeypatch.setattr(Inferencer, '_forward', stop)
+    assert main([*words, '--out-dir', str(tmp_path / 'out')]) == 130
+    assert main([*words, '--out-dir', str(tmp_path / 'out'), '--resume']) == 0
+    assert batches == [2, 2, 1, 1]
+    whole, resumed = (from_json(tmp_path / name / 'predictions.json').predictions for name in ('whole', 'out'))
+    assert resumed == whole and [p.image for p in whole] == ['a/1.png', 'a/2.png', 'b/1.png', 'b/2.png', 'b/3.png']
+
+
+def test_16_bits_are_refused_or_converted(attri, film, tmp_path, capsys):
+    path, pixels = film
+    twelve = tmp_path / 'twelve.png'
+    cv2.imwrite(str(twelve), pixels.astype(np.uint16) * 16)
+    words = ['infer', str(twelve), *map(str, attri), '--device', 'cpu', '--min-score', '0.03', '--out-dir']
+    assert main([*words, str(tmp_path / 'no')]) == 2 and 'nearly black' in capsys.readouterr().err
+    assert main([*words, str(tmp_path / 'yes'), '--intensity', '0:4080']) == 0
+    assert 'samples from 0 to 4080 became 0 to 255' in capsys.readouterr().out
+    cv2.imwrite(str(tmp_path / 'eight.png'), pixels)
+    assert main(['infer', str(tmp_path / 'eight.png'), *words[2:], str(tmp_path / 'eight')]) == 0
+    one, other = (from_json(tmp_path / name / 'predictions.json').predictions[0].cells for name in ('yes', 'eight'))
+    assert one == other and one
+    assert main([*words, str(tmp_path / 'x'), '--window', '96', '--overlap', '90']) == 2
+    assert 'allowed are 0 to 48' in capsys.readouterr().err and not (tmp_path / 'x').exists()
