@@ -54,7 +54,8 @@ def test_config_is_whole(path):
     # Crops, subsets and chosen domains are scored on the samples, other detections on a file.
     evaluated = cfg.val_evaluator[0].get('ann_file')
     assert evaluated is None or tested.get('subset', tested.get('ann_file')) in evaluated
-    assert (evaluated is None) == ('domains' in tested or tested.type in NOT_BOXES)
+    chosen = 'domains' in tested or 'relabel' in tested
+    assert (evaluated is None) == (chosen or tested.type in NOT_BOXES)
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: f'{path.parent.name}/{path.stem}')

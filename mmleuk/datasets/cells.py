@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 
 from mmleuk.datasets.annotations import AnnotationReader, Annotations, read_coco_json
 from mmleuk.datasets.presets import make_metainfo
+from mmleuk.datasets.relabel import relabel_classes
 from mmleuk.datasets.unlabelled import content_of_folder, without_labels
 from mmleuk.errors import UserError
 from mmleuk.registry import DATASETS
@@ -45,6 +46,8 @@ class CellDataset(BaseDetDataset):
         name_pattern: regular expression for file names with the groups ``patient`` and ``diagnosis``; what it doesn't
             find is None. Default: file names have no such information.
         domains: only the images whose ``domain`` is one of these; default all. It also holds in ``test_mode``.
+        relabel: new class name by the file's; several may become one class, and None leaves a class out (its cells are
+            background). ``metainfo`` names the new classes.
         check_images: check at the start that every image exists and, on a local disk, is complete.
         filter_cfg: used outside ``test_mode``: ``filter_empty_gt`` (default False: images without a cell teach
             background) and ``min_size`` in pixels of the shorter side. Removed images are logged.
@@ -62,12 +65,14 @@ class CellDataset(BaseDetDataset):
 
     def __init__(self, *, ann_file: str = '', data_prefix: Mapping[str, str] | None = None, data_root: str = '',
                  metainfo: Mapping | None = None, annotation: str | None = None, max_overhang_px: float = 1.0,
-                 name_pattern: str | None = None, domains: Sequence[str] | None = None, check_images: bool = True,
+                 name_pattern: str | None = None, domains: Sequence[str] | None = None,
+                 relabel: Mapping[str, str | None] | None = None, check_images: bool = True,
                  filter_cfg: Mapping | None = None, pipeline: Sequence = (), **kwargs: object) -> None:
         self.annotation = _known_annotation(annotation)
         self.max_overhang_px = max_overhang_px
         self.name_pattern = name_pattern
         self.domains = _listed_domains(domains)
+        self.relabel = dict(relabel or {})
         self.check_images = check_images
         if annotation == 'sparse':
             check_pipeline_moves_regions(list(pipeline))
@@ -86,7 +91,7 @@ class CellDataset(BaseDetDataset):
             self._metainfo['classes'], self.schema, require_regions=self.annotation == 'sparse',
             max_overhang_px=self.max_overhang_px, name_pattern=self.name_pattern, backend_args=self.backend_args)
         if self.annotation != 'hidden':
-            return reader.parse(self.read_coco(), self.ann_file)
+            return reader.parse(relabel_classes(self.read_coco(), self.relabel), self.ann_file)
         images = without_labels(self.read_coco() if self.ann_file else content_of_folder(self.data_prefix['img']))
         return reader.parse(images, self.ann_file or self.data_prefix['img'])
 

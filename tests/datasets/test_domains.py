@@ -34,6 +34,35 @@ def test_domains_are_a_list(two_domains, domains):
         DATASETS.build(two_domains.config(domains=domains))
 
 
+# ---------------------------------------------------------------- other class names
+
+def one_class(film):
+    return film.config()['metainfo'] | dict(classes=('Cell',))
+
+
+def test_several_classes_become_one_and_others_are_left_out(film):
+    film.write()
+    data = DATASETS.build(film.config(metainfo=one_class(film), relabel=dict(
+        WBC='Cell', RBC='Cell', Platelets=None)))
+    cells = [[(cell['bbox_label'], cell['bbox'][0], cell['ignore_flag']) for cell in record['instances']]
+             for record in records(data)]
+    assert cells == [[(0, 4.0, 0)], [(0, 1.0, 1)]]
+
+
+def test_a_class_without_a_new_name_must_be_known(film):
+    film.write()
+    with pytest.raises(UserError, match="unknown class 'Platelets'"):
+        DATASETS.build(film.config(metainfo=one_class(film), relabel=dict(
+            WBC='Cell', RBC='Cell')))
+
+
+def test_a_broken_file_is_still_reported_by_the_reader(film):
+    film.coco['annotations'][0].pop('category_id')
+    film.write()
+    with pytest.raises(UserError, match='annotation 11.*category_id'):
+        DATASETS.build(film.config(relabel=dict(WBC='RBC')))
+
+
 # ---------------------------------------------------------------- hidden labels
 
 def records(data):

@@ -1,4 +1,4 @@
-"""ConfMix: the surest quarter of a target's image, pasted on a source's image."""
+"""ConfMix: the most confident quarter of a target's image, pasted on a source's image."""
 
 from __future__ import annotations
 

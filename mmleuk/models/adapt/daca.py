@@ -1,4 +1,4 @@
-"""DACA: four changed copies of the surest quarter of a target's image make one training image.
+"""DACA: four changed copies of the most confident quarter of a target's image make one training image.
 
 Legend: K cells of one quarter, h x w its size; H x W the image.
 """
@@ -101,9 +101,9 @@ class DACA(SourceTargetDetector):
         pixels = self.to_pixels(image[:, top:bottom, left:right])
         canvas = mean_colour[:, None, None].expand_as(image).clone()
         parts = []
-        for place in range(4):
+        for number in range(4):
             part, cells, labels = self.change(pixels, boxes, inside.labels)
-            x1, y1, x2, y2 = quarter_window(place, image_hw)
+            x1, y1, x2, y2 = quarter_window(number, image_hw)
             height, width = min(part.shape[0], y2 - y1), min(part.shape[1], x2 - x1)
             canvas[:, y1:y1 + height, x1:x1 + width] = self.to_input(part[:height, :width], image)
             moved = clip_to(cells + cells.new_tensor([x1, y1, x1, y1]), (x1, y1, x1 + width, y1 + height))

@@ -27,7 +27,7 @@ COORDINATES = 4
 def gaussian_misfit(boxes: Tensor, targets: Tensor, sigma: Tensor, floor: float = 0.3) -> Tensor:
     """1 - N of each coordinate, N the height of a normal density of width ``sigma`` around the predicted coordinate.
 
-    N = exp(-((y - mu) / sigma)^2 / 2) / (sqrt(2 pi) (sigma + floor)). So a sure prediction (small sigma) gains most
+    N = exp(-((y - mu) / sigma)^2 / 2) / (sqrt(2 pi) (sigma + floor)). So a confident prediction (small sigma) gains most
     where it is right, and an unsure one loses least where it is wrong.
 
     Args:
@@ -37,7 +37,7 @@ def gaussian_misfit(boxes: Tensor, targets: Tensor, sigma: Tensor, floor: float 
         floor: keeps N finite.
 
     Returns:
-        (K, 4); negative where a sure coordinate is right.
+        (K, 4); negative where a confident coordinate is right.
 
     Example:
         >>> one = torch.ones(1, 4)

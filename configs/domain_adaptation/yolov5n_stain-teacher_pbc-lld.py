@@ -1,0 +1,47 @@
+"""Ours, YOLOv5n, labels of PBC, images of LeukemiaAttri at 40x, leukocytes as one class. 10 epochs on a CPU.
+
+It starts from the source-only training's weights (``load_from``).
+
+MMLEUK_DATA=... python tools/train.py configs/domain_adaptation/yolov5n_stain-teacher_pbc-lld.py --cfg-options \
+load_from=...
+"""
+
+_base_ = [
+    '../_base_/models/yolov5n.py',
+    '../_base_/datasets/pbc_to_lld_320_shift.py',
+    '../_base_/schedules/short_10e.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    _delete_=True,
+    type='mmleuk.StainTeacher',
+    detector=dict(_base_.model, bbox_head=dict(
+        _base_.model.bbox_head, num_classes=_base_.num_classes,
+        image_size=_base_.image_size)))
+train_dataloader = dict(dataset=dict(
+    dataset=dict(pipeline=[
+        *_base_.train_dataloader.dataset.dataset.pipeline[:-1],
+        dict(type='mmleuk.StainJitter'),
+        dict(type='mmleuk.PackCells'),
+    ]),
+    target=dict(pipeline=[
+        dict(type='Resize', scale=(320, 320), keep_ratio=True),
+        dict(type='Pad', size=(320, 320), pad_val=dict(img=(114, 114, 114))),
+        dict(type='mmleuk.RandomAffine'),
+        dict(type='RandomFlip', prob=0.5),
+        dict(
+            type='MultiBranch',
+            branch_field=['target', 'target_strong'],
+            target=[dict(type='mmleuk.PackCells')],
+            target_strong=[
+                dict(type='mmleuk.StainJitter'),
+                dict(type='mmleuk.HSVJitter'),
+                dict(type='mmleuk.PackCells'),
+            ]),
+    ])))
+optim_wrapper = dict(optimizer=dict(lr=0.001))
+default_hooks = dict(
+    # in the first epoch only the target's statistics are measured
+    pseudo_labels=dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(2, None)),
+    teacher=dict(type='mmleuk.EMATeacherHook'))
