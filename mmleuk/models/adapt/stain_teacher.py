@@ -17,8 +17,8 @@ from mmleuk.registry import MODELS
 class StainTeacher(SourceTargetDetector):
     """The moving average of the weights labels the target's images; the student learns them in other stains.
 
-    1. The teacher (:class:`mmleuk.EMATeacherHook`) sees the target's image as it is. Its confident detections are labels;
-       under unsure ones nothing is learnt; elsewhere is background.
+    1. The teacher (:class:`mmleuk.EMATeacherHook`) sees the target's image as it is. Its confident detections are
+       labels; under unsure ones nothing is learnt; elsewhere is background.
     2. The student sees the branch ``target_strong``: the same image with other amounts of its stains
        (:class:`mmleuk.StainJitter`), as the source's images have them.
     3. BatchNorm's running statistics, which the teacher and testing use, come from the target's images alone. Until

@@ -27,8 +27,8 @@ COORDINATES = 4
 def gaussian_misfit(boxes: Tensor, targets: Tensor, sigma: Tensor, floor: float = 0.3) -> Tensor:
     """1 - N of each coordinate, N the height of a normal density of width ``sigma`` around the predicted coordinate.
 
-    N = exp(-((y - mu) / sigma)^2 / 2) / (sqrt(2 pi) (sigma + floor)). So a confident prediction (small sigma) gains most
-    where it is right, and an unsure one loses least where it is wrong.
+    N = exp(-((y - mu) / sigma)^2 / 2) / (sqrt(2 pi) (sigma + floor)). So a confident prediction (small sigma) gains
+    most where it is right, and an unsure one loses least where it is wrong.
 
     Args:
         boxes: (K, 4) predicted mu, grid units.
