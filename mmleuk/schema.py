@@ -324,6 +324,9 @@ DECLARATIONS: dict[str, Declaration] = {declaration.name: declaration for declar
                 'Myelocyte', 'Platelet', 'Promyelocyte', 'RBC', 'Segmented neutrophil'),
         WBCATT_ATTRIBUTES, described=_MATURE),
     Declaration('synthetic', LEUKEMIA_CLASSES, LEUKEMIA_ATTRIBUTES),
+    Declaration('synthetic_crops', LEUKEMIA_CLASSES, AttributeSchema((
+        Attribute('cell_type', LEUKEMIA_CLASSES[1:]), *LEUKEMIA_ATTRIBUTES.attributes)),
+                described=LEUKEMIA_CLASSES[1:]),
     Declaration('txl_pbc', TXL_PBC_CLASSES),
     Declaration('wbcatt', WBCATT_CLASSES, WBCATT_ATTRIBUTES, described=WBCATT_CLASSES[:5]),
     Declaration('wbcatt_crops', WBCATT_CLASSES[:5], AttributeSchema((

@@ -18,8 +18,10 @@ from mmleuk.utils.tables import Row, csv_text
 
 if TYPE_CHECKING:
     from mmleuk.explain.cells import ExplainedCell
+    from mmleuk.explain.counterfactuals import Pair
 
 MOST_PRINTED = 20
+MOST_PAIRS = 60
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='a value to set, such as granule_colour=purple, to see what changes; may be repeated')
     parser.add_argument('--cells', metavar='JSON', help='predictions.json of mmleuk infer: explain the leukocytes that '
                         'it found in these films')
-    parser.add_argument('--out', default='explanation', help='new folder for explanation.html, explanation.json and '
-                        'cells.csv (default: explanation)')
+    parser.add_argument('--index', metavar='NPZ', help='index of mmleuk index: also show, for each edited cell, the '
+                        'most similar cell that differs in the values set')
+    parser.add_argument('--out', default='explanation', help='new folder for explanation.html, explanation.json, '
+                        'cells.csv and pairs.jpg (default: explanation)')
     parser.add_argument('--min-score', type=fraction, default=0.25, help="leave out a detector's cells with a lower "
                         'score (default: 0.25)')
     parser.add_argument('--any-image', action='store_true', help='also explain crops without a stained nucleus')
@@ -52,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
     check_target(out / 'explanation.html')
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f'{out}: exists already; name a new folder, or remove this one')
+    if args.index and not args.edits:
+        raise UserError('--index finds cells that differ in the values of --set; give at least one')
     list_images(args.inputs)
     from mmleuk.explain.bottleneck import Bottleneck
     from mmleuk.explain.cells import parse_edits
@@ -62,24 +68,51 @@ def run(args: argparse.Namespace) -> int:
                           min_score=args.min_score, any_image=args.any_image)
     cells = explainer(args.inputs)
     edited = [cell.edit(edits) for cell in cells]
+    pairs = _find_pairs(args, edited)
     with new_folder(out) as folder:
-        write_explanation(edited, folder, _facts(args, bottleneck.facts))
+        write_explanation(edited, folder, _facts(args, bottleneck.facts), pairs)
     for before, after in list(zip(cells, edited))[:MOST_PRINTED]:
         print(in_words(before, after, edits))
     if len(cells) > MOST_PRINTED:
         print(f'... and {len(cells) - MOST_PRINTED} more cells')
+    if args.index:
+        exact = sum(not pair.also for pair in pairs)
+        print(f'{len(pairs)} of {len(cells)} cells have a counterpart in the index, {exact} of them with no other '
+              'difference')
     for path in sorted(out.iterdir()):
         print(f'  {path}')
     return 0
 
 
-def write_explanation(cells: Sequence[ExplainedCell], folder: Path, facts: dict[str, str]) -> None:
-    """Write the page, all numbers as JSON, and one row per cell as CSV."""
-    from mmleuk.explain.page import cell_pictures, picture_uris, render_explanation
-    from mmleuk.pictures.drawing import load_image
-    images = {path: load_image(path) for path in dict.fromkeys(cell.path for cell in cells)}
-    pictures = picture_uris(cell_pictures(cells, images))
-    write_text(folder / 'explanation.html', render_explanation(cells, pictures, facts))
+def _find_pairs(args: argparse.Namespace, cells: Sequence[ExplainedCell]) -> list[Pair]:
+    """Edited cells with their counterparts in the index."""
+    if not args.index:
+        return []
+    from mmleuk.explain.counterfactuals import CellIndex, find_pairs, fingerprint
+    index = CellIndex.load(args.index)
+    if index.model != fingerprint(args.checkpoint):
+        raise UserError(f'{args.index}: was made with other weights than {args.checkpoint}; make it again with mmleuk '
+                        'index')
+    return find_pairs(cells, index)
+
+
+def write_explanation(cells: Sequence[ExplainedCell], folder: Path, facts: dict[str, str],
+                      pairs: Sequence[Pair] = ()) -> None:
+    """Write the page, all numbers as JSON, one row per cell as CSV, and the pairs as a picture."""
+    from mmleuk.explain.counterfactuals import page_pairs
+    from mmleuk.explain.page import cell_pictures, render_explanation
+    from mmleuk.explain.sheet import PairPicture, pair_sheet
+    from mmleuk.pictures.crops import data_uri
+    from mmleuk.pictures.drawing import save_picture
+    pictures = [data_uri(picture) for picture in cell_pictures(cells)]
+    shown = pairs[:MOST_PAIRS]
+    sides = list(zip(cell_pictures([pair.edited for pair in shown]), cell_pictures([pair.found for pair in shown])))
+    of_pairs = page_pairs(shown, [(data_uri(left), data_uri(right)) for left, right in sides])
+    write_text(folder / 'explanation.html', render_explanation(cells, pictures, facts, of_pairs))
+    if shown:
+        save_picture(pair_sheet([PairPicture(left, right, pair['set'], (
+            f'{pair["left_type"]} → {pair["right_type"]}', *([f'also: {pair["also"]}'] if pair['also'] else [])))
+            for (left, right), pair in zip(sides, of_pairs)]), folder / 'pairs.jpg')
     numbers = [_numbers(cell) for cell in cells]
     write_text(folder / 'explanation.json', json.dumps(dict(facts=facts, cells=numbers), indent=1,
                                                        ensure_ascii=False) + '\n')

@@ -50,6 +50,7 @@ class ExplainedCell:
         bottleneck: what turns them into a type.
         edits: values set by hand, index by attribute key.
         other_type: type by another model, such as the detector that found the cell; '' if there is none.
+        features: (D,) of the encoder, to find similar cells; None if there are none.
 
     Example::
 
@@ -64,6 +65,7 @@ class ExplainedCell:
     bottleneck: Bottleneck
     edits: Mapping[str, int] = field(default_factory=dict)
     other_type: str = ''
+    features: np.ndarray | None = None
 
     def edit(self, edits: Mapping[str, int] | None = None, **values: str) -> ExplainedCell:
         """The same cell with other values; those that were set before stay.

@@ -63,7 +63,7 @@ class Explainer:
                 raise UserError(f'{path}: no cell with attributes was found in this image, so there is nothing to '
                                 'explain; leave it out')
         return [ExplainedCell(cell.name, cell.path, cell.box_xyxy, cell.concepts, self.bottleneck,
-                              other_type=cell.type_name) for cell in found]
+                              other_type=cell.type_name, features=cell.features) for cell in found]
 
     def _find(self, paths: list[Path]) -> list[FoundCell]:
         if self.reader.detector is not None:

@@ -11,7 +11,8 @@ from PIL import Image
 import mmleuk
 from mmleuk.explain.bottleneck import Bottleneck
 from mmleuk.explain.cells import ExplainedCell
-from mmleuk.pictures.crops import CROP_PX, crop_cell, data_uri
+from mmleuk.pictures.crops import CROP_PX, crop_cell
+from mmleuk.pictures.drawing import load_image
 from mmleuk.report.render import render
 from mmleuk.structures.prediction import Cell
 
@@ -21,8 +22,9 @@ MOST_CELLS = 60
 
 def picture_of(cell: ExplainedCell, image: Image.Image) -> Image.Image:
     """The cell in a square of CROP_PX: the whole image if it is a crop, else around its box."""
-    if cell.box_xyxy is None:
+    if cell.box_xyxy in (None, (0.0, 0.0, image.width, image.height)):
         return image.resize((CROP_PX, CROP_PX), Image.Resampling.BICUBIC)
+    assert cell.box_xyxy is not None
     return crop_cell(image, Cell(cell.box_xyxy, 1.0, 0, cell.type_name))
 
 
@@ -65,11 +67,11 @@ def _cell(cell: ExplainedCell, uri: str) -> dict[str, Any]:
                 types=[dict(name=cell.bottleneck.types[index], prob=float(probabilities[index])) for index in order])
 
 
-def cell_pictures(cells: Sequence[ExplainedCell], images: Mapping[str, Image.Image]) -> list[Image.Image]:
-    """Picture of each cell; ``images`` by path."""
+def cell_pictures(cells: Sequence[ExplainedCell]) -> list[Image.Image]:
+    """Picture of each cell; each image is read once.
+
+    Raises:
+        UserError: an image can't be read any more.
+    """
+    images = {path: load_image(path) for path in dict.fromkeys(cell.path for cell in cells)}
     return [picture_of(cell, images[cell.path]) for cell in cells]
-
-
-def picture_uris(pictures: Sequence[Image.Image]) -> list[str]:
-    """Pictures as data URIs."""
-    return [data_uri(picture) for picture in pictures]

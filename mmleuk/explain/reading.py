@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,7 @@ class Concepts:
         black_box: N types that the model predicted directly; empty if it doesn't.
         values: (N, A) int true values, IGNORE where unknown.
         features: (N, D) float32 of the encoder; None unless asked for.
+        paths, boxes_xyxy: N image files, and (N, 4) boxes in their pixels, of a recogniser's cells.
     """
 
     names: tuple[str, ...]
@@ -56,17 +58,28 @@ class Concepts:
     black_box: tuple[str, ...]
     values: np.ndarray
     features: np.ndarray | None = None
+    paths: tuple[str, ...] = ()
+    boxes_xyxy: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class FoundCell:
-    """One cell of an image: where it is, its attribute probabilities (K,), and its type by the detector or ''."""
+    """One cell of an image.
+
+    Args:
+        name, path: of the cell, and its image file.
+        box_xyxy: in pixels; None if the image is a crop of the cell.
+        concepts: (K,) attribute probabilities.
+        type_name: by the detector; '' if there is none.
+        features: (D,) of the encoder; None for a detector's cells.
+    """
 
     name: str
     path: str
     box_xyxy: tuple[float, float, float, float] | None
     concepts: np.ndarray
     type_name: str = ''
+    features: np.ndarray | None = None
 
 
 def concept_schema(schema: AttributeSchema) -> AttributeSchema:
@@ -122,22 +135,25 @@ class ConceptReader:
         if self.detector is not None:
             self.model.on_ground_truth = True
         loader = Runner.build_dataloader(self._in_order(dataloader), seed=0)
-        metainfo, kept = loader.dataset.metainfo, []
+        metainfo, kept, read = loader.dataset.metainfo, [], 0
         described = set(metainfo.get('described') or metainfo['classes'])
         for batch in progress(loader, total=len(loader), desc='Reading cells'):
             with torch.no_grad():
                 samples = self.model.test_step(batch)
                 drawn = self._features(batch) if features else None
             for index, sample in enumerate(samples):
-                kept += [(*cell, None if drawn is None else drawn[index])
+                kept += [(*cell, None if drawn is None else drawn[index], read + index)
                          for cell in self._cells_of(sample, metainfo['classes']) if cell[1] in described]
+            read += len(samples)
         if not kept:
             raise UserError(f'{self.cfg.filename}: the data has no cell of {", ".join(sorted(described))}')
-        names, types, probabilities, values, drawn_rows = zip(*kept)
-        stacked = np.stack(probabilities)
+        names, types, probabilities, values, drawn_rows, records = zip(*kept)
+        stacked, infos = np.stack(probabilities), [loader.dataset.get_data_info(index) for index in records]
         columns = [self.full_schema.keys.index(key) for key in self.schema.keys]
-        return Concepts(names, self.schema, self.flat(stacked), types, self._black_box(stacked),
-                        np.stack(values)[:, columns], np.stack(drawn_rows) if features else None)
+        return Concepts(_unique(names), self.schema, self.flat(stacked), types, self._black_box(stacked),
+                        np.stack(values)[:, columns], np.stack(drawn_rows) if features else None,
+                        tuple(info['img_path'] for info in infos),
+                        None if self.detector else np.array([info['instances'][0]['bbox'] for info in infos], float))
 
     def _cells_of(self, sample: Any, classes: Sequence[str]) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
         """Name, true type, (A', Vmax) probabilities and (A',) true values of a sample's cells."""
@@ -171,8 +187,9 @@ class ConceptReader:
     def read_crops(self, paths: Sequence[Path]) -> list[FoundCell]:
         """One cell per image; for a recogniser."""
         names = name_images(paths)
-        found = self._read_arrays([np.asarray(load_image(path))[:, :, ::-1] for path in paths])
-        return [FoundCell(name, str(path), None, concepts) for name, path, concepts in zip(names, paths, found)]
+        found = self.read_arrays([np.asarray(load_image(path))[:, :, ::-1] for path in paths])
+        return [FoundCell(name, str(path), None, concepts, features=features)
+                for name, path, concepts, features in zip(names, paths, *found)]
 
     def read_boxes(self, run: Run, paths: Sequence[Path]) -> list[FoundCell]:
         """The leukocytes that another model found, as crops around their boxes; for a recogniser.
@@ -193,9 +210,9 @@ class ConceptReader:
             image = np.asarray(load_image(path))[:, :, ::-1]
             cells = [(number, cell) for number, cell in enumerate(prediction.cells, start=1)
                      if run.info.leukocytes is None or cell.class_name in run.info.leukocytes]
-            crops = [_square(image, cell.box, self._margin()) for _, cell in cells]
-            found += [FoundCell(f'{name}#{number}', str(path), cell.box, concepts, cell.class_name)
-                      for (number, cell), concepts in zip(cells, self._read_arrays(crops))]
+            crops = [square_crop(image, cell.box, self.margin()) for _, cell in cells]
+            found += [FoundCell(f'{name}#{number}', str(path), cell.box, concepts, cell.class_name, features)
+                      for (number, cell), concepts, features in zip(cells, *self.read_arrays(crops))]
         return found
 
     def read_films(self, paths: Sequence[Path]) -> list[FoundCell]:
@@ -209,18 +226,20 @@ class ConceptReader:
                     found.append(FoundCell(f'{name}#{number}', str(prediction.path), cell.box, probs, cell.class_name))
         return found
 
-    def _read_arrays(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """BGR images of any size -> (N, K)."""
+    def read_arrays(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """N crops, BGR images of any size -> probabilities (N, K) and the encoder's features (N, D)."""
         with building(self.cfg):
             pipeline = Compose(self._crop_steps())
         read = [np.zeros((0, sum(self.schema.cardinalities)))]
+        drawn = [np.zeros((0, self.model.extractor.out_features), np.float32)]
         for start in range(0, len(images), _BATCH):
             data = [pipeline(dict(img=np.ascontiguousarray(image), img_id=0)) for image in images[start:start + _BATCH]]
             batch = dict(inputs=[d['inputs'] for d in data], data_samples=[d['data_samples'] for d in data])
             with torch.no_grad():
                 samples = self.model.test_step(batch)
+                drawn.append(self._features(batch))
             read.append(self.flat(np.concatenate([s.gt_attributes.attribute_probs.cpu().numpy() for s in samples])))
-        return np.concatenate(read)
+        return np.concatenate(read), np.concatenate(drawn)
 
     def _crop_steps(self) -> list[dict]:
         """The test pipeline for an array that is a crop: without loaders, scaled instead of cut."""
@@ -232,10 +251,23 @@ class ConceptReader:
                 steps.append(step)
         return steps
 
-    def _margin(self) -> float:
+    def margin(self) -> float:
         """Margin of the config's crops."""
         stated = [step.get('margin', 0.15) for step in get_test_pipeline_cfg(self.cfg) if kind_of(step) == 'CropCell']
         return stated[0] if stated else OWN_MARGIN
+
+
+def _unique(names: Sequence[str]) -> tuple[str, ...]:
+    """Names with '#' and a number where several cells share an image.
+
+    >>> _unique(['a', 'b', 'a'])
+    ('a#1', 'b', 'a#2')
+    """
+    total, seen, unique = Counter(names), Counter[str](), []
+    for name in names:
+        seen[name] += 1
+        unique.append(f'{name}#{seen[name]}' if total[name] > 1 else name)
+    return tuple(unique)
 
 
 def _with_pipeline(dataset: dict, pipeline: Sequence[dict]) -> dict:
@@ -247,7 +279,7 @@ def _with_pipeline(dataset: dict, pipeline: Sequence[dict]) -> dict:
     return {**dataset, 'pipeline': list(pipeline), 'test_mode': True}
 
 
-def _square(image: np.ndarray, box_xyxy: Sequence[float], margin: float) -> np.ndarray:
+def square_crop(image: np.ndarray, box_xyxy: Sequence[float], margin: float) -> np.ndarray:
     """A square of the image around a box, grey beyond the border; as :class:`mmleuk.CropCell` cuts it."""
     x1, y1, x2, y2 = box_xyxy
     side = max(round(max(x2 - x1, y2 - y1) * (1 + 2 * margin)), 1)

@@ -59,6 +59,26 @@ def lay(density: np.ndarray, patch: Patch, left: int, top: int) -> None:
     density[y0:y1, x0:x1] += alpha * (patch.density[inner] - density[y0:y1, x0:x1])
 
 
+def draw_background(size: int, style: FilmStyle, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """All but the leukocytes: red cells, dust, bubbles and platelets.
+
+    Returns:
+        (S, S, 3) optical density, and (S, S) uint8 parts of cells as :attr:`Film.parts`.
+    """
+    red_cells = draw_red_cells(size, style, rng)
+    density, parts = red_cells.amount[..., None] * style.stain.red_cell, red_cell_mask(red_cells.covered)
+    for amount, dye in ((draw_dust(size, style, rng), 1.1 * style.stain.nucleus),
+                        (draw_bubbles(size, style, rng), np.ones(3, np.float32))):
+        somewhere = amount != 0  # a few places only
+        density[somewhere] += amount[somewhere][:, None] * dye
+    for _ in range(style.platelets):
+        patch = draw_platelets(style, rng)
+        corner = rng.integers(-20, size, 2).tolist()
+        lay(density, patch, *corner)
+        lay_mask(parts, platelet_mask(patch), *corner)
+    return density, parts
+
+
 def render_film(rng: np.random.Generator, labels: Sequence[int], size: int = 640, *,
                 magnification: float = 1.0, centred: bool = False) -> Film:
     """Render one film.
@@ -74,17 +94,7 @@ def render_film(rng: np.random.Generator, labels: Sequence[int], size: int = 640
         The film; its cells are in the order of ``labels``.
     """
     style = sample_style(rng, size, magnification)
-    red_cells = draw_red_cells(size, style, rng)
-    density, parts = red_cells.amount[..., None] * style.stain.red_cell, red_cell_mask(red_cells.covered)
-    for amount, dye in ((draw_dust(size, style, rng), 1.1 * style.stain.nucleus),
-                        (draw_bubbles(size, style, rng), np.ones(3, np.float32))):
-        somewhere = amount != 0  # a few places only
-        density[somewhere] += amount[somewhere][:, None] * dye
-    for _ in range(style.platelets):
-        patch = draw_platelets(style, rng)
-        corner = rng.integers(-20, size, 2).tolist()
-        lay(density, patch, *corner)
-        lay_mask(parts, platelet_mask(patch), *corner)
+    density, parts = draw_background(size, style, rng)
     cells: list[Cell] = []
     for label in labels:
         look = sample_look(label, rng)

@@ -12,6 +12,7 @@ from mmleuk.synthetic.nucleus import draw_nucleus
 from mmleuk.synthetic.pen import Pen, pick_points, soften
 from mmleuk.synthetic.shapes import dent, ellipse, polar, waves
 from mmleuk.synthetic.stain import FilmStyle, Stain
+from mmleuk.synthetic.streams import Randomness, part_rng
 from mmleuk.synthetic.textures import noise
 
 
@@ -32,22 +33,23 @@ class Patch:
     layers: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def draw_leukocyte(look: Look, style: FilmStyle, rng: np.random.Generator) -> Patch:
+def draw_leukocyte(look: Look, style: FilmStyle, rng: Randomness) -> Patch:
     """Draw one cell (no artifact) in a film's style."""
-    pen = Pen(look.diameter / 2 * style.scale, rng.uniform(0, 2 * np.pi), style.squeeze_xy)
-    cell = _outline(pen, look, rng)
+    pen = Pen(look.diameter / 2 * style.scale, part_rng(rng, 'turn').uniform(0, 2 * np.pi), style.squeeze_xy)
+    cell = _outline(pen, look, part_rng(rng, 'outline'))
     nucleus = draw_nucleus(pen, look, soften(cell, 0.03 * pen.radius_px) * (cell > 0.5), rng, style.scale)
     free = (cell > 0.9) & (nucleus.mask < 0.1)
-    density = _cytoplasm(pen, look, cell, nucleus.mask, style, rng)
-    dye = style.stain.nucleus * np.exp(rng.normal(rng.normal(0, 0.1), 0.05, 3)).astype(np.float32)
+    density = _cytoplasm(pen, look, cell, nucleus.mask, style, part_rng(rng, 'cytoplasm'))
+    shade = part_rng(rng, 'shade')
+    dye = style.stain.nucleus * np.exp(shade.normal(shade.normal(0, 0.1), 0.05, 3)).astype(np.float32)
     density = density * (1 - 0.85 * nucleus.mask[..., None]) + (nucleus.mask * nucleus.amount)[..., None] * dye
     # a nucleolus looks bluish, since RNA takes up the basic dye
     density += (0.25 * nucleus.nucleoli)[..., None] * style.stain.basophilic
-    granules = _granules(pen, look, free, cell > 0.9, rng)
-    density = _add_granules(density, granules, look, style.stain, rng)
-    rods = _auer_rods(pen, look, free, rng)
+    granules = _granules(pen, look, free, cell > 0.9, part_rng(rng, 'granules'))
+    density = _add_granules(density, granules, look, style.stain, part_rng(rng, 'granule colour'))
+    rods = _auer_rods(pen, look, free, part_rng(rng, 'rods'))
     density = density * (1 - 0.6 * rods[..., None]) + (1.6 * rods)[..., None] * style.stain.azure
-    vacuoles = np.minimum(_vacuoles(pen, look, free, rng), cell)
+    vacuoles = np.minimum(_vacuoles(pen, look, free, part_rng(rng, 'vacuoles')), cell)
     density *= 1 - 0.9 * vacuoles[..., None]
     layers = dict(cell=cell, nucleus=nucleus.mask, nucleoli=nucleus.nucleoli, granules=granules, vacuoles=vacuoles,
                   auer_rods=rods)

@@ -11,6 +11,7 @@ import numpy as np
 from mmleuk.synthetic.looks import Look
 from mmleuk.synthetic.pen import Pen, soften
 from mmleuk.synthetic.shapes import arc, dent, ellipse, polar, ribbon, waves
+from mmleuk.synthetic.streams import Randomness, part_rng
 from mmleuk.synthetic.textures import noise
 
 Contours = list[np.ndarray]
@@ -79,13 +80,13 @@ def _segmented(rng: np.random.Generator) -> Contours:
 FORMS: dict[str, Callable[[np.random.Generator], Contours]] = dict(
     round=_round, oval=_oval, notched=_notched, indented=_indented, folded=_folded, butterfly=_butterfly,
     horseshoe=_horseshoe, bilobed=_bilobed, segmented=_segmented)
-_SPREAD = ('indented', 'horseshoe', 'bilobed', 'segmented')  # given in cell units: their gaps are cytoplasm
+SPREAD = ('indented', 'horseshoe', 'bilobed', 'segmented')  # given in cell units: their gaps are cytoplasm
 
 
 def nucleus_contours(look: Look, rng: np.random.Generator) -> Contours:
     """Contours in cell units, of the look's form and share of the cell's area, moved off centre."""
     contours = FORMS[look.form](rng)
-    if look.form not in _SPREAD:
+    if look.form not in SPREAD:
         area = sum(abs(cv2.contourArea(contour.astype(np.float32))) for contour in contours)
         contours = [contour * np.sqrt(look.nucleus_share * np.pi / area) for contour in contours]
     middle = np.concatenate(contours).mean(0)
@@ -95,24 +96,25 @@ def nucleus_contours(look: Look, rng: np.random.Generator) -> Contours:
     return [contour - middle + shift for contour in contours]
 
 
-def draw_nucleus(pen: Pen, look: Look, inside: np.ndarray, rng: np.random.Generator, scale: float) -> Nucleus:
+def draw_nucleus(pen: Pen, look: Look, inside: np.ndarray, rng: Randomness, scale: float) -> Nucleus:
     """Draw a nucleus.
 
     Args:
         pen: the cell's patch.
         look: what to draw.
         inside: (H, W) coverage of the cell, which the nucleus can't leave.
+        rng: all that is random comes from it.
         scale: pixels per nominal pixel, for the texture.
     """
-    contours = nucleus_contours(look, rng)
+    contours = nucleus_contours(look, part_rng(rng, 'form'))
     mask = soften(pen.fill(contours), 0.02 * pen.radius_px)
     mask = np.minimum(np.clip((mask - 0.5) * 2.2 + 0.5, 0, 1), inside)
-    amount = chromatin(mask.shape, look.coarse, rng, scale)
+    amount = chromatin(mask.shape, look.coarse, part_rng(rng, 'chromatin'), scale)
     depth = cv2.distanceTransform((mask > 0.5).astype(np.uint8), cv2.DIST_L2, 3)
     amount = amount + 0.22 * np.exp(-(depth / (0.06 * pen.radius_px)) ** 2)
     if look.form == 'folded':
-        amount = amount * (1 - 0.7 * _creases(pen, contours[0], rng))
-    spots = _nucleoli(pen, look, depth, rng)
+        amount = amount * (1 - 0.7 * _creases(pen, contours[0], part_rng(rng, 'creases')))
+    spots = _nucleoli(pen, look, depth, part_rng(rng, 'nucleoli'))
     rim = np.clip(soften(spots, 0.05 * pen.radius_px) * 1.6 - spots, 0, 1)
     amount = amount * (1 - 0.72 * soften(spots, 0.8 * scale)) + 0.2 * rim
     return Nucleus(mask, np.maximum(amount, 0.05), np.where(mask > 0.5, spots, 0))

@@ -1,0 +1,42 @@
+"""Cells of rendered blood films as crops of 48 px: 13 types; 7 attributes, one of them the type."""
+
+train_dataloader = dict(
+    batch_size=64,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='mmleuk.CellCropDataset',
+        data_root='{{$MMLEUK_DATA:data}}/synthetic/',
+        ann_file='annotations/train.json',
+        data_prefix=dict(img='images/'),
+        metainfo=dict(preset='synthetic_crops'),
+        pipeline=[
+            dict(type='mmleuk.LoadImage'),
+            dict(type='mmleuk.LoadCellAnnotations'),
+            dict(type='mmleuk.CropCell', size=48),
+            dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
+            dict(type='mmleuk.PackCells'),
+        ]))
+val_dataloader = dict(
+    batch_size=64,
+    num_workers=2,
+    persistent_workers=True,
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='mmleuk.CellCropDataset',
+        test_mode=True,
+        data_root='{{$MMLEUK_DATA:data}}/synthetic/',
+        ann_file='annotations/test.json',
+        data_prefix=dict(img='images/'),
+        metainfo=dict(preset='synthetic_crops'),
+        pipeline=[
+            dict(type='mmleuk.LoadImage'),
+            dict(type='mmleuk.LoadCellAnnotations'),
+            dict(type='mmleuk.CropCell', size=48),
+            dict(type='mmleuk.PackCells'),
+        ]))
+test_dataloader = val_dataloader
+val_evaluator = [dict(type='mmleuk.AttributeF1Metric', mode='gt_boxes', binary='macro', prefix='attribute_crops')]
+test_evaluator = val_evaluator
