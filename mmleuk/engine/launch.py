@@ -264,12 +264,25 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> tuple[dict[str, Any], lis
             dataset.full_init()
         if len(dataset) == 0:
             raise UserError(f'{loader}: the data set is empty after filtering; look at ann_file and filter_cfg')
+        check_part_masks(dataset)
         training, metainfo = loader == 'train_dataloader', getattr(dataset, 'metainfo', {})
         if metainfo.get('classes'):
             check_num_classes(cfg, metainfo['classes'])
         check_head_attributes(cfg, AttributeSchema.from_dict(metainfo.get('attributes') or {}), training=training)
         warnings += [f'{loader}: {text}' for text in check_sparse(cfg, dataset, training=training)]
     return datasets, warnings
+
+
+def check_part_masks(dataset: Any) -> None:
+    """Check the masks that a data set's pipeline will load, if any, on all its records.
+
+    Raises:
+        UserError: a mask is missing, or has another size than its image.
+    """
+    from mmleuk.transforms import LoadPartMask
+    for transform in getattr(getattr(dataset, 'pipeline', None), 'transforms', ()):
+        if isinstance(transform, LoadPartMask):
+            transform.check(dataset.get_data_info(index) for index in range(len(dataset)))
 
 
 def _print_summary(runner: MMEngineRunner) -> None:

@@ -12,6 +12,7 @@ from mmcv.transforms import BaseTransform
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
 from mmleuk.structures import clip_regions
+from mmleuk.structures.cell_parts import UNKNOWN
 from mmleuk.transforms.masks import move_masks, paste
 
 
@@ -37,7 +38,7 @@ class CropCell(BaseTransform):
         self.size, self.margin, self.pad_val = size, margin, pad_val
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Replace ``img``, ``img_shape`` and the box; the square is rounded to whole pixels."""
+        """Replace ``img``, ``img_shape``, the box and the masks; the square is rounded to whole pixels."""
         image, boxes = results['img'], results['gt_bboxes'].clone()
         if len(boxes) != 1:
             raise UserError(f'CropCell: {results.get("img_path")} has {len(boxes)} boxes; it cuts out the one cell of '
@@ -55,9 +56,14 @@ class CropCell(BaseTransform):
         crop = mmcv.imresize(crop, (self.size, self.size), interpolation='area' if side > self.size else 'bilinear')
         to = slice(rows, rows + shown.shape[0]), slice(columns, columns + shown.shape[1])
         of = slice(max(top, 0), max(top + side, 0)), slice(max(left, 0), max(left + side, 0))
-        masks = move_masks(results, partial(paste, canvas_hw=(side, side), to=to, of=of))
+        cells = {key: value for key, value in results.items() if key != 'gt_seg_map'}
+        masks: dict[str, Any] = move_masks(cells, partial(paste, canvas_hw=(side, side), to=to, of=of))
         if masks:
             masks = dict(gt_masks=masks['gt_masks'].resize((self.size, self.size)))
+        if 'gt_seg_map' in results:
+            parts = np.full((side, side), UNKNOWN, np.uint8)
+            parts[to] = results['gt_seg_map'][of]
+            masks = masks | dict(gt_seg_map=mmcv.imresize(parts, (self.size, self.size), interpolation='nearest'))
         return results | masks | dict(img=crop, img_shape=(self.size, self.size), gt_bboxes=boxes)
 
     def __repr__(self) -> str:

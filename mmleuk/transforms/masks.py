@@ -26,7 +26,11 @@ def move_masks(results: Mapping[str, Any], move: Callable[[np.ndarray], np.ndarr
     Args:
         results: with ``gt_masks`` of N cells, if any.
         move: (N, H, W) uint8 -> (N, H', W').
+
+    Raises:
+        UserError: there is a mask of parts, which would stay where it is.
     """
+    refuse_part_mask(results)
     if 'gt_masks' not in results:
         return {}
     moved = move(results['gt_masks'].to_ndarray())
@@ -44,8 +48,10 @@ def join_masks(parts: Sequence[Mapping[str, Any]]) -> dict[str, BitmapMasks]:
     """``dict(gt_masks=...)`` of all parts' cells, whose masks have one size; {} if no part has masks.
 
     Raises:
-        UserError: some parts have masks, others have none.
+        UserError: some parts have masks, others have none, or one has a mask of parts.
     """
+    for part in parts:
+        refuse_part_mask(part)
     masks = [part['gt_masks'] for part in parts if 'gt_masks' in part]
     if not masks:
         return {}
@@ -60,5 +66,18 @@ def refuse_masks(results: Mapping[str, Any], owner: str) -> None:
     Raises:
         UserError: the results hold masks.
     """
+    refuse_part_mask(results)
     if 'gt_masks' in results:
         raise UserError(f'mmleuk.{owner} changes cells, but moves no masks; load without masks, or leave it out')
+
+
+def refuse_part_mask(results: Mapping[str, Any]) -> None:
+    """Refuse a mask of parts (``gt_seg_map``) in transforms that can't move it.
+
+    Raises:
+        UserError: the results hold one.
+    """
+    if 'gt_seg_map' in results:
+        raise UserError(f"{results.get('img_path')}: this pipeline moves the cells, but not the mask of their parts; "
+                        "use Resize, RandomFlip, RandomCrop and Pad of MMDetection, mmleuk.CenterCrop or "
+                        "mmleuk.CropCell")

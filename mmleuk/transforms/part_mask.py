@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mmcv.transforms import BaseTransform
@@ -10,7 +10,7 @@ from mmcv.transforms import BaseTransform
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
 from mmleuk.structures.cell_parts import PARTS, merge_table
-from mmleuk.utils.mask_files import mask_path, read_mask
+from mmleuk.utils.mask_files import check_mask_file, mask_path, read_mask
 
 
 @TRANSFORMS.register_module()
@@ -34,6 +34,17 @@ class LoadPartMask(BaseTransform):
                  folder: str | None = None, suffix: str = '.png') -> None:
         self.parts, self.folder, self.suffix = tuple(parts), folder, suffix
         self.table = merge_table(self.parts, merge or {})
+
+    def check(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Compare each image's size with its mask's, by the files' headers, before anything is trained.
+
+        Raises:
+            UserError: a mask is missing, or has another size than its image.
+        """
+        paths = {record['img_path']: mask_path(record['file_name'], self.folder, self.suffix)
+                 for record in records if self.folder is not None}
+        for image, mask in paths.items():
+            check_mask_file(mask, image)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Results with ``gt_seg_map``, listed in ``seg_fields``."""

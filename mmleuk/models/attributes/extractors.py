@@ -68,14 +68,19 @@ class CropExtractor(BaseModule):
         context: margin on each side of a box, as a share of its longer side, >= 0.
         encoder: config of a backbone; by default :data:`NARROW_RESNET`.
         dropout: probability, after the average.
+        channels: of the crops.
+
+    ``widths`` has the channels of each of the encoder's outputs, ``out_features`` those of the last.
     """
 
-    def __init__(self, crop_size: int, context: float, encoder: dict | None, dropout: float) -> None:
+    def __init__(self, crop_size: int, context: float, encoder: dict | None, dropout: float, *,
+                 channels: int = 3) -> None:
         super().__init__()
         self.crop_size, self.context = crop_size, context
         self.encoder = MODELS.build(encoder or NARROW_RESNET)
         self.dropout = nn.Dropout(dropout)
-        self.out_features = _width(self.encoder, crop_size)
+        self.widths = _widths(self.encoder, crop_size, channels)
+        self.out_features = self.widths[-1]
 
     def forward(self, inputs: Tensor, rois: Tensor) -> Tensor:
         """Images (B, 3, H, W) and boxes (N, 5), image index and xyxy in input pixels, -> (N, D) float32."""
@@ -116,10 +121,19 @@ def square_around(boxes_xyxy: Tensor, context: float) -> Tensor:
 
 
 @torch.no_grad()
-def _width(encoder: nn.Module, crop_size: int) -> int:
-    """Channels of the encoder's last output, from one empty crop; the encoder stays unchanged."""
+def _widths(encoder: nn.Module, crop_size: int, channels: int) -> tuple[int, ...]:
+    """Channels of the encoder's outputs, from one empty crop; the encoder stays unchanged.
+
+    Raises:
+        UserError: the encoder takes another number of channels.
+    """
     mode, parameter = encoder.training, next(encoder.parameters())
     encoder.eval()
-    outputs = encoder(parameter.new_zeros(1, 3, crop_size, crop_size))
+    try:
+        outputs = encoder(parameter.new_zeros(1, channels, crop_size, crop_size))
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f'{type(encoder).__name__}: reads no crops of {channels} channels and {crop_size} px '
+                        f'({str(error).splitlines()[0]:.200}); give it in_channels={channels}, or crops of another size'
+                        ) from error
     encoder.train(mode)
-    return outputs[-1].shape[1]
+    return tuple(output.shape[1] for output in outputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from mmdet.models.detectors import BaseDetector
@@ -30,6 +31,7 @@ class AttributeRecognizer(BaseDetector):
         domain_loss: config of a loss on the features (N, D) of the samples without a ``domain`` and those (M, D) of
             samples of another domain, such as :class:`MMDLoss`; :class:`mmleuk.UnlabelledCrops` gives such samples.
         data_preprocessor: config, as of a detector.
+        extractor: replaces the one of ``encoder``; subclasses give theirs.
 
     Predictions are ``gt_attributes`` of each sample, with ``attributes`` (1, A) int64 and ``attribute_probs``
     (1, A, Vmax) float32: the crop is the box, so mode ``gt_boxes`` of :class:`AttributeF1Metric` scores them.
@@ -39,10 +41,11 @@ class AttributeRecognizer(BaseDetector):
                  hidden: tuple[int, ...] = (), encoder: dict | None = None, dropout: float = 0.2,
                  loss_binary: dict | None = None, loss_softmax: dict | None = None,
                  domain_loss: dict | None = None, data_preprocessor: dict | None = None,
+                 extractor: Any = None,
                  init_cfg: dict | list | None = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor,
                          init_cfg=init_cfg or dict(type='Normal', std=0.01, override=dict(name='classifier')))
-        self.extractor = CropExtractor(crop_size, 0.0, encoder, dropout)
+        self.extractor = extractor or CropExtractor(crop_size, 0.0, encoder, dropout)
         self.classifier = AttributeClassifier(attributes, self.extractor.out_features, hidden=hidden, dropout=dropout,
                                               loss_binary=loss_binary, loss_softmax=loss_softmax,
                                               owner='AttributeRecognizer')
@@ -53,9 +56,13 @@ class AttributeRecognizer(BaseDetector):
         """Crops (B, 3, S, S) -> features (B, D)."""
         return self.extractor.read(batch_inputs)
 
+    def features(self, batch_inputs: Tensor, batch_data_samples: OptSampleList = None) -> Tensor:
+        """As :meth:`extract_feat`; subclasses use what else the samples hold."""
+        return self.extract_feat(batch_inputs)
+
     def _forward(self, batch_inputs: Tensor, batch_data_samples: OptSampleList = None) -> Tensor:
         """Crops (B, 3, S, S) -> logits (B, K)."""
-        return self.classifier(self.extract_feat(batch_inputs))
+        return self.classifier(self.features(batch_inputs, batch_data_samples))
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
         """``loss_attributes``, the mean over the known values of all attributes, and ``loss_domain`` if there is one.
@@ -69,7 +76,7 @@ class AttributeRecognizer(BaseDetector):
         """
         targets = self.classifier.checked_targets(
             [1] * len(batch_inputs), [sample.gt_instances.attributes for sample in batch_data_samples])
-        features = self.extract_feat(batch_inputs)
+        features = self.features(batch_inputs, batch_data_samples)
         losses = dict(loss_attributes=self.classifier.loss(self.classifier(features), targets))
         if self.domain_loss is not None:
             other = torch.tensor([bool(sample.get('domain')) for sample in batch_data_samples], device=features.device)
@@ -79,6 +86,7 @@ class AttributeRecognizer(BaseDetector):
     @torch.no_grad()
     def predict(self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True) -> SampleList:
         """The samples with ``gt_attributes``; there are no boxes to rescale."""
-        for sample, probs in zip(batch_data_samples, self.classifier.decode(self._forward(batch_inputs)).split(1)):
+        logits = self._forward(batch_inputs, batch_data_samples)
+        for sample, probs in zip(batch_data_samples, self.classifier.decode(logits).split(1)):
             sample.gt_attributes = InstanceData(attributes=probs.argmax(2), attribute_probs=probs)
         return batch_data_samples
