@@ -18,7 +18,8 @@ model = dict(
     _delete_=True,
     type='mmleuk.StainTeacher',
     detector=dict(_base_.model, bbox_head=dict(
-        _base_.model.bbox_head, num_classes=_base_.num_classes, image_size=_base_.image_size)))
+        _base_.model.bbox_head, num_classes=_base_.num_classes, image_size=_base_.image_size)),
+    labeller=dict(type='mmleuk.ScoreLabeller', min_score=0.4, unsure_score=0.1))
 train_dataloader = dict(dataset=dict(
     dataset=dict(pipeline=[
         *_base_.train_dataloader.dataset.dataset.pipeline[:-1],

@@ -17,7 +17,8 @@ model = dict(
     type='mmleuk.StainTeacher',
     detector=dict(_base_.model, bbox_head=dict(
         _base_.model.bbox_head, num_classes=_base_.num_classes,
-        image_size=_base_.image_size)))
+        image_size=_base_.image_size)),
+    labeller=dict(type='mmleuk.ScoreLabeller', min_score=0.4, unsure_score=0.1))
 train_dataloader = dict(batch_size=2, dataset=dict(
     dataset=dict(pipeline=[
         *_base_.train_dataloader.dataset.dataset.pipeline[:-1],

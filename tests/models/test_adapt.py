@@ -141,7 +141,9 @@ def test_nothing_found(kind):
     assert torch.isfinite(total(losses))
     total(losses).backward()
     assert all(p.grad is not None for p in model.parameters())
-    assert any(name.startswith('target_') for name in losses)
+    assert {'target_loss_bbox', 'target_loss_obj', 'target_loss_cls'} <= set(losses)
+    if kind != 'StainTeacher':  # to it, a target without cells is background
+        assert all(value == 0 for name, value in losses.items() if name.startswith('target_'))
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -298,18 +300,19 @@ def norm_of(model):
 
 @pytest.mark.parametrize('on', [True, False])
 def test_statistics_come_from_the_target_alone(on):
-    """One source is replaced by a very bright one: the running mean doesn't move; the target's brightness moves it."""
+    """A very bright source, or strong view, doesn't move the running mean; the target as it is moves it."""
     means = []
-    for bright in (None, 'source', 'target'):
+    for bright in (None, 'source', 'target_strong', 'target'):
         model = build('StainTeacher')
         model.activity.pseudo = on
         believe(model, NEW)
-        images, samples = batch()
+        images, samples = batch(strong=True)
         if bright:
             images[bright] = images[bright] + 5
         model.loss(images, samples)
         means.append(norm_of(model).running_mean.clone())
-    assert torch.equal(means[0], means[1]) and not torch.equal(means[0], means[2])
+    assert torch.equal(means[0], means[1]) and torch.equal(means[0], means[2])
+    assert not torch.equal(means[0], means[3])
 
 
 def test_both_update_the_statistics_by_default_elsewhere():
@@ -334,6 +337,11 @@ def test_kept_statistics_return_to_normal():
 def test_unknown_statistics():
     with pytest.raises(UserError, match="'both' or 'target'"):
         build('StainTeacher', statistics='source')
+
+
+def test_a_labeller_that_needs_regions():
+    with pytest.raises(UserError, match='the target has none; use mmleuk.ScoreLabeller'):
+        build('ConfMix', yolov5(truth='regions'), labeller=dict(type='mmleuk.ThresholdLabeller'))
 
 
 def test_single_images_are_refused():

@@ -22,6 +22,7 @@ from mmleuk.errors import UserError
 from mmleuk.models.detectors.adapters import Ignored
 from mmleuk.models.detectors.sparse_label_detector import SparseLabelDetector, weigh
 from mmleuk.models.labellers.base import KEPT
+from mmleuk.models.losses.no_loss import no_loss
 
 
 @contextmanager
@@ -54,6 +55,9 @@ class SourceTargetDetector(SparseLabelDetector):
         statistics: of BatchNorm in testing. 'both': source and target update the running statistics alike, each
             batch in turn. 'target': the target's images alone do, as testing is on the target.
         data_preprocessor: overrides the detector's.
+
+    Raises:
+        UserError: the labeller needs regions, or the arguments don't fit together.
     """
 
     def __init__(self, detector: dict, labeller: dict, *, asks: Literal['student', 'teacher'] = 'student',
@@ -62,6 +66,9 @@ class SourceTargetDetector(SparseLabelDetector):
         super().__init__(detector, labeller, asks=asks, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         if statistics not in ('both', 'target'):
             raise UserError(f"{type(self).__name__}: statistics is 'both' or 'target', got {statistics!r}")
+        if self.labeller.needs_regions:
+            raise UserError(f'{type(self).__name__}: a {type(self.labeller).__name__} needs annotated regions, and the '
+                            'target has none; use mmleuk.ScoreLabeller')
         self.target_weight = target_weight
         self.statistics = statistics
 
@@ -114,6 +121,21 @@ class SourceTargetDetector(SparseLabelDetector):
             source_outputs: the adapter's, for the source's images.
         """
         raise NotImplementedError
+
+    def losses_on(self, images: Tensor, labels: InstanceList, metas: list[dict], ignored: Ignored, *,
+                  learn: bool) -> dict[str, Any]:
+        """The detector's losses on images (K, 3, H, W).
+
+        Args:
+            images: made for the target; K >= 1.
+            labels: per image ``bboxes`` and ``labels``.
+            metas: per image.
+            ignored: per image, may be None.
+            learn: False: all losses are 0. They are computed all the same: some heads average over processes, and the
+                others would wait.
+        """
+        losses = self.adapter.loss(self.adapter.forward(images), labels, metas, ignored)
+        return losses if learn else {name: no_loss(self.detector) for name in losses if 'loss' in name}
 
     def find(self, outputs: tuple, images: Tensor, metas: list[dict], ignored: Ignored) -> InstanceList:
         """Judged predictions of each image (B, 3, H, W), as if nothing was known of it."""

@@ -18,7 +18,6 @@ from mmleuk.datasets.source_target import SOURCE, TARGET
 from mmleuk.models.adapt.base import SourceTargetDetector
 from mmleuk.models.adapt.mixing import best_quarter, mix_labels, paste_quarter, quarter_window, regions_without
 from mmleuk.models.detectors.sparse_label_detector import weigh
-from mmleuk.models.losses.no_loss import no_loss
 from mmleuk.registry import MODELS
 from mmleuk.structures.regions import regions_of
 
@@ -81,17 +80,15 @@ class ConfMix(SourceTargetDetector):
         image_hw = images[SOURCE].shape[-2:]
         quarters = [best_quarter(found.bboxes, found.scores, image_hw) for found in target]
         rows = [(row, quarter) for row, quarter in enumerate(quarters) if quarter is not None]
-        if not rows:
-            return {'loss_mixed': no_loss(self.detector)}
+        taken = rows or [(0, 0)]
         mixed = torch.stack([paste_quarter(images[SOURCE][row], images[TARGET][row], quarter)
-                             for row, quarter in rows])
-        labels = [mix_labels(source[row], target[row], quarter, image_hw) for row, quarter in rows]
+                             for row, quarter in taken])
+        labels = [mix_labels(source[row], target[row], quarter, image_hw) for row, quarter in taken]
         scores = torch.cat([found.scores for found in labels])
         gamma = float((scores > self.sure_score).float().mean()) if len(scores) else 0.0
-        where = [self.mixed_meta(metas[row], quarter, images[SOURCE]) for row, quarter in rows]
-        losses = self.adapter.loss(
-            self.adapter.forward(mixed), [as_labels(found, meta) for found, meta in zip(labels, where)], where,
-            [crowds[row] for row, _ in rows])
+        where = [self.mixed_meta(metas[row], quarter, images[SOURCE]) for row, quarter in taken]
+        losses = self.losses_on(mixed, [as_labels(found, meta) for found, meta in zip(labels, where)], where,
+                                [crowds[row] for row, _ in taken], learn=bool(rows))
         return {name: weigh(value, gamma) for name, value in losses.items() if 'loss' in name}
 
     @staticmethod

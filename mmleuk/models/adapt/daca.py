@@ -16,10 +16,9 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmleuk.datasets.source_target import SOURCE, TARGET
-from mmleuk.models.adapt.base import SourceTargetDetector, known_everywhere
+from mmleuk.models.adapt.base import SourceTargetDetector, known_everywhere, no_cells
 from mmleuk.models.adapt.conf_mix import as_labels
 from mmleuk.models.adapt.mixing import best_quarter, clip_to, large_enough, quarter_window, quarters_of
-from mmleuk.models.losses.no_loss import no_loss
 from mmleuk.registry import MODELS, TRANSFORMS
 from mmleuk.structures import CellBoxes
 
@@ -76,12 +75,11 @@ class DACA(SourceTargetDetector):
         composed = [self.compose(image, found, mean_colour) for image, found in zip(seen, self.kept(judged))
                     if len(found)]
         composed = [(image, cells) for image, cells in composed if len(cells)]
-        if not composed:
-            return {'loss_composed': no_loss(self.detector)}
-        where = metas[:len(composed)]
-        labels = [as_labels(cells, meta) for (_, cells), meta in zip(composed, where)]
-        outputs = self.adapter.forward(torch.stack([image for image, _ in composed]))
-        return self.adapter.loss(outputs, labels, where, [None] * len(where))
+        taken = composed or [(seen[0], no_cells(seen))]
+        where = metas[:len(taken)]
+        labels = [as_labels(cells, meta) for (_, cells), meta in zip(taken, where)]
+        return self.losses_on(torch.stack([image for image, _ in taken]), labels, where, [None] * len(where),
+                              learn=bool(composed))
 
     @torch.no_grad()
     def compose(self, image: Tensor, found: InstanceData, mean_colour: Tensor) -> tuple[Tensor, InstanceData]:

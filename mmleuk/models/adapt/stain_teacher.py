@@ -9,7 +9,7 @@ from mmdet.structures import SampleList
 from torch import Tensor
 
 from mmleuk.datasets.source_target import TARGET, TARGET_STRONG
-from mmleuk.models.adapt.base import SourceTargetDetector, known_everywhere, no_cells
+from mmleuk.models.adapt.base import SourceTargetDetector, keep_statistics, known_everywhere, no_cells
 from mmleuk.registry import MODELS
 
 
@@ -26,7 +26,7 @@ class StainTeacher(SourceTargetDetector):
 
     Args:
         detector: config of the detector.
-        labeller: default :class:`mmleuk.ScoreLabeller` with scores above 0.5, unsure from 0.2 on.
+        labeller: default :class:`mmleuk.ScoreLabeller` with scores from 0.4 on, unsure from 0.1 on.
         others: as of :class:`SourceTargetDetector`.
 
     It joins three known ideas: mean teacher (Tarvainen and Valpola 2017), adaptive batch normalisation (Li et al.
@@ -35,7 +35,7 @@ class StainTeacher(SourceTargetDetector):
 
     def __init__(self, detector: dict, labeller: dict | None = None, *, statistics: Any = 'target',
                  **kwargs: Any) -> None:
-        super().__init__(detector, labeller or dict(type='mmleuk.ScoreLabeller', min_score=0.5, unsure_score=0.2),
+        super().__init__(detector, labeller or dict(type='mmleuk.ScoreLabeller', min_score=0.4, unsure_score=0.1),
                          asks='teacher', statistics=statistics, **kwargs)
 
     def target_losses(self, images: Mapping[str, Tensor], samples: Mapping[str, SampleList],
@@ -47,4 +47,12 @@ class StainTeacher(SourceTargetDetector):
         self.last_judged = judged
         labels = [self.merge(no_cells(seen), found) for found in judged]
         ignored = [self.ignore(None, found) for found in judged]
-        return self.label_losses(self.adapter.forward(seen), labels, metas, ignored, None)
+        return self.label_losses(self.student_outputs(seen, images[TARGET]), labels, metas, ignored, None)
+
+    def student_outputs(self, seen: Tensor, target: Tensor) -> tuple:
+        """The adapter's outputs for what the student sees; only the target as it is updates the statistics."""
+        if self.statistics == 'both' or seen is target:
+            return self.adapter.forward(seen)
+        self.watch_target(target)
+        with keep_statistics(self.detector):
+            return self.adapter.forward(seen)
