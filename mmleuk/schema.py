@@ -309,6 +309,11 @@ def _chosen(classes: Sequence[str], chosen: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in classes if name in chosen)
 
 
+def _types_alone(name: str, *classes: str) -> Declaration:
+    """Single-cell images with a type and no attributes: the type is the one attribute that is predicted."""
+    return Declaration(name, classes, AttributeSchema((Attribute('cell_type', classes),)))
+
+
 _MATURE = ('Basophil', 'Band neutrophil', 'Eosinophil', 'Lymphocyte', 'Monocyte', 'Segmented neutrophil')
 
 DECLARATIONS: dict[str, Declaration] = {declaration.name: declaration for declaration in (
@@ -319,6 +324,13 @@ DECLARATIONS: dict[str, Declaration] = {declaration.name: declaration for declar
     Declaration('lld_40x', LEUKEMIA_CLASSES, LEUKEMIA_ATTRIBUTES.select(LEUKEMIA_ATTRIBUTES.keys[:-1]),
                 described=LEUKEMIA_CLASSES[1:]),
     Declaration('leukocyte', ('BG', 'EG', 'NG', 'M', 'L')),
+    _types_alone('all_idb2', 'Healthy cell', 'Lymphoblast'),
+    _types_alone(
+        'munich_aml', 'Basophil', 'Erythroblast', 'Eosinophil', 'Smudge cell', 'Atypical lymphocyte',
+        'Typical lymphocyte', 'Metamyelocyte', 'Monoblast', 'Monocyte', 'Myelocyte', 'Myeloblast', 'Band neutrophil',
+        'Segmented neutrophil', 'Bilobed promyelocyte', 'Promyelocyte'),
+    _types_alone('pbc_crops', 'Basophil', 'Eosinophil', 'Erythroblast', 'Immature granulocyte', 'Lymphocyte',
+                 'Monocyte', 'Neutrophil', 'Platelet'),
     Declaration(
         'pbc', ('Basophil', 'Band neutrophil', 'Eosinophil', 'Erythroblast', 'Lymphocyte', 'Metamyelocyte', 'Monocyte',
                 'Myelocyte', 'Platelet', 'Promyelocyte', 'RBC', 'Segmented neutrophil'),

@@ -44,7 +44,8 @@ def test_config_is_whole(path):
     check_config_keys(cfg)
     with torch.device('cpu' if masks else 'meta'):  # MMSegmentation's Swin reads numbers from tensors
         model = MODELS.build(cfg.model)
-    assert sum(parameter.numel() for parameter in model.parameters()) > 1e6
+    assert sum(parameter.numel() for parameter in model.parameters()) > 1e6 or (
+        cfg.model.type == 'mmleuk.MostFrequentValues')
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         dataset = innermost(loader.dataset)
         check_num_classes(cfg, make_metainfo(dataset.metainfo)['classes'])

@@ -3,7 +3,12 @@
 MMLEUK_DATA=... python tools/train.py configs/attributes/most-frequent_wbcatt-crops.py
 """
 
-_base_ = ['./narrow-resnet_wbcatt-crops.py']
+_base_ = [
+    '../_base_/models/narrow-resnet_crops.py',
+    '../_base_/datasets/wbcatt_crops.py',
+    '../_base_/schedules/crops_10e.py',
+    '../_base_/default_runtime.py',
+]
 
 model = dict(_delete_=True, type='mmleuk.MostFrequentValues', attributes='wbcatt_crops',
              data_preprocessor=dict(type='DetDataPreprocessor'))

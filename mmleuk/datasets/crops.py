@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import csv
 import os.path as osp
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmdet.datasets import BaseDetDataset
-from PIL import Image
 
 from mmleuk.datasets.annotations import read_annotations
+from mmleuk.datasets.group_split import GroupSplit
 from mmleuk.datasets.presets import make_metainfo
 from mmleuk.errors import UserError
 from mmleuk.registry import DATASETS
 from mmleuk.schema import IGNORE, AttributeSchema, SchemaError
-from mmleuk.utils.image_files import check_image_file
-
-SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff')
+from mmleuk.utils.image_files import check_image_file, files_below, header_size
 
 
 @DATASETS.register_module()
@@ -34,7 +33,7 @@ class CellCropDataset(BaseDetDataset):
       under its key or an alias; an empty field is unknown;
     - a COCO JSON file: every box of a described class that isn't ignored. The samples are whole images with this one
       box: put :class:`mmleuk.CropCell` into the pipeline;
-    - '': a folder per class with the name of the class, under ``data_prefix['img']``.
+    - '': images in a folder per class, or with the class in their names, under ``data_prefix['img']``.
 
     If the schema has the attribute ``cell_type``, its value is the class, so that one classifier predicts both.
 
@@ -45,6 +44,11 @@ class CellCropDataset(BaseDetDataset):
         metainfo: see :class:`mmleuk.CellDataset`.
         name_column, class_column: of the CSV.
         type_attribute: key of the attribute that is the class.
+        class_names: by folder, or by what ``class_pattern`` finds, the class of the images; others are not read. By
+            default that is the name of the class.
+        class_pattern: regular expression with one group, searched in the name of every image at any depth: the class,
+            such as ``r'_([01])\\.'`` for ALL-IDB2's Im001_1.tif. None: the image's folder is the class.
+        split: arguments of :class:`GroupSplit`, to read one part of the images and keep those of a patient together.
         kwargs: see BaseDetDataset.
 
     Records are those of :class:`mmleuk.CellDataset`, with one instance each.
@@ -55,7 +59,10 @@ class CellCropDataset(BaseDetDataset):
 
     def __init__(self, *, ann_file: str = '', data_root: str = '', data_prefix: Mapping[str, str] | None = None,
                  metainfo: Mapping | None = None, name_column: str = 'img_name', class_column: str = 'label',
-                 type_attribute: str = 'cell_type', **kwargs: Any) -> None:
+                 type_attribute: str = 'cell_type', class_names: Mapping[str, str] | None = None,
+                 class_pattern: str | None = None, split: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        self.class_names, self.class_pattern = class_names, class_pattern
+        self.split = None if split is None else GroupSplit(**split)
         self.name_column, self.class_column, self.type_attribute = name_column, class_column, type_attribute
         super().__init__(ann_file=ann_file, data_root=data_root, data_prefix=dict(data_prefix or dict(img='')),
                          metainfo=make_metainfo(metainfo), **kwargs)
@@ -68,12 +75,15 @@ class CellCropDataset(BaseDetDataset):
     def load_data_list(self) -> list[dict]:
         """Records of all cells, in the order of the file or of the names."""
         if self.ann_file.lower().endswith('.json'):
-            return self._from_coco()
-        records = self._from_csv() if self.ann_file else self._from_folders()
+            records = self._from_coco()
+        elif self.ann_file:
+            records = self._from_csv()
+        else:
+            records = self._from_folders() if self.class_pattern is None else self._from_names(self.class_pattern)
         if not records:
             raise UserError(f'{self.ann_file or self.data_prefix["img"]}: no image of a cell; nothing to train or '
                             'test on')
-        return records
+        return records if self.split is None else self.split.keep(records)
 
     def _from_csv(self) -> list[dict]:
         columns = {key: [key, *self.schema[key].aliases] for key in self.schema.keys if key != self.type_attribute}
@@ -85,8 +95,14 @@ class CellCropDataset(BaseDetDataset):
                     raise UserError(f'{self.ann_file}: the column {names[0]!r} is missing; its columns are '
                                     f'{", ".join(header) or "none"}')
             column_of = {key: next(name for name in names if name in header) for key, names in columns.items()}
-            return [self._record_of_row(row, column_of, f'{self.ann_file}, row {number}')
-                    for number, row in enumerate(reader, start=2)]
+            records: dict[str, dict] = {}
+            for number, row in enumerate(reader, start=2):
+                record = self._record_of_row(row, column_of, f'{self.ann_file}, row {number}')
+                if record['file_name'] in records:
+                    raise UserError(f'{self.ann_file}, row {number}: {record["file_name"]} has a row already; keep one '
+                                    'of them')
+                records[record['file_name']] = record
+            return list(records.values())
 
     def _record_of_row(self, row: Mapping[str, str], column_of: Mapping[str, str], where: str) -> dict:
         if None in row or None in row.values():
@@ -98,12 +114,39 @@ class CellCropDataset(BaseDetDataset):
         return self.whole_image(row[self.name_column].strip(), row[self.class_column].strip(), values, where)
 
     def _from_folders(self) -> list[dict]:
+        root = self._image_root()
+        found = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith('.'))
+        class_of = {name: name for name in found} if self.class_names is None else dict(self.class_names)
+        if missing := sorted(set(class_of) - set(found)):
+            raise UserError(f'{root}: has no folder {missing[0]!r}, which class_names names; its folders are '
+                            f'{", ".join(found) or "none"}')
+        return [self.whole_image(f'{folder}/{path.relative_to(root / folder).as_posix()}', class_of[folder], {},
+                                 str(path)) for folder in class_of for path in files_below(root / folder)]
+
+    def _from_names(self, class_pattern: str) -> list[dict]:
+        root, records = self._image_root(), []
+        try:
+            pattern = re.compile(class_pattern)
+        except re.error as error:
+            raise UserError(f'class_pattern {class_pattern!r} is no regular expression ({error})') from error
+        if pattern.groups != 1:
+            raise UserError(f'class_pattern {class_pattern!r} has {pattern.groups} groups; put brackets around the '
+                            'class, and around nothing else')
+        for path in files_below(root):
+            name = path.relative_to(root).as_posix()
+            found = pattern.search(name)
+            if found is None:
+                raise UserError(f'{path}: class_pattern {class_pattern!r} finds no class in the name; correct it, or '
+                                'take the file out of the folder')
+            if self.class_names is None or found[1] in self.class_names:
+                records.append(self.whole_image(name, (self.class_names or {}).get(found[1], found[1]), {}, str(path)))
+        return records
+
+    def _image_root(self) -> Path:
         root = Path(self.data_prefix['img'])
         if not root.is_dir():
-            raise UserError(f'{root}: no such folder; data_root and data_prefix name the folder of the class folders')
-        folders = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith('.'))
-        return [self.whole_image(f'{folder}/{path.name}', folder, {}, str(path)) for folder in folders
-                for path in sorted((root / folder).iterdir()) if path.suffix.lower() in SUFFIXES]
+            raise UserError(f'{root}: no such folder; data_root and data_prefix name the folder of the images')
+        return root
 
     def _from_coco(self) -> list[dict]:
         annotations = read_annotations(self.ann_file, self._metainfo['classes'], self.schema)
@@ -132,8 +175,10 @@ class CellCropDataset(BaseDetDataset):
         path = osp.join(self.data_prefix['img'], name)
         if not osp.isfile(path):
             raise UserError(f'{where}: there is no image {path}; check data_root and data_prefix')
-        with Image.open(path) as image:
-            width, height = image.size
+        size = header_size(path)
+        if size is None:
+            raise UserError(f'{where}: {path} is no image that can be read; restore the file, or take its row out')
+        width, height = size
         attributes = [values.get(key, IGNORE) for key in self.schema.keys]
         return self._record(name, (width, height), (0.0, 0.0, float(width), float(height)), classes.index(class_name),
                             attributes)

@@ -1,9 +1,14 @@
 """Encoders: maps, strides, weights that stay, and errors in words; those of the paper's size in slow tests."""
 
 import builtins
+from pathlib import Path
 
 import pytest
 import torch
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
 
 from mmleuk.errors import UserError
 from mmleuk.models.backbones.transformers_encoder import ENCODERS, TransformersEncoder
@@ -11,6 +16,7 @@ from mmleuk.registry import MODELS
 
 transformers = pytest.importorskip('transformers', reason="needs the extra: pip install -e '.[transformers]'")
 
+ROOT = Path(__file__).parents[2]
 SMALL = ['convnext-atto', 'swin-mini', 'vit-mini-8']
 
 
@@ -129,3 +135,36 @@ def test_vgg_gives_a_tuple():
     vgg = MODELS.build(dict(type='mmleuk.VGG', depth=11, out_indices=(4,)))
     vgg.init_weights()
     assert [tuple(found.shape) for found in vgg(torch.rand(1, 3, 64, 64))] == [(1, 512, 2, 2)]
+
+
+PAPER = {'vgg16': 14_714_688, 'resnet50': 23_508_032, 'vit-base-16': PUBLISHED['vit-base-16'],
+         'convnext-tiny': PUBLISHED['convnext-tiny'], 'swin-tiny': PUBLISHED['swin-tiny'] + 2 * 768}
+"""Weights of the encoders: torchvision's figures without the classifiers; of Swin-T with the map's own norm."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', sorted(PAPER))
+def test_recogniser_of_the_papers_size_trains_and_predicts(name):
+    """224 px, one step of the config's AdamW on two cells, and a prediction."""
+    cfg = Config.fromfile(str(ROOT / f'configs/attributes/{name}_wbcatt-crops.py'))
+    torch.manual_seed(0)
+    init_default_scope('mmdet')
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    assert sum(p.numel() for p in model.extractor.encoder.parameters()) == PAPER[name]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.01)
+    images, samples = torch.randn(2, 3, cfg.model.crop_size, cfg.model.crop_size), []
+    for _ in range(2):
+        samples.append(DetDataSample())
+        samples[-1].gt_instances = InstanceData(attributes=torch.zeros(1, 12, dtype=torch.int64))
+    before = model.classifier.layers[0].weight.detach().clone()
+    first = next(model.extractor.encoder.parameters())
+    start = first.detach().clone()
+    loss = model.train().loss(images, samples)['loss_attributes']
+    loss.backward()
+    optimizer.step()
+    assert torch.isfinite(loss)
+    assert not torch.equal(before, model.classifier.layers[0].weight)
+    assert not torch.equal(start, first)
+    found = model.eval().predict(images, samples)
+    assert found[0].gt_attributes.attribute_probs.shape == (1, 12, 6)

@@ -37,6 +37,7 @@ class AttriHead(BaseModule):
             of up to 96 x 120 pixels on a map of stride 4 that is one sample per bin; larger ones get several,
             which are averaged. On a CPU it costs the same as a fixed number (see ``roi_align.py``).
         loss_binary: as of :class:`AttributeClassifier`; :class:`AsymmetricLoss` and one logit by default.
+        imbalance: as of :class:`AttributeClassifier`; it needs ``loss_binary=None``.
         chunk_size: boxes per forward pass in prediction; it limits memory and doesn't change results.
 
     Source: LLD 4.2, Eq. 3. The paper's "128 and 256 channels" are YOLOv5l's; here widths come from the backbone. It has
@@ -50,7 +51,7 @@ class AttriHead(BaseModule):
                  featmap_strides: Sequence[float], roi_output_size: tuple[int, int] = (24, 30),
                  conv_channels: Sequence[int] = (128, 64, 64), fc_channels: Sequence[int] = (1024, 256),
                  dropout: float = 0.2, sampling_ratio: int = 0,
-                 loss_binary: dict | None = ASYMMETRIC, chunk_size: int = 64,
+                 loss_binary: dict | None = ASYMMETRIC, imbalance: str = 'none', chunk_size: int = 64,
                  init_cfg: dict | list | None = None) -> None:
         super().__init__(init_cfg or dict(type='Kaiming', layer=['Conv2d', 'Linear'], a=NEGATIVE_SLOPE, mode='fan_in',
                                           nonlinearity='leaky_relu'))
@@ -58,7 +59,8 @@ class AttriHead(BaseModule):
         self.chunk_size = chunk_size
         self.extractor = RoIExtractor(in_channels, featmap_strides, roi_output_size, conv_channels, sampling_ratio)
         self.classifier = AttributeClassifier(attributes, self.extractor.out_features, hidden=fc_channels,
-                                              dropout=dropout, loss_binary=loss_binary, owner='AttriHead')
+                                              dropout=dropout, loss_binary=loss_binary, imbalance=imbalance,
+                                              owner='AttriHead')
         self.schema = self.classifier.schema
 
     def forward(self, features: Sequence[Tensor], boxes_per_image: Sequence[Tensor]) -> Tensor:

@@ -13,6 +13,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmleuk.errors import UserError
+from mmleuk.models.attributes.imbalance import Imbalance
 from mmleuk.models.losses.asymmetric_loss import known_cross_entropy
 from mmleuk.registry import MODELS
 from mmleuk.schema import IGNORE, AttributeSchema, resolve_schema
@@ -34,15 +35,18 @@ class AttributeClassifier(BaseModule):
             logits and cross-entropy, as an attribute with V > 2 values gets V.
         loss_softmax: config of the loss of attributes with a logit per value, such as :class:`PeerLoss`; it needs
             ``sum_and_count``, and its optimum must be the softmax. None: cross-entropy.
+        imbalance: how cross-entropy treats rare values, an option of :class:`mmleuk.models.attributes.imbalance.
+            Imbalance`: ``none``, ``inverse_frequency``, ``sqrt_inverse_frequency`` or ``logit_adjustment``.
         owner: name of the head for messages.
 
     Raises:
-        UserError: the schema is empty, or the loss lacks one of the two methods.
+        UserError: the schema is empty, a loss lacks a method, or an option is unknown.
     """
 
     def __init__(self, attributes: str | Mapping[str, object] | AttributeSchema, in_features: int, *,
                  hidden: Sequence[int] = (), dropout: float = 0.0, loss_binary: dict | None = None,
-                 loss_softmax: dict | None = None, owner: str = 'AttributeClassifier') -> None:
+                 loss_softmax: dict | None = None, imbalance: str = 'none',
+                 owner: str = 'AttributeClassifier') -> None:
         super().__init__()
         self.schema, self.owner = resolve_schema(attributes), owner
         if not len(self.schema):
@@ -63,6 +67,11 @@ class AttributeClassifier(BaseModule):
         if loss_softmax is not None and not hasattr(self.loss_softmax, 'sum_and_count'):
             raise UserError(f'{owner}: loss_softmax {type(self.loss_softmax).__name__} has no sum_and_count; use '
                             'mmleuk.PeerLoss, a loss with it, or None for cross-entropy')
+
+        if imbalance != 'none' and (loss_softmax is not None or loss_binary is not None):
+            raise UserError(f'{owner}: imbalance={imbalance!r} is an option of cross-entropy; leave it or loss_binary '
+                            'and loss_softmax out')
+        self.imbalance = None if imbalance == 'none' else Imbalance(self.schema.cardinalities, imbalance)
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, D) -> logits (N, K)."""
@@ -92,11 +101,15 @@ class AttributeClassifier(BaseModule):
             logits: (N, K).
             targets: (N, A) int64, IGNORE where unknown.
         """
-        total, known = zip(*[self._sum_and_count(column, target)
-                             for column, target in zip(logits.split(self.logit_counts, 1), targets.unbind(1))])
+        if self.imbalance is not None and self.training:
+            self.imbalance.count(targets)
+        columns = zip(logits.split(self.logit_counts, 1), targets.unbind(1))
+        total, known = zip(*[self._sum_and_count(index, *each) for index, each in enumerate(columns)])
         return sum(total) / sum(known).clamp(min=1)
 
-    def _sum_and_count(self, column: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def _sum_and_count(self, index: int, column: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        if self.imbalance is not None:
+            return self.imbalance.sum_and_count(index, column, target)
         if self.loss_binary is not None and column.shape[1] == 1:
             return self.loss_binary.sum_and_count(column[:, 0], target)
         if self.loss_softmax is not None:

@@ -55,6 +55,7 @@ class ConceptBottleneck(BaseModule):
         crop_size: S. All crops are scaled to one size, so only the surroundings show how large a cell is.
         context: margin on each side of the box, as a share of its longer side, >= 0.
         encoder, dropout: as of :class:`CropExtractor`.
+        imbalance: as of :class:`AttributeClassifier`.
         joint: the class loss also trains the concepts. By default it doesn't (a sequential bottleneck): then a concept
             means what its annotation says, and cells without known attributes (red cells, platelets) don't change it.
             Joint training may separate classes better, through information hidden in the probabilities.
@@ -70,14 +71,16 @@ class ConceptBottleneck(BaseModule):
 
     def __init__(self, *, attributes: str | Mapping[str, object] | AttributeSchema, num_classes: int,
                  crop_size: int = 64, context: float = 0.15, encoder: dict | None = None, dropout: float = 0.2,
-                 joint: bool = False, chunk_size: int = 256, init_cfg: dict | list | None = None) -> None:
+                 imbalance: str = 'none', joint: bool = False, chunk_size: int = 256,
+                 init_cfg: dict | list | None = None) -> None:
         super().__init__(init_cfg or dict(type='Normal', std=0.01, override=[dict(name='classifier'),
                                                                             dict(name='classes')]))
         if crop_size < 1 or context < 0:
             raise UserError(f'ConceptBottleneck: needs crop_size >= 1 and context >= 0; got {crop_size} and {context}')
         self.joint, self.chunk_size = joint, chunk_size
         self.extractor = CropExtractor(crop_size, context, encoder, dropout)
-        self.classifier = AttributeClassifier(attributes, self.extractor.out_features, owner='ConceptBottleneck')
+        self.classifier = AttributeClassifier(attributes, self.extractor.out_features, imbalance=imbalance,
+                                              owner='ConceptBottleneck')
         self.schema = self.classifier.schema
         self.classes = nn.Linear(sum(self.schema.cardinalities), num_classes)
 

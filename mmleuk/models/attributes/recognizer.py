@@ -24,7 +24,7 @@ class AttributeRecognizer(BaseDetector):
     The cell's type is one more attribute if the schema has it (see :class:`mmleuk.CellCropDataset`).
 
     Args:
-        attributes, loss_binary, loss_softmax: as of :class:`AttributeClassifier`; cross-entropy by default.
+        attributes, loss_binary, loss_softmax, imbalance: as of :class:`AttributeClassifier`; cross-entropy by default.
         crop_size: side of the inputs in pixels.
         hidden: widths of the classifier's hidden layers.
         encoder, dropout: as of :class:`CropExtractor`.
@@ -39,7 +39,7 @@ class AttributeRecognizer(BaseDetector):
 
     def __init__(self, attributes: str | Mapping[str, object] | AttributeSchema, *, crop_size: int,
                  hidden: tuple[int, ...] = (), encoder: dict | None = None, dropout: float = 0.2,
-                 loss_binary: dict | None = None, loss_softmax: dict | None = None,
+                 loss_binary: dict | None = None, loss_softmax: dict | None = None, imbalance: str = 'none',
                  domain_loss: dict | None = None, data_preprocessor: dict | None = None,
                  extractor: Any = None,
                  init_cfg: dict | list | None = None) -> None:
@@ -47,7 +47,7 @@ class AttributeRecognizer(BaseDetector):
                          init_cfg=init_cfg or dict(type='Normal', std=0.01, override=dict(name='classifier')))
         self.extractor = extractor or CropExtractor(crop_size, 0.0, encoder, dropout)
         self.classifier = AttributeClassifier(attributes, self.extractor.out_features, hidden=hidden, dropout=dropout,
-                                              loss_binary=loss_binary, loss_softmax=loss_softmax,
+                                              loss_binary=loss_binary, loss_softmax=loss_softmax, imbalance=imbalance,
                                               owner='AttributeRecognizer')
         self.domain_loss = None if domain_loss is None else MODELS.build(domain_loss)
         self.schema = self.classifier.schema

@@ -1,0 +1,13 @@
+"""Type of Munich AML's single-cell images: a narrow ResNet-18, 64 px, 10 epochs on a CPU.
+
+MMLEUK_DATA=... python tools/train.py configs/attributes/narrow-resnet_munich-aml-crops.py
+"""
+
+_base_ = [
+    '../_base_/models/narrow-resnet_crops.py',
+    '../_base_/datasets/munich_aml_crops.py',
+    '../_base_/schedules/crops_10e.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(attributes='munich_aml')

@@ -1,0 +1,14 @@
+"""Type and attributes of WBCAtt's single-cell images: a small ViT (patches of 8 px), 64 px, 10 epochs on a CPU.
+
+MMLEUK_DATA=... python tools/train.py configs/attributes/vit-mini-8_wbcatt-crops.py
+"""
+
+_base_ = [
+    '../_base_/models/narrow-resnet_crops.py',
+    '../_base_/datasets/wbcatt_crops.py',
+    '../_base_/schedules/crops_10e.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(crop_size=64, encoder=dict(type='mmleuk.TransformersEncoder', name='vit-mini-8'))
+optim_wrapper = dict(optimizer=dict(lr=0.001))
