@@ -21,6 +21,7 @@ from mmleuk.errors import UserError
 from mmleuk.registry import DATASETS
 from mmleuk.schema import IGNORE, AttributeSchema, SchemaError
 from mmleuk.utils.image_files import check_image_file, files_below, header_size
+from mmleuk.utils.mask_files import check_mask_file, mask_path
 
 
 @DATASETS.register_module()
@@ -48,6 +49,9 @@ class CellCropDataset(BaseDetDataset):
             default that is the name of the class.
         class_pattern: regular expression with one group, searched in the name of every image at any depth: the class,
             such as ``r'_([01])\\.'`` for ALL-IDB2's Im001_1.tif. None: the image's folder is the class.
+        mask_suffix: what replaces an image's suffix in the name of its mask, under ``data_prefix['mask']`` (by default
+            the images' folder). Records then have ``seg_map_path``; images whose name ends so are masks. For a CSV
+            file and folders.
         split: arguments of :class:`GroupSplit`, to read one part of the images and keep those of a patient together.
         kwargs: see BaseDetDataset.
 
@@ -60,8 +64,9 @@ class CellCropDataset(BaseDetDataset):
     def __init__(self, *, ann_file: str = '', data_root: str = '', data_prefix: Mapping[str, str] | None = None,
                  metainfo: Mapping | None = None, name_column: str = 'img_name', class_column: str = 'label',
                  type_attribute: str = 'cell_type', class_names: Mapping[str, str] | None = None,
-                 class_pattern: str | None = None, split: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        self.class_names, self.class_pattern = class_names, class_pattern
+                 class_pattern: str | None = None, mask_suffix: str | None = None,
+                 split: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        self.class_names, self.class_pattern, self.mask_suffix = class_names, class_pattern, mask_suffix
         self.split = None if split is None else GroupSplit(**split)
         self.name_column, self.class_column, self.type_attribute = name_column, class_column, type_attribute
         super().__init__(ann_file=ann_file, data_root=data_root, data_prefix=dict(data_prefix or dict(img='')),
@@ -121,7 +126,7 @@ class CellCropDataset(BaseDetDataset):
             raise UserError(f'{root}: has no folder {missing[0]!r}, which class_names names; its folders are '
                             f'{", ".join(found) or "none"}')
         return [self.whole_image(f'{folder}/{path.relative_to(root / folder).as_posix()}', class_of[folder], {},
-                                 str(path)) for folder in class_of for path in files_below(root / folder)]
+                                 str(path)) for folder in class_of for path in self._images_below(root / folder)]
 
     def _from_names(self, class_pattern: str) -> list[dict]:
         root, records = self._image_root(), []
@@ -132,7 +137,7 @@ class CellCropDataset(BaseDetDataset):
         if pattern.groups != 1:
             raise UserError(f'class_pattern {class_pattern!r} has {pattern.groups} groups; put brackets around the '
                             'class, and around nothing else')
-        for path in files_below(root):
+        for path in self._images_below(root):
             name = path.relative_to(root).as_posix()
             found = pattern.search(name)
             if found is None:
@@ -141,6 +146,10 @@ class CellCropDataset(BaseDetDataset):
             if self.class_names is None or found[1] in self.class_names:
                 records.append(self.whole_image(name, (self.class_names or {}).get(found[1], found[1]), {}, str(path)))
         return records
+
+    def _images_below(self, folder: Path) -> list[Path]:
+        found = files_below(folder)
+        return found if not self.mask_suffix else [path for path in found if not path.name.endswith(self.mask_suffix)]
 
     def _image_root(self) -> Path:
         root = Path(self.data_prefix['img'])
@@ -180,8 +189,14 @@ class CellCropDataset(BaseDetDataset):
             raise UserError(f'{where}: {path} is no image that can be read; restore the file, or take its row out')
         width, height = size
         attributes = [values.get(key, IGNORE) for key in self.schema.keys]
-        return self._record(name, (width, height), (0.0, 0.0, float(width), float(height)), classes.index(class_name),
-                            attributes)
+        record = self._record(name, (width, height), (0.0, 0.0, float(width), float(height)),
+                              classes.index(class_name), attributes)
+        return record if self.mask_suffix is None else record | dict(seg_map_path=self._mask_of(name, path))
+
+    def _mask_of(self, name: str, path: str) -> str:
+        mask = mask_path(name, self.data_prefix.get('mask', self.data_prefix['img']), str(self.mask_suffix))
+        check_mask_file(mask, path)
+        return mask
 
     def _record(self, name: str, image_wh: tuple[int, int], box_xyxy: Sequence[float], label: int,
                 attributes: Sequence[int]) -> dict:

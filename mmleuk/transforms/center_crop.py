@@ -11,8 +11,8 @@ from mmleuk.registry import TRANSFORMS
 class CenterCrop(RandomCrop):
     """Keep the middle of the image, with the boxes, regions and masks in it.
 
-    Arguments are those of MMDetection's RandomCrop, of which it is the case without chance: ``crop_size`` is (height,
-    width) in pixels, or shares of the image with ``crop_type='relative'``. A side that is shorter stays.
+    Arguments are those of MMDetection's RandomCrop, of which it is the case without chance: ``crop_size`` is (width,
+    height) in pixels, or shares of the image with ``crop_type='relative'``. A side that is shorter stays.
 
     Source: WBCAtt+ B.1; the cell of a single-cell image stands in its middle.
     """

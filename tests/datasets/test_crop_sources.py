@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mmdet.registry import DATASETS
+from mmdet.registry import DATASETS, TRANSFORMS
 from mmengine.config import Config
 
 from mmleuk.datasets.group_split import GroupSplit
@@ -130,3 +130,37 @@ def test_released_data_sets_are_read(tmp_path, name, files):
         assert len(dataset) == len(files)
         read = [label for _, label in found(dataset)]
     assert sorted(read) == list(range(len(files)))
+
+
+def test_masks_stand_beside_the_images(tmp_path):
+    """The mask is cropped with its image: its value is 10 times the column, as is the image's grey."""
+    (tmp_path / 'Blast').mkdir()
+    columns = np.tile(np.arange(8, dtype=np.uint8) * 10, (8, 1))
+    cv2.imwrite(str(tmp_path / 'Blast/a.png'), np.dstack([columns] * 3))
+    cv2.imwrite(str(tmp_path / 'Blast/a_mask.png'), columns)
+    dataset = build(tmp_path, mask_suffix='_mask.png', pipeline=[
+        dict(type='mmleuk.LoadImage'), dict(type='mmleuk.LoadCellAnnotations', with_seg=True),
+        dict(type='mmleuk.CenterCrop', crop_size=(4, 4))])
+    assert len(dataset) == 1
+    cropped = dataset[0]
+    assert cropped['gt_seg_map'].tolist() == cropped['img'][..., 0].tolist() == [[20, 30, 40, 50]] * 4
+    assert cropped['gt_bboxes'].tensor.tolist() == [[0, 0, 4, 4]]
+
+
+@pytest.mark.parametrize('mask, message', [
+    (None, 'a_mask.png: no such mask'), ((9, 8), 'a_mask.png: the mask is 8x9 px, its image .*a.png 8x6')])
+def test_a_mask_is_missing_or_of_another_size(tmp_path, mask, message):
+    paint(tmp_path, 'Blast/a.png')
+    if mask:
+        cv2.imwrite(str(tmp_path / 'Blast/a_mask.png'), np.zeros(mask, np.uint8))
+    with pytest.raises(UserError, match=message):
+        build(tmp_path, mask_suffix='_mask.png')
+
+
+def test_the_middle_is_cropped_in_either_unit():
+    image = np.arange(10 * 12, dtype=np.uint8).reshape(10, 12, 1).repeat(3, 2)
+    for options in (dict(crop_size=(6, 4)), dict(crop_size=(0.5, 0.4), crop_type='relative')):
+        cropped = TRANSFORMS.build(dict(type='mmleuk.CenterCrop', **options))(dict(img=image))
+        assert np.array_equal(cropped['img'], image[3:7, 3:9])
+    whole = TRANSFORMS.build(dict(type='mmleuk.CenterCrop', crop_size=(20, 20)))(dict(img=image))
+    assert np.array_equal(whole['img'], image)
