@@ -13,8 +13,8 @@ from mmleuk.datasets.presets import make_palette
 from mmleuk.errors import UserError
 from mmleuk.registry import DATASETS
 from mmleuk.structures.cell_parts import PALETTE, PARTS
+from mmleuk.structures.mask_files import check_mask_file, mask_path
 from mmleuk.utils.image_files import files_below
-from mmleuk.utils.mask_files import check_mask_file, mask_path
 
 
 @DATASETS.register_module()

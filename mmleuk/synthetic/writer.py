@@ -21,10 +21,10 @@ import numpy as np
 
 from mmleuk.errors import UserError
 from mmleuk.schema import IGNORE, LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES
+from mmleuk.structures.mask_files import mask_path
 from mmleuk.structures.sampled_regions import inside, sample_region
 from mmleuk.synthetic.classes import CLASS_BALANCES
 from mmleuk.synthetic.film import Film, render_film
-from mmleuk.utils.mask_files import mask_path
 from mmleuk.utils.new_folder import new_folder
 from mmleuk.utils.progress import progress
 

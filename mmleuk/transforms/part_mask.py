@@ -10,7 +10,7 @@ from mmcv.transforms import BaseTransform
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
 from mmleuk.structures.cell_parts import PARTS, merge_table
-from mmleuk.utils.mask_files import check_mask_file, mask_path, read_mask
+from mmleuk.structures.mask_files import check_mask_file, mask_path, read_mask
 
 
 @TRANSFORMS.register_module()

@@ -8,8 +8,8 @@ from PIL import Image
 from mmleuk.datasets import CellMaskDataset
 from mmleuk.errors import UserError
 from mmleuk.structures.cell_parts import MERGED_AS_BEFORE, PARTS, UNKNOWN, merge_table
+from mmleuk.structures.mask_files import read_mask
 from mmleuk.transforms import LoadImage, LoadPartMask
-from mmleuk.utils.mask_files import read_mask
 
 
 def data_set(folder, **options):
