@@ -23,6 +23,7 @@ WSI = ['tifffile', 'imagecodecs', 'openslide-python', 'openslide-bin', 'pyvips',
 # The morphology bank and its reports. Not every installation needs a database, so this is an extra. All MIT, BSD or
 # Apache-2.0, but for psycopg (LGPL, used as it is), the driver of PostgreSQL.
 BANK = ['sqlalchemy>=2.0,<3', 'alembic', 'psycopg[binary]>=3.1', 'pyarrow', 'weasyprint>=63']
+PARQUET = ['pyarrow']  # mmleuk data convert --to parquet
 TEST = ['pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'pypdf',
         'pydantic>=2']  # reads the suites of tools/benchmark.py
 DEV = ['ruff', 'mypy', 'codespell']
@@ -48,9 +49,10 @@ setup(
         'seg': SEG,
         'transformers': TRANSFORMERS,
         'wsi': WSI,
+        'parquet': PARQUET,
         'bank': BANK,
         'test': TEST,
-        'dev': TEST + SEG + TRANSFORMERS + WSI + BANK + DEV,
+        'dev': TEST + SEG + TRANSFORMERS + WSI + PARQUET + BANK + DEV,
     },
     entry_points={'console_scripts': ['mmleuk = mmleuk.cli:main']},
     classifiers=[

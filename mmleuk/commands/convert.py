@@ -1,4 +1,4 @@
-"""``mmleuk data convert``: convert annotations between COCO JSON, VOC and YOLO.
+"""``mmleuk data convert``: convert annotations between COCO JSON, VOC, YOLO and the formats of annotation tools.
 
 Without ``--from`` it converts the LeukemiaAttri release's extended YOLO texts: IMAGES LABELS OUT.
 """
@@ -9,6 +9,7 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
+from mmleuk.commands import exchange
 from mmleuk.datasets.converters.coco_files import SIDE_FILE, SIDE_KEY, check_coco, read_coco
 from mmleuk.datasets.converters.extended_yolo import COLUMNS, CORNER_ORDERS, convert_yolo
 from mmleuk.datasets.converters.formats import FORMATS, Reading, read_labels, write_labels
@@ -21,7 +22,8 @@ from mmleuk.utils.json_files import write_json
 RELEASE = 'release'
 """The format if ``--from`` is not given."""
 OPTIONS = {
-    'classes': ('voc', 'yolo', RELEASE), 'images': ('voc', 'yolo'), 'side_file': ('voc', 'yolo'),
+    'classes': ('voc', 'yolo', RELEASE, *exchange.NAMES), 'images': ('voc', 'yolo', *exchange.NAMES),
+    'attributes': ('coco', *exchange.NAMES), 'side_file': ('voc', 'yolo'),
     'no_side_file': ('voc', 'yolo'), 'changed_labels': ('voc', 'yolo'), 'split': ('voc', 'yolo'),
     'allow_unlabelled': ('yolo', RELEASE), 'layout': (RELEASE,), 'corners': (RELEASE,)}
 """The values of ``--from`` that an option works with."""
@@ -36,10 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "--from LeukemiaAttri's 14")
     parser.add_argument('--allow-unlabelled', action='store_true',
                         help='YOLO texts: take images without a text as images without cells')
-    formats = parser.add_argument_group('between COCO, VOC and YOLO')
-    formats.add_argument('--from', dest='source_format', choices=FORMATS, help='format of PATH')
-    formats.add_argument('--to', dest='target_format', choices=FORMATS, help='format to write')
-    formats.add_argument('--out', help='JSON file (coco) or new folder (voc, yolo) to write')
+    formats = parser.add_argument_group('between COCO, VOC, YOLO and annotation tools')
+    choices = (*FORMATS, *exchange.NAMES)
+    formats.add_argument('--from', dest='source_format', choices=choices, help='format of PATH')
+    formats.add_argument('--to', dest='target_format', choices=choices, help='format to write')
+    formats.add_argument('--out', help='file (coco, cvat-coco, csv, parquet, predictions) or new folder to write')
+    formats.add_argument('--attributes', metavar='NAME|FILE', help='attributes and their values, where the source does '
+                         'not name them: a data set such as leukemia_attri, or a JSON file {"key": ["value", ...]}')
     formats.add_argument('--images', type=Path, help='folder of the images: for sizes and names that the labels lack '
                          '(default: images or JPEGImages beside the labels); for VOC every image is then searched')
     side = formats.add_mutually_exclusive_group()
@@ -75,7 +80,13 @@ def run(args: argparse.Namespace) -> int:
         _say(out, data)
         return 0
     source, corners, note = Path(args.paths[0]), args.voc_corners or 'pixels', ''
-    if args.source_format == 'coco':
+    known = exchange.known_facts(args, classes)
+    if args.source_format in exchange.NAMES:
+        if args.target_format in exchange.NAMES:
+            return _print_notes(source, exchange.convert(args, None, known))
+        coco, notes = exchange.read_coco_of(source, args.source_format, known)
+        note = '\n'.join(notes)
+    elif args.source_format == 'coco':
         coco = read_coco(source)
         if SIDE_KEY in coco.data:
             raise UserError(f'{source}: is the side file of labels; convert these: --from '
@@ -86,6 +97,8 @@ def run(args: argparse.Namespace) -> int:
             side_file='' if args.no_side_file else args.side_file, keep_changed=args.changed_labels == 'keep',
             allow_unlabelled=args.allow_unlabelled))
         coco = check_coco(data, source)
+    if args.target_format in exchange.NAMES:
+        return _print_notes(source, [*note.splitlines(), *exchange.convert(args, coco, known)])
     if args.target_format == 'coco':
         write_json(args.out, coco.data)
     else:
@@ -93,6 +106,12 @@ def run(args: argparse.Namespace) -> int:
     for line in note.splitlines():
         print(f'{source}: {line}')
     _say(args.out, coco.data)
+    return 0
+
+
+def _print_notes(source: Path, notes: list[str]) -> int:
+    for line in notes:
+        print(f'{source}: {line}')
     return 0
 
 

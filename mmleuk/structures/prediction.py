@@ -126,9 +126,8 @@ class Run:
 def run_to_dict(run: Run) -> dict[str, Any]:
     """Plain data for JSON; :func:`run_from_dict` reads it back to an equal run."""
     info = {**vars(run.info), 'classes': list(run.info.classes), 'schema': run.info.schema.to_dict()}
-    images = [dict(image=p.image, path=p.path, height=p.size_hw[0], width=p.size_hw[1],
-                   cells=[cell_to_dict(cell) for cell in p.cells]) for p in run.predictions]
-    return dict(format=FORMAT, run=info, images=images, failed=[dict(vars(f)) for f in run.failed])
+    return dict(format=FORMAT, run=info, images=[image_to_dict(prediction) for prediction in run.predictions],
+                failed=[dict(vars(f)) for f in run.failed])
 
 
 def run_from_dict(data: object, source: str = 'predictions') -> Run:
@@ -164,6 +163,12 @@ def run_from_dict(data: object, source: str = 'predictions') -> Run:
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UserError(f'{source}: {where}: broken predictions file ({error!r}); write it again with mmleuk infer'
                         ) from error
+
+
+def image_to_dict(prediction: Prediction) -> dict[str, Any]:
+    """Plain data for JSON of one image and its cells."""
+    return dict(image=prediction.image, path=prediction.path, height=prediction.size_hw[0],
+                width=prediction.size_hw[1], cells=[cell_to_dict(cell) for cell in prediction.cells])
 
 
 def cell_to_dict(cell: Cell) -> dict[str, Any]:

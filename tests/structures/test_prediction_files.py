@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mmleuk.errors import UserError
 from mmleuk.schema import LEUKEMIA_ATTRIBUTES, AttributeSchema
-from mmleuk.structures.prediction import Cell, FailedImage, Prediction, Run, RunInfo
+from mmleuk.structures.prediction import Cell, FailedImage, Prediction, Run, RunInfo, run_to_dict
 from mmleuk.structures.prediction_files import from_csv, from_json, to_csv, to_json
 from mmleuk.utils.files import check_target, ensure_writable, write_atomic
 
@@ -22,6 +22,19 @@ def test_json_reads_back_equal(film, tmp_path):
     assert to_json(run, path).read_bytes() == first
     cell = json.loads(first)['images'][0]['cells'][0]
     assert cell['attributes']['nuclear_shape'] == dict(value='regular', value_index=0, prob=0.8)
+
+
+@pytest.mark.parametrize('case', ['whole', 'no images', 'no cells', 'names like the marks', 'bytes that are no text'])
+def test_json_written_in_pieces_is_what_json_writes(film, tmp_path, case):
+    first = film.predictions[0]
+    marks = replace(first, image='b "images": []\n   "cells": [] ü', cells=first.cells[:1])
+    run = {'whole': replace(film, failed=(FailedImage('x', 'y'),)), 'no images': replace(film, predictions=()),
+           'no cells': replace(film, predictions=(replace(first, cells=()), first)),
+           'names like the marks': replace(film, predictions=(marks, first), info=replace(
+               film.info, model='\n "images": []')),
+           'bytes that are no text': replace(film, predictions=(replace(first, image='\udce9'),))}[case]
+    whole = json.dumps(run_to_dict(run), indent=1, ensure_ascii=False) + '\n'
+    assert to_json(run, tmp_path / 'p.json').read_bytes() == whole.encode('utf-8', 'replace')
 
 
 @pytest.mark.parametrize(('path', 'value', 'message'), [

@@ -1,0 +1,148 @@
+"""Labels to each tool's format and back: cell by cell the same, or the loss is named."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmleuk.errors import UserError
+from mmleuk.exchange.formats import FORMATS, read_labels, write_labels
+from mmleuk.exchange.labels import Known, LabelledCell, LabelledImage, Labels, differences
+
+VALUES = {'nuclear_chromatin': ('open', 'coarse'), 'granule <colour> & "type"': ('nil', 'pink', "=1+1 'red'")}
+NAMES = {'cvat': 'out', 'cvat-coco': 'out.json', 'label-studio': 'out', 'qupath': 'out', 'labelme': 'out',
+         'csv': 'o.csv', 'parquet': 'o.parquet', 'predictions': 'p.json'}
+LOSSES = {
+    'cvat': [], 'qupath': [], 'labelme': [], 'label-studio': [], 'parquet': [],
+    'cvat-coco': ['the list of attribute values', '2 annotated regions of images'],
+    'csv': ['classes without cells (Never)', 'the list of attribute values'],
+}
+"""What each format can't hold of the labels below."""
+
+
+def people():
+    """Annotations: an image without cells, an ignored cell, unknown attributes, regions, names with signs."""
+    cells = (
+        LabelledCell('Myeloblast', (10.25, 20.5, 60.125, 81.0), {'nuclear_chromatin': 'open'}),
+        LabelledCell('<b>Red</b> & "white"', (0.0, 0.0, 33.333333, 1 / 3 + 12), {
+            'nuclear_chromatin': 'coarse', 'granule <colour> & "type"': "=1+1 'red'"}, ignore=True),
+        LabelledCell('Myeloblast', (100, 100, 120, 130), {}))
+    regions = ((5.0, 6.5, 200.0, 300.0), (300.0, 6.0, 400.0, 90.0))
+    images = (LabelledImage('a/film <1> & é.png', 640, 480, cells, regions),
+              LabelledImage('b.png', 300, 301, (), ((0.0, 0.0, 300.0, 301.0),)))
+    return Labels(('Myeloblast', '<b>Red</b> & "white"', 'Never'), VALUES, images)
+
+
+def machines():
+    """Predictions: scores and probabilities, no regions."""
+    cells = (LabelledCell('Myeloblast', (10.2, 20.7, 60.9, 81.1), {'nuclear_chromatin': 'open'},
+                          {'nuclear_chromatin': 0.1 + 0.7}, 1 / 3),
+             LabelledCell('Never', (1.0, 2.0, 3.0, 4.0), {'granule <colour> & "type"': 'nil'},
+                          {'granule <colour> & "type"': 0.123456789}, 0.99))
+    return Labels(people().classes, VALUES, (LabelledImage('a/x.png', 640, 480, cells), LabelledImage('y.png', 64, 48)))
+
+
+@pytest.mark.parametrize('name', LOSSES)
+def test_annotations(name, tmp_path):
+    labels = people()
+    lost = write_labels(labels, tmp_path / NAMES[name], name)
+    assert lost == LOSSES[name]
+    kept, notes = read_labels(tmp_path / NAMES[name], name, Known())
+    assert notes == [] and [image.file_name for image in kept.images] == [image.file_name for image in labels.images]
+    for image, other in zip(labels.images, kept.images, strict=True):
+        assert (other.width, other.height) == (image.width, image.height)
+        for cell, same in zip(image.cells, other.cells, strict=True):
+            assert same.box == pytest.approx(cell.box, abs=1e-6)
+            assert (same.class_name, same.attributes, same.ignore, same.score) == (
+                cell.class_name, cell.attributes, cell.ignore, None)
+
+
+@pytest.mark.parametrize('name', [*LOSSES, 'predictions'])
+def test_predictions(name, tmp_path):
+    labels = machines()
+    lost = write_labels(labels, tmp_path / NAMES[name], name)
+    expected = {'cvat-coco': ['the list of attribute values'],
+                'csv': ['classes without cells (<b>Red</b> & "white")', 'the list of attribute values']}
+    assert lost == expected.get(name, [])
+    kept, _ = read_labels(tmp_path / NAMES[name], name, Known())
+    for cell, same in zip(labels.cells, kept.cells, strict=True):
+        assert same.box == pytest.approx(cell.box, abs=1e-6) and same.score == cell.score
+        assert same.probs == cell.probs and same.attributes == cell.attributes
+
+
+BOXES = st.tuples(*[st.floats(0, 200, allow_nan=False)] * 2, *[st.floats(0.5, 100, allow_nan=False)] * 2)
+CELLS = st.builds(
+    lambda name, box, chosen, ignore: LabelledCell(name, (box[0], box[1], box[0] + box[2], box[1] + box[3]),
+                                                   {k: v for k, v in chosen.items() if v}, ignore=ignore),
+    st.sampled_from(['A', 'B b', 'ü<&>']), BOXES,
+    st.fixed_dictionaries({key: st.sampled_from([None, *names]) for key, names in VALUES.items()}), st.booleans())
+
+
+@pytest.mark.parametrize('name', ['cvat', 'label-studio', 'qupath', 'labelme', 'csv', 'parquet'])
+@given(st.lists(st.lists(CELLS, max_size=4), min_size=1, max_size=3))
+@settings(max_examples=15, deadline=None)
+def test_any_labels(name, tmp_path_factory, per_image):
+    labels = Labels(('A', 'B b', 'ü<&>'), VALUES, tuple(
+        LabelledImage(f'{number}.png', 301, 307, tuple(cells)) for number, cells in enumerate(per_image)))
+    out = tmp_path_factory.mktemp('any') / NAMES[name]
+    lost = write_labels(labels, out, name)
+    assert not [line for line in lost if line[0].isdigit()]  # only names without cells may be lost
+    kept, _ = read_labels(out, name, Known())
+    assert [c.attributes for c in kept.cells] == [c.attributes for c in labels.cells]
+
+
+def test_differences_are_seen():
+    labels = people()
+    image = labels.images[0]
+    assert differences(labels, labels) == []
+    moved = LabelledCell('Never', (11.0, 20.5, 60.125, 81.0), {}, score=0.5)
+    other = Labels(labels.classes[:2], {}, (LabelledImage(image.file_name, 640, 481, (moved, *image.cells[1:])),))
+    assert differences(labels, other) == [
+        'classes without cells (Never)', 'the list of attribute values', '1 image sizes',
+        '1 annotated regions of images', '1 boxes', '1 types', '1 attribute values', '1 scores', '1 images']
+
+
+def test_what_cannot_be_written(tmp_path):
+    labels = people()
+    for bad, words in ((Labels(('annotated_region',), {}, ()), 'marks annotated regions'),
+                       (Labels((), {}, (LabelledImage('../a.png', 1, 1),)), 'leads out of the folder')):
+        for name in FORMATS:
+            with pytest.raises(UserError, match=words):
+                write_labels(bad, tmp_path / 'x', name)
+    twins = Labels((), {}, (LabelledImage('a.png', 9, 9), LabelledImage('a.jpg', 9, 9)))
+    with pytest.raises(UserError, match='would share the file a.json'):
+        write_labels(twins, tmp_path / 'x', 'labelme')
+    with pytest.raises(UserError, match="called 'label'"):
+        write_labels(Labels((), {'label': ('a', 'b')}, ()), tmp_path / 'x', 'label-studio')
+    with pytest.raises(UserError, match='has no score, so it is no prediction'):
+        write_labels(labels, tmp_path / 'x', 'predictions')
+    assert not list(tmp_path.iterdir())
+
+
+def test_labels_that_exist_are_not_written_over(tmp_path):
+    for name in ('cvat', 'label-studio', 'qupath', 'labelme'):
+        out = tmp_path / name
+        out.mkdir()
+        (out / 'mine').write_text('mine')
+        with pytest.raises(UserError, match='exists already'):
+            write_labels(people(), out, name)
+        assert (out / 'mine').read_text() == 'mine'
+
+
+def test_qupath_files_say_everything_twice(tmp_path):
+    """QuPath drops the foreign member: its file with --attributes and --images has all of the cells."""
+    write_labels(people(), tmp_path / 'out', 'qupath')
+    sizes = {image.file_name: (image.width, image.height) for image in people().images}
+    for path in (tmp_path / 'out').rglob('*.geojson'):
+        content = json.loads(path.read_text())
+        del content['mmleuk']
+        for feature in content['features']:
+            feature['properties'].pop('metadata', None)  # an old QuPath: measurements alone
+        path.write_text(json.dumps(content))
+    from mmleuk.schema import AttributeSchema
+    known = Known(people().classes, AttributeSchema.from_dict({k: list(v) for k, v in VALUES.items()}), sizes.get)
+    kept, _ = read_labels(tmp_path / 'out', 'qupath', known)
+    assert differences(people(), kept) == ['1 marks of ignored cells']
+    with pytest.raises(UserError, match='the size of image .* is needed; give --images'):
+        read_labels(tmp_path / 'out', 'qupath', Known())
