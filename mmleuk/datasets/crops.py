@@ -20,8 +20,8 @@ from mmleuk.datasets.presets import make_metainfo
 from mmleuk.errors import UserError
 from mmleuk.registry import DATASETS
 from mmleuk.schema import IGNORE, AttributeSchema, SchemaError
+from mmleuk.structures.mask_files import check_mask_file, mask_path
 from mmleuk.utils.image_files import check_image_file, files_below, header_size
-from mmleuk.utils.mask_files import check_mask_file, mask_path
 
 
 @DATASETS.register_module()
