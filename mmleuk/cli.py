@@ -33,6 +33,7 @@ COMMANDS = (
     Command(('data', 'agree'), 'mmleuk.commands.agree', 'agreement rate and kappa of two annotators, per attribute'),
     Command(('config',), 'mmleuk.commands.config', 'what a config resolves to, and which files set it'),
     Command(('infer',), 'mmleuk.commands.infer', 'cells, attributes, pictures and a report from images'),
+    Command(('segment',), 'mmleuk.commands.segment', 'masks of cell parts; nucleus/cytoplasm ratio, lobes, areas'),
     Command(('transfer',), 'mmleuk.commands.transfer', "one microscope's annotations -> another's images"),
     Command(('bottleneck',), 'mmleuk.commands.bottleneck', "fit concept bottlenecks: a cell's type from attributes"),
     Command(('explain',), 'mmleuk.commands.explain', 'why a cell gets its type, and what another value would change'),
