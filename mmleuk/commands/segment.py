@@ -75,7 +75,8 @@ def check_masks_differ(names: list[str]) -> None:
         seen[mask] = name
 
 
-def write_parts(masks: Iterable[np.ndarray], paths: list[Path], names: list[str], folder: Path, args: argparse.Namespace) -> list[Row]:
+def write_parts(masks: Iterable[np.ndarray], paths: list[Path], names: list[str], folder: Path,
+                args: argparse.Namespace) -> list[Row]:
     """Write the masks, the table and the page into an unfinished folder; the table's rows."""
     from PIL import Image
 
