@@ -228,18 +228,22 @@ class ConceptReader:
 
     def read_arrays(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """N crops, BGR images of any size -> probabilities (N, K) and the encoder's features (N, D)."""
-        with building(self.cfg):
-            pipeline = Compose(self._crop_steps())
         read = [np.zeros((0, sum(self.schema.cardinalities)))]
         drawn = [np.zeros((0, self.model.extractor.out_features), np.float32)]
-        for start in range(0, len(images), _BATCH):
-            data = [pipeline(dict(img=np.ascontiguousarray(image), img_id=0)) for image in images[start:start + _BATCH]]
-            batch = dict(inputs=[d['inputs'] for d in data], data_samples=[d['data_samples'] for d in data])
+        for batch in self.batches(images):
             with torch.no_grad():
                 samples = self.model.test_step(batch)
                 drawn.append(self._features(batch))
             read.append(self.flat(np.concatenate([s.gt_attributes.attribute_probs.cpu().numpy() for s in samples])))
         return np.concatenate(read), np.concatenate(drawn)
+
+    def batches(self, images: Sequence[np.ndarray]) -> Iterator[dict]:
+        """Crops, BGR images of any size, as the test pipeline shows them, for ``test_step``."""
+        with building(self.cfg):
+            pipeline = Compose(self._crop_steps())
+        for start in range(0, len(images), _BATCH):
+            data = [pipeline(dict(img=np.ascontiguousarray(image), img_id=0)) for image in images[start:start + _BATCH]]
+            yield dict(inputs=[d['inputs'] for d in data], data_samples=[d['data_samples'] for d in data])
 
     def _crop_steps(self) -> list[dict]:
         """The test pipeline for an array that is a crop: without loaders, scaled instead of cut."""
