@@ -198,13 +198,13 @@ class Inferencer:
         kept = confident[suppress_overlaps(confident.bboxes, confident.scores, self.max_overlap)]
         readings = _readings(kept, self.schema)
         cells = []
-        for box, score, label, attributes, probabilities in zip(
+        for box, score, label, attributes, probabilities, class_probs in zip(
                 kept.bboxes.tolist(), kept.scores.tolist(), kept.labels.tolist(), readings,
-                _all_probabilities(kept, self.schema)):
+                _all_probabilities(kept, self.schema), _class_probabilities(kept)):
             if label >= len(self.classes):
                 raise UserError(f'{name}: the model predicts class {label}, but only {len(self.classes)} class names '
                                 'are known; config and checkpoint belong to different data sets')
-            cells.append(Cell(tuple(box), score, label, self.classes[label], attributes, probabilities))
+            cells.append(Cell(tuple(box), score, label, self.classes[label], attributes, probabilities, class_probs))
         height, width = sample.ori_shape[:2]
         return Prediction(name, (int(height), int(width)), tuple(cells), path)
 
@@ -319,3 +319,10 @@ def _all_probabilities(instances: Any, schema: AttributeSchema) -> list[dict[str
     return [{} if IGNORE in values else {key: tuple(row[:count]) for key, count, row in zip(
         schema.keys, schema.cardinalities, rows)} for values, rows in zip(
             instances.attributes.tolist(), instances.attribute_probs.tolist())]
+
+
+def _class_probabilities(instances: Any) -> list[tuple[float, ...] | None]:
+    """Probability of every class of each instance, to five decimals; None where the model gives only the highest."""
+    if 'class_probs' not in instances:
+        return [None] * len(instances)
+    return [tuple(round(value, 5) for value in row) for row in instances.class_probs.tolist()]

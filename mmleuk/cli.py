@@ -46,6 +46,7 @@ COMMANDS = (
     Command(('bank', 'add'), 'mmleuk.commands.bank_add', 'put predictions into a morphology bank'),
     Command(('bank', 'query'), 'mmleuk.commands.bank_query', 'count and list cells of a bank'),
     Command(('bank', 'export'), 'mmleuk.commands.bank_export', 'cells of a bank as CSV, Parquet or pictures'),
+    Command(('bank', 'report'), 'mmleuk.commands.bank_report', "a film's differential as HTML, PDF and JSON"),
     Command(('bank', 'review'), 'mmleuk.commands.bank_review', 'note what a person says about a cell'),
     Command(('bank', 'upgrade'), 'mmleuk.commands.bank_upgrade', 'bring a bank of an earlier version up to date'),
 )

@@ -223,7 +223,7 @@ class YOLOv5Head(BaseDenseHead):
 
     def predict_by_feat(self, outputs: Sequence[Tensor], batch_img_metas: list[dict], cfg: ConfigDict | None = None,
                         rescale: bool = False, with_nms: bool = True) -> InstanceList:
-        """Detections per image: ``bboxes`` (N, 4) xyxy, ``scores`` (N,) and ``labels`` (N,).
+        """Detections per image: ``bboxes`` (N, 4) xyxy, ``scores`` (N,), ``labels`` (N,), ``class_probs`` (N, C).
 
         A score is objectness times class probability. With ``rescale`` boxes are in pixels of the original image.
         """
@@ -274,11 +274,11 @@ class YOLOv5Head(BaseDenseHead):
     def _detections(boxes: Tensor, objectness: Tensor, classes: Tensor, cfg: ConfigDict) -> InstanceData:
         if cfg.get('multi_label', True):
             scores, labels, index, _ = filter_scores_and_topk(objectness * classes, cfg.score_thr, cfg.nms_pre)
-            return InstanceData(scores=scores, labels=labels, bboxes=boxes[index])
+            return InstanceData(scores=scores, labels=labels, bboxes=boxes[index], class_probs=classes[index])
         best, label = classes.max(1, keepdim=True)
         scores, _, index, found = filter_scores_and_topk(
             objectness * best, cfg.score_thr, cfg.nms_pre, results=dict(label=label[:, 0]))
-        return InstanceData(scores=scores, labels=found['label'], bboxes=boxes[index])
+        return InstanceData(scores=scores, labels=found['label'], bboxes=boxes[index], class_probs=classes[index])
 
 
 def keep_known(assigned: LevelAssignment, known: Tensor) -> LevelAssignment:

@@ -1,0 +1,148 @@
+"""``mmleuk bank`` as a user types it, and the report of a film."""
+
+import json
+import re
+from dataclasses import replace
+from io import BytesIO
+
+import pytest
+from bank_fixtures import small_run
+from pypdf import PdfReader
+from run_fixtures import make_cell
+
+from mmleuk import cli
+from mmleuk.report.film import FilmFacts, film_report
+from mmleuk.report.film_page import pictured, render_film, to_pdf
+from mmleuk.structures.prediction import Prediction, Run
+from mmleuk.structures.prediction_files import to_json
+
+
+@pytest.fixture
+def predictions(film, tmp_path):
+    """Path of a predictions file of two images on disk."""
+    return str(to_json(film, tmp_path / 'predictions.json'))
+
+
+def bank(capsys, *words):
+    status = cli.main(['bank', *map(str, words)])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_add_query_export_review_report(predictions, tmp_path, capsys):
+    where = tmp_path / 'bank.db'
+    status, out, _ = bank(capsys, 'add', where, predictions, '--film', 'F <1>', '--patient', 'P & 1')
+    assert status == 0 and 'run 1, 5 cells in 2 fields of 1 film' in out
+    assert 'in the bank already, as run 1' in bank(capsys, 'add', where, predictions, '--film', 'F <1>')[1]
+    status, out, _ = bank(capsys, 'query', where, '--type', 'Myeloblast', '--attribute', 'nucleolus=inconspicuous')
+    assert status == 0 and out.startswith('2 cells: Myeloblast 2\n') and '10000001' in out
+    assert 'similarity' in bank(capsys, 'query', where, '--like', 10000001)[1]
+    assert bank(capsys, 'export', where, tmp_path / 'c.csv', '--type', 'Myeloblast')[0] == 0
+    assert len((tmp_path / 'c.csv').read_text().splitlines()) == 4
+    assert bank(capsys, 'export', where, tmp_path / 'pictures')[1].endswith('5 pictures of 5 cells\n')
+    status, out, _ = bank(capsys, 'review', where, 10000001, 'type=Monoblast', '--who', 'Ada')
+    assert status == 0 and re.search(r'Ada +type +Myeloblast +Monoblast', out)
+    assert bank(capsys, 'upgrade', where)[1].endswith('is up to date (0002)\n')
+    status, out, _ = bank(capsys, 'report', where, 'F <1>', '--out', tmp_path / 'report')
+    assert status == 0
+    report = json.loads((tmp_path / 'report/report.json').read_text())
+    assert {one['name']: one['count'] for one in report['types'] if one['count']} == {
+        'Myeloblast': 2, 'Monoblast': 1, 'Neutrophil': 1}
+    assert (report['film'], report['patient'], report['leukocytes']) == ('F <1>', 'P & 1', 4)
+    assert 10000001 not in [entry['cell'] for entry in report['look_first']], 'reviewed already'
+    page = (tmp_path / 'report/report.html').read_text()
+    assert 'F &lt;1&gt;' in page and 'F <1>' not in page
+    text = ' '.join(page.extract_text() for page in PdfReader(tmp_path / 'report/report.pdf').pages)
+    assert 'never a diagnosis' in text and 'Far too few cells' in text
+
+
+@pytest.mark.parametrize(('words', 'said'), [
+    (['query', 'none.db'], 'no such bank'), (['report', 'BANK', 'F'], "film 'F' is not in this bank; it has film 1"),
+    (['query', 'BANK', '--attribute', 'nucleolus'], 'write KEY=VALUE'), (['query', 'BANK', '--type', 'X'], "type 'X'"),
+    (['export', 'BANK', 'x.xlsx'], 'end the name with'), (['export', 'BANK', 'BANK'], 'end the name with'),
+    (['add', 'BANK', 'PREDICTIONS', '--film-per', 'folder'], 'is in no folder'),
+    (['review', 'BANK', '1', 'type'], 'WHAT=VALUE'),
+    (['review', 'BANK', '10000001', 'type=None'], '--who'), (['upgrade', 'none.db'], 'no such bank')])
+def test_bad_input_is_one_line(predictions, tmp_path, capsys, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    assert bank(capsys, 'add', 'bank.db', predictions, '--film', 'film 1')[0] == 0
+    before = sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith('bank.db'))
+    names = dict(BANK='bank.db', PREDICTIONS=predictions)
+    status, out, err = bank(capsys, *(names.get(word, word) for word in words))
+    assert (status, err.count('\n')) == (2, 1) and said in err
+    assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith('bank.db')) == before
+
+
+def test_films_per_folder_and_image(tmp_path, capsys):
+    run = small_run(images=('a/1.png', 'b/2.png'))
+    path = to_json(run, tmp_path / 'p.json')
+    assert 'of 2 films' in bank(capsys, 'add', tmp_path / 'b.db', path, '--film-per', 'folder')[1]
+    assert bank(capsys, 'query', tmp_path / 'b.db', '--film', 'b')[1].startswith('1 cell: Lymphoblast 1\n')
+    bank(capsys, 'add', tmp_path / 'c.db', path, '--film-per', 'image')
+    assert bank(capsys, 'query', tmp_path / 'c.db', '--film', 'a/1.png')[1].startswith('3 cells')
+
+
+def test_a_report_of_something_else_is_not_replaced(predictions, tmp_path, capsys):
+    bank(capsys, 'add', tmp_path / 'b.db', predictions, '--film', 'F')
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out/report.html').write_text('mine')
+    status, _, err = bank(capsys, 'report', tmp_path / 'b.db', 'F', '--out', tmp_path / 'out')
+    assert status == 2 and 'choose another folder' in err and (tmp_path / 'out/report.html').read_text() == 'mine'
+
+
+def test_without_the_images_the_report_has_its_numbers(tmp_path, capsys):
+    path = to_json(small_run(), tmp_path / 'p.json')
+    bank(capsys, 'add', tmp_path / 'b.db', path, '--film', 'F')
+    status, _, err = bank(capsys, 'report', tmp_path / 'b.db', 'F', '--out', tmp_path / 'out', '--no-pdf')
+    assert status == 1 and 'a.png: came from no file' in err
+    page = (tmp_path / 'out/report.html').read_text()
+    assert '<img' not in page and 'Lymphoblast' in page and not (tmp_path / 'out/report.pdf').exists()
+
+
+def numbers_of(report):
+    """Every part of the report that counts cells."""
+    parts = [*report['types'], *([report['blasts']] if report['blasts'] else [])]
+    return parts + [share for one in report['types'] for attribute in one['attributes'].values()
+                    for share in attribute['values'].values()]
+
+
+def test_every_number_names_its_cells_and_links_to_them(film):
+    facts = FilmFacts('F', notes=['a <note>'], diameters_um={(film.predictions[0].image, 0): 14.25})
+    report = film_report(film, facts)
+    known = {cell['id'] for cell in report['cells']}
+    assert known == {1, 2, 3, 4} and report['leukocytes'] == 4
+    for part in numbers_of(report):
+        assert len(set(part['cells'])) == part['count'] and set(part['cells']) <= known
+        assert part['interval'][0] <= (part['share'] or 0) <= part['interval'][1]
+    myeloblasts = report['types'][0]
+    assert myeloblasts['attributes']['nucleolus']['values']['inconspicuous']['count'] == 2
+    assert myeloblasts['attributes']['nucleolus']['unknown'] == 1
+    assert myeloblasts['diameter_um'] == dict(n=1, median=14.25, p10=14.25, p90=14.25)
+    page = render_film(report, {1: 'data:image/jpeg;base64,AAAA'})
+    ids, links = re.findall(r' id="([^"]+)"', page), re.findall(r'href="#([^"]+)"', page)
+    assert len(set(ids)) == len(ids) and set(links) <= set(ids) and {f'cell-{number}' for number in known} <= set(links)
+    assert 'a &lt;note&gt;' in page and 'never a diagnosis' in page
+    assert page == render_film(report, {1: 'data:image/jpeg;base64,AAAA'})
+    assert not re.search(r'(?:https?:)?//|@import|<script|<link', re.sub(r'base64,[^"]*', '', page))
+    assert pictured(report)[0] == report['look_first'][0]['cell'] and set(pictured(report)) == known
+
+
+def test_an_empty_film_and_a_plain_detector(film):
+    empty = film_report(replace(film, predictions=()), FilmFacts('F'))
+    assert empty['leukocytes'] == 0 and empty['look_first'] == [] and 'No leukocyte' in render_film(empty, {})
+    cells = (make_cell('WBC', classes=('WBC', 'RBC')), make_cell('RBC', classes=('WBC', 'RBC')))
+    plain = Run(replace(film.info, classes=('WBC', 'RBC'), schema=type(film.info.schema)()),
+                (Prediction('a.png', (9, 9), cells),))
+    report = film_report(plain, FilmFacts('F'))
+    assert report['blasts'] is None and report['types'][0]['attributes'] == {}
+    pages = PdfReader(BytesIO(to_pdf(render_film(report, {}, paper=True)))).pages
+    assert 'WBC' in pages[0].extract_text()
+    assert any('/Annots' in page for page in pages), 'links work on paper, too'
+
+
+def test_hostile_names_stay_text(film):
+    classes = ('<script>alert(1)</script>', 'a&b"c')
+    cells = tuple(make_cell(name, classes=classes) for name in classes)
+    run = Run(replace(film.info, classes=classes), (Prediction('<img src=x>.png', (9, 9), cells),))
+    page = render_film(film_report(run, FilmFacts('<b>', '<i>')), {})
+    assert '<script' not in page and '<img' not in page and '<b>' not in page and '<i>' not in page
