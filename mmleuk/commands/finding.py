@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmleuk.commands.team import Team
 from mmleuk.slides.intensity import Intensity, parse_intensity
 from mmleuk.slides.journal import Journal
 from mmleuk.slides.overview import Overview
 from mmleuk.slides.readers import SlideError, is_large, open_slide
-from mmleuk.slides.scan import OnStep, scan
+from mmleuk.slides.scan import OnStep, find_steps, scan
 from mmleuk.slides.windows import Plan, plan_windows
 from mmleuk.structures.prediction import FailedImage, Prediction
 from mmleuk.utils.image_inputs import name_images
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mmleuk.apis import Inferencer
 
 JOURNAL = '.mmleuk_infer.journal'
+ALONE = Team()
 DEFAULT_WINDOW = 640
 """For models whose input depends on the image."""
 
@@ -113,17 +115,60 @@ def check_slides(paths: Sequence[Path], windows: Windows) -> None:
             slide.read(0, 0, min(64, slide.size_hw[1]), min(64, slide.size_hw[0]))
 
 
-def open_journal(folder: Path, inferencer: Inferencer, paths: Sequence[Path], windows: Windows,
-                 resume: bool) -> Journal:
-    """The journal of a run in its folder.
+def open_journal(folder: Path, inferencer: Inferencer, paths: Sequence[Path], windows: Windows, resume: bool,
+                 team: Team = ALONE) -> Journal:
+    """The journal of a run in its folder; with several processes, each has its own and knows the others' steps.
 
     Raises:
         UserError: with ``resume``, the one in the folder is of another run.
     """
-    path = folder / JOURNAL
-    if path.exists() and not resume:
+    if team.rank == 0 and not resume and (old := _journals(folder)):
         print(f'note: a run was stopped in {folder} before its end; it starts again (--resume continues it)')
-    return Journal(path, _settings(inferencer, paths, windows), resume)
+        for path in old:
+            path.unlink()
+    team.wait()  # nobody writes before the old ones are gone
+    own = folder / (f'{JOURNAL}.{team.rank}' if team.rank else JOURNAL)
+    journal = Journal(own, _settings(inferencer, paths, windows), resume)
+    for path in _journals(folder):
+        if path != own:
+            journal.include(path)
+    return journal
+
+
+def _journals(folder: Path) -> list[Path]:
+    """Those of all processes, also of an earlier run with more of them."""
+    return sorted(path for path in folder.glob(f'{JOURNAL}*') if path.name.removeprefix(JOURNAL).lstrip('.').isdigit()
+                  or path.name == JOURNAL)
+
+
+def remove_journals(folder: Path, journal: Journal) -> None:
+    """Remove the journals of all processes, after the results are written."""
+    journal.remove()
+    for path in _journals(folder):
+        path.unlink()
+
+
+def find_share(inferencer: Inferencer, paths: Sequence[Path], windows: Windows, journal: Journal, team: Team,
+               folder: Path) -> None:
+    """Do this process's share of all steps, wait for the others, and take in what they found."""
+    names = dict(zip(paths, name_images(paths)))
+    fields = [path for path in paths if not windows.scans(path)]
+    size, side = inferencer.batch_size, inferencer.image_size or DEFAULT_WINDOW
+    for number, start in enumerate(range(0, len(fields), size)):
+        if team.has(number):
+            batch = fields[start:start + size]
+            if not all((names[path], 0) in journal for path in batch):
+                _predict(inferencer, batch, names, journal)
+    for path in paths:
+        if windows.scans(path):
+            with open_slide(path, windows.intensity) as slide:
+                find_steps(slide, names[path], inferencer, windows.plan(path, slide.size_hw, side), journal, team.has,
+                           batch_size=size, skip_glass=windows.skip_glass)
+    team.wait()
+    if team.rank == 0:
+        for path in _journals(folder):
+            if path != journal.path:
+                journal.include(path)
 
 
 def _settings(inferencer: Inferencer, paths: Sequence[Path], windows: Windows) -> dict[str, Any]:
@@ -132,6 +177,7 @@ def _settings(inferencer: Inferencer, paths: Sequence[Path], windows: Windows) -
     facts = {key: value for key, value in vars(info).items() if key not in ('created', 'schema', 'leukocytes')}
     weights = hashlib.sha256(Path(info.checkpoint).read_bytes()).hexdigest()
     config = hashlib.sha256(inferencer.cfg.pretty_text.encode()).hexdigest()
+    facts['device'] = facts['device'].split(':')[0]  # processes with a GPU each find the same
     return dict(facts, classes=list(info.classes), schema=info.schema.to_dict(), weights=weights, config_text=config,
                 max_overlap=inferencer.max_overlap, batch_size=inferencer.batch_size, window=windows.side,
                 overlap=windows.overlap, intensity=str(windows.intensity), skip_glass=windows.skip_glass,

@@ -12,8 +12,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from mmleuk.commands.finding import Found, add_window_arguments, check_slides, find, open_journal, windows_of
+from mmleuk.commands.finding import (
+    Found,
+    add_window_arguments,
+    check_slides,
+    find,
+    find_share,
+    open_journal,
+    remove_journals,
+    windows_of,
+)
 from mmleuk.commands.run_files import PICTURES, begin_run, check_inputs_stay, end_run
+from mmleuk.commands.team import Team
 from mmleuk.errors import UserError
 from mmleuk.pictures.crops import make_crops
 from mmleuk.pictures.drawing import draw_overview, draw_prediction, load_image, save_picture
@@ -74,25 +84,31 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: bad input, folder, config, checkpoint or device; nothing has been written.
     """
-    windows = windows_of(args)
+    windows, team = windows_of(args), Team.of_torchrun()
     paths = list_images(args.inputs, skip=args.out_dir, suffixes=(*SUFFIXES, *OPENSLIDE_SUFFIXES))
     check_images([path for path in paths if not windows.scans(path)])
     check_slides([path for path in paths if windows.scans(path)], windows)
-    inferencer = _inferencer(args)
+    inferencer = _inferencer(args, team)
     leukocytes = leukocyte_classes(inferencer.classes, args.leukocytes or inferencer.leukocytes)
     pictures = {} if args.no_pictures else picture_paths(name_images(paths))
     check_inputs_stay(Path(args.out_dir), pictures.values(), paths)
     out_dir = ensure_writable(args.out_dir)
+    if team.rank:
+        with open_journal(out_dir, inferencer, paths, windows, args.resume, team) as journal:
+            find_share(inferencer, paths, windows, journal, team, out_dir)
+        return 0
     with FolderLock(out_dir, LOCK, 'mmleuk infer'):
         begin_run(out_dir, pictures.values())
-        with open_journal(out_dir, inferencer, paths, windows, args.resume) as journal:
+        with open_journal(out_dir, inferencer, paths, windows, args.resume, team) as journal:
+            if team.size > 1:
+                find_share(inferencer, paths, windows, journal, team, out_dir)
             found = _look(inferencer, find(inferencer, paths, windows, journal, draw=bool(pictures)),
                           {image: out_dir / name for image, name in pictures.items()}, leukocytes)
             written, lost = write_run(found, out_dir, args.format, not args.no_report, pictures, leukocytes,
                                       windows.intensity)
             drawn = [pictures[prediction.image] for prediction in found.predictions] if pictures else []
             end_run(out_dir, [*(path.name for path in written), *drawn])
-            journal.remove()
+            remove_journals(out_dir, journal)
     film = describe(found.predictions, found.info.classes, found.info.schema, leukocytes)
     print(f'{film.text}\n{film.evidence}')
     for path in [*written, *([out_dir / PICTURES] if drawn else [])]:
@@ -100,10 +116,10 @@ def run(args: argparse.Namespace) -> int:
     return report_failures([*found.failed, *lost])
 
 
-def _inferencer(args: argparse.Namespace) -> Inferencer:
+def _inferencer(args: argparse.Namespace, team: Team) -> Inferencer:
     # Late import: --help and the message on a wrong path must not wait for torch.
     from mmleuk.apis import Inferencer
-    inferencer = Inferencer(args.config, args.checkpoint, args.device, args.min_score, args.batch_size,
+    inferencer = Inferencer(args.config, args.checkpoint, args.device or team.device(), args.min_score, args.batch_size,
                             args.max_overlap, args.image_size)
     if args.image_size not in (None, inferencer.image_size):
         print(f"note: --image-size {args.image_size} is no multiple of the network's stride; it becomes "

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 from mmleuk.errors import UserError
 from mmleuk.structures.prediction import Cell, cell_from_dict, cell_to_dict
@@ -40,14 +40,15 @@ class Journal:
 
     def __init__(self, path: str | Path, settings: Mapping[str, Any], resume: bool = False) -> None:
         self.path = Path(path)
-        self._spots: dict[Step, tuple[int, int]] = {}  # offset and length of a step's line
-        head = json.dumps(dict(format=FORMAT, settings=settings), sort_keys=True)
+        self._spots: dict[Step, tuple[BinaryIO, int, int]] = {}  # file, offset and length of a step's line
+        self._others: list[BinaryIO] = []
+        self._head = head = json.dumps(dict(format=FORMAT, settings=settings), sort_keys=True)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             exists = resume and self.path.exists() and self.path.stat().st_size > 0
-            self._file = open(self.path, 'r+b' if exists else 'w+b')
+            self._file: BinaryIO = open(self.path, 'r+b' if exists else 'w+b')
             try:
-                if not (exists and self._read(head)):
+                if not (exists and self._read(self._file)):
                     self._file.truncate(0)
                     self._file.seek(0)
                     self._write(head)
@@ -58,28 +59,45 @@ class Journal:
             raise UserError(f'{self.path}: cannot be written ({error.strerror or error}); free some space or choose '
                             'another folder') from error
 
-    def _read(self, head: str) -> bool:
-        """Take in the steps of the file; False if not even its first line is whole."""
-        first = self._file.readline()
+    def _read(self, file: BinaryIO) -> bool:
+        """Take in the steps of a file; False if not even its first line is whole."""
+        first = file.readline()
         if not first.endswith(b'\n'):
             return False
-        if first.decode('utf-8', 'replace').rstrip('\n') != head:
-            raise UserError(f'{self.path}: is of a run with other {_difference(first, head)}; give the same arguments '
+        if first.decode('utf-8', 'replace').rstrip('\n') != self._head:
+            different = _difference(first, self._head)
+            raise UserError(f'{file.name}: is of a run with other {different}; give the same arguments '
                             'and images to continue it, or leave out --resume to start again')
         offset = len(first)
-        for line in self._file:
+        for line in file:
             if not line.endswith(b'\n'):
                 break
             try:
                 image, step = json.loads(line)['step']
             except (ValueError, KeyError, TypeError) as error:
-                raise UserError(f'{self.path}: byte {offset}: is no step of a run ({error!r}); leave out --resume to '
+                raise UserError(f'{file.name}: byte {offset}: is no step of a run ({error!r}); leave out --resume to '
                                 'start again') from error
-            self._spots[image, step] = offset, len(line)
+            self._spots[image, step] = file, offset, len(line)
             offset += len(line)
-        self._file.truncate(offset)
-        self._file.seek(offset)
+        if file.writable():
+            file.truncate(offset)
+            file.seek(offset)
         return True
+
+    def include(self, path: Path) -> None:
+        """Take in the steps that another process of this run has recorded until now.
+
+        Raises:
+            UserError: the file is broken, or of another run.
+        """
+        if path.exists():
+            file = open(path, 'rb')
+            self._others.append(file)
+            try:
+                self._read(file)
+            except UserError:
+                self.close()
+                raise
 
     def _write(self, line: str) -> int:
         data = line.encode() + b'\n'
@@ -106,13 +124,13 @@ class Journal:
         except OSError as error:
             raise UserError(f'{self.path}: cannot be written ({error.strerror or error}); free some space, then go on '
                             'with --resume') from error
-        self._spots[step] = offset, length
+        self._spots[step] = self._file, offset, length
 
     def record(self, step: Step) -> dict[str, Any]:
         """The facts of a step; its cells under ``cells``, as plain data."""
-        offset, length = self._spots[step]
-        self._file.seek(offset)
-        found: dict[str, Any] = json.loads(self._file.read(length))
+        file, offset, length = self._spots[step]
+        file.seek(offset)
+        found: dict[str, Any] = json.loads(file.read(length))
         return found
 
     def cells(self, step: Step) -> list[Cell]:
@@ -121,7 +139,8 @@ class Journal:
 
     def close(self) -> None:
         """Close the file; it stays."""
-        self._file.close()
+        for file in (self._file, *self._others):
+            file.close()
 
     def remove(self) -> None:
         """Close and remove the file, after the run has written its results."""

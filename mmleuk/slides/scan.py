@@ -62,8 +62,7 @@ def scan(slide: Slide, image: str, predict: Predict, plan: Plan, journal: Journa
     boxes: list[np.ndarray] = []
     window_of: list[int] = []
     empty = 0
-    steps = [range(start, min(start + batch_size, len(plan))) for start in range(0, len(plan), batch_size)]
-    for number, windows in enumerate(steps):
+    for number, windows in enumerate(_steps(plan, batch_size)):
         step = (image, number)
         if step not in journal or see is not None:
             arrays = [_read(slide, plan.windows_xyxy[window], see) for window in windows]
@@ -80,6 +79,25 @@ def scan(slide: Slide, image: str, predict: Predict, plan: Plan, journal: Journa
     cells = _cells(journal, image, [len(part) for part in boxes], kept)
     cells.sort(key=lambda cell: -cell.score)
     return Scan(tuple(cells), len(plan), empty, len(found) - len(kept))
+
+
+def find_steps(slide: Slide, image: str, predict: Predict, plan: Plan, journal: Journal, mine: Callable[[int], bool], *,
+               batch_size: int = 1, skip_glass: bool = True, on_step: OnStep | None = None) -> None:
+    """Predict some of an image's steps, and only record them: one of several processes; see :func:`scan`.
+
+    Args:
+        mine: whether a step, by its number, is to be done.
+    """
+    for number, windows in enumerate(_steps(plan, batch_size)):
+        if mine(number) and (image, number) not in journal:
+            arrays = [_read(slide, plan.windows_xyxy[window], None) for window in windows]
+            _predict((image, number), windows, arrays, predict, plan, journal, skip_glass)
+            if on_step is not None:
+                on_step(len(windows), len(journal.record((image, number))['cells']))
+
+
+def _steps(plan: Plan, batch_size: int) -> list[range]:
+    return [range(start, min(start + batch_size, len(plan))) for start in range(0, len(plan), batch_size)]
 
 
 def _read(slide: Slide, window: np.ndarray, see: See | None) -> np.ndarray:

@@ -13,6 +13,7 @@ from PIL import Image
 from small_attri_det import write_attri_det
 
 from mmleuk.cli import main
+from mmleuk.commands.team import Team
 from mmleuk.slides import readers
 from mmleuk.structures.prediction_files import from_json
 
@@ -115,6 +116,44 @@ def test_resume_continues_and_refuses_another_run(attri, film, tmp_path, monkeyp
     assert infer(path, attri, tmp_path / 'more') == 130
     assert infer(path, attri, tmp_path / 'more') == 0
     assert 'it starts again (--resume continues it)' in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_rows_of_one(attri, film, tmp_path, monkeypatch):
+    """A slide and fields; then the same again after one process was killed."""
+    path, pixels = film
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f'{number}.png'), pixels[number * 50:, :200])
+    words = [str(path), *(str(tmp_path / f'{number}.png') for number in range(3)), *map(str, attri), '--device', 'cpu',
+             '--min-score', '0.03', '--no-report', '--no-pictures', '--out-dir']
+    assert main(['infer', *words, str(tmp_path / 'one')]) == 0
+    team = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2', '-m', 'mmleuk.cli',
+            'infer', *words, str(tmp_path / 'two')]
+    assert subprocess.run(team, timeout=500).returncode == 0
+    one, two = ((tmp_path / name / 'predictions.csv').read_bytes() for name in ('one', 'two'))
+    assert one == two and not list((tmp_path / 'two').glob('.mmleuk_infer.journal*'))
+
+
+def test_what_several_processes_found_is_put_together(attri, film, tmp_path, monkeypatch):
+    """Rank 1 does its share; rank 0 is killed; a run of one process with --resume does the rest."""
+    from mmleuk.apis import Inferencer
+    path, _ = film
+    assert infer(path, attri, tmp_path / 'one') == 0
+    calls, ask = [], Inferencer.__call__
+    monkeypatch.setattr(Inferencer, '__call__', lambda self, arrays: calls.append(len(arrays)) or ask(self, arrays))
+    monkeypatch.setattr(Team, 'wait', lambda self: None)
+    monkeypatch.setenv('RANK', '1')
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    assert infer(path, attri, tmp_path / 'two') == 0
+    assert sorted(os.listdir(tmp_path / 'two')) == ['.mmleuk_infer.journal.1'] and len(calls) == 15
+    monkeypatch.delenv('RANK')
+    monkeypatch.delenv('WORLD_SIZE')
+    assert infer(path, attri, tmp_path / 'two', '--resume') == 0
+    assert len(calls) == 30  # windows with cells, each once
+    assert (tmp_path / 'two' / 'predictions.csv').read_bytes() == (tmp_path / 'one' / 'predictions.csv').read_bytes()
+    assert not list((tmp_path / 'two').glob('.mmleuk_infer.journal*'))
+    monkeypatch.setenv('RANK', 'x')
+    assert infer(path, attri, tmp_path / 'three') == 2
 
 
 def test_fields_resume_batch_by_batch(attri, tmp_path, monkeypatch):
