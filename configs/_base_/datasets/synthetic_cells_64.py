@@ -43,5 +43,5 @@ val_dataloader = dict(
             dict(type='mmleuk.PackCells'),
         ]))
 test_dataloader = val_dataloader
-val_evaluator = [dict(type='mmleuk.AttributeF1Metric', mode='gt_boxes', binary='macro', prefix='attribute_crops')]
+val_evaluator = [dict(type='mmleuk.CropAttributeMetric')]
 test_evaluator = val_evaluator

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
@@ -40,14 +41,14 @@ def group_table(groups: PartGroups) -> Tensor:
     """
     if not groups:
         raise UserError(f'structure: needs at least one part; known are {", ".join(PARTS)}')
-    table = torch.zeros(len(groups), UNKNOWN + 1, dtype=torch.bool)
+    table = np.zeros((len(groups), UNKNOWN + 1), bool)
     for row, group in enumerate(groups):
         for name in [group] if isinstance(group, str) else group:
             value = part_value(PARTS, name)
             if table[:, value].any():
                 raise UserError(f'structure: the part {name!r} is in two groups; name it once')
             table[row, value] = True
-    return table
+    return torch.from_numpy(table)
 
 
 def binary_masks(masks: Tensor, table: Tensor) -> Tensor:
