@@ -24,6 +24,7 @@ class Command:
 COMMANDS = (
     Command(('doctor',), 'mmleuk.doctor', 'versions, what is broken, and the command that fixes it'),
     Command(('data', 'synthesize'), 'mmleuk.commands.synthesize', 'render blood films with exact annotations'),
+    Command(('data', 'crops'), 'mmleuk.commands.synthesize_crops', 'render crops of single cells with attributes'),
     Command(('data', 'check'), 'mmleuk.commands.check', "find errors in a config's data before training"),
     Command(('data', 'browse'), 'mmleuk.commands.browse', 'draw training samples as the network gets them'),
     Command(('data', 'convert'), 'mmleuk.commands.convert', 'convert annotations between COCO, VOC and YOLO'),

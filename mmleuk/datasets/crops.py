@@ -36,7 +36,8 @@ class CellCropDataset(BaseDetDataset):
       box: put :class:`mmleuk.CropCell` into the pipeline;
     - '': images in a folder per class, or with the class in their names, under ``data_prefix['img']``.
 
-    If the schema has the attribute ``cell_type``, its value is the class, so that one classifier predicts both.
+    If the schema has the attribute ``cell_type``, its value is the class, so that one classifier predicts both; it is
+    unknown for a class that isn't described.
 
     Args:
         ann_file: CSV or JSON file under ``data_root``, or ''.
@@ -203,7 +204,9 @@ class CellCropDataset(BaseDetDataset):
         attributes = list(attributes)
         index = self.schema.position(self.type_attribute)
         if index is not None:
-            attributes[index] = self.schema.encode(self.type_attribute, self._metainfo['classes'][label])
+            name_of_class, described = self._metainfo['classes'][label], self._metainfo['described']
+            if not described or name_of_class in described:  # 'None' and the like are no type
+                attributes[index] = self.schema.encode(self.type_attribute, name_of_class)
         width, height = image_wh
         return dict(
             img_path=osp.join(self.data_prefix['img'], name), file_name=name, img_id=name, height=height, width=width,

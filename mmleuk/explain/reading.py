@@ -27,12 +27,13 @@ from mmleuk.utils.config_file import build_model, building, read_config
 from mmleuk.utils.image_inputs import name_images
 from mmleuk.utils.image_size import kind_of
 from mmleuk.utils.progress import progress
+from mmleuk.utils.square_crops import square_crop
 
 TYPE_ATTRIBUTE = 'cell_type'
 """The attribute that is the cell's type; a bottleneck predicts the type, so it must not read it."""
 OWN_MARGIN = 0.4
-"""Margin of a crop around a box, as a share of the longer side, where the config doesn't state one. WBCAtt's cells
-take about half of their images' sides."""
+"""Margin of a crop around a box, as a share of the longer side, where the config has neither ``crop_margin`` nor
+CropCell. WBCAtt's cells take about half of their images' sides."""
 _BATCH = 64
 
 
@@ -256,7 +257,9 @@ class ConceptReader:
         return steps
 
     def margin(self) -> float:
-        """Margin of the config's crops."""
+        """Margin of the config's crops: its variable ``crop_margin``, or CropCell's."""
+        if 'crop_margin' in self.cfg:
+            return float(self.cfg.crop_margin)
         stated = [step.get('margin', 0.15) for step in get_test_pipeline_cfg(self.cfg) if kind_of(step) == 'CropCell']
         return stated[0] if stated else OWN_MARGIN
 
@@ -281,15 +284,3 @@ def _with_pipeline(dataset: dict, pipeline: Sequence[dict]) -> dict:
     if 'datasets' in dataset:
         raise UserError(f'the training data is a {dataset.get("type")} of several; name a config with one data set')
     return {**dataset, 'pipeline': list(pipeline), 'test_mode': True}
-
-
-def square_crop(image: np.ndarray, box_xyxy: Sequence[float], margin: float) -> np.ndarray:
-    """A square of the image around a box, grey beyond the border; as :class:`mmleuk.CropCell` cuts it."""
-    x1, y1, x2, y2 = box_xyxy
-    side = max(round(max(x2 - x1, y2 - y1) * (1 + 2 * margin)), 1)
-    left, top = round((x1 + x2 - side) / 2), round((y1 + y2 - side) / 2)
-    crop = np.full((side, side, 3), 114, np.uint8)
-    shown = image[max(top, 0):max(top + side, 0), max(left, 0):max(left + side, 0)]
-    rows, columns = max(-top, 0), max(-left, 0)
-    crop[rows:rows + shown.shape[0], columns:columns + shown.shape[1]] = shown
-    return crop

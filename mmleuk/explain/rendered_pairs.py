@@ -13,11 +13,12 @@ from PIL import Image
 
 from mmleuk.errors import UserError
 from mmleuk.evaluation.proportions import wilson_interval
-from mmleuk.explain.reading import ConceptReader, square_crop
+from mmleuk.explain.reading import ConceptReader
 from mmleuk.explain.sheet import PairPicture
 from mmleuk.pictures.crops import CROP_PX
 from mmleuk.schema import LEUKEMIA_ATTRIBUTES, AttributeSchema
 from mmleuk.synthetic.pairs import CellImage, RenderedPair
+from mmleuk.utils.square_crops import square_crop
 from mmleuk.utils.tables import Row
 
 

@@ -20,7 +20,7 @@ from mmleuk.synthetic.pen import extent
 from mmleuk.synthetic.stain import sample_style
 from mmleuk.synthetic.streams import PartStreams
 
-SIZE = 224
+SIZE = 200
 """Width and height of an image in pixels; a cell is as large as on a film of 640 px."""
 IRREGULAR_FORMS = ('notched', 'folded', 'butterfly')
 """Irregular nuclei that take a given share of the cell, as regular ones do."""
@@ -107,6 +107,20 @@ def render_cell(look: Look, seed: int) -> CellImage:
     return CellImage(photograph(density, style, _rng(seed, 'camera')), look, box)
 
 
+def mixed_look(label: int, rng: np.random.Generator) -> Look:
+    """A cell of a class in which each attribute has either value with the same chance, as far as it can be drawn.
+
+    On films the attributes follow from the class. A predictor that learns from films alone learns the class, and with
+    it what usually goes together.
+    """
+    look = sample_look(label, rng)
+    for key in rng.permutation(LEUKEMIA_ATTRIBUTES.keys).tolist():
+        value = int(rng.integers(0, 2))
+        if value != look.attributes[LEUKEMIA_ATTRIBUTES.keys.index(key)]:
+            look = change_look(look, key, value, rng) or look
+    return look
+
+
 def render_pair(label: int, key: str, seed: int) -> RenderedPair | None:
     """A cell of a class, and the same with the other value of an attribute; None where it can't be drawn."""
     look = sample_look(label, _rng(seed, 'look'))
@@ -118,9 +132,14 @@ def render_pair(label: int, key: str, seed: int) -> RenderedPair | None:
     return RenderedPair(key, value, render_cell(look, seed), render_cell(changed, seed))
 
 
+def cell_labels() -> list[int]:
+    """Labels of the classes that are cells, no artifacts."""
+    return [label for label, row in enumerate(CELL_CLASSES) if not row.artifacts]
+
+
 def render_pairs(count: int, seed: int = 0) -> Iterator[RenderedPair]:
     """``count`` pairs: attributes and classes in turn, each cell another one."""
-    labels = [label for label, row in enumerate(CELL_CLASSES) if not row.artifacts]
+    labels = cell_labels()
     made, number = 0, 0
     while made < count:
         key, label = LEUKEMIA_ATTRIBUTES.keys[number % len(LEUKEMIA_ATTRIBUTES)], labels[number % len(labels)]
