@@ -37,6 +37,7 @@ COMMANDS = (
     Command(('segment',), 'mmleuk.commands.segment', 'masks of cell parts; nucleus/cytoplasm ratio, lobes, areas'),
     Command(('transfer',), 'mmleuk.commands.transfer', "one microscope's annotations -> another's images"),
     Command(('bottleneck',), 'mmleuk.commands.bottleneck', "fit concept bottlenecks: a cell's type from attributes"),
+    Command(('attributes',), 'mmleuk.commands.attributes', 'scores of attributes with intervals and calibration'),
     Command(('gradcam',), 'mmleuk.commands.gradcam', 'where the network finds the value of each attribute'),
     Command(('explain',), 'mmleuk.commands.explain', 'why a cell gets its type, and what another value would change'),
     Command(('index',), 'mmleuk.commands.index', 'an index of cells, in which explain finds counterparts'),

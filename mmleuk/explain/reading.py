@@ -156,6 +156,15 @@ class ConceptReader:
                         tuple(info['img_path'] for info in infos),
                         None if self.detector else np.array([info['instances'][0]['bbox'] for info in infos], float))
 
+    def tested(self, dataloader: dict) -> Iterator[Any]:
+        """Samples of a config's data with the predictions for their annotated cells, ``gt_attributes``."""
+        if self.detector is not None:
+            self.model.on_ground_truth = True
+        loader = Runner.build_dataloader(self._in_order(dataloader), seed=0)
+        for batch in progress(loader, total=len(loader), desc='Reading cells'):
+            with torch.no_grad():
+                yield from self.model.test_step(batch)
+
     def _cells_of(self, sample: Any, classes: Sequence[str]) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
         """Name, true type, (A', Vmax) probabilities and (A',) true values of a sample's cells."""
         truth, found = sample.gt_instances, sample.get('gt_attributes')
