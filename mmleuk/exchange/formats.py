@@ -32,7 +32,10 @@ def _write_predictions(labels: Labels, out: Path) -> None:
 
 
 def _read_predictions(source: Path, known: Known) -> tuple[Labels, list[str]]:
-    return from_run(from_json(source)), []
+    run = from_json(source)
+    more = [name for name in ('class_probs', 'novelty', 'embedding')
+            if any(getattr(cell, name) is not None for cell in run.cells)]
+    return from_run(run), [f'{", ".join(more)} of the cells are only in the predictions'] if more else []
 
 
 FORMATS = {

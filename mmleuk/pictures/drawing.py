@@ -25,6 +25,7 @@ _PAPER = (255, 255, 255)
 _INK = (20, 20, 20)
 _DIM = (80, 80, 80)
 _DASH_PX = 8
+_THICK_FROM_PX = 24
 _JPEG_QUALITY = 90
 
 
@@ -98,8 +99,11 @@ def draw_overview(image: Image.Image, prediction: Prediction, classes: Sequence[
     canvas.paste(image, (0, 0))
     canvas.paste(legend, (0, image.height))
     draw = ImageDraw.Draw(canvas)
+    sides = [(cell.box[2] - cell.box[0]) * scale for cell in prediction.cells]
+    width = 1 if not sides or np.median(sides) < _THICK_FROM_PX else 3
     for cell in sorted(prediction.cells, key=lambda cell: cell.class_name in chosen):
-        draw.rectangle([round(value * scale) for value in cell.box], outline=styles[cell.class_name].rgb)
+        box = [round(value * scale) for value in cell.box]
+        draw.rectangle(box, outline=styles[cell.class_name].rgb, width=width)
     return canvas
 
 
