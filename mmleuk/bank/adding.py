@@ -38,6 +38,7 @@ from mmleuk.structures.prediction import Cell, Prediction, Run
 _CHUNK = 20_000
 _CELL_COLUMNS = ('id', 'look_id', 'film_id', 'x1', 'y1', 'x2', 'y2', 'size_px', 'diameter_um', 'score', 'type_id',
                  'current_type_id', 'type_probabilities', 'novelty', 'same_as', 'counted')
+_SCALE = ('um_per_px_x', 'um_per_px_y')
 _ATTRIBUTE_COLUMNS = ('value_id', 'cell_id', 'model_value_id', 'prob')
 
 
@@ -167,7 +168,7 @@ def _fields(connection: Connection, predictions: Sequence[Prediction], films: Ma
     rows: list[dict[str, Any]] = [
         dict(film_id=names.films[films[p.image]], name=p.image, sha256=hashes[p.image], width_px=p.size_hw[1],
              height_px=p.size_hw[0], path=None if p.path is None else str(Path(p.path).absolute()),
-             um_per_px=getattr(p, 'um_per_px', None)) for p in predictions]
+             **dict(zip(_SCALE, getattr(p, 'um_per_px', None) or (None, None)))) for p in predictions]
     if not rows:
         return {}
     connection.execute(_insert_new(connection, BankField), rows)
@@ -181,7 +182,8 @@ def _fields(connection: Connection, predictions: Sequence[Prediction], films: Ma
             raise UserError(f'film {films[row["name"]]!r} has another image called {row["name"]!r} in this bank; name '
                             'the film differently')
         fields[str(row['name'])] = field.id
-    moved = [dict(b_id=fields[row['name']], path=row['path'], um_per_px=row['um_per_px']) for row in rows]
+    moved = [dict(b_id=fields[row['name']], path=row['path'], **{key: row[key] for key in _SCALE})
+             for row in rows]
     connection.execute(update(BankField).where(BankField.id == bindparam('b_id')), moved)
     return fields
 

@@ -83,7 +83,7 @@ class Film(Base):
 
 
 class BankField(Base):
-    """One image of a film. ``um_per_px`` is micrometres per pixel, None where it isn't known."""
+    """One image of a film."""
 
     __tablename__ = 'fields'
     __table_args__ = (UniqueConstraint('film_id', 'name'),)
@@ -94,7 +94,9 @@ class BankField(Base):
     sha256: Mapped[str | None] = mapped_column(String(64))
     width_px: Mapped[int]
     height_px: Mapped[int]
-    um_per_px: Mapped[float | None]
+    um_per_px_x: Mapped[float | None]
+    um_per_px_y: Mapped[float | None]
+    """Micrometres that a pixel is wide and high; None where that isn't known."""
 
 
 class Look(Base):

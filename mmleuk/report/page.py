@@ -7,6 +7,8 @@ from typing import Any
 
 from mmleuk.pictures.colours import class_styles
 from mmleuk.pictures.crops import CROP_PX, CropKey, crop_key
+from mmleuk.report.differential import blasts_in_words, differential, order_in_words, worth
+from mmleuk.report.film_page import percent
 from mmleuk.report.render import render
 from mmleuk.report.sentence import describe
 from mmleuk.report.statistics import attribute_distributions, count_types, morphology_bank, typical_by_type
@@ -34,16 +36,18 @@ def render_page(run: Run, crops: Mapping[CropKey, str], pictures: Mapping[str, s
     info = run.info
     names = leukocyte_classes(info.classes, info.leukocytes if leukocytes is None else leukocytes)
     film = describe(run.predictions, info.classes, info.schema, names)
+    found = differential(run.predictions, names, info.schema)
     bank = [entry.cell for entry in morphology_bank(run.predictions, names)]
     types = _types(run, crops, names)
-    found = {card['name'] for card in types}
+    shown = {card['name'] for card in types}
     facts = {'Model': info.model, 'Config': info.config, 'Checkpoint': info.checkpoint,
              'Image size': f'{info.image_size} px on the longer side' if info.image_size else '', 'Device': info.device,
              'Lowest score': f'{info.min_score:g}', 'Counted as leukocytes': ', '.join(names) or 'no class',
              'Images read': f'{len(run.predictions)} ({len(run.failed)} could not be read)',
              'Made': info.created, 'mmleuk': info.version}
     return render('report.html', run=run, film=film, types=types, crop_px=CROP_PX,
-                  absent=[name for name in info.classes if name not in found],
+                  found=found, worth=worth(found.n), order=order_in_words(found), blasts=blasts_in_words(found),
+                  percent=percent, absent=[name for name in info.classes if name not in shown],
                   distributions=attribute_distributions(bank, info.schema),
                   images=[_image(run, prediction, pictures, names) for prediction in run.predictions], facts=facts)
 

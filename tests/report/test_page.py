@@ -120,3 +120,10 @@ def test_eleven_attributes_of_many_values(cell):
     run = Run(RunInfo(WBCATT_CLASSES, WBCATT_ATTRIBUTES), (Prediction('a.png', (5, 5), (found,)),))
     checked = Checker(page_of(run))
     assert len(checked.all('svg')) == 11 and 'Nucleus Shape n = 1' in checked.text
+
+
+def test_the_differential_has_intervals_and_says_what_it_is_worth(film):
+    text = Checker(page_of(film)).text
+    assert 'Far too few cells.' in text and 'This differential rests on 4 leukocytes.' in text
+    assert 'Myeloblast 3 75 30 to 95' in text  # Wilson's interval of 3 of 4
+    assert '3 of 4, 75% (95% interval 30 to 95%)' in text and 'a person has to look at these cells soon' in text

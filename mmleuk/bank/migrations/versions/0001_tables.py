@@ -95,7 +95,8 @@ def _looks() -> None:
         sa.Column('sha256', sa.String(length=64), nullable=True),
         sa.Column('width_px', sa.Integer(), nullable=False),
         sa.Column('height_px', sa.Integer(), nullable=False),
-        sa.Column('um_per_px', sa.Double(), nullable=True),
+        sa.Column('um_per_px_x', sa.Double(), nullable=True),
+        sa.Column('um_per_px_y', sa.Double(), nullable=True),
         sa.ForeignKeyConstraint(['film_id'], ['films.id'], name='fk_fields_film_id'),
         sa.PrimaryKeyConstraint('id', name='pk_fields'),
         sa.UniqueConstraint('film_id', 'name', name='uq_fields_film_id_name'))
