@@ -12,4 +12,5 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', begin=1, end=4, T_max=3, eta_min=0.00001, convert_to_iter_based=True),
 ]
 train_cfg = dict(max_epochs=4, val_interval=2)
-default_hooks = dict(checkpoint=dict(save_best='parts/mIoU'))
+default_hooks = dict(
+    checkpoint=dict(save_best='parts/mIoU'), visualization=dict(type='mmleuk.PartPicturesHook'))

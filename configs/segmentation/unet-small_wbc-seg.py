@@ -7,4 +7,5 @@ _base_ = ['../_base_/datasets/wbc_seg_96.py', '../_base_/models/unet_small.py', 
           '../_base_/default_runtime.py']
 
 model = dict(decode_head=dict(num_classes=3))
-default_hooks = dict(checkpoint=dict(save_best='parts/mIoU'))
+default_hooks = dict(
+    checkpoint=dict(save_best='parts/mIoU'), visualization=dict(type='mmleuk.PartPicturesHook'))

@@ -6,4 +6,5 @@ MMLEUK_DATA=... python tools/train.py configs/segmentation/upernet_swin-t_wbcatt
 _base_ = ['../_base_/datasets/wbcatt_plus_352.py', '../_base_/models/upernet_swin-t.py',
           '../_base_/schedules/wbcatt_plus_masks.py', '../_base_/default_runtime.py']
 
-default_hooks = dict(checkpoint=dict(save_best='parts/mIoU'))
+default_hooks = dict(
+    checkpoint=dict(save_best='parts/mIoU'), visualization=dict(type='mmleuk.PartPicturesHook'))

@@ -81,8 +81,11 @@ def write_parts(masks: Iterable[np.ndarray], paths: list[Path], names: list[str]
     from PIL import Image
 
     from mmleuk.pictures.drawing import load_image
-    from mmleuk.segmentation.outputs import MOST_SHOWN, measure_row, outlined, relative_mask, render_masks
+    from mmleuk.pictures.masks import outlined
+    from mmleuk.segmentation.outputs import MOST_SHOWN, measure_row, relative_mask, render_masks
     from mmleuk.structures.cell_measures import measure_cell
+    from mmleuk.structures.cell_parts import PALETTE, PARTS
+    palette = [PALETTE[part] for part in PARTS]
     rows: list[Row] = []
     pictures: list[tuple[Row, Image.Image]] = []
     for path, name, mask in progress(zip(paths, names, masks), len(paths), 'images'):
@@ -94,7 +97,7 @@ def write_parts(masks: Iterable[np.ndarray], paths: list[Path], names: list[str]
             measures = measures.scaled(args.um_per_px)
         rows.append(measure_row(name, measures))
         if len(pictures) < MOST_SHOWN:
-            pictures.append((rows[-1], outlined(load_image(path), mask)))
+            pictures.append((rows[-1], outlined(load_image(path), mask, palette)))
     write_text(folder / 'measures.csv', csv_text(rows))
     facts = dict(config=str(args.config), weights=str(args.checkpoint),
                  made=f'{datetime.datetime.now().astimezone():%Y-%m-%d %H:%M}')

@@ -3,6 +3,7 @@
 from mmleuk.engine.checkpoint_hook import CheckpointHook
 from mmleuk.engine.ema_teacher_hook import EMATeacherHook
 from mmleuk.engine.optim_wrapper import AmpOptimWrapper, YOLOv5AmpOptimWrapper, YOLOv5OptimWrapper
+from mmleuk.engine.part_pictures_hook import PartPicturesHook
 from mmleuk.engine.pseudo_label_hook import PseudoLabelHook
 from mmleuk.engine.runner import Runner
 from mmleuk.engine.seed_hook import EpochSeedHook
@@ -16,6 +17,7 @@ __all__ = [
     'CheckpointHook',
     'EMATeacherHook',
     'EpochSeedHook',
+    'PartPicturesHook',
     'PseudoLabelHook',
     'Runner',
     'SkipTransformsHook',

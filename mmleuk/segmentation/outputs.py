@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 import mmleuk
@@ -20,21 +19,6 @@ MOST_SHOWN = 60
 """Cells on the page; the table has all."""
 
 SIDE_PX = 220
-_OPACITY = 0.45
-
-
-def outlined(image: Image.Image, mask: np.ndarray) -> Image.Image:
-    """The image beside itself under the mask's colours; ``other`` stays as it is.
-
-    Args:
-        image: of W x H.
-        mask: (H, W) uint8, values as :data:`PARTS`.
-    """
-    pixels = np.asarray(image.convert('RGB')).astype(np.float32)
-    colours = np.array([PALETTE[part] for part in PARTS], np.float32)[mask]
-    shares = np.where(mask == PARTS.index('other'), 0, _OPACITY)[..., None]
-    painted = pixels * (1 - shares) + colours * shares
-    return Image.fromarray(np.concatenate([pixels, painted], 1).round().astype(np.uint8))
 
 
 def measure_row(name: str, measures: CellMeasures | None) -> Row:

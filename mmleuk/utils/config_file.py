@@ -8,6 +8,7 @@ import re
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +127,8 @@ def _explain(cfg: Config, error: Exception) -> str:
     """A constructor's error in one line; for an unknown keyword with its path and a suggestion."""
     if isinstance(error, OSError) and error.filename:
         return f'{error.filename}: cannot be read ({error.strerror}); correct the path in the config'
+    if re.match(r'mmseg\.\w+ is not in ', str(error.args[0] if error.args else '')) and not find_spec('mmseg'):
+        return "needs MMSegmentation, which is not installed: pip install -c constraints.txt -e '.[seg]'"
     unknown = re.search(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'", str(error))
     if not unknown:
         # MMEngine's lines on unknown types end with a link to its manual.

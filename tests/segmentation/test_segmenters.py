@@ -30,7 +30,8 @@ def test_train_and_test_on_a_folder(tmp_path, monkeypatch, cells, capsys):
     assert train_main([str(config), '--work-dir', str(tmp_path / 'run'), '--cfg-options', *FEWER]) == 0
     assert list((tmp_path / 'run').glob('best_parts_mIoU_*.pth'))
     assert test_main([str(config), str(tmp_path / 'run/epoch_2.pth'), '--work-dir', str(tmp_path / 'test'),
-                      '--cfg-options', *FEWER]) == 0
+                      '--show-dir', 'pictures', '--cfg-options', *FEWER]) == 0
+    assert len(list((tmp_path / 'test').glob('*/pictures/d?_*.jpg'))) == 4
     log = next((tmp_path / 'test').glob('*/*.log')).read_text()
     for key in ('parts/mIoU', 'parts/F1_nucleus', 'parts/d1/IoU_cytoplasm', 'parts/d2/mIoU'):
         assert math.isfinite(float(re.findall(rf'{key}: ([\d.]+)', log)[-1]))
@@ -44,6 +45,16 @@ def test_a_mask_of_another_size_ends_the_training_before_it_starts(tmp_path, mon
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith('error: ') and 'd1_002_mask.png: the mask is 31x32 px' in error
     assert not list((tmp_path / 'run').rglob('*.pth'))
+
+
+def test_without_mmsegmentation_the_fix_is_named(monkeypatch):
+    """As in an environment without the extra."""
+    import mmleuk.utils.config_file as config_file
+    from mmleuk.errors import UserError
+    monkeypatch.setattr(config_file, 'find_spec', lambda name: None)
+    cfg = read_config(SMALL, {'model.type': 'mmseg.NoSuchModel'})
+    with pytest.raises(UserError, match='needs MMSegmentation, which is not installed: pip install .*seg'):
+        build_model(cfg)
 
 
 def test_a_small_segmenter_learns(tmp_path):
