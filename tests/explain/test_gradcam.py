@@ -19,6 +19,8 @@ from mmleuk.explain.gradcam import class_activation, explain_attributes
 from mmleuk.explain.reading import ConceptReader
 from mmleuk.models.attributes.classifier import AttributeClassifier
 from mmleuk.registry import MODELS
+from mmleuk.structures.prediction import Cell, Prediction, Run, RunInfo
+from mmleuk.structures.prediction_files import to_json
 from mmleuk.utils.config_file import build_model
 from mmleuk.utils.image_inputs import list_images
 
@@ -164,3 +166,27 @@ def test_a_detectors_cells_have_maps_over_their_boxes(tmp_path):
             [reading['prob'] for reading in cell.attributes.values()], abs=0.02)
         x1, y1, x2, y2 = cell.box
         assert np.abs(np.array(row.picture.shape[:2]) - [y2 - y1, x2 - x1]).max() <= 1
+
+
+def test_the_leukocytes_of_predictions_are_shown(lab, tmp_path, capsys):
+    """Two leukocytes of three cells; the first one's crop is the image around its box."""
+    film = np.full((60, 90, 3), 200, np.uint8)
+    film[20:40, 20:40], film[5:15, 60:70] = (90, 20, 60), (30, 60, 90)
+    cv2.imwrite(str(tmp_path / 'film.png'), film)
+    cells = [Cell((20.0, 20.0, 40.0, 40.0), 0.9, 0, 'Disc'), Cell((0.0, 0.0, 9.0, 9.0), 0.8, 1, 'RBC'),
+             Cell((60.0, 5.0, 70.0, 15.0), 0.7, 0, 'Disc')]
+    run = Run(RunInfo(('Disc', 'RBC'), leukocytes=('Disc',)),
+              (Prediction('film.png', (60, 90), tuple(cells), str(tmp_path / 'film.png')),))
+    to_json(run, tmp_path / 'found.json')
+    command = ['gradcam', str(tmp_path / 'film.png'), lab.config, lab.checkpoint, '--device', 'cpu', '--cells',
+               str(tmp_path / 'found.json'), '--out', str(tmp_path / 'out')]
+    assert main(command) == 0
+    assert '2 cells, 3 attributes' in capsys.readouterr().out
+    reader = ActivationReader(ConceptReader(lab.config, lab.checkpoint, 'cpu'))
+    rows = reader.read_boxes(run, [tmp_path / 'film.png'])
+    assert [row.name for row in rows] == ['film.png#1', 'film.png#3']
+    expected = cv2.resize(film[12:48, 12:48, ::-1], (32, 32))  # 40% of 20 px on each side
+    assert np.abs(rows[0].picture.astype(int) - expected).max() <= 1
+    cv2.imwrite(str(tmp_path / 'other.png'), film)
+    with pytest.raises(UserError, match='other.png: the predictions have no such image'):
+        reader.read_boxes(run, [tmp_path / 'other.png'])
