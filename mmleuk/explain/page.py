@@ -16,6 +16,8 @@ from mmleuk.pictures.drawing import load_image
 from mmleuk.report.render import render
 from mmleuk.structures.prediction import Cell
 
+MOST_TYPES = 6
+"""Types with a bar, as in explain.js."""
 MOST_CELLS = 60
 """Cells on a page; more would make it slow to open. The CSV and JSON files have all."""
 
@@ -62,7 +64,7 @@ def _cell(cell: ExplainedCell, uri: str) -> dict[str, Any]:
                  predicted=predicted[attribute.key], prob=float(concepts[span][values[attribute.key]]),
                  added=added[attribute.key], width=round(50 * abs(added[attribute.key]) / largest, 1))
             for attribute, span in zip(cell.schema.attributes, cell.bottleneck.spans)]
-    order = np.argsort(-probabilities, kind='stable').tolist()
+    order = np.argsort(-probabilities, kind='stable').tolist()[:MOST_TYPES]
     return dict(name=cell.name, uri=uri, type=cell.type_name, other_type=cell.other_type, rows=rows,
                 types=[dict(name=cell.bottleneck.types[index], prob=float(probabilities[index])) for index in order])
 

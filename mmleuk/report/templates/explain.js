@@ -1,4 +1,5 @@
 'use strict';
+const MOST_TYPES = 6;  // with a bar; explanation.json has all
 // The same sums as mmleuk.explain.Bottleneck, so that values can be edited without a server.
 
 function spans(model) {
@@ -61,7 +62,7 @@ function show(section, model, cell) {
   const largest = Math.max(...added.map(Math.abs), 1e-9);
   section.querySelector('.now').textContent = model.types[type];
   section.querySelector('.was').textContent = type === before ? '' : `before: ${model.types[before]}`;
-  const order = model.types.map((_, index) => index).sort((a, b) => shares[b] - shares[a]);
+  const order = model.types.map((_, index) => index).sort((a, b) => shares[b] - shares[a]).slice(0, MOST_TYPES);
   section.querySelectorAll('.bars').forEach(bars => bars.replaceChildren(...order.flatMap(index => {
     const name = document.createElement('span'), track = document.createElement('div');
     const bar = document.createElement('div'), share = document.createElement('span');
