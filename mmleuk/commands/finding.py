@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -104,6 +105,20 @@ def windows_of(args: argparse.Namespace) -> Windows:
     return windows
 
 
+def check_windows(inferencer: Inferencer, paths: Sequence[Path], windows: Windows) -> None:
+    """Refuse an overlap that doesn't fit the windows, and say how large images are cut if nobody did.
+
+    Raises:
+        UserError: the overlap is out of its range.
+    """
+    side = windows.side or inferencer.image_size or DEFAULT_WINDOW
+    plan_windows((side, side), side, side // 4 if windows.overlap is None else windows.overlap)
+    large = [path for path in paths if is_large(path)] if windows.side is None else []
+    if large:
+        print(f'note: {large[0].name} is cut into windows of {side} px, shown as they are; if its cells are larger or '
+              'smaller than in training, choose --window')
+
+
 def check_slides(paths: Sequence[Path], windows: Windows) -> None:
     """Open each image and read a corner of it, before a long run.
 
@@ -175,8 +190,10 @@ def _settings(inferencer: Inferencer, paths: Sequence[Path], windows: Windows) -
     """All that decides what a run finds."""
     info = inferencer.run_info()
     facts = {key: value for key, value in vars(info).items() if key not in ('created', 'schema', 'leukocytes')}
-    weights = hashlib.sha256(Path(info.checkpoint).read_bytes()).hexdigest()
-    config = hashlib.sha256(inferencer.cfg.pretty_text.encode()).hexdigest()
+    checkpoint = Path(info.checkpoint)
+    weights = hashlib.sha256(checkpoint.read_bytes()).hexdigest() if checkpoint.is_file() else info.checkpoint
+    text = json.dumps(inferencer.cfg.to_dict(), sort_keys=True, default=lambda value: type(value).__name__)
+    config = hashlib.sha256(text.encode()).hexdigest()
     facts['device'] = facts['device'].split(':')[0]  # processes with a GPU each find the same
     return dict(facts, classes=list(info.classes), schema=info.schema.to_dict(), weights=weights, config_text=config,
                 max_overlap=inferencer.max_overlap, batch_size=inferencer.batch_size, window=windows.side,

@@ -16,6 +16,7 @@ from mmleuk.commands.finding import (
     Found,
     add_window_arguments,
     check_slides,
+    check_windows,
     find,
     find_share,
     open_journal,
@@ -89,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
     check_images([path for path in paths if not windows.scans(path)])
     check_slides([path for path in paths if windows.scans(path)], windows)
     inferencer = _inferencer(args, team)
+    check_windows(inferencer, paths, windows)
     leukocytes = leukocyte_classes(inferencer.classes, args.leukocytes or inferencer.leukocytes)
     pictures = {} if args.no_pictures else picture_paths(name_images(paths))
     check_inputs_stay(Path(args.out_dir), pictures.values(), paths)

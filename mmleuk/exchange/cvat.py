@@ -177,6 +177,8 @@ def _image(element: Element, values: Mapping[str, list[str]], known: Known, path
     if not name:
         raise UserError(f'{path}: image {element.get("id")}: has no name; export the task again')
     stated = element.get('width'), element.get('height')
+    if all(stated) and not all(side and side.isdecimal() for side in stated):
+        raise UserError(f'{where}: width and height are {" and ".join(map(str, stated))}; export the task again')
     width, height = (int(side) for side in stated if side) if all(stated) else known.size_of(name, where)
     cells, regions = [], []
     for number, shape in enumerate(element, 1):

@@ -179,7 +179,9 @@ def _file_name(data: Mapping[str, Any]) -> str:
     """``file_name`` as written here, else the last part of the image's address without the upload's prefix."""
     if isinstance(data.get('file_name'), str):
         return str(data['file_name'])
-    address = next(str(value) for key, value in data.items() if key == IMAGE or isinstance(value, str))
+    address = next((str(value) for key, value in data.items() if key == IMAGE or isinstance(value, str)), None)
+    if address is None:
+        raise KeyError(IMAGE)
     name = PurePosixPath(address.split('?d=')[-1].split('?')[0]).name
     return _UPLOAD.sub('', name, count=1) if _UPLOAD.match(name) else name
 

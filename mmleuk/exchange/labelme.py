@@ -12,7 +12,7 @@ from typing import Any
 
 from mmleuk.errors import UserError
 from mmleuk.exchange.labels import REGION, Box, Known, LabelledCell, LabelledImage, Labels, with_regions
-from mmleuk.exchange.one_per_image import read_each, write_each
+from mmleuk.exchange.one_per_image import own_facts, read_each, write_each
 
 VERSION = '5.5.0'
 OWN, IGNORED = 'mmleuk', 'ignore'
@@ -67,7 +67,7 @@ def read(source: Path, known: Known) -> tuple[Labels, list[str]]:
         where = f'{source}: {path}'
         if not isinstance(content, Mapping) or not isinstance(content.get('shapes'), list):
             raise UserError(f'{where}: is no file of labelme (it has no list "shapes"); leave it out of the folder')
-        own = content.get(OWN) or {}
+        own = own_facts(content, OWN)
         classes += own.get('classes', [])
         values |= own.get('attributes', {})
         # labelme for Windows writes backslashes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -80,10 +81,11 @@ class Labels:
         return {key: tuple(names) for key, names in found.items()}
 
     def checked(self, where: str) -> Labels:
-        """The same, if names can be written by every tool.
+        """The same, if names and boxes can be written by every tool.
 
         Raises:
-            UserError: a class is called like the label of regions, or a file name leads out of the folder.
+            UserError: a class is called like the label of regions, a file name leads out of the folder or occurs twice,
+                a cell has no class, or a box isn't four numbers in order.
         """
         if REGION in self.classes:
             raise UserError(f'{where}: a class is called {REGION!r}, which marks annotated regions; rename it')
@@ -92,6 +94,15 @@ class Labels:
             if path.is_absolute() or '..' in path.parts or '\\' in image.file_name or not path.name:
                 raise UserError(f'{where}: image {image.file_name!r}: the name leads out of the folder of the images; '
                                 'rename it')
+            for number, cell in enumerate(image.cells, 1):
+                x1, y1, x2, y2 = cell.box
+                if not (cell.class_name and all(map(math.isfinite, cell.box)) and x1 <= x2 and y1 <= y2):
+                    raise UserError(f'{where}: image {image.file_name}, cell {number}: the class {cell.class_name!r} '
+                                    f'with the box {x1:g} {y1:g} {x2:g} {y2:g} is no cell; correct or remove it')
+        names = [image.file_name for image in self.images]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise UserError(f'{where}: image {twice} occurs twice; keep one of them')
         return self
 
 

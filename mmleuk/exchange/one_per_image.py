@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,6 +11,15 @@ from mmleuk.errors import UserError
 from mmleuk.exchange.labels import LabelledImage, Labels
 from mmleuk.utils.json_files import read_json
 from mmleuk.utils.new_folder import new_folder, write_text
+
+
+def own_facts(content: Any, key: str) -> dict[str, Any]:
+    """What this package wrote into a file beside the tool's own data; empty without it."""
+    own = content.get(key) if isinstance(content, Mapping) else None
+    classes, attributes = (own.get('classes'), own.get('attributes')) if isinstance(own, Mapping) else (None, None)
+    if isinstance(own, Mapping) and isinstance(classes, list) and isinstance(attributes, Mapping):
+        return dict(own)
+    return {}
 
 
 def write_each(labels: Labels, out: Path, suffix: Callable[[PurePosixPath], PurePosixPath],

@@ -15,7 +15,7 @@ from typing import Any
 
 from mmleuk.errors import UserError
 from mmleuk.exchange.labels import REGION, Box, Known, LabelledCell, LabelledImage, Labels, with_regions
-from mmleuk.exchange.one_per_image import read_each, write_each
+from mmleuk.exchange.one_per_image import own_facts, read_each, write_each
 
 SUFFIX = '.geojson'
 OWN = 'mmleuk'
@@ -79,7 +79,7 @@ def read(source: Path, known: Known) -> tuple[Labels, list[str]]:
     values: dict[str, list[str]] = {}
     for path, content in read_each(source, SUFFIX):
         where = f'{source}: {path}'
-        own = content.get(OWN, {}) if isinstance(content, Mapping) else {}
+        own = own_facts(content, OWN)
         classes += own.get('classes', [])
         values |= own.get('attributes', {})
         name = own.get('file_name') or str(path.with_name(path.name.removesuffix(SUFFIX)))

@@ -196,3 +196,7 @@ def test_16_bits_are_refused_or_converted(attri, film, tmp_path, capsys):
     assert one == other and one
     assert main([*words, str(tmp_path / 'x'), '--window', '96', '--overlap', '90']) == 2
     assert 'allowed are 0 to 48' in capsys.readouterr().err and not (tmp_path / 'x').exists()
+    assert main(['infer', str(film[0]), *words[2:], str(tmp_path / 'x'), '--overlap', '90']) == 2
+    assert 'allowed are 0 to 48' in capsys.readouterr().err and not (tmp_path / 'x').exists()
+    assert main(['infer', str(film[0]), *words[2:], str(tmp_path / 'y'), '--no-pictures']) == 0  # a BigTIFF
+    assert 'note: film.tif is cut into windows of 96 px' in capsys.readouterr().out

@@ -88,6 +88,7 @@ def test_cvat(tmp_path):
     ('<annotations><image id="0" name="a.png" width="9" height="9"><box label="x" xtl="1"/></image></annotations>',
      'image a.png, shape 1: has no whole set of numbers'),
     ('<annotations><image id="0" name="../a.png" width="9" height="9"/></annotations>', 'leads out of the folder'),
+    ('<annotations><image id="0" name="a.png" width="wide" height="9"/></annotations>', 'wide and 9; export'),
     ('<annotations><image id="0" name="a.png"/></annotations>', 'give --images')])
 def test_cvat_faults(tmp_path, text, words):
     (tmp_path / 'a.xml').write_text(text)
@@ -173,3 +174,22 @@ def test_the_command_between_two_tools_and_its_refusals(tmp_path, capsys):
     assert 'has no score' in capsys.readouterr().err and not (tmp_path / 'p.json').exists()
     assert main([*words, 'csv', '--out', str(tmp_path / 'c.csv'), '--attributes', 'nonsense']) == 2
     assert 'is neither a file nor one of' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('name', 'content'), [
+    (name, content) for name in ('label-studio', 'qupath', 'labelme')
+    for content in (3, [], {}, [3], {'features': 3}, {'features': [{'type': 'Feature'}]}, [{'data': {}}],
+                    [{'data': {'image': 'a'}, 'annotations': [{'result': [{}]}]}],
+                    [{'data': {'image': 'a'}, 'annotations': [{'result': 3}]}], {'shapes': [3], 'mmleuk': 3},
+                    {'shapes': [{'label': 'a', 'points': []}], 'imageHeight': 9, 'imageWidth': 9},
+                    {'type': 'Feature', 'geometry': None}, {'type': 'Feature', 'mmleuk': {'classes': 3}})])
+def test_other_json_is_refused_or_empty(tmp_path, name, content):
+    """One line says what is wrong; nothing else may come out of a file that isn't the tool's."""
+    path = tmp_path / ('a.geojson' if name == 'qupath' else 'a.json')
+    path.write_text(json.dumps(content))
+    try:
+        labels, _ = read_labels(path, name, Known(sizes=lambda _: (9, 9)))
+    except UserError as error:
+        assert 'a.geojson' in str(error) or 'a.json' in str(error)
+    else:
+        assert labels.cells == []

@@ -105,7 +105,11 @@ def test_differences_are_seen():
 
 def test_what_cannot_be_written(tmp_path):
     labels = people()
-    for bad, words in ((Labels(('annotated_region',), {}, ()), 'marks annotated regions'),
+    odd = LabelledCell('A', (5.0, 1.0, float('nan'), 2.0)), LabelledCell('A', (5.0, 1.0, 4.0, 2.0)), LabelledCell('', (
+        1.0, 1.0, 2.0, 2.0))
+    for bad, words in (*((Labels(('A',), {}, (LabelledImage('a.png', 9, 9, (cell,)),)), 'is no cell') for cell in odd),
+                       (Labels((), {}, (LabelledImage('a.png', 9, 9),) * 2), 'occurs twice'),
+                       (Labels(('annotated_region',), {}, ()), 'marks annotated regions'),
                        (Labels((), {}, (LabelledImage('../a.png', 1, 1),)), 'leads out of the folder')):
         for name in FORMATS:
             with pytest.raises(UserError, match=words):
