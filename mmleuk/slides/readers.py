@@ -27,6 +27,7 @@ OPENSLIDE_SUFFIXES = ('.svs', '.ndpi', '.mrxs', '.scn', '.vms', '.vmu', '.bif', 
 OME_SUFFIXES = ('.ome.tif', '.ome.tiff')
 BIG_TIFF_STARTS = (b'II+\0', b'MM\0+')
 INSTALL = "pip install 'mmleuk[wsi]'"
+_STRIP_PX = 64
 _SPOTS, _SPOT_PX = 5, 256  # for percentiles: 5 x 5 spots of 256 px
 
 
@@ -202,12 +203,17 @@ class StreamedImage(Slide):
         self._rows, self._top = rows if kept is None else np.concatenate([kept, rows]), y
 
     def _fetch(self, y: int, height: int) -> np.ndarray:
-        try:
-            data = self._region.fetch(0, y, self._image.width, height)
-        except self._errors as error:
-            raise self._broken(error) from error
+        """Rows of the image, (height, width, C)."""
         dtype = {'uchar': np.uint8, 'ushort': np.uint16, 'float': np.float32}[self._image.format]
-        return np.frombuffer(data, dtype).reshape(height, self._image.width, self._image.bands)
+        rows = np.empty((height, self._image.width, self._image.bands), dtype)
+        for top in range(0, height, _STRIP_PX):  # libvips keeps much more than a strip that it is asked for
+            strip = rows[top:top + _STRIP_PX]
+            try:
+                data = self._region.fetch(0, y + top, self._image.width, len(strip))
+            except self._errors as error:
+                raise self._broken(error) from error
+            strip[:] = np.frombuffer(data, dtype).reshape(strip.shape)
+        return rows
 
 
 def _needed(module: str, path: Path) -> Any:
