@@ -58,14 +58,15 @@ def test_python_versions(bootstrap, monkeypatch, version, fits):
     assert bool(named) is not fits
 
 
-def test_missing_opencv_libraries_are_named_but_do_not_stop(bootstrap, monkeypatch):
+def test_missing_libraries_are_named_but_do_not_stop(bootstrap, monkeypatch):
     def missing(name):
         raise OSError(f'{name}: cannot open shared object file')
 
     monkeypatch.setattr(bootstrap.ctypes, 'CDLL', missing)
     found = [item for item in bootstrap.missing_system_parts() if item.what.startswith('lib')]
-    assert [(item.package, item.fatal) for item in found] == [('libgl1', False), ('libglib2.0-0', False)]
-    assert 'apt-get install -y libgl1 libglib2.0-0' in bootstrap.explain(found)
+    assert [(item.package, item.fatal) for item in found] == [
+        ('libgl1', False), ('libglib2.0-0', False), ('libpangoft2-1.0-0', False)]
+    assert 'apt-get install -y libgl1 libglib2.0-0 libpangoft2-1.0-0' in bootstrap.explain(found)
 
 
 def test_too_little_room(bootstrap, monkeypatch, tmp_path):

@@ -59,17 +59,19 @@ def missing_python_parts() -> list[Missing]:
 
 
 def missing_system_parts() -> list[Missing]:
-    """Compiler, make and the libraries that OpenCV's desktop flavour links."""
+    """Compiler, make and the libraries that OpenCV's desktop flavour and PDF reports link."""
     found = []
     if not shutil.which(os.environ.get('CXX', 'g++')):
         found.append(Missing('a C++ compiler (g++)', 'g++'))
     if not shutil.which('make'):
         found.append(Missing('make', 'make'))
-    for library, package in (('libGL.so.1', 'libgl1'), ('libgthread-2.0.so.0', 'libglib2.0-0')):
+    opencv, pdf = 'the desktop flavour of OpenCV', 'a report as PDF'
+    for library, package, who in (('libGL.so.1', 'libgl1', opencv), ('libgthread-2.0.so.0', 'libglib2.0-0', opencv),
+                                  ('libpangoft2-1.0.so.0', 'libpangoft2-1.0-0', pdf)):
         try:
             ctypes.CDLL(library)
         except OSError:
-            found.append(Missing(f'{library} (only the desktop flavour of OpenCV needs it)', package, fatal=False))
+            found.append(Missing(f'{library} (only {who} needs it)', package, fatal=False))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from mmleuk.errors import UserError
 
+_FAILURES = (DBAPIError, sqlite3.Error)
 WAIT_SECONDS = 600
 """How long a writer waits for another one's transaction."""
 
@@ -50,7 +52,7 @@ class Bank:
                     'is no bank; make one with mmleuk bank add' if found is None else
                     f'was made by another version (its tables are {found}, here they are {newest_revision()}); run '
                     f'mmleuk bank upgrade {self.where}'))
-        except DBAPIError as error:
+        except _FAILURES as error:
             raise _unreachable(self.where, error) from error
 
     @property
@@ -79,7 +81,7 @@ class Bank:
         try:
             with self.engine.connect().execution_options(begin=begin) as connection, connection.begin():
                 yield connection
-        except DBAPIError as error:
+        except _FAILURES as error:
             raise _unreachable(self.where, error) from error
 
     def close(self) -> None:
@@ -100,7 +102,7 @@ def upgrade(where: str | Path) -> tuple[str | None, str]:
         if before is None:
             raise UserError(f'{where}: is no bank; make one with mmleuk bank add')
         _upgrade(engine)
-    except DBAPIError as error:
+    except _FAILURES as error:
         raise _unreachable(str(where), error) from error
     finally:
         engine.dispose()
@@ -183,6 +185,6 @@ def _set_up_sqlite(connection: Any, _: object) -> None:
     cursor.close()
 
 
-def _unreachable(where: str, error: DBAPIError) -> UserError:
-    said = ' '.join(str(error.orig).split())
+def _unreachable(where: str, error: Exception) -> UserError:
+    said = ' '.join(str(error.orig if isinstance(error, DBAPIError) else error).split())
     return UserError(f'{where}: the database refuses ({said}); check the path or URL, permissions and free space')

@@ -39,8 +39,8 @@ class Review:
     note: str = ''
 
 
-def add_review(bank: Bank, cell: int, who: str, subject: str, new: str, note: str = '', at: str | None = None
-               ) -> Review:
+def add_review(bank: Bank, cell: int, who: str, subject: str, new: str, note: str = '', at: str | None = None,
+               new_type: bool = False) -> Review:
     """Note what a person says, and let it count.
 
     Args:
@@ -51,6 +51,7 @@ def add_review(bank: Bank, cell: int, who: str, subject: str, new: str, note: st
         new: a type; 'cell' or 'no cell'; a value of the attribute or 'unknown'.
         note: free text.
         at: ISO 8601; default: now.
+        new_type: accept a type that no run in this bank knows; otherwise it is taken for a misspelling.
 
     Raises:
         UserError: no such cell, or a word that the bank doesn't know.
@@ -62,8 +63,12 @@ def add_review(bank: Bank, cell: int, who: str, subject: str, new: str, note: st
         row = connection.execute(select(BankCell).where(BankCell.id == cell).with_for_update()).one_or_none()
         if row is None:
             raise UserError(f'cell {cell} is not in this bank; mmleuk bank query lists ids')
-        change = {'type': _retype, CELL: _whether_cell}.get(subject)
-        old = change(connection, row, new) if change else _change_attribute(connection, cell, subject, new)
+        if subject == 'type':
+            old: str | None = _retype(connection, row, new, new_type)
+        elif subject == CELL:
+            old = _whether_cell(connection, row, new)
+        else:
+            old = _change_attribute(connection, cell, subject, new)
         review = Review(cell, who.strip(), at or now(), subject, old, new, note)
         connection.execute(insert(BankReview).values(cell_id=cell, who=review.who, at=review.at, subject=subject,
                                                      old_value=old, new_value=new, note=note))
@@ -76,10 +81,13 @@ def reviews_of(connection: Connection, cell: int) -> list[Review]:
     return [Review(row.cell_id, row.who, row.at, row.subject, row.old_value, row.new_value, row.note) for row in rows]
 
 
-def _retype(connection: Connection, cell: Any, new: str) -> str:
+def _retype(connection: Connection, cell: Any, new: str, new_type: bool) -> str:
+    if new_type:
+        ids_by_name(connection, CellType.name, [new])
     known = dict(connection.execute(select(CellType.name, CellType.id)).all())
     if new not in known:
-        raise UserError(f'type {new!r} is not in this bank; it has {", ".join(sorted(known))}')
+        raise UserError(f'type {new!r} is not in this bank; it has {", ".join(sorted(known))}; to add one, say so '
+                        '(--new-type)')
     connection.execute(update(BankCell).where(BankCell.id == cell.id).values(current_type_id=known[new]))
     return next(name for name, number in known.items() if number == cell.current_type_id)
 

@@ -57,11 +57,11 @@ def compare_fields(bank: Bank, film_id: int, workers: int = 2) -> Compared:
     return Compared(len(fields), len(fields) - len(there), len(pairs), len(dropped))
 
 
-def films_to_compare(connection: Connection, films: Iterable[int]) -> list[int]:
-    """Those of these films that have fields nobody compared."""
-    statement = select(BankField.film_id).join(Look, Look.field_id == BankField.id).where(
-        BankField.film_id.in_(list(films)), Look.newest, ~Look.compared)
-    return sorted(set(connection.scalars(statement)))
+def films_to_compare(connection: Connection, films: Iterable[int]) -> dict[int, str]:
+    """Names of those of these films that have fields nobody compared, by id."""
+    statement = select(Film.id, Film.name).join(BankField, BankField.film_id == Film.id).join(
+        Look, Look.field_id == BankField.id).where(Film.id.in_(list(films)), Look.newest, ~Look.compared)
+    return dict(connection.execute(statement.distinct().order_by(Film.id)).all())
 
 
 def _write(connection: Connection, film_id: int, dropped: Iterable[Dropped]) -> None:

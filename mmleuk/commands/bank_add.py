@@ -78,9 +78,9 @@ def _said(path: str, added: Added) -> str:
 def _compare(bank: Bank, films: list[int], workers: int) -> None:
     with bank.reading() as connection:
         waiting = films_to_compare(connection, films)
-    for film in waiting:
+    for film, name in waiting.items():
         found = compare_fields(bank, film, workers)
         if found.fields > 1:
-            print(f'film {film}: {plural_n(found.overlaps, "pair")} of {found.fields} fields overlap; '
+            print(f'film {name}: {plural_n(found.overlaps, "pair")} of {found.fields} fields overlap; '
                   f'{plural_n(found.same, "cell")} that another field shows better not counted' + (
                       f'; {plural_n(found.missing, "image")} not found and not compared' if found.missing else ''))

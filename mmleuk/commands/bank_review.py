@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('said', nargs='*', metavar='WHAT=VALUE', help='type=TYPE, cell="no cell", or KEY=VALUE of an '
                         'attribute; nothing lists what was said')
     parser.add_argument('--who', default='', help='name of the person who says it')
+    parser.add_argument('--new-type', action='store_true', help='the type may be one that no model in the bank knows')
     parser.add_argument('--note', default='', help='free text')
 
 
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
             raise UserError(f'{what}{equals}{value}: write WHAT=VALUE, such as type=Myeloblast')
     bank = Bank(args.bank)
     for what, _, value in pairs:
-        add_review(bank, args.cell, args.who, what, value, args.note)
+        add_review(bank, args.cell, args.who, what, value, args.note, new_type=args.new_type)
     with bank.reading() as connection:
         rows = [[r.at, r.who, r.subject, r.old, r.new, r.note] for r in reviews_of(connection, args.cell)]
     print(text_table([['at', 'who', 'about', 'before', 'says', 'note'], *rows]))

@@ -160,7 +160,8 @@ def test_the_database_refuses_to_change_or_delete_a_review(where):
 
 @pytest.mark.parametrize(('name', 'content', 'words'), [
     ('missing.db', None, 'no such bank'), ('text.db', b'hello, this is no bank', 'is no SQLite file'),
-    ('empty.db', b'', 'is no bank')])
+    ('empty.db', b'', 'is no bank'),
+    ('broken.db', b'SQLite format 3\0' + bytes(range(256)) * 20, 'the database refuses')])
 def test_what_is_no_bank_is_not_opened(tmp_path, name, content, words):
     if content is not None:
         (tmp_path / name).write_bytes(content)

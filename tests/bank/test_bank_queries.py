@@ -254,7 +254,7 @@ def test_a_cell_that_two_fields_show_counts_once(where, overlapping):
     bank = Bank(where, create=True)
     added = add(bank, run)
     with bank.reading() as connection:
-        assert films_to_compare(connection, added.film_ids) == list(added.film_ids)
+        assert films_to_compare(connection, added.film_ids) == {added.film_ids[0]: 'film 1'}
         assert not film_contents(connection, 'film 1').compared
     for _ in range(2):  # once more changes nothing
         found = compare_fields(bank, added.film_ids[0])
@@ -265,7 +265,7 @@ def test_a_cell_that_two_fields_show_counts_once(where, overlapping):
             assert contents.second_views == seen - n_cells
             hidden = [cell for cell in find_cells(connection, Wanted(uncounted=True)) if not cell.counted]
             assert {cell.same_as for cell in hidden} <= set(contents.ids.values())
-            assert films_to_compare(connection, added.film_ids) == [] and problems(connection) == []
+            assert films_to_compare(connection, added.film_ids) == {} and problems(connection) == []
 
 
 def test_a_newer_look_is_compared_again(where, overlapping):
@@ -275,7 +275,7 @@ def test_a_newer_look_is_compared_again(where, overlapping):
     compare_fields(bank, film)
     add(bank, Run(run.info, run.predictions[:1]), 'newer')
     with bank.reading() as connection:
-        assert films_to_compare(connection, [film]) == [film]
+        assert films_to_compare(connection, [film]) == {film: 'film 1'}
         assert sum(count_cells(connection, Wanted()).values()) == len(run.cells), 'none is lost meanwhile'
     compare_fields(bank, film)
     with bank.reading() as connection:
@@ -295,3 +295,15 @@ def test_a_film_as_reviewed(where):
     key, = contents.reviewed
     assert types[key] == 'Monocyte' and contents.ids[key] == cell.id
     assert [p.image for p in contents.run.predictions] == ['a.png', 'b.png']
+
+
+def test_a_type_that_no_model_knows(where):
+    bank = Bank(where, create=True)
+    add(bank, small_run())
+    with pytest.raises(UserError, match='--new-type'):
+        add_review(bank, 10_000_002, 'Ada', 'type', 'Plasma cell')
+    add_review(bank, 10_000_002, 'Ada', 'type', 'Plasma cell', new_type=True)
+    with bank.reading() as connection:
+        assert count_cells(connection, Wanted())['Plasma cell'] == 1
+        contents = film_contents(connection, 'film 1')
+    assert 'Plasma cell' in {cell.class_name for cell in contents.run.cells} & set(contents.run.info.classes)
