@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         UserError: bad config or data, a pipeline that packs nothing, or the folder exists already.
     """
     from mmleuk.pictures.drawing import save_picture
-    from mmleuk.pictures.samples import describe_view, draw_view, views_of
+    from mmleuk.pictures.samples import describe_masked_view, describe_view, draw_masked_view, draw_view, views_of
     from mmleuk.schema import AttributeSchema
     if args.count < 1:
         raise UserError(f'--count {args.count}: at least one sample is needed')
@@ -43,8 +43,13 @@ def run(args: argparse.Namespace) -> int:
         for index, packed in samples(dataset, args.count, args.seed):
             for view in views_of(packed):
                 file = f'{index:06d}{view.name and "_"}{view.name}.jpg'
-                save_picture(draw_view(view, classes, schema), folder / file)
-                lines.append(f'  {file}: {describe_view(view)}')
+                if 'gt_instances' in view.sample:
+                    picture, words = draw_view(view, classes, schema), describe_view(view)
+                else:  # masks alone
+                    picture = draw_masked_view(view, dataset.metainfo['palette'])
+                    words = describe_masked_view(view, classes)
+                save_picture(picture, folder / file)
+                lines.append(f'  {file}: {words}')
     print('\n'.join([f'{args.out_dir}: dark is what the annotation leaves unknown', *lines]))
     return 0
 

@@ -11,9 +11,12 @@ from mmdet.structures import DetDataSample
 from PIL import Image
 
 from mmleuk.pictures.drawing import draw_prediction
+from mmleuk.pictures.masks import outlined
 from mmleuk.schema import IGNORE, AttributeSchema
+from mmleuk.structures.cell_parts import UNKNOWN
 from mmleuk.structures.prediction import AttributeReading, Cell, Prediction
 
+_UNKNOWN_GREY = 128
 _UNKNOWN_LIGHT = 0.45  # how much of the light is left where nothing is known
 
 
@@ -72,6 +75,36 @@ def draw_view(view: View, classes: Sequence[str], schema: AttributeSchema) -> Im
         picture = Image.fromarray((np.array(picture) * light).astype(np.uint8))
     truth = Prediction('', (picture.height, picture.width), labelled_cells(view.sample, classes, schema))
     return draw_prediction(picture, truth, classes, schema, certain=True)
+
+
+def part_mask(sample: Any) -> np.ndarray | None:
+    """(H, W) uint8: the number of a cell part per pixel, of a sample that has a mask."""
+    if 'gt_sem_seg' not in sample:
+        return None
+    masks = sample.gt_sem_seg  # MMDetection packs it as sem_seg, MMSegmentation as data
+    return (masks.sem_seg if 'sem_seg' in masks else masks.data)[0].numpy()
+
+
+def draw_masked_view(view: View, palette: Sequence[Sequence[int]]) -> Image.Image:
+    """A view of a sample with a mask, and beside it the same under the mask's colours; grey is unknown.
+
+    Args:
+        view: the picture and its data sample.
+        palette: RGB by part.
+    """
+    mask = part_mask(view.sample)
+    assert mask is not None
+    colours = np.full((UNKNOWN + 1, 3), _UNKNOWN_GREY)
+    colours[:len(palette)] = palette
+    return outlined(view.picture, mask, colours.tolist())
+
+
+def describe_masked_view(view: View, parts: Sequence[str]) -> str:
+    """File, and the share of each part."""
+    mask = part_mask(view.sample)
+    assert mask is not None
+    shares = [f'{name} {(mask == value).mean():.0%}' for value, name in enumerate(parts)]
+    return f'{Path(view.sample.metainfo.get("img_path", "?")).name}: {", ".join(shares)}'
 
 
 def describe_view(view: View) -> str:

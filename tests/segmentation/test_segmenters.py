@@ -47,6 +47,19 @@ def test_a_mask_of_another_size_ends_the_training_before_it_starts(tmp_path, mon
     assert not list((tmp_path / 'run').rglob('*.pth'))
 
 
+def test_training_samples_are_drawn_with_their_masks(tmp_path, monkeypatch, cells, capsys):
+    from PIL import Image
+
+    from mmleuk.cli import main
+    monkeypatch.setenv('MMLEUK_DATA', str(tmp_path))
+    assert main(['data', 'browse', str(SMALL), '--out-dir', str(tmp_path / 'browse'), '--count', '3']) == 0
+    assert re.search(r'd1_000.png: other \d+%, cytoplasm \d+%, nucleus \d+%', capsys.readouterr().out)
+    pictures = sorted((tmp_path / 'browse').iterdir())
+    assert len(pictures) == 3
+    with Image.open(pictures[0]) as picture:
+        assert picture.width == 2 * picture.height
+
+
 def test_without_mmsegmentation_the_fix_is_named(monkeypatch):
     """As in an environment without the extra."""
     import mmleuk.utils.config_file as config_file
