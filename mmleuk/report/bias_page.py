@@ -14,6 +14,7 @@ from mmleuk.utils.tables import Row
 from mmleuk.utils.words import plural_n
 
 _MOST_ROWS = 45
+MOST_SENTENCES = 10
 COLUMNS = ('scope', 'attribute', 'value', 'cells', 'errors', 'rate', 'rate_low', 'rate_high', 'other_cells',
            'other_errors', 'other_rate', 'p', 'q', 'finding', 'in_training')
 
@@ -37,12 +38,14 @@ def _page_row(rate: ValueRate) -> Row:
 
 
 def bias_sentences(rates: Sequence[ValueRate], alpha: float) -> list[str]:
-    """What was found, in words; one sentence for each finding, or one that says that there is none."""
+    """What was found, in words: a sentence for each of the first findings, or one that says that there is none."""
     found = findings(rates, alpha)
     if not found:
         return [f'No attribute value has more errors than the others, at a share of false findings of {alpha:g} '
                 f'({plural_n(len(rates), "rate")} compared).']
-    return [_sentence(rate) for rate in found]
+    sentences = [_sentence(rate) for rate in found[:MOST_SENTENCES]]
+    more = len(found) - len(sentences)
+    return [*sentences, f'... and {more} more in the table.'] if more else sentences
 
 
 def _sentence(rate: ValueRate) -> str:

@@ -10,8 +10,9 @@ from sklearn.linear_model import LogisticRegression
 
 from mmleuk.cli import main
 from mmleuk.errors import UserError
-from mmleuk.evaluation.bias import ALL, findings, training_counts, value_rates
+from mmleuk.evaluation.bias import ALL, ValueRate, findings, training_counts, value_rates
 from mmleuk.evaluation.proportions import benjamini_hochberg, exact_p, wilson_interval
+from mmleuk.report.bias_page import bias_sentences
 from mmleuk.schema import IGNORE, AttributeSchema
 
 SCHEMA = AttributeSchema.from_dict({'hue': ['pink', 'red', 'blue'], 'ring': ['no', 'yes'], 'size': ['small', 'big']})
@@ -178,3 +179,10 @@ def test_bad_tables_are_one_line_and_write_nothing(tmp_path, capsys, header, row
     assert main(['bias', path, '--attributes', attributes, '--out', str(tmp_path / 'out')]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count('\n') == 1 and not (tmp_path / 'out').exists()
+
+
+def test_many_findings_are_cut_short_in_words():
+    rates = [ValueRate(ALL, f'key {number}', 'yes', 10, 9, 10, 1, (0.6, 0.98), 0.001, 0.001) for number in range(13)]
+    sentences = bias_sentences(rates, 0.05)
+    assert len(sentences) == 11 and sentences[-1] == '... and 3 more in the table.'
+    assert bias_sentences(rates[:10], 0.05)[-1].startswith('key 9 yes: 90% of the cells with it')
