@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -176,7 +177,8 @@ def find_share(inferencer: Inferencer, paths: Sequence[Path], windows: Windows, 
                 _predict(inferencer, batch, names, journal)
     for path in paths:
         if windows.scans(path):
-            with open_slide(path, windows.intensity) as slide:
+            # A damaged slide is reported by the first process, when it puts the results together.
+            with suppress(SlideError), open_slide(path, windows.intensity) as slide:
                 find_steps(slide, names[path], inferencer, windows.plan(path, slide.size_hw, side), journal, team.has,
                            batch_size=size, skip_glass=windows.skip_glass)
     team.wait()
@@ -195,6 +197,7 @@ def _settings(inferencer: Inferencer, paths: Sequence[Path], windows: Windows) -
     text = json.dumps(inferencer.cfg.to_dict(), sort_keys=True, default=lambda value: type(value).__name__)
     config = hashlib.sha256(text.encode()).hexdigest()
     facts['device'] = facts['device'].split(':')[0]  # processes with a GPU each find the same
+    facts = json.loads(json.dumps(facts, default=str))
     return dict(facts, classes=list(info.classes), schema=info.schema.to_dict(), weights=weights, config_text=config,
                 max_overlap=inferencer.max_overlap, batch_size=inferencer.batch_size, window=windows.side,
                 overlap=windows.overlap, intensity=str(windows.intensity), skip_glass=windows.skip_glass,

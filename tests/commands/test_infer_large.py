@@ -137,6 +137,10 @@ def test_two_processes_give_the_rows_of_one(attri, film, tmp_path, monkeypatch):
 def test_what_several_processes_found_is_put_together(attri, film, tmp_path, monkeypatch):
     """Rank 1 does its share; rank 0 is killed; a run of one process with --resume does the rest."""
     from mmleuk.apis import Inferencer
+
+    def broken(*_, **__):
+        raise readers.SlideError('tile 3 cannot be decoded')
+
     path, _ = film
     assert infer(path, attri, tmp_path / 'one') == 0
     calls, ask = [], Inferencer.__call__
@@ -152,6 +156,10 @@ def test_what_several_processes_found_is_put_together(attri, film, tmp_path, mon
     assert len(calls) == 30  # windows with cells, each once
     assert (tmp_path / 'two' / 'predictions.csv').read_bytes() == (tmp_path / 'one' / 'predictions.csv').read_bytes()
     assert not list((tmp_path / 'two').glob('.mmleuk_infer.journal*'))
+    monkeypatch.setenv('RANK', '1')
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    monkeypatch.setattr('mmleuk.commands.finding.find_steps', broken)
+    assert infer(path, attri, tmp_path / 'broken') == 0  # the first process says so
     monkeypatch.setenv('RANK', 'x')
     assert infer(path, attri, tmp_path / 'three') == 2
 
