@@ -145,8 +145,8 @@ def _unseen(n: int) -> str:
 def order_in_words(found: Differential) -> str:
     """Which neighbours in the order of types these cells can't tell apart; empty where they can all be told apart."""
     there = [one for one in found.types if one.share.count]
-    alike = [f'{one.name} and {other.name}' for one, other in pairwise(there) if other.joint[1] > one.joint[0]]
-    return f'Too few cells to say which is more frequent: {listed(alike[:5], "and")}.' if alike else ''
+    alike = [f'{one.name} or {other.name}' for one, other in pairwise(there) if other.joint[1] > one.joint[0]]
+    return f'Too few cells to say which is more frequent: {"; ".join(alike)}.' if alike else ''
 
 
 def blasts_in_words(found: Differential) -> str:

@@ -117,7 +117,7 @@ def test_words_follow_the_intervals():
     assert '0 of 200' in none and 'person' not in none
     assert blasts_in_words(of()) == ''
     assert order_in_words(of(('Myeloblast', 11), ('Neutrophil', 9))) == (
-        'Too few cells to say which is more frequent: Myeloblast and Neutrophil.')
+        'Too few cells to say which is more frequent: Myeloblast or Neutrophil.')
     assert order_in_words(of(('Myeloblast', 190), ('Neutrophil', 10))) == ''
 
 
