@@ -149,7 +149,8 @@ def _names(connection: Connection, run: Run, films: Mapping[str, str], patient: 
 def value_ids(connection: Connection, schema: AttributeSchema) -> dict[tuple[str, str], int]:
     """Ids of values by attribute key and name; new ones are added."""
     attributes = ids_by_name(connection, BankAttribute.key, schema.keys)
-    wanted = [dict(attribute_id=attributes[key], name=name) for key, names in schema.values_by_key for name in names]
+    by_id = sorted(schema.values_by_key, key=lambda pair: attributes[pair[0]])  # as in ids_by_name
+    wanted = [dict(attribute_id=attributes[key], name=name) for key, names in by_id for name in names]
     if not wanted:
         return {}
     connection.execute(_insert_new(connection, AttributeValue), wanted)
