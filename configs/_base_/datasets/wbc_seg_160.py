@@ -1,4 +1,4 @@
-"""wbc_seg (Zheng et al. 2018) at 96 px: nucleus and cytoplasm of single cells, in two stains (d1_, d2_)."""
+"""wbc_seg (Zheng et al. 2018) at 160 px: nucleus and cytoplasm of single cells, in two stains (d1_, d2_)."""
 
 train_dataloader = dict(
     batch_size=8,
@@ -15,8 +15,8 @@ train_dataloader = dict(
         pipeline=[
             dict(type='mmleuk.LoadImage'),
             dict(type='mmleuk.LoadPartMask', parts=('other', 'cytoplasm', 'nucleus')),
-            dict(type='mmseg.RandomResize', scale=(96, 96), ratio_range=(0.75, 1.35)),
-            dict(type='mmseg.RandomCrop', crop_size=(96, 96)),
+            dict(type='mmseg.RandomResize', scale=(160, 160), ratio_range=(0.75, 1.35)),
+            dict(type='mmseg.RandomCrop', crop_size=(160, 160)),
             dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
             dict(type='mmseg.RandomRotate', prob=0.5, degree=45, pad_val=(114, 114, 114), seg_pad_val=255),
             dict(type='mmleuk.HSVJitter', hue=0.05, saturation=0.4, value=0.25),
@@ -37,7 +37,7 @@ val_dataloader = dict(
         metainfo=dict(classes=('other', 'cytoplasm', 'nucleus')),
         pipeline=[
             dict(type='mmleuk.LoadImage'),
-            dict(type='Resize', scale=(96, 96)),
+            dict(type='Resize', scale=(160, 160)),
             dict(type='mmleuk.LoadPartMask', parts=('other', 'cytoplasm', 'nucleus')),
             dict(type='mmseg.PackSegInputs'),
         ]))
