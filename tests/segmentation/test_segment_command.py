@@ -16,7 +16,11 @@ pytest.importorskip('mmseg', reason="MMSegmentation (extra 'seg') is not install
 
 CONFIG = """
 _base_ = ['{base}']
-model = dict(backbone=dict(base_channels=4), decode_head=dict(in_channels=4, channels=4, dropout_ratio=0))
+model = dict(data_preprocessor=dict(size=(96, 96)), backbone=dict(base_channels=4),
+             decode_head=dict(in_channels=4, channels=4, dropout_ratio=0))
+test_dataloader = dict(dataset=dict(pipeline=[
+    dict(type='mmleuk.LoadImage'), dict(type='Resize', scale=(96, 96)), dict(type='mmleuk.LoadPartMask'),
+    dict(type='mmseg.PackSegInputs')]))
 """
 
 
