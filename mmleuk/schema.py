@@ -206,6 +206,7 @@ LEUKEMIA_CELL_SIZE = Attribute('cell_size', ('small', 'medium', 'large'), 'Cell 
 TXL_PBC_CLASSES: tuple[str, ...] = ('WBC', 'RBC', 'Platelets')
 WBCATT_CLASSES: tuple[str, ...] = (
     'Neutrophil', 'Eosinophil', 'Basophil', 'Lymphocyte', 'Monocyte', 'RBC', 'Platelets')
+WBCATT_CLASSES_OTHER: tuple[str, ...] = (*WBCATT_CLASSES[:5], 'Other leukocyte')
 WBCATT_ATTRIBUTES = AttributeSchema.from_dict({
     'cell_size': ['small', 'big'],
     'cell_shape': ['round', 'irregular'],
@@ -343,6 +344,8 @@ DECLARATIONS: dict[str, Declaration] = {declaration.name: declaration for declar
     Declaration('wbcatt', WBCATT_CLASSES, WBCATT_ATTRIBUTES, described=WBCATT_CLASSES[:5]),
     Declaration('wbcatt_crops', WBCATT_CLASSES[:5], AttributeSchema((
         Attribute('cell_type', WBCATT_CLASSES[:5]), *WBCATT_ATTRIBUTES.attributes))),
+    Declaration('wbcatt_crops_other', WBCATT_CLASSES_OTHER, AttributeSchema((
+        Attribute('cell_type', WBCATT_CLASSES_OTHER), *WBCATT_ATTRIBUTES.attributes))),
 )}
 """The known data sets by name. Your own module can add one: ``DECLARATIONS['mine'] = Declaration('mine', ...)``."""
 

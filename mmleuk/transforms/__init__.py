@@ -33,9 +33,10 @@ from mmleuk.transforms.part_mask import LoadPartMask
 from mmleuk.transforms.quarter import CropAroundCells, Downscale
 from mmleuk.transforms.region_mosaic import RegionMosaic
 from mmleuk.transforms.regions import BlankOutsideRegions, CropToRegion
+from mmleuk.transforms.resolution import LoseResolution
 from mmleuk.transforms.stain import StainJitter
 
 __all__ = ['BlankOutsideRegions', 'CenterCrop', 'ColorJitter', 'CropAroundCells', 'CropCell', 'CropToRegion',
            'Defocus', 'Downscale', 'HSVJitter', 'Impurities', 'IncompleteCells', 'LoadCellAnnotations', 'LoadImage',
-           'LoadPartMask', 'MixUp', 'Mosaic', 'OverStaining', 'OverlappingCells', 'PackCells', 'Pad', 'PaleStaining',
-           'RandomAffine', 'RegionMosaic', 'StainJitter', 'check_pipeline_moves_regions']
+           'LoadPartMask', 'LoseResolution', 'MixUp', 'Mosaic', 'OverStaining', 'OverlappingCells', 'PackCells', 'Pad',
+           'PaleStaining', 'RandomAffine', 'RegionMosaic', 'StainJitter', 'check_pipeline_moves_regions']
