@@ -1,0 +1,78 @@
+"""The scale of every image of a run of inference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mmleuk.calibration.groups import Calibration, calibrate, evenly_spaced
+from mmleuk.calibration.red_cells import RED_CELL_MICRONS, Finder, RedCells, measure_red_cells
+
+Load = Callable[[Path], np.ndarray]
+"""Path -> (H, W, 3) uint8 BGR; raises OSError or UserError."""
+
+
+class Calibrator:
+    """Measures red cells: once per image size of a run, or for every image where those of a size disagree.
+
+    Args:
+        find: finds red cells that are about ``diameter`` pixels wide.
+        diameter: of red cells in the finder's training, pixels.
+        microns_per_pixel: (x, y) of all images if the user knows them; then nothing is measured.
+    """
+
+    def __init__(self, find: Finder, diameter: float, microns_per_pixel: tuple[float, float] | None = None) -> None:
+        self.find, self.diameter = find, diameter
+        self.stated = None if microns_per_pixel is None else RedCells(
+            RED_CELL_MICRONS / microns_per_pixel[0], RED_CELL_MICRONS / microns_per_pixel[1], 0)
+        self.calibrations: dict[tuple[int, int], Calibration] = {}
+
+    def measure_files(self, paths: Iterable[Path], load: Load) -> list[Calibration]:
+        """Measure the images' sizes that are new; returns their calibrations.
+
+        Args:
+            paths: images; those that can't be read are left out.
+            load: reads one.
+        """
+        groups: dict[tuple[int, int], list[Path]] = {}
+        for path in paths if self.stated is None else ():
+            try:
+                with Image.open(path) as image:
+                    groups.setdefault((image.height, image.width), []).append(path)
+            except OSError:  # the run itself reports it
+                continue
+        measured = []
+        for size, group in sorted(groups.items()):
+            if size not in self.calibrations:
+                images = [image for index in evenly_spaced(len(group)) if (image := _loaded(load, group[index]))
+                          is not None]
+                if images:
+                    measured.append(self.measure_arrays(images, len(group)))
+        return measured
+
+    def measure_arrays(self, images: Sequence[np.ndarray], n_images: int | None = None) -> Calibration:
+        """Measure images of one size; later images of that size have the same scale."""
+        found = calibrate(images, self.find, self.diameter, n_images)
+        self.calibrations[found.size_hw] = found
+        return found
+
+    def red_cells(self, image: np.ndarray) -> RedCells | None:
+        """Red cells of one image; None where its scale isn't known."""
+        if self.stated is not None:
+            return self.stated
+        size = image.shape[:2]
+        if size not in self.calibrations:
+            self.measure_arrays([image])
+        found = self.calibrations[size]
+        return found.red_cells if found.agrees else measure_red_cells(image, self.find, self.diameter)
+
+
+def _loaded(load: Load, path: Path) -> np.ndarray | None:
+    try:
+        return load(path)
+    # mmcv's loader asserts that the file could be decoded. The run itself reports it.
+    except (OSError, AssertionError, ValueError):
+        return None
