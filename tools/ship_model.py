@@ -1,0 +1,196 @@
+"""Join a trained finder and a trained reader into the model in the package.
+
+    python tools/ship_model.py work_dirs/finder/epoch_40.pth work_dirs/reader/epoch_16.pth --out-dir mmleuk/shipped
+
+It fits what training doesn't: temperatures of scores and types, the lowest score per class (largest F1), and the limits
+for 'unsure', all on validation splits. It writes the weights (safetensors, half precision), the resolved config and the
+measured figures (JSON); the card beside them is written by hand around these figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mmleuk.apis import load_weights
+from mmleuk.evaluation.crop_metric import AttributeReadings
+from mmleuk.evaluation.reliability import reliability
+from mmleuk.models.attributes.novelty import Novelty
+from mmleuk.models.detectors.find_and_read import join_weights
+from mmleuk.shipped import get_shipped
+from mmleuk.structures.matching import match, pairwise_iou
+from mmleuk.utils.checkpoint import load_checkpoint_safely
+from mmleuk.utils.command_line import exit_status
+from mmleuk.utils.config_file import build_model, building, read_config
+from mmleuk.utils.files import replacing, write_atomic
+
+CONFIGS = Path(__file__).parents[1] / 'configs' / 'shipped'
+UNSURE_SHARE = 0.03
+"""Share of the validation cells of known types that each of the two limits of 'unsure' lets go."""
+TEMPERATURES = np.geomspace(0.3, 4, 200)
+
+
+@torch.no_grad()
+def main() -> int:
+    """Fit, write, and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('finder', help='checkpoint of configs/shipped/cell-finder_txl-pbc.py')
+    parser.add_argument('reader', help='checkpoint of configs/shipped/cell-reader_wbcatt.py')
+    parser.add_argument('--out-dir', type=Path, required=True, help='folder of the shipped models')
+    args = parser.parse_args()
+    finder_cfg, finder = _trained(CONFIGS / 'cell-finder_txl-pbc.py', args.finder)
+    reader_cfg, reader = _trained(CONFIGS / 'cell-reader_wbcatt.py', args.reader)
+    joined = read_config(CONFIGS / 'any-microscope.py', needed=('model',))
+    figures: dict[str, Any] = {}
+    classes = finder.dataset_meta['classes']
+    figures['finder'], temperatures, lowest = _fit_scores(finder_cfg, finder, classes)
+    figures['reader'], limits, novelty = _fit_types(reader_cfg, reader)
+    joined.model.update(score_temperatures=temperatures, **limits)
+    types = joined.model.classes[:-len(classes) + 1]
+    joined.min_scores = {**dict.fromkeys(types, lowest[classes[0]]),
+                         **{name: lowest[name] for name in classes[1:]}}
+    weights = join_weights(finder.state_dict(), reader.state_dict(), novelty)
+    _write(joined, weights, figures, args.out_dir)
+    print(json.dumps(figures, indent=1))
+    return 0
+
+
+def _trained(config: Path, checkpoint: str) -> tuple[Config, Any]:
+    cfg = read_config(config, needed=('model', 'val_dataloader'))
+    model: Any = build_model(cfg)
+    loaded = load_checkpoint_safely(checkpoint)
+    load_weights(model, loaded, checkpoint)
+    model.dataset_meta = {key.lower(): value for key, value in loaded['meta']['dataset_meta'].items()}
+    return cfg, model.eval()
+
+
+def _outputs(cfg: Config, model: Any, loader: dict) -> Iterator[Any]:
+    with building(cfg):
+        batches = Runner.build_dataloader({**loader, 'num_workers': 0, 'persistent_workers': False}, seed=0)
+    for batch in batches:
+        yield model.data_preprocessor(batch, False)
+
+
+def _fit_scores(cfg: Config, model: Any, classes: tuple[str, ...]) -> tuple[dict, list[float], dict[str, float]]:
+    """Figures, the temperature of each class, and the score of each class with the largest F1 (after it)."""
+    scores: list[list[NDArray]] = [[] for _ in classes]
+    hits: list[list[NDArray]] = [[] for _ in classes]
+    cells = [0 for _ in classes]
+    for data in _outputs(cfg, model, cfg.val_dataloader):
+        for sample in model.predict(data['inputs'], data['data_samples'], rescale=True):
+            found, true = sample.pred_instances, sample.gt_instances
+            for label in range(len(classes)):
+                chosen = found.labels == label
+                boxes = true.bboxes[true.labels == label]
+                boxes = getattr(boxes, 'tensor', boxes).numpy()
+                iou = pairwise_iou(found.bboxes[chosen].numpy(), boxes)
+                scores[label].append(found.scores[chosen].numpy())
+                hits[label].append(match(iou, scores[label][-1], min_iou=0.5) >= 0)
+                cells[label] += len(boxes)
+    figures, temperatures, lowest = {}, [], {}
+    for label, name in enumerate(classes):
+        score, hit = np.concatenate(scores[label]), np.concatenate(hits[label])
+        shown = score >= 0.05  # the rest is never shown, and would decide the temperature by its number
+        temperature = _temperature(np.stack([np.zeros(shown.sum()), _logit(score[shown])], 1), hit[shown].astype(int))
+        after = 1 / (1 + np.exp(-_logit(score) / temperature))
+        order = np.argsort(-after)
+        right = hit[order].cumsum()
+        f1 = 2 * right / (np.arange(len(right)) + 1 + cells[label])
+        best = int(f1.argmax())
+        lowest[name] = round(float(after[order][best]), 3)
+        temperatures.append(round(temperature, 3))
+        figures[name] = dict(
+            cells=cells[label], temperature=temperatures[-1], min_score=lowest[name], f1=round(float(f1[best]), 4),
+            precision=round(float(right[best] / (best + 1)), 4), recall=round(float(right[best] / cells[label]), 4),
+            ece_before=round(reliability(score[shown], hit[shown]).ece, 4),
+            ece_after=round(reliability(after[shown], hit[shown]).ece, 4))
+    return figures, temperatures, lowest
+
+
+def _fit_types(cfg: Config, model: Any) -> tuple[dict, dict[str, float], Novelty]:
+    """Figures, limits and temperature of the type, and the fitted novelty."""
+    column = model.schema.position('cell_type')
+    counts = model.classifier.logit_counts
+    plain = cfg.val_dataloader.dataset.pipeline
+    train = dict(cfg.train_dataloader, sampler=dict(type='DefaultSampler', shuffle=False), dataset=dict(
+        type='ConcatDataset', datasets=[{**part, 'pipeline': plain, 'test_mode': True}
+                                        for part in cfg.train_dataloader.dataset.datasets]))
+    features, _, targets = _read(cfg, model, train)
+    novelty = Novelty(counts[column], features.shape[1]).fit(features, targets[:, column])
+    features, logits, targets = _read(cfg, model, cfg.val_dataloader)
+    types = logits.split(counts, 1)[column].double().numpy()
+    truth = targets[:, column].numpy()
+    temperature = round(_temperature(types, truth), 3)
+    before, after = _softmax(types), _softmax(types / temperature)
+    right = after.argmax(1) == truth
+    readings = AttributeReadings(model.schema, targets.numpy(), model.classifier.decode(logits).numpy(),
+                                 np.arange(len(targets)))
+    limits = dict(type_temperature=temperature,
+                  min_type_prob=round(float(np.quantile(after.max(1), UNSURE_SHARE)), 3),
+                  max_novelty=round(float(np.quantile(novelty(features).numpy(), 1 - UNSURE_SHARE)), 2))
+    figures = dict(limits, cells=len(truth),
+                   ece_before=round(reliability(before.max(1), before.argmax(1) == truth).ece, 4),
+                   ece_after=round(reliability(after.max(1), right).ece, 4),
+                   **{key: round(float(value), 4) for key, value in readings.summary().items()})
+    return figures, limits, novelty
+
+
+def _read(cfg: Config, model: Any, loader: dict) -> tuple[Tensor, Tensor, Tensor]:
+    """Features (N, D), logits (N, K) and true values (N, A) of all crops."""
+    parts = []
+    for data in _outputs(cfg, model, loader):
+        features = model.extract_feat(data['inputs'])
+        truth = torch.cat([sample.gt_instances.attributes for sample in data['data_samples']])
+        parts.append((features, model.classifier(features), truth))
+    features, logits, truth = zip(*parts)
+    return torch.cat(features), torch.cat(logits), torch.cat(truth)
+
+
+def _temperature(logits: NDArray, truth: NDArray) -> float:
+    """The temperature with the smallest negative log-likelihood of (N, V) logits, by trying 200.
+
+    Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2.
+    """
+    rows = np.arange(len(truth))
+    losses = [-np.log(_softmax(logits / temperature)[rows, truth] + 1e-12).mean() for temperature in TEMPERATURES]
+    return float(TEMPERATURES[int(np.argmin(losses))])
+
+
+def _softmax(logits: NDArray) -> NDArray:
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True)
+
+
+def _logit(scores: NDArray) -> NDArray:
+    clipped = np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6)
+    return np.log(clipped / (1 - clipped))
+
+
+def _write(cfg: Config, weights: dict[str, Tensor], figures: dict, folder: Path) -> None:
+    name = get_shipped().stem
+    half = {key: value.half().contiguous() if value.is_floating_point() else value.contiguous()
+            for key, value in weights.items()}
+    parts = ('default_scope', 'model', 'test_dataloader', 'red_cell_diameter', 'film_colours', 'min_scores')
+    kept: Any = {part: cfg[part] for part in parts}
+    kept['test_dataloader'].dataset.update(data_root='', ann_file='')  # paths of the machine that measured
+    with replacing(folder / f'{name}.safetensors') as temporary:
+        save_file(half, temporary, metadata=dict(format='pt'))
+        temporary.chmod(0o644)
+    header = '"""The resolved config of the shipped model, written by tools/ship_model.py."""\n\n'
+    write_atomic(folder / f'{name}.py', header + Config(kept).pretty_text)
+    write_atomic(folder / f'{name}.json', json.dumps(figures, indent=1) + '\n')
+
+
+if __name__ == '__main__':
+    raise SystemExit(exit_status(lambda _: main(), [], 'ship_model'))
