@@ -38,11 +38,11 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=3.10,<3.13',
     packages=find_packages(include=['mmleuk', 'mmleuk.*']),
-    package_data={'mmleuk': ['**/*.html', '**/*.css', '**/*.js', '**/*.json']},
+    package_data={'mmleuk': ['**/*.html', '**/*.css', '**/*.js', '**/*.json', 'shipped/*.md', 'shipped/*.safetensors']},
     # MMDetection comes from one of two sets of distributions that overwrite each other's files, and whoever installs
     # this into an environment that has one must keep it: so neither is a hard dependency.
     install_requires=['torch>=2.1', 'numpy', 'pycocotools', 'pillow', 'pyyaml', 'tqdm', 'matplotlib', 'jinja2',
-                      'pandas', 'defusedxml', 'scipy', 'scikit-learn', 'shapely>=2'],
+                      'safetensors', 'pandas', 'defusedxml', 'scipy', 'scikit-learn', 'shapely>=2'],
     extras_require={
         'onedl': ['onedl-mmengine>=0.10.12,<1', 'onedl-mmcv>=2.3.6,<2.4', 'onedl-mmdetection>=3.5.1,<4'],
         'openmmlab': ['mmengine>=0.10.3,<1', 'mmcv>=2.0.0,<2.2', 'mmdet==3.3.0'],

@@ -7,7 +7,9 @@ class of our own around the same test pipeline.
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,17 +25,21 @@ from mmengine.config import Config, ConfigDict
 from PIL import Image
 
 import mmleuk
+from mmleuk.calibration import RED_CELL_MICRONS, Calibrator, RedCells
+from mmleuk.calibration.colour import TrainingColours
+from mmleuk.calibration.finder import load_finder
 from mmleuk.errors import UserError
 from mmleuk.models.attributes import AttributeRecognizer, AttriHead
 from mmleuk.pictures.drawing import draw_prediction, load_image
 from mmleuk.schema import IGNORE, AttributeSchema
+from mmleuk.shipped import get_shipped
 from mmleuk.structures import prediction_files
 from mmleuk.structures.overlaps import suppress_overlaps
 from mmleuk.structures.prediction import AttributeReading, Cell, FailedImage, Prediction, Run, RunInfo
 from mmleuk.utils.checkpoint import check_attributes, fit_checkpoint, load_checkpoint_safely, state_dict_of
 from mmleuk.utils.config_file import build_model, building, read_config
 from mmleuk.utils.image_inputs import check_images, list_images, name_images
-from mmleuk.utils.image_size import at_image_size, image_size_of, kind_of, usable_image_size
+from mmleuk.utils.image_size import at_image_size, at_scale, image_size_of, kind_of, usable_image_size
 from mmleuk.utils.words import plural_n
 
 __all__ = ['AttributeReading', 'Cell', 'FailedImage', 'Inferencer', 'Prediction', 'Run', 'RunInfo']
@@ -45,16 +51,22 @@ class Inferencer:
     """A trained model for prediction.
 
     Args:
-        config: path of a config file, or the config itself.
+        config: path of a config file, or the config itself; default: the model in the package, see ``mmleuk models``.
         checkpoint: weights of that config's model; read without running code from the file.
         device: such as 'cpu' or 'cuda:0'; default: the first GPU, else the CPU.
-        min_score: cells with a lower score are left out, 0 to 1. The model's own test_cfg may drop more.
+        min_score: cells with a lower score are left out, 0 to 1. The model's own test_cfg may drop more. Default: the
+            config's ``min_scores`` by class, else 0.25.
         max_overlap: where boxes of any type overlap by a larger IoU, only the cell with the highest score is kept. With
             1, all that the model's own suppression returns are kept.
         batch_size: images per forward pass. Images of one batch are padded to the largest, so the last digits may
             differ between batch sizes.
         image_size: pixels of the longer side of the network's input, rounded up to a multiple of its stride; default:
             the config's. The attribute ``image_size`` has the used value, or None if it depends on the image.
+        calibrate: measure the red cells of the images (:mod:`mmleuk.calibration`). Cells then have a diameter in
+            micrometres, and if the config states its ``red_cell_diameter`` in pixels of the network's input, images
+            are scaled to it. ``image_size`` keeps the scale. With ``film_colours``, films of other colours than in
+            training are changed to those.
+        microns_per_pixel: of all images, (width, height) of a pixel; then nothing is measured.
 
     Raises:
         UserError: a file is missing or broken, the checkpoint doesn't fit the model, or there is no such device.
@@ -66,16 +78,22 @@ class Inferencer:
             print(prediction.image, [(cell.class_name, cell.score) for cell in prediction.cells])
     """
 
-    def __init__(self, config: str | Path | Config, checkpoint: str | Path, device: str | None = None,
-                 min_score: float = 0.25, batch_size: int = 1, max_overlap: float = 0.5,
-                 image_size: int | None = None) -> None:
+    def __init__(self, config: str | Path | Config | None = None, checkpoint: str | Path | None = None,
+                 device: str | None = None, min_score: float | None = None, batch_size: int = 1,
+                 max_overlap: float = 0.5, image_size: int | None = None, calibrate: bool = True,
+                 microns_per_pixel: tuple[float, float] | None = None) -> None:
         for name, value in (('min_score', min_score), ('max_overlap', max_overlap)):
-            if not 0 <= value <= 1:
+            if value is not None and not 0 <= value <= 1:
                 raise UserError(f'{name} is {value}; it must lie between 0 and 1')
         if batch_size < 1:
             raise UserError(f'batch_size is {batch_size}; it must be at least 1')
+        if (config is None) != (checkpoint is None):
+            raise UserError('config and checkpoint belong together; give both, or none for the model in the package')
+        if config is None or checkpoint is None:
+            config, checkpoint = get_shipped().config, get_shipped().weights
         self.cfg = config if isinstance(config, Config) else read_config(config, needed=('model', 'test_dataloader'))
-        self.min_score = min_score
+        own_scores = dict(self.cfg.get('min_scores') or {}) if min_score is None else {}
+        self.min_score = min(own_scores.values(), default=0.25) if min_score is None else min_score
         self.max_overlap = max_overlap
         self.batch_size = batch_size
         self.device = _device(device)
@@ -93,12 +111,20 @@ class Inferencer:
         self.schema = schemas[0] if schemas else AttributeSchema.from_dict(metainfo.get('attributes') or {})
         self.classes = tuple(metainfo['classes'])
         self.leukocytes = None if metainfo.get('leukocytes') is None else tuple(metainfo['leukocytes'])
-        raise_score_threshold(self.model, min_score)
+        self.min_scores = {name: score for name, score in own_scores.items() if name in self.classes}
+        raise_score_threshold(self.model, self.min_score)
         self.model.to(self.device).eval()
         with building(self.cfg):
             own = image_size_of(get_test_pipeline_cfg(self.cfg))
             self.image_size = own if image_size is None else usable_image_size(image_size, own, self.model)
-            self._from_file, self._from_array = inference_pipelines(self.cfg, self.image_size)
+            self._load_file, self._load_array = inference_loaders(self.cfg)
+            # A scale is a film's: few of them are in use at a time.
+            self._pipeline = lru_cache(maxsize=32)(self._pipeline)
+            self._pipeline(None)  # refuses a config without a usable pipeline
+        self._scaled_to = None if image_size is not None else self.cfg.get('red_cell_diameter')
+        colours = self.cfg.get('film_colours')
+        self._colours = None if colours is None else TrainingColours(**colours)
+        self.calibrator = self._calibrator(calibrate, microns_per_pixel)
 
     def __call__(self, inputs: Source | Iterable[Source]) -> list[Prediction]:
         """Predict.
@@ -119,6 +145,7 @@ class Inferencer:
         names = [item for item in several if isinstance(item, (str, Path))]
         paths = list_images(names) if names or not arrays else []
         check_images(paths)
+        self.calibrate(paths)
         results = list(self.predict(paths)) + list(self._predict_arrays(arrays))
         failed = [result for result in results if isinstance(result, FailedImage)]
         if failed:
@@ -129,16 +156,64 @@ class Inferencer:
         """Predict files one after the other; an unreadable file becomes a :class:`FailedImage`."""
         named = iter(zip(name_images(paths), paths))
         while batch := list(islice(named, self.batch_size)):
-            loaded: list[tuple[str, Path, dict[str, Any]]] = []
+            loaded: list[tuple[str, Path, dict[str, Any], RedCells | None]] = []
             for name, path in batch:
                 try:
-                    loaded.append((name, path, self._from_file(dict(img_path=str(path), img_id=0))))
+                    image = self._load_file(dict(img_path=str(path), img_id=0))
+                    loaded.append((name, path, *self._prepared(image)))
                 # mmcv's loader asserts that the file could be decoded.
                 except (OSError, AssertionError, UserError, cv2.error) as error:
                     yield FailedImage(name, f'could not be read: {error}')
-            samples = self._forward([data for _, _, data in loaded])
-            for (name, path, _), sample in zip(loaded, samples):
-                yield self._prediction(sample, name, str(path))
+            samples = self._forward([data for _, _, data, _ in loaded])
+            for (name, path, _, cells), sample in zip(loaded, samples):
+                yield self._prediction(sample, name, str(path), cells)
+
+    def calibrate(self, paths: Sequence[Path]) -> list[str]:
+        """Measure the scale of images before :meth:`predict`, which else measures each size when it comes.
+
+        Returns:
+            A sentence per size of image that is new.
+        """
+        if self.calibrator is None:
+            return []
+        return [found.sentence for found in self.calibrator.measure_files(paths, self._pixels)]
+
+    def calibrate_arrays(self, images: Sequence[np.ndarray]) -> list[str]:
+        """The same for (H, W, 3) uint8 BGR images of one size, which stand for all images of that size."""
+        if self.calibrator is None or self.calibrator.stated is not None:
+            return []
+        return [self.calibrator.measure_arrays(images).sentence]
+
+    @property
+    def scales_by_red_cells(self) -> bool:
+        """Whether images are scaled by their red cells, not to ``image_size``."""
+        return self.calibrator is not None and self._scaled_to is not None
+
+    def _pixels(self, path: Path) -> np.ndarray:
+        return self._load_file(dict(img_path=str(path), img_id=0))['img']
+
+    def _calibrator(self, calibrate: bool, microns_per_pixel: tuple[float, float] | None) -> Calibrator | None:
+        if microns_per_pixel is not None and not all(0 < value < math.inf for value in microns_per_pixel):
+            raise UserError(f'microns_per_pixel is {microns_per_pixel}; both numbers have to be above 0')
+        if not calibrate and microns_per_pixel is None:
+            return None
+        return Calibrator(*load_finder(self.device), microns_per_pixel)
+
+    def _red_cells(self, image: np.ndarray) -> RedCells | None:
+        return None if self.calibrator is None else self.calibrator.red_cells(image)
+
+    def _prepared(self, loaded: dict[str, Any]) -> tuple[dict[str, Any], RedCells | None]:
+        """The network's input of a loaded image, and the red cells that its scale comes from."""
+        cells = self._red_cells(loaded['img'])
+        scale = None if cells is None or self._scaled_to is None else cells.scale(self._scaled_to)
+        if self.calibrator is not None and self._colours is not None:
+            loaded['img'] = self._colours.change(loaded['img'])
+        return self._pipeline(scale)(loaded), cells
+
+    def _pipeline(self, scale_xy: tuple[float, float] | None) -> Compose:
+        """The test pipeline after the loader, for a scale; None: for ``image_size``."""
+        with building(self.cfg):
+            return inference_pipeline(self.cfg, self.image_size, scale_xy)
 
     def run_info(self) -> RunInfo:
         """Config, checkpoint and settings of this inferencer, with the time of the call (UTC)."""
@@ -146,7 +221,8 @@ class Inferencer:
         return RunInfo(classes=self.classes, schema=self.schema, min_score=self.min_score,
                        model=str(self.cfg.model.type), config=str(self.cfg.filename or ''),
                        checkpoint=self._checkpoint, device=str(self.device), created=now,
-                       version=mmleuk.__version__, image_size=self.image_size, leukocytes=self.leukocytes)
+                       version=mmleuk.__version__, image_size=self.image_size, leukocytes=self.leukocytes,
+                       scales=self._scales(), min_scores=self.min_scores)
 
     def to_json(self, predictions: Sequence[Prediction], path: str | Path) -> Path:
         """Write predictions as JSON; the file appears whole or not at all. Fields: docs/report.md."""
@@ -175,9 +251,10 @@ class Inferencer:
         numbered = iter(enumerate(arrays, start=1))
         while batch := list(islice(numbered, self.batch_size)):
             # Copy: the pipeline may write into its image, and the caller's array must not change.
-            data = [self._from_array(dict(img=array.copy(), img_id=0)) for _, array in batch]
-            for (number, _), sample in zip(batch, self._forward(data)):
-                yield self._prediction(sample, f'array_{number:04d}', None)
+            prepared = [self._prepared(self._load_array(dict(img=array.copy(), img_id=0))) for _, array in batch]
+            samples = self._forward([data for data, _ in prepared])
+            for (number, _), (_, cells), sample in zip(batch, prepared, samples):
+                yield self._prediction(sample, f'array_{number:04d}', None, cells)
 
     def _forward(self, batch: Sequence[dict[str, Any]]) -> list[DetDataSample]:
         if not batch:
@@ -192,21 +269,33 @@ class Inferencer:
             raise UserError(f'{self.device}: not enough memory for {plural_n(len(batch), "image")} of '
                             f'{self.image_size} px at once; choose a smaller batch size or image size') from error
 
-    def _prediction(self, sample: DetDataSample, name: str, path: str | None) -> Prediction:
+    def _scales(self) -> tuple[str, ...]:
+        """A sentence per measured size of image."""
+        return () if self.calibrator is None else tuple(
+            self.calibrator.calibrations[size].sentence for size in sorted(self.calibrator.calibrations))
+
+    def _prediction(self, sample: DetDataSample, name: str, path: str | None, red_cells: RedCells | None) -> Prediction:
         instances = sample.pred_instances.cpu()
-        confident = instances[instances.scores >= self.min_score]
+        lowest = torch.tensor([self.min_scores.get(class_name, self.min_score) for class_name in self.classes])
+        # A label without a class name is reported below.
+        confident = instances[instances.scores >= lowest[instances.labels.clamp(max=len(lowest) - 1)]]
         kept = confident[suppress_overlaps(confident.bboxes, confident.scores, self.max_overlap)]
         readings = _readings(kept, self.schema)
+        um_per_px = None if red_cells is None else (RED_CELL_MICRONS / red_cells.width,
+                                                    RED_CELL_MICRONS / red_cells.height)
+        novelties = kept.novelty.tolist() if 'novelty' in kept else [math.nan] * len(kept)
         cells = []
-        for box, score, label, attributes, probabilities, class_probs in zip(
+        for box, score, label, attributes, probabilities, class_probs, novelty in zip(
                 kept.bboxes.tolist(), kept.scores.tolist(), kept.labels.tolist(), readings,
-                _all_probabilities(kept, self.schema), _class_probabilities(kept)):
+                _all_probabilities(kept, self.schema), _class_probabilities(kept), novelties):
             if label >= len(self.classes):
                 raise UserError(f'{name}: the model predicts class {label}, but only {len(self.classes)} class names '
                                 'are known; config and checkpoint belong to different data sets')
-            cells.append(Cell(tuple(box), score, label, self.classes[label], attributes, probabilities, class_probs))
+            cells.append(Cell(tuple(box), score, label, self.classes[label], attributes, probabilities, class_probs,
+                              novelty=None if math.isnan(novelty) else novelty,
+                              diameter_um=None if um_per_px is None else _diameter(box, um_per_px)))
         height, width = sample.ori_shape[:2]
-        return Prediction(name, (int(height), int(width)), tuple(cells), path)
+        return Prediction(name, (int(height), int(width)), tuple(cells), path, um_per_px)
 
 
 def _device(device: str | None) -> torch.device:
@@ -265,14 +354,33 @@ def _metainfo(meta: dict[str, Any], cfg: Config) -> dict[str, Any]:
     return metainfo
 
 
-def inference_pipelines(cfg: Config, image_size: int | None = None) -> tuple[Compose, Compose]:
-    """The config's test pipeline without annotations, for files and for arrays; see :class:`Inferencer`."""
+def _diameter(box_xyxy: Sequence[float], um_per_px: tuple[float, float]) -> float:
+    """Micrometres: of the circle with the area of the ellipse in the box."""
+    x1, y1, x2, y2 = box_xyxy
+    return math.sqrt((x2 - x1) * um_per_px[0] * (y2 - y1) * um_per_px[1])
+
+
+def inference_loaders(cfg: Config) -> tuple[Compose, Compose]:
+    """The image loader of the config's test pipeline, for files and for arrays."""
+    return (Compose(_inference_steps(cfg)[:1]), Compose([dict(type='mmdet.LoadImageFromNDArray')]))
+
+
+def inference_pipeline(cfg: Config, image_size: int | None = None,
+                       scale_xy: tuple[float, float] | None = None) -> Compose:
+    """The config's test pipeline after the loader, without annotations; see :class:`Inferencer`."""
+    steps = _inference_steps(cfg)
+    if scale_xy is not None:
+        steps = at_scale(steps, scale_xy)
+    elif image_size is not None:
+        steps = at_image_size(steps, image_size)
+    return Compose(steps[1:])
+
+
+def _inference_steps(cfg: Config) -> list[Any]:
     steps = [step for step in get_test_pipeline_cfg(cfg) if not _loads(step, 'Annotations')]
     if not steps or not _loads(steps[0], 'Image'):
         raise UserError("the config's test pipeline doesn't start with an image loader; begin it with mmleuk.LoadImage")
-    if image_size is not None:
-        steps = at_image_size(steps, image_size)
-    return Compose(steps), Compose([dict(type='mmdet.LoadImageFromNDArray'), *steps[1:]])
+    return steps
 
 
 def _loads(step: dict[str, Any], what: str) -> bool:

@@ -35,6 +35,7 @@ COMMANDS = (
     Command(('config',), 'mmleuk.commands.config', 'what a config resolves to, and which files set it'),
     Command(('infer',), 'mmleuk.commands.infer', 'cells, attributes, pictures and a report from images'),
     Command(('segment',), 'mmleuk.commands.segment', 'masks of cell parts; nucleus/cytoplasm ratio, lobes, areas'),
+    Command(('models',), 'mmleuk.commands.models', 'the models in the package, and what they were trained on'),
     Command(('transfer',), 'mmleuk.commands.transfer', "one microscope's annotations -> another's images"),
     Command(('bottleneck',), 'mmleuk.commands.bottleneck', "fit concept bottlenecks: a cell's type from attributes"),
     Command(('attributes',), 'mmleuk.commands.attributes', 'scores of attributes with intervals and calibration'),

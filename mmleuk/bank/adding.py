@@ -169,7 +169,7 @@ def _fields(connection: Connection, predictions: Sequence[Prediction], films: Ma
     rows: list[dict[str, Any]] = [
         dict(film_id=names.films[films[p.image]], name=p.image, sha256=hashes[p.image], width_px=p.size_hw[1],
              height_px=p.size_hw[0], path=None if p.path is None else str(Path(p.path).absolute()),
-             **dict(zip(_SCALE, getattr(p, 'um_per_px', None) or (None, None)))) for p in predictions]
+             **dict(zip(_SCALE, p.um_per_px or (None, None)))) for p in predictions]
     if not rows:
         return {}
     connection.execute(_insert_new(connection, BankField), rows)
@@ -254,7 +254,7 @@ def _cell_row(number: int, look: int, film: int, cell: Cell, type_ids: Sequence[
     x1, y1, x2, y2 = cell.box
     type_id, probabilities = type_ids[cell.label], cell.class_probs
     size = math.sqrt(max(x2 - x1, 0.0) * max(y2 - y1, 0.0))
-    return (number, look, film, x1, y1, x2, y2, size, getattr(cell, 'diameter_um', None), cell.score, type_id, type_id,
+    return (number, look, film, x1, y1, x2, y2, size, cell.diameter_um, cell.score, type_id, type_id,
             None if probabilities is None else json.dumps(probabilities), cell.novelty, None, True)
 
 

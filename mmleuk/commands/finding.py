@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmleuk.calibration.groups import FIELDS, evenly_spaced
 from mmleuk.commands.team import Team
+from mmleuk.slides.glass import is_empty_glass
 from mmleuk.slides.intensity import Intensity, parse_intensity
 from mmleuk.slides.journal import Journal
 from mmleuk.slides.overview import Overview
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 JOURNAL = '.mmleuk_infer.journal'
 ALONE = Team()
 DEFAULT_WINDOW = 640
+LOOKS = 30
+"""Windows of a large image that are read in the search of some with cells."""
 """For models whose input depends on the image."""
 
 
@@ -112,12 +116,51 @@ def check_windows(inferencer: Inferencer, paths: Sequence[Path], windows: Window
     Raises:
         UserError: the overlap is out of its range.
     """
-    side = windows.side or inferencer.image_size or DEFAULT_WINDOW
+    side = windows.side or _default_side(inferencer)
     plan_windows((side, side), side, side // 4 if windows.overlap is None else windows.overlap)
     large = [path for path in paths if is_large(path)] if windows.side is None else []
     if large:
         print(f'note: {large[0].name} is cut into windows of {side} px, shown as they are; if its cells are larger or '
               'smaller than in training, choose --window')
+
+
+def _default_side(inferencer: Inferencer) -> int:
+    """Windows that are scaled by their red cells don't depend on the network's size."""
+    return DEFAULT_WINDOW if inferencer.scales_by_red_cells else inferencer.image_size or DEFAULT_WINDOW
+
+
+def calibrate(inferencer: Inferencer, paths: Sequence[Path], windows: Windows) -> list[str]:
+    """Measure the red cells of fields by their size, and of large images in windows from their middle.
+
+    Returns:
+        A sentence per size.
+    """
+    sentences = inferencer.calibrate([path for path in paths if not windows.scans(path)])
+    samples: dict[tuple[int, ...], list[np.ndarray]] = {}
+    for path in paths:
+        if windows.scans(path):
+            for pixels in _middle_windows(path, windows, _default_side(inferencer)):
+                samples.setdefault(pixels.shape, []).append(pixels)
+    for group in samples.values():
+        sentences += inferencer.calibrate_arrays([group[index] for index in evenly_spaced(len(group))])
+    return sentences
+
+
+def _middle_windows(path: Path, windows: Windows, side: int) -> list[np.ndarray]:
+    """Up to three windows that show more than glass, from the middle outwards."""
+    found: list[np.ndarray] = []
+    with open_slide(path, windows.intensity) as slide:
+        plan = windows.plan(path, slide.size_hw, side)
+        corners = plan.windows_xyxy
+        order = np.argsort(np.abs(corners[:, :2] - np.median(corners[:, :2], axis=0)).sum(1), kind='stable')
+        for index in order[:LOOKS]:
+            x1, y1, x2, y2 = corners[index].tolist()
+            pixels = slide.read(x1, y1, x2 - x1, y2 - y1)
+            if not is_empty_glass(pixels):
+                found.append(pixels)
+            if len(found) == FIELDS:
+                break
+    return found
 
 
 def check_slides(paths: Sequence[Path], windows: Windows) -> None:
@@ -169,7 +212,7 @@ def find_share(inferencer: Inferencer, paths: Sequence[Path], windows: Windows, 
     """Do this process's share of all steps, wait for the others, and take in what they found."""
     names = dict(zip(paths, name_images(paths)))
     fields = [path for path in paths if not windows.scans(path)]
-    size, side = inferencer.batch_size, inferencer.image_size or DEFAULT_WINDOW
+    size, side = inferencer.batch_size, _default_side(inferencer)
     for number, start in enumerate(range(0, len(fields), size)):
         if team.has(number):
             batch = fields[start:start + size]
@@ -225,7 +268,7 @@ def find(inferencer: Inferencer, paths: Sequence[Path], windows: Windows, journa
     """
     names = dict(zip(paths, name_images(paths)))
     scanned = {path for path in paths if windows.scans(path)}
-    side = inferencer.image_size or DEFAULT_WINDOW
+    side = _default_side(inferencer)
     plans = {path: _plan(path, windows, side) for path in paths if path in scanned}
     fields = [path for path in paths if path not in scanned]
     # Batches don't depend on where a run stopped: then resuming changes no digit.

@@ -15,6 +15,7 @@ from PIL import Image
 from mmleuk.commands.finding import (
     Found,
     add_window_arguments,
+    calibrate,
     check_slides,
     check_windows,
     find,
@@ -36,7 +37,7 @@ from mmleuk.slides.intensity import Intensity
 from mmleuk.slides.readers import OPENSLIDE_SUFFIXES
 from mmleuk.structures.prediction import FailedImage, Prediction, Run
 from mmleuk.structures.prediction_files import to_csv, to_json
-from mmleuk.utils.command_line import fraction
+from mmleuk.utils.command_line import fraction, positive_pair
 from mmleuk.utils.files import ensure_writable, write_atomic
 from mmleuk.utils.image_files import SUFFIXES
 from mmleuk.utils.image_inputs import check_images, list_images, name_images
@@ -46,21 +47,28 @@ if TYPE_CHECKING:
     from mmleuk.apis import Inferencer
 
 LOCK = '.mmleuk_infer.lock'
+WEIGHTS = ('.pth', '.pt', '.safetensors')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='image files, folders (searched through) or globs')
-    parser.add_argument('config', help='config file the model was trained with')
-    parser.add_argument('checkpoint', help='its weights (.pth)')
+    parser.usage = '%(prog)s [OPTIONS] INPUT [INPUT ...] [CONFIG CHECKPOINT]'
+    parser.add_argument('inputs', nargs='+', metavar='INPUT',
+                        help='image files, folders (searched through) or globs; at the end a config file and its '
+                        'weights (.pth, .safetensors), if it is not the model in the package (mmleuk models)')
     parser.add_argument('--out-dir', default='outputs', help='folder for everything written (default: outputs)')
-    parser.add_argument('--min-score', type=fraction, default=0.25,
-                        help='leave out cells with a lower score (default: 0.25)')
+    parser.add_argument('--min-score', type=fraction,
+                        help="leave out cells with a lower score (default: the model's by class, else 0.25)")
     parser.add_argument('--max-overlap', type=fraction, default=0.5,
                         help='where cells overlap by a larger IoU, keep only the highest-scoring one (default: 0.5)')
     parser.add_argument('--batch-size', type=int, default=1, help='images per step (default: 1)')
     parser.add_argument('--image-size', type=int, metavar='N',
-                        help="pixels of the longer side of the network's input (default: the config's)")
+                        help="pixels of the longer side of the network's input (default: by the red cells, else the "
+                        "config's)")
+    parser.add_argument('--no-calibrate', action='store_true',
+                        help='measure no red cells: images keep the config\'s size, and no cell gets a diameter')
+    parser.add_argument('--microns-per-pixel', type=positive_pair, metavar='UM[,UM]',
+                        help='micrometres that a pixel is wide and high, if that is known: nothing is measured')
     parser.add_argument('--device', help='such as cpu or cuda:0 (default: a GPU if there is one)')
     parser.add_argument('--format', nargs='+', choices=('json', 'csv'), default=['json', 'csv'],
                         help='files with the predictions (default: both)')
@@ -86,11 +94,13 @@ def run(args: argparse.Namespace) -> int:
         UserError: bad input, folder, config, checkpoint or device; nothing has been written.
     """
     windows, team = windows_of(args), Team.of_torchrun()
-    paths = list_images(args.inputs, skip=args.out_dir, suffixes=(*SUFFIXES, *OPENSLIDE_SUFFIXES))
+    inputs, config, checkpoint = split_model(args.inputs)
+    paths = list_images(inputs, skip=args.out_dir, suffixes=(*SUFFIXES, *OPENSLIDE_SUFFIXES))
     check_images([path for path in paths if not windows.scans(path)])
     check_slides([path for path in paths if windows.scans(path)], windows)
-    inferencer = _inferencer(args, team)
+    inferencer = _inferencer(args, config, checkpoint, team)
     check_windows(inferencer, paths, windows)
+    scales = calibrate(inferencer, paths, windows)
     leukocytes = leukocyte_classes(inferencer.classes, args.leukocytes or inferencer.leukocytes)
     pictures = {} if args.no_pictures else picture_paths(name_images(paths))
     check_inputs_stay(Path(args.out_dir), pictures.values(), paths)
@@ -101,6 +111,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     with FolderLock(out_dir, LOCK, 'mmleuk infer'):
         begin_run(out_dir, pictures.values())
+        for sentence in scales:
+            print(sentence)
         with open_journal(out_dir, inferencer, paths, windows, args.resume, team) as journal:
             if team.size > 1:
                 find_share(inferencer, paths, windows, journal, team, out_dir)
@@ -118,11 +130,34 @@ def run(args: argparse.Namespace) -> int:
     return report_failures([*found.failed, *lost])
 
 
-def _inferencer(args: argparse.Namespace, team: Team) -> Inferencer:
+def split_model(words: Sequence[str]) -> tuple[list[str], str | None, str | None]:
+    """Inputs, config and checkpoint; the last two are None for the model in the package.
+
+    Raises:
+        UserError: one of config and checkpoint is missing, or there is no input.
+
+    >>> split_model(['films/', 'yolo.py', 'last.pth']), split_model(['film.png'])
+    ((['films/'], 'yolo.py', 'last.pth'), (['film.png'], None, None))
+    """
+    inputs = list(words)
+    if len(inputs) > 1 and inputs[-2].endswith('.py'):
+        *inputs, config, checkpoint = inputs
+        if not inputs:
+            raise UserError(f'{config}: no image is named; give images before config and checkpoint')
+        return inputs, config, checkpoint
+    if inputs[-1].endswith('.py'):
+        raise UserError(f'{inputs[-1]}: a config without its checkpoint; give its weights after it')
+    if inputs[-1].endswith(WEIGHTS):
+        raise UserError(f'{inputs[-1]}: weights without their config; give the config before them')
+    return inputs, None, None
+
+
+def _inferencer(args: argparse.Namespace, config: str | None, checkpoint: str | None,
+                team: Team) -> Inferencer:
     # Late import: --help and the message on a wrong path must not wait for torch.
     from mmleuk.apis import Inferencer
-    inferencer = Inferencer(args.config, args.checkpoint, args.device or team.device(), args.min_score, args.batch_size,
-                            args.max_overlap, args.image_size)
+    inferencer = Inferencer(config, checkpoint, args.device or team.device(), args.min_score, args.batch_size,
+                            args.max_overlap, args.image_size, not args.no_calibrate, args.microns_per_pixel)
     if args.image_size not in (None, inferencer.image_size):
         print(f"note: --image-size {args.image_size} is no multiple of the network's stride; it becomes "
               f'{inferencer.image_size}')

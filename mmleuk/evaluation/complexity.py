@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmcv.transforms import Compose
 from mmengine.model import revert_sync_batchnorm
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmleuk.apis import inference_pipelines, load_weights
+from mmleuk.apis import inference_loaders, inference_pipeline, load_weights
 from mmleuk.errors import UserError
 from mmleuk.evaluation.evaluate import Complexity
 from mmleuk.utils.checkpoint import load_checkpoint_safely
@@ -46,7 +47,7 @@ def measure_complexity(config: str | Path, checkpoint: str | Path | None, device
     except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without CUDA
         raise UserError(f'device {device!r} cannot be used ({str(error).splitlines()[0]}); try --device cpu') from error
     with building(cfg):
-        pipeline = inference_pipelines(cfg)[1]
+        pipeline = Compose([inference_loaders(cfg)[1], inference_pipeline(cfg)])
     parameters = sum(parameter.numel() for parameter in model.parameters())
     seconds = [_seconds(model, pipeline, picture) for _ in range(1 + ROUNDS) for picture in pictures][len(pictures):]
     operations, input_hw = _count(model, _batch(pipeline, pictures[0]))

@@ -42,7 +42,8 @@ def render_page(run: Run, crops: Mapping[CropKey, str], pictures: Mapping[str, s
     shown = {card['name'] for card in types}
     facts = {'Model': info.model, 'Config': info.config, 'Checkpoint': info.checkpoint,
              'Image size': f'{info.image_size} px on the longer side' if info.image_size else '', 'Device': info.device,
-             'Lowest score': f'{info.min_score:g}', 'Counted as leukocytes': ', '.join(names) or 'no class',
+             'Scale': '; '.join(info.scales), 'Lowest score': _lowest(run),
+             'Counted as leukocytes': ', '.join(names) or 'no class',
              'Images read': f'{len(run.predictions)} ({len(run.failed)} could not be read)',
              'Made': info.created, 'mmleuk': info.version}
     return render('report.html', run=run, film=film, types=types, crop_px=CROP_PX,
@@ -74,11 +75,18 @@ def _types(run: Run, crops: Mapping[CropKey, str], leukocytes: Sequence[str]) ->
     return cards
 
 
+def _lowest(run: Run) -> str:
+    """The lowest score, or that of each class."""
+    own = run.info.min_scores
+    return ', '.join(f'{name} {score:g}' for name, score in own.items()) if own else f'{run.info.min_score:g}'
+
+
 def _crop(entry: BankEntry, uri: str) -> dict[str, str]:
     cell, image = entry.cell, entry.prediction.image
     values = ', '.join(f'{key.replace("_", " ")} {reading["value"]}' for key, reading in cell.attributes.items())
     words = f'{cell.class_name}, score {cell.score:.2f}, from {image}' + (f': {values}' if values else '')
-    return dict(uri=uri, words=words, caption=f'{cell.score:.2f} {image}')
+    size = '' if cell.diameter_um is None else f', {cell.diameter_um:.1f} µm'
+    return dict(uri=uri, words=words + size, caption=f'{cell.score:.2f}{size} {image}')
 
 
 def _image(run: Run, prediction: Prediction, pictures: Mapping[str, str], leukocytes: Sequence[str]) -> dict[str, Any]:

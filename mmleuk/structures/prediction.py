@@ -39,6 +39,8 @@ class Cell:
         class_probs: probability of every class by label, 0 to 1; None for models that give only the highest.
         novelty: out-of-distribution score, larger is less like the training cells; None where the model gives none.
         embedding: feature vector of the cell, for similarity; None where the model gives none.
+        diameter_um: micrometres, of the circle with the area of the ellipse in the box; None where the scale of the
+            image isn't known.
     """
 
     box: tuple[float, float, float, float]
@@ -50,6 +52,7 @@ class Cell:
     class_probs: tuple[float, ...] | None = None
     novelty: float | None = None
     embedding: tuple[float, ...] | None = None
+    diameter_um: float | None = None
 
     def value_index(self, key: str) -> int:
         """Predicted value of an attribute; IGNORE where the cell doesn't have it."""
@@ -66,12 +69,14 @@ class Prediction:
         size_hw: height and width of the original image in pixels.
         cells: what was found; may be empty.
         path: where the image was read from; None for an array.
+        um_per_px: micrometres that a pixel is wide and high; None where that isn't known.
     """
 
     image: str
     size_hw: tuple[int, int]
     cells: tuple[Cell, ...] = ()
     path: str | None = None
+    um_per_px: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,8 @@ class RunInfo:
         config, checkpoint, device, created, version: as text; created is an ISO 8601 time.
         image_size: pixels of the longer side of every image that the model saw; None where it depends on the image.
         leukocytes: classes that count as leukocytes, as the data set declares; None where it doesn't.
+        scales: what was measured on red cells, a sentence per image size; see :mod:`mmleuk.calibration`.
+        min_scores: lowest score by class where it isn't ``min_score``.
     """
 
     classes: tuple[str, ...]
@@ -107,6 +114,8 @@ class RunInfo:
     version: str = ''
     image_size: int | None = None
     leukocytes: tuple[str, ...] | None = None
+    scales: tuple[str, ...] = ()
+    min_scores: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -125,7 +134,8 @@ class Run:
 
 def run_to_dict(run: Run) -> dict[str, Any]:
     """Plain data for JSON; :func:`run_from_dict` reads it back to an equal run."""
-    info = {**vars(run.info), 'classes': list(run.info.classes), 'schema': run.info.schema.to_dict()}
+    info = {**vars(run.info), 'classes': list(run.info.classes), 'schema': run.info.schema.to_dict(),
+            'scales': list(run.info.scales), 'min_scores': dict(run.info.min_scores)}
     return dict(format=FORMAT, run=info, images=[image_to_dict(prediction) for prediction in run.predictions],
                 failed=[dict(vars(f)) for f in run.failed])
 
@@ -144,9 +154,10 @@ def run_from_dict(data: object, source: str = 'predictions') -> Run:
         info.update(classes=tuple(info['classes']), schema=AttributeSchema.from_dict(info['schema']))
         if info.get('leukocytes') is not None:
             info['leukocytes'] = tuple(info['leukocytes'])
+        info['scales'] = tuple(info.get('scales') or ())
         run_info, predictions = RunInfo(**info), []
-        texts = (*run_info.classes, *(run_info.leukocytes or ()), run_info.model, run_info.config, run_info.checkpoint,
-                 run_info.device, run_info.created, run_info.version)
+        texts = (*run_info.classes, *(run_info.leukocytes or ()), *run_info.scales, run_info.model, run_info.config,
+                 run_info.checkpoint, run_info.device, run_info.created, run_info.version)
         if not all(isinstance(text, str) for text in texts):
             raise TypeError('classes, leukocytes, model, config, checkpoint, device, created and version are texts')
         _number(run_info.min_score, float, 0, 1)
@@ -157,7 +168,11 @@ def run_from_dict(data: object, source: str = 'predictions') -> Run:
             for index, cell in enumerate(image['cells']):
                 where = f'image {number}, cell {index}'
                 cells.append(cell_from_dict(cell))
-            predictions.append(Prediction(str(image['image']), size_hw, tuple(cells), image['path']))
+            um_per_px = _numbers(image.get('um_per_px'), 0)
+            if um_per_px is not None and (len(um_per_px) != 2 or min(um_per_px) <= 0):
+                raise ValueError('um_per_px is two numbers above 0')
+            predictions.append(Prediction(str(image['image']), size_hw, tuple(cells), image['path'],
+                                          um_per_px and (um_per_px[0], um_per_px[1])))
         where = 'failed'
         return Run(run_info, tuple(predictions), tuple(FailedImage(**f) for f in data['failed']))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -167,14 +182,16 @@ def run_from_dict(data: object, source: str = 'predictions') -> Run:
 
 def image_to_dict(prediction: Prediction) -> dict[str, Any]:
     """Plain data for JSON of one image and its cells."""
+    scale = {} if prediction.um_per_px is None else dict(um_per_px=list(prediction.um_per_px))
     return dict(image=prediction.image, path=prediction.path, height=prediction.size_hw[0],
-                width=prediction.size_hw[1], cells=[cell_to_dict(cell) for cell in prediction.cells])
+                width=prediction.size_hw[1], **scale, cells=[cell_to_dict(cell) for cell in prediction.cells])
 
 
 def cell_to_dict(cell: Cell) -> dict[str, Any]:
     """Plain data for JSON; :func:`cell_from_dict` reads it back to an equal cell."""
     given = {name: value for name, value in (('class_probs', cell.class_probs), ('novelty', cell.novelty),
-                                             ('embedding', cell.embedding)) if value is not None}
+                                             ('embedding', cell.embedding), ('diameter_um', cell.diameter_um))
+             if value is not None}
     return dict(box=list(cell.box), score=cell.score, label=cell.label, class_name=cell.class_name,
                 attributes={key: dict(reading) for key, reading in cell.attributes.items()}, **given)
 
@@ -188,7 +205,8 @@ def cell_from_dict(data: Mapping[str, Any]) -> Cell:
     return Cell((x1, y1, x2, y2), _number(data['score'], float, 0, 1), _number(data['label'], int, 0),
                 str(data['class_name']), attributes, class_probs=_numbers(data.get('class_probs'), 0, 1),
                 novelty=None if data.get('novelty') is None else _number(data['novelty'], float),
-                embedding=_numbers(data.get('embedding')))
+                embedding=_numbers(data.get('embedding')),
+                diameter_um=None if data.get('diameter_um') is None else _number(data['diameter_um'], float, 0))
 
 
 def _numbers(values: Any, low: float = -math.inf, high: float = math.inf) -> tuple[float, ...] | None:

@@ -25,6 +25,7 @@ from mmleuk.utils.json_files import read_json
 from mmleuk.utils.tables import csv_text, read_csv
 
 _CELL_COLUMNS = ('image', 'height', 'width', 'cell', 'label', 'class_name', 'score', 'x1', 'y1', 'x2', 'y2')
+_MEASURED = ('diameter_um',)
 
 
 def to_json(run: Run, path: str | Path) -> Path:
@@ -70,10 +71,12 @@ def to_csv(predictions: Sequence[Prediction], schema: AttributeSchema, path: str
     """Write one row per cell; an attribute ``a`` fills the columns ``a`` (value's name) and ``a_prob``.
 
     Images without cells have no row: :func:`to_json` lists every image. Names that a spreadsheet would read as a
-    formula get an apostrophe in front.
+    formula get an apostrophe in front. ``diameter_um`` is empty where the image's scale isn't known.
     """
     rows = [dict(zip(_columns(schema), (prediction.image, *prediction.size_hw, number, cell.label, cell.class_name,
-                                        cell.score, *cell.box, *_attribute_columns(cell, schema)), strict=True))
+                                        cell.score, *cell.box,
+                                        '' if cell.diameter_um is None else cell.diameter_um,
+                                        *_attribute_columns(cell, schema)), strict=True))
             for prediction in predictions for number, cell in enumerate(prediction.cells, start=1)]
     return write_atomic(path, csv_text(rows, _columns(schema)))
 
@@ -85,7 +88,8 @@ def from_csv(path: str | Path, schema: AttributeSchema) -> list[Prediction]:
         UserError: the file is missing, lacks a column, or a row holds a wrong value; names the row, from 1.
     """
     cells: dict[tuple[str, int, int], list[Cell]] = {}
-    for number, row in enumerate(read_csv(path, _columns(schema)), start=1):
+    needed = [column for column in _columns(schema) if column not in _MEASURED]  # older files don't have them
+    for number, row in enumerate(read_csv(path, needed), start=1):
         try:
             key = (row['image'], int(row['height']), int(row['width']))
             cells.setdefault(key, []).append(_cell_from_row(row, schema))
@@ -95,7 +99,7 @@ def from_csv(path: str | Path, schema: AttributeSchema) -> list[Prediction]:
 
 
 def _columns(schema: AttributeSchema) -> list[str]:
-    return [*_CELL_COLUMNS, *(column for key in schema.keys for column in (key, f'{key}_prob'))]
+    return [*_CELL_COLUMNS, *_MEASURED, *(column for key in schema.keys for column in (key, f'{key}_prob'))]
 
 
 def _attribute_columns(cell: Cell, schema: AttributeSchema) -> list[object]:
@@ -114,4 +118,6 @@ def _cell_from_row(row: Mapping[str, str], schema: AttributeSchema) -> Cell:
             index = IGNORE if value == 'unknown' else schema.encode(key, value)
             attributes[key] = dict(value=value, value_index=index, prob=float(row[f'{key}_prob']))
     box = (float(row['x1']), float(row['y1']), float(row['x2']), float(row['y2']))
-    return Cell(box, float(row['score']), int(row['label']), row['class_name'], attributes)
+    measured = row.get('diameter_um')
+    return Cell(box, float(row['score']), int(row['label']), row['class_name'], attributes,
+                diameter_um=float(measured) if measured else None)

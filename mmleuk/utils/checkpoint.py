@@ -19,6 +19,8 @@ from mmengine.logging import HistoryBuffer
 from mmengine.optim.scheduler import OneCycleParamScheduler
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mmleuk.errors import UserError
@@ -71,6 +73,8 @@ def load_checkpoint_safely(path: str | Path, map_location: MapLocation = 'cpu') 
     path = Path(path).expanduser()
     if not path.is_file():
         raise UserError(f'{path}: no such checkpoint; give the path of a .pth file')
+    if path.suffix == '.safetensors':
+        return _load_safetensors(path, map_location)
     try:
         with torch.serialization.safe_globals(_allowed_globals()):
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
@@ -82,6 +86,17 @@ def load_checkpoint_safely(path: str | Path, map_location: MapLocation = 'cpu') 
         raise UserError(f'{path}: holds a {type(checkpoint).__name__}, not a dict of weights; it is no checkpoint')
     _check_parts(checkpoint, path)
     return checkpoint
+
+
+def _load_safetensors(path: Path, map_location: MapLocation) -> dict[str, Any]:
+    """The file's tensors as ``state_dict``; half precision becomes float32."""
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f'{path}: no file of safetensors ({error}); get it again') from error
+    device = map_location if isinstance(map_location, (str, torch.device)) else 'cpu'
+    return dict(state_dict={key: (value.float() if value.dtype == torch.float16 else value).to(device)
+                            for key, value in tensors.items()})
 
 
 def _check_parts(checkpoint: dict[str, Any], path: Path) -> None:
@@ -105,9 +120,6 @@ def _explain(path: Path, error: Exception) -> str:
                 'since loading it would run that code. Ask its author for a file saved from a state_dict')
     if 'TorchScript' in text:
         return f'{path}: a TorchScript program, not weights; give the .pth file that the training wrote'
-    if path.suffix == '.safetensors':
-        return (f'{path}: is a file of safetensors, which is not read here; write its tensors with torch.save into a '
-                '.pth file')
     if path.stat().st_size == 0 or not zipfile.is_zipfile(path):
         return f'{path}: truncated or no checkpoint (no complete archive); copy or download it again'
     return f'{path}: cannot be read as a checkpoint ({text.splitlines()[0][:160]}); copy or download it again'

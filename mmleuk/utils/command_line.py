@@ -63,6 +63,18 @@ def non_negative(text: str) -> float:
     return value
 
 
+def positive_pair(text: str) -> tuple[float, float]:
+    """For argparse: one number above 0 for width and height, or two with a comma between them.
+
+    >>> positive_pair('0.1'), positive_pair('0.1,0.2')
+    ((0.1, 0.1), (0.1, 0.2))
+    """
+    numbers = [_number(part) for part in text.split(',')]
+    if len(numbers) > 2 or not all(0 < number < math.inf for number in numbers):
+        raise argparse.ArgumentTypeError(f'{text!r} is neither a number above 0 nor two with a comma between them')
+    return numbers[0], numbers[-1]
+
+
 def _number(text: str) -> float:
     try:
         return float(text)

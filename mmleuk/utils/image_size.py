@@ -49,6 +49,30 @@ def at_image_size(steps: Sequence[Step], size: int) -> list[Step]:
     return [_changed(step, size, ratio) for step in steps]
 
 
+def at_scale(steps: Sequence[Step], scale_xy: tuple[float, float]) -> list[Step]:
+    """A test pipeline whose images are scaled by ``scale_xy``, width and height, to a multiple of 32 pixels.
+
+    Raises:
+        UserError: there isn't exactly one Resize with a ``scale``.
+
+    >>> at_scale([dict(type='Resize', scale=(320, 320), keep_ratio=True)], (0.5, 0.25))
+    [{'type': 'Resize', 'scale_factor': (0.5, 0.25), 'keep_ratio': False, 'interpolation': 'area'}]
+    """
+    at_image_size(steps, 1)  # refuses a pipeline with another number of Resize steps
+    shrinks = max(scale_xy) < 1
+    changed: list[Step] = []
+    for step in steps:
+        if kind_of(step) == 'Resize' and step.get('scale'):
+            kept = {key: value for key, value in step.items() if key != 'scale'}
+            changed.append(kept | dict(scale_factor=scale_xy, keep_ratio=False,
+                                       interpolation='area' if shrinks else 'bilinear'))
+        elif kind_of(step) == 'Pad':
+            changed.append({key: value for key, value in step.items() if key != 'size'} | dict(size_divisor=32))
+        else:
+            changed.append(step)
+    return changed
+
+
 def usable_image_size(size: int, own: int | None, model: nn.Module) -> int:
     """The requested size, rounded up to a multiple of the model's padding.
 

@@ -257,7 +257,7 @@ def test_a_mask_shows_the_cells_where_their_boxes_are():
         assert not cell_parts[~inside].any()
         for number, cell in enumerate(film.cells):
             x, y, w, h = cell.box_xywh
-            others = [other.box_xywh for place, other in enumerate(film.cells) if place != number]
+            others = [other.box_xywh for index, other in enumerate(film.cells) if index != number]
             if any(x < a + c and a < x + w and y < b + d and b < y + h for a, b, c, d in others):
                 continue
             rows, columns = np.nonzero(cell_parts[y:y + h, x:x + w])

@@ -1,0 +1,106 @@
+"""The model in the package loads without code from the file, finds cells at any scale, and names its sources."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from mmleuk.apis import Inferencer
+from mmleuk.calibration import RED_CELL_MICRONS
+from mmleuk.commands.infer import split_model
+from mmleuk.errors import UserError
+from mmleuk.shipped import DEFAULT, SHIPPED, get_shipped
+from mmleuk.utils.checkpoint import load_checkpoint_safely
+
+
+@pytest.fixture(scope='module')
+def inferencer():
+    return Inferencer()
+
+
+def film(size=(480, 480)):
+    """A leukocyte among red cells, by discs."""
+    image = np.full((*size, 3), (203, 228, 250), np.uint8)
+    for x in range(30, size[1], 52):
+        for y in range(30, size[0], 52):
+            cv2.circle(image, (x, y), 20, (165, 165, 220), -1, cv2.LINE_AA)
+            cv2.circle(image, (x, y), 7, (185, 195, 235), -1, cv2.LINE_AA)
+    cv2.circle(image, (240, 240), 40, (190, 160, 200), -1, cv2.LINE_AA)
+    cv2.circle(image, (240, 240), 28, (110, 40, 90), -1, cv2.LINE_AA)
+    return cv2.GaussianBlur(image, (0, 0), 1.2)
+
+
+@pytest.mark.parametrize('name', SHIPPED)
+def test_files(name):
+    model = get_shipped(name)
+    assert model.weights.stat().st_size <= 10e6
+    with safe_open(model.weights, 'pt') as file:  # no pickle
+        assert set(file.keys()) == set(load_checkpoint_safely(model.weights)['state_dict'])
+    text = model.card.read_text(encoding='utf-8')
+    for words in ('TXL-PBC', 'WBCAtt', 'MIT', 'CC BY 4.0', 'tools/ship_model.py'):
+        assert words in text
+    assert '/work' not in model.config.read_text(encoding='utf-8')
+
+
+def test_an_unknown_name():
+    with pytest.raises(UserError, match=DEFAULT):
+        get_shipped('yolo')
+
+
+def test_a_broken_file_is_one_line(tmp_path):
+    path = tmp_path / 'broken.safetensors'
+    path.write_bytes(b'x' * 100)
+    with pytest.raises(UserError, match=r'broken\.safetensors: no file of safetensors'):
+        load_checkpoint_safely(path)
+
+
+def test_finds_cells_at_any_scale(inferencer):
+    image = film()
+    for factors in ((1, 1), (2, 2), (0.5, 1)):
+        scaled = cv2.resize(image, None, fx=factors[0], fy=factors[1], interpolation=cv2.INTER_AREA)
+        prediction = inferencer(scaled)[0]
+        red = [cell for cell in prediction.cells if cell.class_name == 'RBC']
+        assert len(red) >= 30
+        assert np.median([cell.diameter_um for cell in red]) == pytest.approx(RED_CELL_MICRONS, rel=0.15)
+        x, y = prediction.um_per_px
+        assert x / y == pytest.approx(factors[1] / factors[0], rel=0.15)
+
+
+def test_only_leukocytes_have_attributes(inferencer):
+    for cell in inferencer(film())[0].cells:
+        leukocyte = cell.class_name in inferencer.leukocytes
+        assert (cell.novelty is not None) == leukocyte
+        assert (cell.value_index('cell_size') >= 0) == leukocyte
+
+
+def test_twice_gives_the_same(inferencer):
+    assert inferencer(film()) == inferencer(film())
+
+
+def test_a_stated_scale_and_none(inferencer):
+    image = film()
+    stated = Inferencer(microns_per_pixel=(0.2, 0.2))(image)[0]
+    assert stated.um_per_px == pytest.approx((0.2, 0.2))
+    off = Inferencer(calibrate=False)(image)[0]
+    assert off.um_per_px is None and all(cell.diameter_um is None for cell in off.cells)
+    with pytest.raises(UserError, match='above 0'):
+        Inferencer(microns_per_pixel=(0.0, 1.0))
+
+
+def test_training_is_refused(inferencer):
+    with pytest.raises(UserError, match='their own configs'):
+        inferencer.model.loss(torch.zeros(1, 3, 32, 32), [])
+
+
+@pytest.mark.parametrize('words, message', [
+    (['a.png', 'config.py'], 'without its checkpoint'), (['a.png', 'x.pth'], 'without their config'),
+    (['config.py', 'x.pth'], 'no image is named')])
+def test_half_a_model_is_refused(words, message):
+    with pytest.raises(UserError, match=message):
+        split_model(words)
+
+
+def test_config_and_checkpoint_belong_together():
+    with pytest.raises(UserError, match='belong together'):
+        Inferencer(config='a.py')
