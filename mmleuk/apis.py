@@ -119,8 +119,8 @@ class Inferencer:
             self.image_size = own if image_size is None else usable_image_size(image_size, own, self.model)
             self._load_file, self._load_array = inference_loaders(self.cfg)
             # A scale is a film's: few of them are in use at a time.
-            self._pipeline = lru_cache(maxsize=32)(self._pipeline)
-            self._pipeline(None)  # refuses a config without a usable pipeline
+            self._cached_pipeline = lru_cache(maxsize=32)(self._pipeline)
+            self._cached_pipeline(None)  # refuses a config without a usable pipeline
         self._scaled_to = None if image_size is not None else self.cfg.get('red_cell_diameter')
         colours = self.cfg.get('film_colours')
         self._colours = None if colours is None else TrainingColours(**colours)
@@ -168,6 +168,12 @@ class Inferencer:
             for (name, path, _, cells), sample in zip(loaded, samples):
                 yield self._prediction(sample, name, str(path), cells)
 
+    def look(self, name: str, path: str | Path) -> tuple[DetDataSample, Prediction]:
+        """The model's own output for one image, and the prediction made of it."""
+        data, cells = self._prepared(self._load_file(dict(img_path=str(path), img_id=0)))
+        sample, = self._forward([data])
+        return sample, self._prediction(sample, name, str(path), cells)
+
     def calibrate(self, paths: Sequence[Path]) -> list[str]:
         """Measure the scale of images before :meth:`predict`, which else measures each size when it comes.
 
@@ -208,7 +214,7 @@ class Inferencer:
         scale = None if cells is None or self._scaled_to is None else cells.scale(self._scaled_to)
         if self.calibrator is not None and self._colours is not None:
             loaded['img'] = self._colours.change(loaded['img'])
-        return self._pipeline(scale)(loaded), cells
+        return self._cached_pipeline(scale)(loaded), cells
 
     def _pipeline(self, scale_xy: tuple[float, float] | None) -> Compose:
         """The test pipeline after the loader, for a scale; None: for ``image_size``."""

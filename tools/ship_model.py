@@ -153,8 +153,8 @@ def _read(cfg: Config, model: Any, loader: dict) -> tuple[Tensor, Tensor, Tensor
         features = model.extract_feat(data['inputs'])
         truth = torch.cat([sample.gt_instances.attributes for sample in data['data_samples']])
         parts.append((features, model.classifier(features), truth))
-    features, logits, truth = zip(*parts)
-    return torch.cat(features), torch.cat(logits), torch.cat(truth)
+    features, logits, values = (torch.cat(part) for part in zip(*parts))
+    return features, logits, values
 
 
 def _temperature(logits: NDArray, truth: NDArray) -> float:

@@ -59,7 +59,9 @@ class TrainingColours:
         """The image (H, W, 3) with colours as in training; itself where they are so already."""
         glass = glass_of(image)
         density = density_of(image, glass)
-        return image if density is None or self.fits(density) else cv2.LUT(image, self.table(density, glass))
+        if density is None or self.fits(density):
+            return image
+        return np.asarray(cv2.LUT(image, self.table(density, glass)), np.uint8)
 
 
 def glass_of(image: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ def load_finder(device: torch.device) -> tuple[Finder, float]:
     """
     shipped = get_shipped()
     cfg = read_config(shipped.config, needed=('model',))
-    model = build_model(cfg)
+    model: Any = build_model(cfg)
     model.load_state_dict(load_checkpoint_safely(shipped.weights)['state_dict'])
     detector = model.finder.to(device).eval()
     classes, colours = list(cfg.model.classes), TrainingColours(**cfg.film_colours)

@@ -28,7 +28,7 @@ LOOK, CLOSE_LOOK = 224, 288
 SMALLEST = 6
 """Pixels of a red cell in the original image below which nobody could name the cells around it."""
 
-MIN_SCORE, MIN_CELLS, ROUNDS = 0.5, 5, 2
+MIN_SCORE, MIN_CELLS = 0.5, 5
 LARGEST_ASPECT, PREFERENCE, AGREEMENT = 4.0, 1.2, 1.3
 
 
@@ -61,11 +61,10 @@ def measure_red_cells(image: np.ndarray, find: Finder, diameter: float) -> RedCe
         find: finds red cells that are about ``diameter`` pixels wide.
         diameter: of red cells in the finder's training, pixels.
     """
-    for found in _guesses(image, find, diameter):
-        guess = found
-        for _ in range(ROUNDS):
-            guess, found = found, found and _look(image, find, found.scale(diameter), CLOSE_LOOK)
-        if found and guess and _agree(found, guess):
+    for guess in _guesses(image, find, diameter):
+        closer = _look(image, find, guess.scale(diameter), CLOSE_LOOK)
+        found = closer and _look(image, find, closer.scale(diameter), CLOSE_LOOK)
+        if closer and found and _agree(found, closer):
             return found
     return None
 

@@ -100,10 +100,9 @@ class ActivationReader:
         seen: list[Sequence[Tensor]] = []
         handle = head.extractor.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
         try:
-            sample, = detector._forward([detector._from_file(dict(img_path=str(path), img_id=0))])
+            sample, prediction = detector.look(name, path)
         finally:
             handle.remove()
-        prediction = detector._prediction(sample, name, str(path))
         cells = [(number, cell) for number, cell in enumerate(prediction.cells, start=1) if cell.probabilities]
         scale_xyxy = torch.tensor(sample.scale_factor).repeat(2)
         image = load_image(path)

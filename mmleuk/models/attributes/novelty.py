@@ -21,6 +21,9 @@ class Novelty(nn.Module):
     Source: Lee et al., A Simple Unified Framework for Detecting Out-of-Distribution Samples, NeurIPS 2018, section 2.
     """
 
+    means: Tensor
+    whitening: Tensor
+
     def __init__(self, num_types: int, num_features: int) -> None:
         super().__init__()
         self.register_buffer('means', torch.zeros(num_types, num_features))
