@@ -31,15 +31,17 @@ from mmleuk.calibration.finder import load_finder
 from mmleuk.errors import UserError
 from mmleuk.models.attributes import AttributeRecognizer, AttriHead
 from mmleuk.pictures.drawing import draw_prediction, load_image
-from mmleuk.schema import IGNORE, AttributeSchema
+from mmleuk.schema import AttributeSchema
 from mmleuk.shipped import get_shipped
 from mmleuk.structures import prediction_files
 from mmleuk.structures.overlaps import suppress_overlaps
 from mmleuk.structures.prediction import AttributeReading, Cell, FailedImage, Prediction, Run, RunInfo
+from mmleuk.structures.readings import all_probabilities, class_probabilities, readings
 from mmleuk.utils.checkpoint import check_attributes, fit_checkpoint, load_checkpoint_safely, state_dict_of
 from mmleuk.utils.config_file import build_model, building, read_config
 from mmleuk.utils.image_inputs import check_images, list_images, name_images
-from mmleuk.utils.image_size import at_image_size, at_scale, image_size_of, kind_of, usable_image_size
+from mmleuk.utils.image_size import image_size_of, usable_image_size
+from mmleuk.utils.inference_pipeline import inference_loaders, inference_pipeline
 from mmleuk.utils.words import plural_n
 
 __all__ = ['AttributeReading', 'Cell', 'FailedImage', 'Inferencer', 'Prediction', 'Run', 'RunInfo']
@@ -286,14 +288,14 @@ class Inferencer:
         # A label without a class name is reported below.
         confident = instances[instances.scores >= lowest[instances.labels.clamp(max=len(lowest) - 1)]]
         kept = confident[suppress_overlaps(confident.bboxes, confident.scores, self.max_overlap)]
-        readings = _readings(kept, self.schema)
+        values = readings(kept, self.schema)
         um_per_px = None if red_cells is None else (RED_CELL_MICRONS / red_cells.width,
                                                     RED_CELL_MICRONS / red_cells.height)
         novelties = kept.novelty.tolist() if 'novelty' in kept else [math.nan] * len(kept)
         cells = []
         for box, score, label, attributes, probabilities, class_probs, novelty in zip(
-                kept.bboxes.tolist(), kept.scores.tolist(), kept.labels.tolist(), readings,
-                _all_probabilities(kept, self.schema), _class_probabilities(kept), novelties):
+                kept.bboxes.tolist(), kept.scores.tolist(), kept.labels.tolist(), values,
+                all_probabilities(kept, self.schema), class_probabilities(kept), novelties):
             if label >= len(self.classes):
                 raise UserError(f'{name}: the model predicts class {label}, but only {len(self.classes)} class names '
                                 'are known; config and checkpoint belong to different data sets')
@@ -366,35 +368,6 @@ def _diameter(box_xyxy: Sequence[float], um_per_px: tuple[float, float]) -> floa
     return math.sqrt((x2 - x1) * um_per_px[0] * (y2 - y1) * um_per_px[1])
 
 
-def inference_loaders(cfg: Config) -> tuple[Compose, Compose]:
-    """The image loader of the config's test pipeline, for files and for arrays."""
-    return (Compose(_inference_steps(cfg)[:1]), Compose([dict(type='mmdet.LoadImageFromNDArray')]))
-
-
-def inference_pipeline(cfg: Config, image_size: int | None = None,
-                       scale_xy: tuple[float, float] | None = None) -> Compose:
-    """The config's test pipeline after the loader, without annotations; see :class:`Inferencer`."""
-    steps = _inference_steps(cfg)
-    if scale_xy is not None:
-        steps = at_scale(steps, scale_xy)
-    elif image_size is not None:
-        steps = at_image_size(steps, image_size)
-    return Compose(steps[1:])
-
-
-def _inference_steps(cfg: Config) -> list[Any]:
-    steps = [step for step in get_test_pipeline_cfg(cfg) if not _loads(step, 'Annotations')]
-    if not steps or not _loads(steps[0], 'Image'):
-        raise UserError("the config's test pipeline doesn't start with an image loader; begin it with mmleuk.LoadImage")
-    return steps
-
-
-def _loads(step: dict[str, Any], what: str) -> bool:
-    """Whether a transform is a loader of ``what``: LoadAnnotations, mmleuk.LoadCellAnnotations, LoadImageFromFile."""
-    name = kind_of(step)
-    return name.startswith('Load') and what in name
-
-
 def _check_array(array: object, number: int) -> np.ndarray:
     if not isinstance(array, np.ndarray):
         raise UserError(f'input {number} is a {type(array).__name__}; expected a path, a glob or a numpy array')
@@ -402,41 +375,3 @@ def _check_array(array: object, number: int) -> np.ndarray:
         raise UserError(f'input {number} is an array of shape {array.shape} and type {array.dtype}; '
                         'expected (H, W, 3) uint8 in BGR order')
     return array
-
-
-def _readings(instances: Any, schema: AttributeSchema) -> list[dict[str, AttributeReading]]:
-    """Attributes by key of each instance; empty dicts for a model without AttriHead.
-
-    Raises:
-        UserError: the model and the schema have different numbers of attributes.
-    """
-    if 'attributes' not in instances:
-        return [{} for _ in range(len(instances))]
-    values, probs = instances.attributes, instances.attribute_probs  # (N, A), (N, A, Vmax)
-    if values.shape[1] != len(schema):
-        raise UserError(f'the model predicts {values.shape[1]} attributes, the schema names {len(schema)}: '
-                        f'{", ".join(schema.keys) or "none"}; config and checkpoint belong to different data sets')
-    return [{key: _reading(schema, key, int(row[a]), prob[a]) for a, key in enumerate(schema.keys)}
-            for row, prob in zip(values, probs)]
-
-
-def _reading(schema: AttributeSchema, key: str, value: int, probs: torch.Tensor) -> AttributeReading:
-    if value == IGNORE:
-        return dict(value='unknown', value_index=IGNORE, prob=0.0)
-    return dict(value=schema.decode(key, value), value_index=value, prob=float(probs[value]))
-
-
-def _all_probabilities(instances: Any, schema: AttributeSchema) -> list[dict[str, tuple[float, ...]]]:
-    """Probabilities of all values by key of each instance; empty where the attributes are unknown."""
-    if 'attributes' not in instances:
-        return [{} for _ in range(len(instances))]
-    return [{} if IGNORE in values else {key: tuple(row[:count]) for key, count, row in zip(
-        schema.keys, schema.cardinalities, rows)} for values, rows in zip(
-            instances.attributes.tolist(), instances.attribute_probs.tolist())]
-
-
-def _class_probabilities(instances: Any) -> list[tuple[float, ...] | None]:
-    """Probability of every class of each instance, to five decimals; None where the model gives only the highest."""
-    if 'class_probs' not in instances:
-        return [None] * len(instances)
-    return [tuple(round(value, 5) for value in row) for row in instances.class_probs.tolist()]

@@ -28,6 +28,7 @@ from mmleuk.evaluation.crop_metric import AttributeReadings
 from mmleuk.evaluation.reliability import reliability
 from mmleuk.models.attributes.novelty import Novelty
 from mmleuk.models.detectors.find_and_read import join_weights
+from mmleuk.schema import get_declaration
 from mmleuk.shipped import get_shipped
 from mmleuk.structures.matching import match, pairwise_iou
 from mmleuk.utils.checkpoint import load_checkpoint_safely
@@ -38,6 +39,11 @@ from mmleuk.utils.files import replacing, write_atomic
 CONFIGS = Path(__file__).parents[1] / 'configs' / 'shipped'
 UNSURE_SHARE = 0.03
 """Share of the validation cells of known types that each of the two limits of 'unsure' lets go."""
+RED_CELL_DIAMETER = 39
+"""Pixels of a red cell in the network's input, as in training: ``mmleuk infer`` scales every film to it."""
+FILM_COLOURS = dict(largest_red=0.85, density=(0.22, 0.35, 0.16), glass=(203, 228, 255))
+"""Films with blue-grey red cells get the colours of PBC's, which the reader knows. On TXL-PBC's four sources the median
+ratio of red to green density is 0.48 to 0.68."""
 TEMPERATURES = np.geomspace(0.3, 4, 200)
 
 
@@ -51,7 +57,7 @@ def main() -> int:
     args = parser.parse_args()
     finder_cfg, finder = _trained(CONFIGS / 'cell-finder_txl-pbc.py', args.finder)
     reader_cfg, reader = _trained(CONFIGS / 'cell-reader_wbcatt.py', args.reader)
-    joined = read_config(CONFIGS / 'any-microscope.py', needed=('model',))
+    joined = _joined(finder_cfg, reader_cfg)
     figures: dict[str, Any] = {}
     classes = finder.dataset_meta['classes']
     figures['finder'], temperatures, lowest = _fit_scores(finder_cfg, finder, classes)
@@ -64,6 +70,21 @@ def main() -> int:
     _write(joined, weights, figures, args.out_dir)
     print(json.dumps(figures, indent=1))
     return 0
+
+
+def _joined(finder: Config, reader: Config) -> Config:
+    """The config of both parts together, without the numbers that are measured."""
+    types = get_declaration(reader.metainfo.preset).classes
+    classes = (*types, 'RBC', 'Platelets')
+    loader = finder.test_dataloader.to_dict()
+    # Without the paths of the machine that measures.
+    loader['dataset'].update(data_root='', ann_file='', metainfo=dict(
+        preset=reader.metainfo.preset, classes=classes, leukocytes=types, described=types))
+    return Config(dict(
+        default_scope='mmdet', model=dict(
+            type='mmleuk.FindAndRead', finder=finder.model.to_dict(), reader=reader.model.to_dict(), classes=classes,
+            window=reader.window, unsure=types[-1]),
+        test_dataloader=loader, red_cell_diameter=RED_CELL_DIAMETER, film_colours=FILM_COLOURS))
 
 
 def _trained(config: Path, checkpoint: str) -> tuple[Config, Any]:
@@ -183,7 +204,6 @@ def _write(cfg: Config, weights: dict[str, Tensor], figures: dict, folder: Path)
             for key, value in weights.items()}
     parts = ('default_scope', 'model', 'test_dataloader', 'red_cell_diameter', 'film_colours', 'min_scores')
     kept: Any = {part: cfg[part] for part in parts}
-    kept['test_dataloader'].dataset.update(data_root='', ann_file='')  # paths of the machine that measured
     with replacing(folder / f'{name}.safetensors') as temporary:
         save_file(half, temporary, metadata=dict(format='pt'))
         temporary.chmod(0o644)

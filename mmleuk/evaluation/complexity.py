@@ -15,11 +15,12 @@ from mmcv.transforms import Compose
 from mmengine.model import revert_sync_batchnorm
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmleuk.apis import inference_loaders, inference_pipeline, load_weights
+from mmleuk.apis import load_weights
 from mmleuk.errors import UserError
 from mmleuk.evaluation.evaluate import Complexity
 from mmleuk.utils.checkpoint import load_checkpoint_safely
 from mmleuk.utils.config_file import build_model, building, read_config
+from mmleuk.utils.inference_pipeline import inference_loaders, inference_pipeline
 
 ROUNDS = 3
 

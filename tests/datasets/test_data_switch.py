@@ -92,7 +92,7 @@ def test_other_kinds_of_detectors_take_another_data_set(name, tmp_path):
 
 
 def test_no_config_repeats_what_its_data_set_says():
-    for path in CONFIGS.glob('[!_]*/*.py'):
+    for path in set(CONFIGS.glob('[!_]*/*.py')) - set(CONFIGS.glob('segmentation/*.py')):  # masks have no class list
         assert not re.search(r'num_classes=\d', path.read_text()), path
 
 
@@ -101,7 +101,7 @@ def test_every_subset_has_a_file():
     found = []
     for path in (CONFIGS / '_base_/datasets').glob('*.py'):
         name, text = path.name, path.read_text()
-        if 'subset=' in text:
+        if 'subset=' in text and not name.endswith(('_shift.py', '_source.py')):  # of two microscopes
             [subset] = set(re.findall(r"(?:subset='|LeukemiaAttri/)(\w+)", text))
             assert name in ('leukemia_attri_640.py', 'sparse_leukemia_attri_640.py') or name.endswith(f'_{subset}.py')
             found.append(subset)
