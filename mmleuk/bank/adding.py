@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,6 +33,7 @@ from mmleuk.bank.tables import (
 from mmleuk.errors import UserError
 from mmleuk.schema import AttributeSchema
 from mmleuk.structures.prediction import Cell, Prediction, Run
+from mmleuk.utils.files import sha256_of
 
 _CHUNK = 20_000
 _CELL_COLUMNS = ('id', 'look_id', 'film_id', 'x1', 'y1', 'x2', 'y2', 'size_px', 'diameter_um', 'score', 'type_id',
@@ -267,8 +267,4 @@ def _sha256(path: str | None) -> str | None:
     """Of a file; None where there is none any more."""
     if not path or not Path(path).is_file():
         return None
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return sha256_of(path)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from mmleuk.bank.adding import Added, add_run
 from mmleuk.bank.connection import Bank
@@ -13,6 +12,7 @@ from mmleuk.commands.bank_options import BANK_HELP
 from mmleuk.errors import UserError
 from mmleuk.structures.prediction import Run
 from mmleuk.structures.prediction_files import from_json
+from mmleuk.utils.files import sha256_of
 from mmleuk.utils.words import plural_n
 
 
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     bank = Bank(args.bank, create=True)
     touched: set[int] = set()
     for (path, found), of_image in zip(runs, films):
-        digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        digest = sha256_of(path)
         added = add_run(bank, found, of_image, digest, str(path), args.patient)
         touched.update(added.film_ids)
         print(_said(path, added))

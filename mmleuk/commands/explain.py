@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mmleuk.errors import UserError
 from mmleuk.utils.command_line import fraction
-from mmleuk.utils.files import check_target
+from mmleuk.utils.files import check_target, sha256_of
 from mmleuk.utils.image_inputs import list_images
 from mmleuk.utils.new_folder import new_folder, write_text
 from mmleuk.utils.tables import Row, csv_text
@@ -88,9 +88,9 @@ def _find_pairs(args: argparse.Namespace, cells: Sequence[ExplainedCell]) -> lis
     """Edited cells with their counterparts in the index."""
     if not args.index:
         return []
-    from mmleuk.explain.counterfactuals import CellIndex, find_pairs, fingerprint
+    from mmleuk.explain.counterfactuals import CellIndex, find_pairs
     index = CellIndex.load(args.index)
-    if index.model != fingerprint(args.checkpoint):
+    if index.model != sha256_of(args.checkpoint):
         raise UserError(f'{args.index}: was made with other weights than {args.checkpoint}; make it again with mmleuk '
                         'index')
     return find_pairs(cells, index)

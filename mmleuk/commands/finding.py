@@ -23,6 +23,7 @@ from mmleuk.slides.readers import SlideError, is_large, open_slide
 from mmleuk.slides.scan import OnStep, find_steps, scan
 from mmleuk.slides.windows import Plan, plan_windows
 from mmleuk.structures.prediction import FailedImage, Prediction
+from mmleuk.utils.files import sha256_of
 from mmleuk.utils.image_inputs import name_images
 from mmleuk.utils.progress import progress_bar
 from mmleuk.utils.words import plural_n
@@ -236,7 +237,7 @@ def _settings(inferencer: Inferencer, paths: Sequence[Path], windows: Windows) -
     info = inferencer.run_info()
     facts = {key: value for key, value in vars(info).items() if key not in ('created', 'schema', 'leukocytes')}
     checkpoint = Path(info.checkpoint)
-    weights = hashlib.sha256(checkpoint.read_bytes()).hexdigest() if checkpoint.is_file() else info.checkpoint
+    weights = sha256_of(checkpoint) if checkpoint.is_file() else info.checkpoint
     text = json.dumps(inferencer.cfg.to_dict(), sort_keys=True, default=lambda value: type(value).__name__)
     config = hashlib.sha256(text.encode()).hexdigest()
     facts['device'] = facts['device'].split(':')[0]  # processes with a GPU each find the same

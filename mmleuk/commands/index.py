@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mmleuk.errors import UserError
-from mmleuk.utils.files import check_new_file
+from mmleuk.utils.files import check_new_file, sha256_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,12 +27,12 @@ def run(args: argparse.Namespace) -> int:
     check_new_file(args.out)
     if not args.out.endswith('.npz'):
         raise UserError(f'--out {args.out}: an index is an .npz file; give it this ending')
-    from mmleuk.explain.counterfactuals import CellIndex, fingerprint  # late: --help must not wait for torch
+    from mmleuk.explain.counterfactuals import CellIndex  # late: --help must not wait for torch
     from mmleuk.explain.reading import ConceptReader
     reader = ConceptReader(args.config, args.checkpoint, args.device)
     read = reader.read_data(reader.cfg[f'{args.data}_dataloader'], features=True)
     assert read.features is not None and read.boxes_xyxy is not None
     index = CellIndex(read.names, read.paths, read.boxes_xyxy, read.types, read.schema, read.probabilities,
-                      read.features, fingerprint(args.checkpoint))
+                      read.features, sha256_of(args.checkpoint))
     print(f'  {index.save(args.out)}: {len(index.names)} cells')
     return 0

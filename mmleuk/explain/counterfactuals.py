@@ -5,7 +5,6 @@ Legend: N cells of the index, A attributes, K values of all attributes together,
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,7 +49,7 @@ class CellIndex:
         schema: the A attributes.
         concepts: (N, K) predicted probabilities of attribute values.
         features: (N, D) float32 of the encoder.
-        model: :func:`fingerprint` of the weights.
+        model: SHA-256 of the weights.
     """
 
     names: tuple[str, ...]
@@ -135,11 +134,6 @@ class CellIndex:
         x1, y1, x2, y2 = self.boxes_xyxy[row].tolist()
         return ExplainedCell(self.names[row], self.paths[row], (x1, y1, x2, y2), self.concepts[row], bottleneck,
                              other_type=self.types[row], features=self.features[row])
-
-
-def fingerprint(checkpoint: str | Path) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(Path(checkpoint).read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scipy.stats import binomtest, chi2
+from scipy.stats import chi2
+
+from mmleuk.evaluation.proportions import wilson_interval
 
 LEVEL = 0.95
 FEW, VERY_FEW = 100, 30
@@ -23,10 +25,7 @@ def share_interval(count: int, n: int, level: float = LEVEL) -> tuple[float, flo
     >>> [round(bound, 4) for bound in share_interval(5, 10)]
     [0.2366, 0.7634]
     """
-    if n == 0:
-        return 0.0, 1.0
-    interval = binomtest(count, n).proportion_ci(level, method='wilson')
-    return float(interval.low), float(interval.high)
+    return wilson_interval(count, n, level) or (0.0, 1.0)
 
 
 def joint_intervals(counts: Sequence[int], level: float = LEVEL) -> list[tuple[float, float]]:

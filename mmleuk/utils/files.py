@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -167,3 +168,19 @@ def remove_files(folder: Path, names: Iterable[str]) -> None:
         except OSError as error:
             raise UserError(f'{folder / name}: is from an earlier run and cannot be removed '
                             f'({error.strerror or error}); remove it, or choose another folder') from error
+
+
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file's content, read in parts.
+
+    Example:
+        >>> path = Path(tempfile.mkdtemp()) / 'empty'
+        >>> path.touch()
+        >>> sha256_of(path)[:8]
+        'e3b0c442'
+    """
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
