@@ -30,10 +30,10 @@ from mmleuk.transforms.loading import LoadCellAnnotations
 from mmleuk.transforms.mixing import MixUp, Mosaic
 from mmleuk.transforms.padding import Pad
 from mmleuk.transforms.part_mask import LoadPartMask
-from mmleuk.transforms.quarter import CropAroundCells, Downscale
+from mmleuk.transforms.quarter import CropAroundCells
 from mmleuk.transforms.region_mosaic import RegionMosaic
 from mmleuk.transforms.regions import BlankOutsideRegions, CropToRegion
-from mmleuk.transforms.resolution import LoseResolution
+from mmleuk.transforms.resolution import Downscale, LoseResolution
 from mmleuk.transforms.stain import StainJitter
 
 __all__ = ['BlankOutsideRegions', 'CenterCrop', 'ColorJitter', 'CropAroundCells', 'CropCell', 'CropToRegion',

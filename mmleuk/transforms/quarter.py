@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
@@ -13,45 +11,7 @@ from mmcv.transforms.utils import cache_randomness
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
 from mmleuk.structures import clip_regions
-from mmleuk.transforms.color import checked_image
 from mmleuk.transforms.masks import refuse_masks
-
-
-@TRANSFORMS.register_module()
-class Downscale(BaseTransform):
-    """Scale an image down and up again, without interpolation: its details are lost, its size stays.
-
-    Args:
-        scale: smallest and largest scale, in (0, 1].
-        prob: probability that the image is changed.
-
-    Raises:
-        UserError: an argument is out of range, or the image isn't (H, W, 3) uint8.
-    """
-
-    def __init__(self, *, scale: Sequence[float] = (0.5, 0.99), prob: float = 0.5) -> None:
-        if len(scale) != 2 or not 0 < scale[0] <= scale[1] <= 1 or not 0 <= prob <= 1:
-            raise UserError(f'Downscale: scale is (smallest, largest) in (0, 1], prob in [0, 1]; got {scale}, {prob}')
-        self.scale = tuple(scale)
-        self.prob = prob
-
-    @cache_randomness
-    def _draw(self) -> tuple[bool, float]:
-        return bool(np.random.rand() < self.prob), float(np.random.uniform(self.scale[0], self.scale[1]))
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Replace ``img``."""
-        image = checked_image(results, 'Downscale')
-        happens, scale = self._draw()
-        if happens:
-            height, width = image.shape[:2]
-            small = cv2.resize(image, (max(round(width * scale), 1), max(round(height * scale), 1)),
-                               interpolation=cv2.INTER_NEAREST)
-            results['img'] = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
-        return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(scale={self.scale}, prob={self.prob})'
 
 
 @TRANSFORMS.register_module()
