@@ -154,7 +154,9 @@ def test_missing_things(folders):
     (['a', '--from', 'yolo', '--to', 'coco', '--out', 'c', '--corners', 'xxyy'], '--corners is for the release'),
     (['a', '--from', 'yolo', '--to', 'coco', '--out', 'c', '--voc-corners', 'edges'], '--voc-corners is for'),
     (['a', '--from', 'voc', '--to', 'coco', '--out', 'c', '--no-side-file', '--changed-labels', 'keep'], 'side file'),
-    (['a', 'b', 'c', '--images', 'x'], r'--images is for --from voc and --from yolo.*; leave it out'),
+    (['a', 'b', 'c', '--images', 'x'],
+     '--images is for --from voc and --from yolo and --from cvat and --from cvat-coco and --from label-studio and '
+     '--from qupath and --from labelme and --from csv and --from parquet and --from predictions; leave it out'),
     (['a', 'b', 'c', '--changed-labels', 'refuse'], '--changed-labels is for')])
 def test_usage(words, message):
     with pytest.raises(UserError, match=message):
