@@ -25,7 +25,7 @@ from mmengine.config import Config, ConfigDict
 from PIL import Image
 
 import mmleuk
-from mmleuk.calibration import RED_CELL_MICRONS, Calibrator, RedCells
+from mmleuk.calibration import Calibrator, RedCells
 from mmleuk.calibration.colour import TrainingColours
 from mmleuk.calibration.finder import load_finder
 from mmleuk.errors import UserError
@@ -289,8 +289,7 @@ class Inferencer:
         confident = instances[instances.scores >= lowest[instances.labels.clamp(max=len(lowest) - 1)]]
         kept = confident[suppress_overlaps(confident.bboxes, confident.scores, self.max_overlap)]
         values = readings(kept, self.schema)
-        um_per_px = None if red_cells is None else (RED_CELL_MICRONS / red_cells.width,
-                                                    RED_CELL_MICRONS / red_cells.height)
+        um_per_px = None if red_cells is None else red_cells.um_per_px
         novelties = kept.novelty.tolist() if 'novelty' in kept else [math.nan] * len(kept)
         cells = []
         for box, score, label, attributes, probabilities, class_probs, novelty in zip(

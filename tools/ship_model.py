@@ -21,6 +21,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from numpy.typing import NDArray
 from safetensors.torch import save_file
+from scipy.special import expit, logit, softmax
 from torch import Tensor
 
 from mmleuk.apis import load_weights
@@ -124,7 +125,7 @@ def _fit_scores(cfg: Config, model: Any, classes: tuple[str, ...]) -> tuple[dict
         score, hit = np.concatenate(scores[label]), np.concatenate(hits[label])
         shown = score >= 0.05  # the rest is never shown, and would decide the temperature by its number
         temperature = _temperature(np.stack([np.zeros(shown.sum()), _logit(score[shown])], 1), hit[shown].astype(int))
-        after = 1 / (1 + np.exp(-_logit(score) / temperature))
+        after = expit(_logit(score) / temperature)
         order = np.argsort(-after)
         right = hit[order].cumsum()
         f1 = 2 * right / (np.arange(len(right)) + 1 + cells[label])
@@ -153,7 +154,7 @@ def _fit_types(cfg: Config, model: Any) -> tuple[dict, dict[str, float], Novelty
     types = logits.split(counts, 1)[column].double().numpy()
     truth = targets[:, column].numpy()
     temperature = round(_temperature(types, truth), 3)
-    before, after = _softmax(types), _softmax(types / temperature)
+    before, after = (softmax(types / value, axis=1) for value in (1.0, temperature))
     right = after.argmax(1) == truth
     readings = AttributeReadings(model.schema, targets.numpy(), model.classifier.decode(logits).numpy(),
                                  np.arange(len(targets)))
@@ -184,18 +185,12 @@ def _temperature(logits: NDArray, truth: NDArray) -> float:
     Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2.
     """
     rows = np.arange(len(truth))
-    losses = [-np.log(_softmax(logits / temperature)[rows, truth] + 1e-12).mean() for temperature in TEMPERATURES]
+    losses = [-np.log(softmax(logits / value, axis=1)[rows, truth] + 1e-12).mean() for value in TEMPERATURES]
     return float(TEMPERATURES[int(np.argmin(losses))])
 
 
-def _softmax(logits: NDArray) -> NDArray:
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)
-
-
 def _logit(scores: NDArray) -> NDArray:
-    clipped = np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6)
-    return np.log(clipped / (1 - clipped))
+    return logit(np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6))
 
 
 def _write(cfg: Config, weights: dict[str, Tensor], figures: dict, folder: Path) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from mmleuk.calibration.groups import Calibration, calibrate, evenly_spaced
-from mmleuk.calibration.red_cells import RED_CELL_MICRONS, Finder, RedCells, measure_red_cells
+from mmleuk.calibration.red_cells import Finder, RedCells, measure_red_cells
+from mmleuk.utils.image_files import header_size
 
 Load = Callable[[Path], np.ndarray]
 """Path -> (H, W, 3) uint8 BGR; raises OSError or UserError."""
@@ -26,8 +26,7 @@ class Calibrator:
 
     def __init__(self, find: Finder, diameter: float, microns_per_pixel: tuple[float, float] | None = None) -> None:
         self.find, self.diameter = find, diameter
-        self.stated = None if microns_per_pixel is None else RedCells(
-            RED_CELL_MICRONS / microns_per_pixel[0], RED_CELL_MICRONS / microns_per_pixel[1], 0)
+        self.stated = None if microns_per_pixel is None else RedCells.of_scale(microns_per_pixel)
         self.calibrations: dict[tuple[int, int], Calibration] = {}
 
     def measure_files(self, paths: Iterable[Path], load: Load) -> list[Calibration]:
@@ -39,11 +38,9 @@ class Calibrator:
         """
         groups: dict[tuple[int, int], list[Path]] = {}
         for path in paths if self.stated is None else ():
-            try:
-                with Image.open(path) as image:
-                    groups.setdefault((image.height, image.width), []).append(path)
-            except OSError:  # the run itself reports it
-                continue
+            size = header_size(path)
+            if size is not None:  # the run itself reports the others
+                groups.setdefault((size[1], size[0]), []).append(path)
         measured = []
         for size, group in sorted(groups.items()):
             if size not in self.calibrations:

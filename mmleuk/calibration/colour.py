@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mmleuk.transforms.interference.density import to_density
+
 Density = tuple[float, float, float]
 GLASS_PERCENTILE = 90
 GLASS_DENSITY = 0.12
@@ -76,7 +78,7 @@ def density_of(image: NDArray[np.uint8], glass: NDArray) -> Density | None:
         image: (H, W, 3).
         glass: (3,) colour of its glass.
     """
-    densities = -np.log(np.clip(image[::EVERY, ::EVERY].reshape(-1, 3) / glass, 1e-2, 1.2))
+    densities = to_density(image[::EVERY, ::EVERY], glass).reshape(-1, 3)
     cells = densities[densities[:, 1] > GLASS_DENSITY]
     if len(cells) < len(densities) / 100:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,15 +27,19 @@ def load_finder(device: torch.device) -> tuple[Finder, float]:
     """
     shipped = get_shipped()
     cfg = read_config(shipped.config, needed=('model',))
-    model: Any = build_model(cfg)
-    model.load_state_dict(load_checkpoint_safely(shipped.weights)['state_dict'])
-    detector = model.finder.to(device).eval()
-    classes, colours = list(cfg.model.classes), TrainingColours(**cfg.film_colours)
-    # The finder's classes are the joined model's without its types, after the leukocyte.
-    label = classes.index(RED_CELL) - model.num_types + 1
+    colours = TrainingColours(**cfg.film_colours)
+
+    @cache
+    def loaded() -> tuple[Any, int]:
+        """The detector and its label of red cells. A run with a stated scale never needs them."""
+        model: Any = build_model(cfg)
+        model.load_state_dict(load_checkpoint_safely(shipped.weights)['state_dict'])
+        # The finder's classes are the joined model's without its types, after the leukocyte.
+        return model.finder.to(device).eval(), list(cfg.model.classes).index(RED_CELL) - model.num_types + 1
 
     @torch.no_grad()
     def find(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        detector, label = loaded()
         height, width = image.shape[:2]
         # Filled to whole strides by grey, as in training.
         padded = np.full((-(-height // 32) * 32, -(-width // 32) * 32, 3), 114, np.uint8)

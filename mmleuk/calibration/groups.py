@@ -8,13 +8,7 @@ from math import sqrt
 
 import numpy as np
 
-from mmleuk.calibration.red_cells import (
-    RED_CELL_MICRONS,
-    Finder,
-    RedCells,
-    measure_again,
-    measure_red_cells,
-)
+from mmleuk.calibration.red_cells import Finder, RedCells, measure_again, measure_red_cells
 from mmleuk.utils.words import plural_n
 
 FIELDS = 3
@@ -45,7 +39,7 @@ class Calibration:
         """The measured images that can be from one microscope: those near the median one."""
         if not self.fields:
             return ()
-        width, height = (float(np.median(side)) for side in zip(*[(f.width, f.height) for f in self.fields]))
+        width, height = _median_size(self.fields)
         limit = sqrt(AGREEMENT)
         return tuple(f for f in self.fields if all(
             1 / limit <= ratio <= limit for ratio in (f.width / width, f.height / height)))
@@ -61,13 +55,7 @@ class Calibration:
         fields = self.agreeing
         if not fields or not self.agrees:
             return None
-        width, height = (float(np.median(side)) for side in zip(*[(f.width, f.height) for f in fields]))
-        return RedCells(width, height, sum(f.count for f in fields))
-
-    @property
-    def microns_per_pixel(self) -> tuple[float, float] | None:
-        """Micrometres that a pixel is wide and high."""
-        return None if self.red_cells is None else microns_per_pixel(self.red_cells)
+        return RedCells(*_median_size(fields), sum(f.count for f in fields))
 
     @property
     def left_out(self) -> int:
@@ -81,9 +69,8 @@ class Calibration:
         of = f'{plural_n(self.n_images, "image")} of {width} x {height} px'
         cells = self.red_cells
         if cells is not None:
-            x, y = microns_per_pixel(cells)
-            per_field = [microns_per_pixel(field) for field in self.agreeing]
-            spread = max(max(side) / min(side) - 1 for side in zip(*per_field))
+            x, y = cells.um_per_px
+            spread = max(max(side) / min(side) - 1 for side in zip(*[field.um_per_px for field in self.agreeing]))
             scale = f'{x:.3f}' if abs(x / y - 1) < 0.05 else f'{x:.3f} wide and {y:.3f} high'
             return (f'{of}: a pixel is {scale} micrometres, by {plural_n(cells.count, "red cell")} in '
                     f'{plural_n(len(self.agreeing), "image")}' + f', which differ by {spread:.0%}' * (spread >= 0.005)
@@ -94,6 +81,11 @@ class Calibration:
         widths = ' and '.join(f'{field.width:.0f} x {field.height:.0f}' for field in self.fields)
         return (f'warning: {of}: red cells of {widths} px, so they are not from one microscope; every image is '
                 'measured by itself')
+
+
+def _median_size(fields: Sequence[RedCells]) -> tuple[float, float]:
+    """Median width and height."""
+    return float(np.median([cells.width for cells in fields])), float(np.median([cells.height for cells in fields]))
 
 
 def calibrate(images: Sequence[np.ndarray], find: Finder, diameter: float, n_images: int | None = None) -> Calibration:
@@ -112,11 +104,6 @@ def calibrate(images: Sequence[np.ndarray], find: Finder, diameter: float, n_ima
         if seen is not None:
             fields.append(seen)
     return Calibration(images[0].shape[:2], n_images or len(images), tuple(fields), len(images))
-
-
-def microns_per_pixel(cells: RedCells) -> tuple[float, float]:
-    """Micrometres that a pixel is wide and high, if red cells are 7.5 micrometres wide."""
-    return RED_CELL_MICRONS / cells.width, RED_CELL_MICRONS / cells.height
 
 
 def evenly_spaced(number: int, chosen: int = FIELDS) -> list[int]:

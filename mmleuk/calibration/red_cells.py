@@ -45,6 +45,16 @@ class RedCells:
     height: float
     count: int
 
+    @classmethod
+    def of_scale(cls, um_per_px: tuple[float, float]) -> RedCells:
+        """Red cells of a stated scale; none were counted."""
+        return cls(RED_CELL_MICRONS / um_per_px[0], RED_CELL_MICRONS / um_per_px[1], 0)
+
+    @property
+    def um_per_px(self) -> tuple[float, float]:
+        """Micrometres that a pixel is wide and high."""
+        return RED_CELL_MICRONS / self.width, RED_CELL_MICRONS / self.height
+
     def scale(self, diameter: float) -> Scale:
         """The scale at which this red cell is ``diameter`` network pixels wide and high."""
         return diameter / self.width, diameter / self.height

@@ -41,12 +41,21 @@ def at_image_size(steps: Sequence[Step], size: int) -> list[Step]:
     >>> at_image_size([dict(type='Resize', scale=(320, 320), keep_ratio=True), dict(type='Pad', size=(320, 320))], 640)
     [{'type': 'Resize', 'scale': (640, 640), 'keep_ratio': True}, {'type': 'Pad', 'size': (640, 640)}]
     """
+    ratio = size / max(_only_scale(steps))
+    return [_changed(step, size, ratio) for step in steps]
+
+
+def _only_scale(steps: Sequence[Step]) -> tuple[int, int]:
+    """Width and height of the one Resize of a pipeline.
+
+    Raises:
+        UserError: there isn't exactly one Resize with a ``scale``.
+    """
     scales = [_scale(step) for step in steps if kind_of(step) == 'Resize' and step.get('scale')]
     if len(scales) != 1:
         raise UserError(f"the image size cannot be changed: the config's test pipeline has {len(scales)} Resize steps "
                         "with a scale; give it one, such as dict(type='Resize', scale=(640, 640), keep_ratio=True)")
-    ratio = size / max(scales[0])
-    return [_changed(step, size, ratio) for step in steps]
+    return scales[0]
 
 
 def at_scale(steps: Sequence[Step], scale_xy: tuple[float, float]) -> list[Step]:
@@ -58,7 +67,7 @@ def at_scale(steps: Sequence[Step], scale_xy: tuple[float, float]) -> list[Step]
     >>> at_scale([dict(type='Resize', scale=(320, 320), keep_ratio=True)], (0.5, 0.25))
     [{'type': 'Resize', 'scale_factor': (0.5, 0.25), 'keep_ratio': False, 'interpolation': 'area'}]
     """
-    at_image_size(steps, 1)  # refuses a pipeline with another number of Resize steps
+    _only_scale(steps)
     shrinks = max(scale_xy) < 1
     changed: list[Step] = []
     for step in steps:

@@ -54,7 +54,7 @@ def test_a_group_is_the_median_of_its_fields():
     found = calibrate([film(50, 70, seed=seed) for seed in range(3)], find, TARGET, n_images=20)
     assert found.agrees and len(found.fields) == 3
     assert found.red_cells.width == pytest.approx(50, rel=0.05)
-    assert found.microns_per_pixel == pytest.approx((RED_CELL_MICRONS / found.red_cells.width,
+    assert found.red_cells.um_per_px == pytest.approx((RED_CELL_MICRONS / found.red_cells.width,
                                                      RED_CELL_MICRONS / found.red_cells.height))
     assert '20 images of 640 x 640 px' in found.sentence and 'warning' not in found.sentence
 

@@ -51,8 +51,7 @@ class FindAndRead(BaseDetector):
                  type_attribute: str = 'cell_type', unsure: str | None = None, min_type_prob: float = 0.0,
                  max_novelty: float = float('inf'), score_temperatures: Sequence[float] = (),
                  type_temperature: float = 1.0, init_cfg: dict | list | None = None) -> None:
-        self_preprocessor = finder['data_preprocessor']
-        super().__init__(data_preprocessor=self_preprocessor, init_cfg=init_cfg)
+        super().__init__(data_preprocessor=finder['data_preprocessor'], init_cfg=init_cfg)
         self.finder, self.reader = MODELS.build(finder), MODELS.build(reader)
         self.schema, self.window, self.leukocyte = self.reader.schema, window, leukocyte
         column = self.schema.position(type_attribute)
