@@ -110,7 +110,7 @@ def evenly_spaced(number: int, chosen: int = FIELDS) -> list[int]:
     """Indices of the images to measure, of ``number``.
 
     >>> evenly_spaced(17), evenly_spaced(2)
-    ([3, 8, 14], [0, 1])
+    ([2, 8, 14], [0, 1])
     """
     if number <= chosen:
         return list(range(number))

@@ -65,7 +65,7 @@ def at_scale(steps: Sequence[Step], scale_xy: tuple[float, float]) -> list[Step]
         UserError: there isn't exactly one Resize with a ``scale``.
 
     >>> at_scale([dict(type='Resize', scale=(320, 320), keep_ratio=True)], (0.5, 0.25))
-    [{'type': 'Resize', 'scale_factor': (0.5, 0.25), 'keep_ratio': False, 'interpolation': 'area'}]
+    [{'type': 'Resize', 'keep_ratio': False, 'scale_factor': (0.5, 0.25), 'interpolation': 'area'}]
     """
     _only_scale(steps)
     shrinks = max(scale_xy) < 1

@@ -15,7 +15,7 @@ def square_crop(image: np.ndarray, box_xyxy: Sequence[float], margin: float) -> 
         box_xyxy: pixels.
         margin: on each side, as a share of the longer side.
 
-    >>> square_crop(np.zeros((10, 10, 3), np.uint8), (0, 0, 4, 2), 0.25)[:, 0, 0].tolist()
+    >>> square_crop(np.zeros((10, 10, 3), np.uint8), (0, 0, 4, 2), 0.25)[:, 1, 0].tolist()
     [114, 114, 0, 0, 0, 0]
     """
     x1, y1, x2, y2 = box_xyxy
