@@ -24,6 +24,7 @@ WSI = ['tifffile', 'imagecodecs', 'openslide-python', 'openslide-bin', 'pyvips',
 # Apache-2.0, but for psycopg (LGPL, used as it is), the driver of PostgreSQL.
 BANK = ['sqlalchemy>=2.0,<3', 'alembic', 'psycopg[binary]>=3.1', 'pyarrow', 'weasyprint>=63']
 PARQUET = ['pyarrow']  # mmleuk data convert --to parquet
+TENSORBOARD = ['tensorboard']  # mmleuk train --tensorboard; Apache-2.0
 TEST = ['pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'pypdf',
         'pydantic>=2']  # reads the suites of tools/benchmark.py
 DEV = ['ruff', 'mypy', 'codespell']
@@ -51,8 +52,9 @@ setup(
         'wsi': WSI,
         'parquet': PARQUET,
         'bank': BANK,
+        'tensorboard': TENSORBOARD,
         'test': TEST,
-        'dev': TEST + SEG + TRANSFORMERS + WSI + PARQUET + BANK + DEV,
+        'dev': TEST + SEG + TRANSFORMERS + WSI + PARQUET + BANK + TENSORBOARD + DEV,
     },
     entry_points={'console_scripts': ['mmleuk = mmleuk.cli:main']},
     classifiers=[

@@ -33,6 +33,8 @@ COMMANDS = (
     Command(('data', 'interfere'), 'mmleuk.commands.interfere', 'a copy of a test set per interference factor'),
     Command(('data', 'agree'), 'mmleuk.commands.agree', 'agreement rate and kappa of two annotators, per attribute'),
     Command(('config',), 'mmleuk.commands.config', 'what a config resolves to, and which files set it'),
+    Command(('train',), 'mmleuk.commands.train', 'train a detector, as tools/train.py'),
+    Command(('test',), 'mmleuk.commands.test', 'test a detector and print its scores, as tools/test.py'),
     Command(('infer',), 'mmleuk.commands.infer', 'cells, attributes, pictures and a report from images'),
     Command(('segment',), 'mmleuk.commands.segment', 'masks of cell parts; nucleus/cytoplasm ratio, lobes, areas'),
     Command(('models',), 'mmleuk.commands.models', 'the models in the package, and what they were trained on'),

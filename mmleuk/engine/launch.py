@@ -1,4 +1,4 @@
-"""What ``tools/train.py`` and ``tools/test.py`` do, with MMDetection's flags."""
+"""What ``mmleuk train`` and ``mmleuk test`` (tools/train.py and tools/test.py) do, with MMDetection's flags."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -38,41 +39,63 @@ _AMP_WRAPPERS = {
 
 def train_main(argv: Sequence[str] | None = None) -> int:
     """Run ``tools/train.py``; return the exit status (2 for bad input)."""
-    return _start(train, train_parser().parse_args(argv), 'interrupted; with --resume the same command goes on from '
-                  'the last finished epoch')
+    return run_train(train_parser().parse_args(argv))
 
 
 def test_main(argv: Sequence[str] | None = None) -> int:
     """Run ``tools/test.py``; return the exit status (2 for bad input)."""
-    return _start(test, test_parser().parse_args(argv))
+    return run_test(test_parser().parse_args(argv))
 
 
 test_main.__test__ = False  # type: ignore[attr-defined]  # not for pytest
 
 
-def _start(run: Callable[[argparse.Namespace], object], args: argparse.Namespace,
+def run_train(args: argparse.Namespace, name: str = 'error') -> int:
+    """Train with parsed arguments; return the exit status. ``name`` is printed before a user's error."""
+    return _start(train, args, name, 'interrupted; with --resume the same command goes on from the last finished epoch')
+
+
+def run_test(args: argparse.Namespace, name: str = 'error') -> int:
+    """Test with parsed arguments; return the exit status. ``name`` is printed before a user's error."""
+    return _start(test, args, name)
+
+
+def _start(run: Callable[[argparse.Namespace], object], args: argparse.Namespace, name: str,
            interrupted: str = 'interrupted') -> int:
     """Set the process up and run."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     keep_freed_memory()
-    return exit_status(run, args, interrupted=interrupted)
+    return exit_status(run, args, name, interrupted)
 
 
 def train_parser() -> argparse.ArgumentParser:
-    """Return the flags of ``tools/train.py``: MMDetection's."""
+    """Return the parser of ``tools/train.py``."""
     parser = argparse.ArgumentParser(description='Train a detector')
+    add_train_arguments(parser)
+    return parser
+
+
+def test_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``tools/test.py``."""
+    parser = argparse.ArgumentParser(description='Test (and evaluate) a detector')
+    add_test_arguments(parser)
+    return parser
+
+
+def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of training: MMDetection's, and ``--tensorboard``."""
     parser.add_argument('config', help='train config file path')
     _add_common_flags(parser)
     parser.add_argument('--amp', action='store_true', help='mixed precision: float16 on a GPU, bfloat16 on a CPU')
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate to the total batch')
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='go on from this checkpoint; without a path, from the last one in the work dir')
-    return parser
+    parser.add_argument('--tensorboard', action='store_true',
+                        help='log for TensorBoard, too: tensorboard --logdir WORK_DIR')
 
 
-def test_parser() -> argparse.ArgumentParser:
-    """Return the flags of ``tools/test.py``: MMDetection's."""
-    parser = argparse.ArgumentParser(description='Test (and evaluate) a detector')
+def add_test_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of testing: MMDetection's."""
     parser.add_argument('config', help='test config file path')
     parser.add_argument('checkpoint', help='checkpoint file')
     _add_common_flags(parser)
@@ -82,7 +105,6 @@ def test_parser() -> argparse.ArgumentParser:
     parser.add_argument('--wait-time', type=non_negative, metavar='S',
                         help='how long --show keeps a picture, in seconds (default: 2)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation (flips, or the config\'s own)')
-    return parser
 
 
 def _add_common_flags(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +116,7 @@ def _add_common_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def train(args: argparse.Namespace) -> MMEngineRunner:
-    """Train with these flags and log where the checkpoints are; see ``train_parser``.
+    """Train with these flags and log where the checkpoints are; see :func:`add_train_arguments`.
 
     Raises:
         UserError: bad config, data, checkpoint or work dir.
@@ -102,6 +124,8 @@ def train(args: argparse.Namespace) -> MMEngineRunner:
     cfg = load_config(args, ('train_dataloader', 'train_cfg', 'optim_wrapper'))
     if args.amp:
         switch_to_amp(cfg)
+    if args.tensorboard:
+        log_for_tensorboard(cfg)
     if args.auto_scale_lr:
         if not {'enable', 'base_batch_size'} <= set(cfg.get('auto_scale_lr') or {}):
             raise UserError(f'{args.config}: --auto-scale-lr needs auto_scale_lr = dict(enable=False, '
@@ -127,7 +151,7 @@ def train(args: argparse.Namespace) -> MMEngineRunner:
 
 
 def test(args: argparse.Namespace) -> dict:
-    """Test with these flags and return the scores. See ``test_parser``.
+    """Test with these flags and return the scores. See :func:`add_test_arguments`.
 
     Raises:
         UserError: bad config, data, checkpoint or work dir, or a target that cannot be written.
@@ -199,6 +223,23 @@ def switch_to_amp(cfg: Config) -> None:
                         f'{sorted(_AMP_WRAPPERS)}')
     cfg.optim_wrapper.type = _AMP_WRAPPERS[name]
     cfg.optim_wrapper.loss_scale = 'dynamic'
+
+
+def log_for_tensorboard(cfg: Config) -> None:
+    """Log for TensorBoard beside what the config's visualizer logs for.
+
+    Raises:
+        UserError: TensorBoard isn't installed.
+    """
+    if find_spec('tensorboard') is None:
+        raise UserError("--tensorboard needs the package tensorboard: pip install 'mmleuk[tensorboard]'")
+    local = dict(type='LocalVisBackend')
+    if cfg.get('visualizer') is None:
+        cfg.visualizer = dict(type='DetLocalVisualizer', name='visualizer')
+    backends = list(cfg.visualizer.get('vis_backends') or [local])
+    if not any(backend['type'] == 'TensorboardVisBackend' for backend in backends):
+        backends.append(dict(type='TensorboardVisBackend'))
+    cfg.visualizer.vis_backends = backends
 
 
 def switch_to_tta(cfg: Config) -> None:

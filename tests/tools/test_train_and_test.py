@@ -1,5 +1,6 @@
 """tools/train.py and tools/test.py as a user meets them."""
 
+import json
 import os
 import pickle
 import socket
@@ -13,7 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmleuk.engine.launch import test_main, train_main
+from mmleuk.cli import main
+from mmleuk.engine.launch import log_for_tensorboard, test_main, train_main
 from mmleuk.errors import UserError
 from mmleuk.testing.tiny_run import write_tiny_run
 from mmleuk.utils.config_file import read_config
@@ -69,6 +71,36 @@ def test_train_then_test_writes_scores_pictures_and_predictions(tiny, tmp_path, 
     assert len(pickle.loads(out.read_bytes())) == 4
     assert len(list((tmp_path / 'test').glob('*/pictures/*.png'))) == 4
     assert test_main([str(tiny), str(checkpoint), '--work-dir', str(tmp_path / 'tta'), '--tta', *names('three')]) == 0
+
+
+def test_commands_are_names_for_the_tools_and_log_for_tensorboard(tiny, tmp_path, capsys):
+    event_accumulator = pytest.importorskip('tensorboard.backend.event_processing.event_accumulator',
+                                            reason='needs the extra [tensorboard]')
+    run = tmp_path / 'run'
+    assert main(['train', str(tiny), '--work-dir', str(run), '--tensorboard', *names('board')]) == 0
+    assert main(['test', str(tiny), str(run / 'epoch_1.pth'), '--work-dir', str(tmp_path / 't'), *names('t')]) == 0
+    assert 'coco/bbox_mAP' in capsys.readouterr().out
+    events, = run.glob('*/vis_data/events.out.tfevents.*')
+    board = event_accumulator.EventAccumulator(str(events)).Reload()
+    logged = [json.loads(line) for line in next(run.glob('*/vis_data/scalars.json')).read_text().splitlines()]
+    losses = [line['loss'] for line in logged if 'loss' in line]
+    assert [event.value for event in board.Scalars('loss')] == pytest.approx(losses) and len(losses) == 2
+    assert board.Scalars('coco/bbox_mAP_50')[-1].step == 1
+    assert main(['train', str(tiny), '--work-dir', str(run), '--resume', 'none.pth']) == 2
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith('mmleuk: ')
+
+
+def test_tensorboard_keeps_other_loggers_and_names_its_extra(tiny, monkeypatch):
+    cfg = read_config(tiny)
+    for _ in range(2):
+        log_for_tensorboard(cfg)
+    assert [backend.type for backend in cfg.visualizer.vis_backends] == ['LocalVisBackend', 'TensorboardVisBackend']
+    cfg.visualizer = None
+    log_for_tensorboard(cfg)
+    assert cfg.visualizer.vis_backends[1].type == 'TensorboardVisBackend'
+    monkeypatch.setattr('mmleuk.engine.launch.find_spec', lambda name: None)
+    with pytest.raises(UserError, match=r"pip install 'mmleuk\[tensorboard\]'"):
+        log_for_tensorboard(cfg)
 
 
 def test_a_schedule_that_sums_gradients_takes_no_scaled_learning_rate(tiny, tmp_path, capsys):

@@ -1,0 +1,15 @@
+"""``mmleuk test``: a name for tools/test.py, with the same arguments."""
+
+from __future__ import annotations
+
+import argparse
+
+from mmleuk.engine.launch import add_test_arguments as add_arguments
+from mmleuk.engine.launch import run_test
+
+__all__ = ['add_arguments', 'run']
+
+
+def run(args: argparse.Namespace) -> int:
+    """Test; an error is printed as the other commands print it."""
+    return run_test(args, 'mmleuk')

@@ -1,0 +1,15 @@
+"""``mmleuk train``: a name for tools/train.py, with the same arguments."""
+
+from __future__ import annotations
+
+import argparse
+
+from mmleuk.engine.launch import add_train_arguments as add_arguments
+from mmleuk.engine.launch import run_train
+
+__all__ = ['add_arguments', 'run']
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; an error is printed as the other commands print it."""
+    return run_train(args, 'mmleuk')
