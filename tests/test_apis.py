@@ -61,7 +61,7 @@ def test_mmdetections_own_inference_says_the_same(attri, inferencer, films):
 def test_numbers_are_the_models_own(inferencer, films):
     path = films / 'b.png'
     prediction = inferencer(path)[0]
-    data, _ = inferencer._prepared(inferencer._load_file(dict(img_path=str(path), img_id=0)))
+    data = inferencer._prepared(inferencer._load(path)).data
     with torch.no_grad():
         instances = inferencer.model.test_step(
             dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))[0].pred_instances

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from mmengine.config import Config
 
 from mmleuk.apis import Inferencer, Source
@@ -95,6 +94,6 @@ def _predictions(inferencer: Inferencer, paths: Sequence[Path], name: str) -> li
 def shown_cells(prediction: Prediction, min_score: float, max_overlap: float) -> Prediction:
     """A prediction as people want to see it: no cells with a low score, and one of several that overlap."""
     cells = [cell for cell in prediction.cells if cell.score >= min_score]
-    boxes = torch.tensor([cell.box for cell in cells]).reshape(-1, 4)
-    kept = suppress_overlaps(boxes, torch.tensor([cell.score for cell in cells]), max_overlap)
+    boxes = np.array([cell.box for cell in cells]).reshape(-1, 4)
+    kept = suppress_overlaps(boxes, np.array([cell.score for cell in cells]), max_overlap)
     return replace(prediction, cells=tuple(cells[index] for index in kept.tolist()))

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from numpy.typing import NDArray
@@ -132,8 +131,7 @@ class AttributeF1Metric(BaseMetric):
 
     def _described(self, found: dict[str, NDArray]) -> dict[str, NDArray]:
         """One detection per cell, of the classes whose cells have attributes."""
-        kept = suppress_overlaps(torch.from_numpy(found['bboxes']), torch.from_numpy(found['scores']),
-                                self.max_overlap).numpy()
+        kept = suppress_overlaps(found['bboxes'], found['scores'], self.max_overlap)
         meta = self.dataset_meta or {}
         if 'described' in meta:
             kept = kept[np.isin(found['labels'][kept], [meta['classes'].index(name) for name in meta['described']])]

@@ -1,25 +1,24 @@
-"""Attributes of detections, from a model's tensors to plain data."""
+"""Attributes of detections, from a model's arrays to plain data."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
+import numpy as np
 
 from mmleuk.errors import UserError
 from mmleuk.schema import IGNORE, AttributeSchema
+from mmleuk.structures.detections import Detections
 from mmleuk.structures.prediction import AttributeReading
 
 
-def readings(instances: Any, schema: AttributeSchema) -> list[dict[str, AttributeReading]]:
-    """Attributes by key of each instance; empty dicts for a model without AttriHead.
+def readings(found: Detections, schema: AttributeSchema) -> list[dict[str, AttributeReading]]:
+    """Attributes by key of each detection; empty dicts for a model without AttriHead.
 
     Raises:
         UserError: the model and the schema have different numbers of attributes.
     """
-    if 'attributes' not in instances:
-        return [{} for _ in range(len(instances))]
-    values, probs = instances.attributes, instances.attribute_probs  # (N, A), (N, A, Vmax)
+    if found.attributes is None or found.attribute_probs is None:
+        return [{} for _ in range(len(found))]
+    values, probs = found.attributes, found.attribute_probs  # (N, A), (N, A, Vmax)
     if values.shape[1] != len(schema):
         raise UserError(f'the model predicts {values.shape[1]} attributes, the schema names {len(schema)}: '
                         f'{", ".join(schema.keys) or "none"}; config and checkpoint belong to different data sets')
@@ -27,23 +26,23 @@ def readings(instances: Any, schema: AttributeSchema) -> list[dict[str, Attribut
             for row, prob in zip(values, probs)]
 
 
-def _reading(schema: AttributeSchema, key: str, value: int, probs: torch.Tensor) -> AttributeReading:
+def _reading(schema: AttributeSchema, key: str, value: int, probs: np.ndarray) -> AttributeReading:
     if value == IGNORE:
         return dict(value='unknown', value_index=IGNORE, prob=0.0)
     return dict(value=schema.decode(key, value), value_index=value, prob=float(probs[value]))
 
 
-def all_probabilities(instances: Any, schema: AttributeSchema) -> list[dict[str, tuple[float, ...]]]:
-    """Probabilities of all values by key of each instance; empty where the attributes are unknown."""
-    if 'attributes' not in instances:
-        return [{} for _ in range(len(instances))]
+def all_probabilities(found: Detections, schema: AttributeSchema) -> list[dict[str, tuple[float, ...]]]:
+    """Probabilities of all values by key of each detection; empty where the attributes are unknown."""
+    if found.attributes is None or found.attribute_probs is None:
+        return [{} for _ in range(len(found))]
     return [{} if IGNORE in values else {key: tuple(row[:count]) for key, count, row in zip(
         schema.keys, schema.cardinalities, rows)} for values, rows in zip(
-            instances.attributes.tolist(), instances.attribute_probs.tolist())]
+            found.attributes.tolist(), found.attribute_probs.tolist())]
 
 
-def class_probabilities(instances: Any) -> list[tuple[float, ...] | None]:
-    """Probability of every class of each instance, to five decimals; None where the model gives only the highest."""
-    if 'class_probs' not in instances:
-        return [None] * len(instances)
-    return [tuple(round(value, 5) for value in row) for row in instances.class_probs.tolist()]
+def class_probabilities(found: Detections) -> list[tuple[float, ...] | None]:
+    """Probability of every class of each detection, to five decimals; None where only the highest is known."""
+    if found.class_probs is None:
+        return [None] * len(found)
+    return [tuple(round(value, 5) for value in row) for row in found.class_probs.tolist()]

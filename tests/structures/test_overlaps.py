@@ -1,7 +1,6 @@
 """One place holds one cell."""
 
 import numpy as np
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +19,7 @@ def test_kept_are_apart_and_dropped_overlap_a_higher_scoring_one(seed, number, l
     corner = rng.uniform(0, 30, (number, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(5, 25, (number, 2))], 1)
     scores = rng.permutation(number) / 20
-    kept = suppress_overlaps(torch.tensor(boxes), torch.tensor(scores), limit).tolist()
+    kept = suppress_overlaps(boxes, scores, limit).tolist()
     assert sorted(kept, key=lambda i: -scores[i]) == kept
     for i in range(number):
         better = [j for j in kept if scores[j] > scores[i]]
@@ -28,6 +27,11 @@ def test_kept_are_apart_and_dropped_overlap_a_higher_scoring_one(seed, number, l
 
 
 def test_one_keeps_everything_and_nothing_stays_nothing():
-    boxes = torch.tensor([[0., 0., 9., 9.], [0., 0., 9., 9.]])
-    assert suppress_overlaps(boxes, torch.tensor([0.1, 0.2]), 1.0).tolist() == [1, 0]
-    assert suppress_overlaps(torch.zeros(0, 4), torch.zeros(0), 0.5).tolist() == []
+    boxes = np.array([[0., 0., 9., 9.], [0., 0., 9., 9.]])
+    assert suppress_overlaps(boxes, np.array([0.1, 0.2]), 1.0).tolist() == [1, 0]
+    assert suppress_overlaps(np.zeros((0, 4)), np.zeros(0), 0.5).tolist() == []
+
+
+def test_boxes_without_an_area_stay_beside_each_other_and_equals_keep_their_order():
+    point = np.zeros((2, 4))
+    assert suppress_overlaps(point, np.array([0.5, 0.5]), 0.5).tolist() == [0, 1]
