@@ -1,4 +1,5 @@
-"""The finder's last 6 epochs, with weaker changes of colour: after the strong ones it takes dark red cells for WBC.
+"""The finder's last 10 epochs, with changes of stains instead of strong ones of colours: after those it takes dark red
+cells for WBC, and granulocytes for red cells.
 
 MMLEUK_DATA=... python tools/train.py configs/shipped/cell-finder_txl-pbc_finish.py \
     --cfg-options load_from=work_dirs/cell-finder_txl-pbc/epoch_40.pth
@@ -18,6 +19,7 @@ train_dataloader = dict(dataset=dict(pipeline=[
     dict(type='mmleuk.Mosaic', img_scale=(image_size, image_size), pad_val=114),
     dict(type='mmleuk.RandomAffine', max_translate_ratio=0.1, scaling_ratio_range=(0.6, 1.5), max_shear_degree=5.0),
     dict(type='mmleuk.HSVJitter'),
+    dict(type='mmleuk.StainJitter', factor=0.5, offset=0.05, light=0.08),
     dict(type='mmleuk.LoseResolution', factor_range=(0.35, 1.0), prob=0.3),
     dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
     dict(type='mmleuk.PackCells'),
@@ -30,5 +32,5 @@ val_dataloader = dict(dataset=dict(pipeline=[
     dict(type='mmleuk.PackCells'),
 ]))
 test_dataloader = val_dataloader
-optim_wrapper = dict(optimizer=dict(lr=0.001))
-train_cfg = dict(max_epochs=6, val_interval=6)
+optim_wrapper = dict(optimizer=dict(lr=0.002))
+train_cfg = dict(max_epochs=10, val_interval=10)

@@ -2,24 +2,31 @@
 
 default_scope = 'mmdet'
 film_colours = dict(
-    density=(
-        0.22,
-        0.35,
-        0.16,
-    ), glass=(
+    glass=(
         203,
         228,
         255,
-    ), largest_red=0.85)
+    ),
+    largest_red=0.85,
+    nuclei=(
+        0.41,
+        2.43,
+        1.35,
+    ),
+    red_cells=(
+        0.22,
+        0.35,
+        0.16,
+    ))
 min_scores = dict({
-    'Basophil': 0.668,
-    'Eosinophil': 0.668,
-    'Lymphocyte': 0.668,
-    'Monocyte': 0.668,
-    'Neutrophil': 0.668,
-    'Other leukocyte': 0.668,
-    'Platelets': 0.333,
-    'RBC': 0.768
+    'Basophil': 0.912,
+    'Eosinophil': 0.912,
+    'Lymphocyte': 0.912,
+    'Monocyte': 0.912,
+    'Neutrophil': 0.912,
+    'Other leukocyte': 0.912,
+    'Platelets': 0.306,
+    'RBC': 0.868
 })
 model = dict(
     classes=(
@@ -96,9 +103,9 @@ model = dict(
             type='DetDataPreprocessor'),
         type='mmleuk.AttributeRecognizer'),
     score_temperatures=[
-        0.316,
+        0.384,
         0.486,
-        0.505,
+        0.426,
     ],
     type='mmleuk.FindAndRead',
     type_temperature=0.861,

@@ -1,12 +1,20 @@
-"""Colours of films outside of those in training."""
+"""Colours of films outside of those in training.
+
+Films are drawn from densities, so the colour that a dye must get is known.
+"""
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from mmleuk.calibration.colour import TrainingColours, density_of, glass_of
+from mmleuk.calibration.colour import TrainingColours, density_of, glass_of, nuclei_of
 
-COLOURS = TrainingColours(largest_red=0.85, density=(0.22, 0.35, 0.16), glass=(203, 228, 255))
+COLOURS = TrainingColours(
+    largest_red=0.85, red_cells=(0.22, 0.35, 0.16), nuclei=(0.41, 2.43, 1.35), glass=(203, 228, 255))
+BLUE_GREY = 0.17, 0.43, 0.52
+NUCLEI = 0.34, 1.3, 1.0
 
 
 def film(cells, glass=(200, 210, 220)):
@@ -30,15 +38,54 @@ def test_pink_cells_stay_as_they_are():
     assert COLOURS.change(image) is image
 
 
-def test_blue_cells_get_the_colours_of_training():
-    changed = COLOURS.change(film((180, 150, 110)))
+def stained(red_cells, nuclei=None, glass=(155, 163, 163)):
+    """A film of 25 red cells, the middle one with a nucleus."""
+    def light(density):
+        return tuple(float(value) for value in glass * np.exp(-np.array(density)))
+
+    image = film(light(red_cells), glass)
+    if nuclei is not None:
+        cv2.circle(image, (100, 100), 15, light(nuclei), -1)
+    return image
+
+
+def density_at(image, x, y):
+    return -np.log(image[y, x] / np.array(COLOURS.glass))
+
+
+def test_blue_grey_cells_get_the_colours_of_training():
+    changed = COLOURS.change(stained(BLUE_GREY))
     np.testing.assert_array_equal(changed[0, 0], COLOURS.glass)
-    np.testing.assert_allclose(-np.log(changed[20, 20] / np.array(COLOURS.glass)), (0.21, 0.35, 0.208), atol=0.02)
+    np.testing.assert_allclose(density_at(changed, 20, 20), COLOURS.red_cells, atol=0.02)
 
 
-def test_darker_stays_darker():
-    table = COLOURS.table((0.2, 0.4, 0.6), np.array([200.0, 210.0, 220.0]))
-    assert table.shape == (1, 256, 3) and (np.diff(table[0].astype(int), axis=0) >= 0).all()
+def test_nuclei_get_the_hue_of_training_and_stay_as_dark():
+    changed = COLOURS.change(stained(BLUE_GREY, NUCLEI))
+    np.testing.assert_allclose(density_at(changed, 20, 20), COLOURS.red_cells, atol=0.02)
+    np.testing.assert_allclose(density_at(changed, 100, 100), 1.3 * np.array(COLOURS.nuclei) / 2.43, atol=0.04)
+
+
+def test_red_cells_on_each_other_are_no_nuclei():
+    doubled = stained(BLUE_GREY, 2 * np.array(BLUE_GREY))
+    glass = glass_of(doubled)
+    assert nuclei_of(doubled, glass, density_of(doubled, glass)) is None
+    nucleated = stained(BLUE_GREY, NUCLEI)
+    assert nuclei_of(nucleated, glass, density_of(nucleated, glass)) == pytest.approx(NUCLEI, abs=0.05)
+
+
+@settings(max_examples=50)
+@given(st.floats(0.1, 0.7), st.floats(0.86, 1.5), st.floats(1.0, 2.5), st.floats(0.4, 0.8))
+def test_matrix_maps_each_dye_and_can_be_undone(green, red_share, nucleus, nucleus_red):
+    red_cells, nuclei = (0.4 * green, green, red_share * green), (0.25 * nucleus, nucleus, nucleus_red * nucleus)
+    matrix = COLOURS.matrix(red_cells, nuclei)
+    np.testing.assert_allclose(matrix @ red_cells, COLOURS.red_cells, atol=1e-9)
+    np.testing.assert_allclose(matrix @ nuclei, nucleus * np.array(COLOURS.nuclei) / 2.43, atol=1e-9)
+    assert np.linalg.matrix_rank(matrix) == 3
+
+
+def test_a_changed_film_is_not_changed_again():
+    changed = COLOURS.change(stained(BLUE_GREY, NUCLEI))
+    assert COLOURS.change(changed) is changed
 
 
 def test_empty_glass_stays_as_it_is():

@@ -33,7 +33,7 @@ class FindAndRead(BaseDetector):
         leukocyte: label of the finder's leukocytes.
         classes: of the result: the reader's types in its order, then the finder's classes without the leukocyte.
         window: side of the reader's window in pixels of the input.
-        type_attribute: key of the attribute with the type; it stays an attribute, too.
+        type_attribute: key of the attribute with the type; it stays an attribute, with the cell's class as its value.
         unsure: one of the types, for leukocytes that look like none in training; None: the most probable type counts.
         min_type_prob: below this probability a leukocyte is ``unsure``.
         max_novelty: above this :class:`Novelty` it is ``unsure``, too.
@@ -109,6 +109,7 @@ class FindAndRead(BaseDetector):
             novelties[chosen] = novelty
             labels = found.labels - (found.labels > self.leukocyte).long() + self.num_types
             labels[chosen] = self._types(probs[:, self.type_column, :self.num_types], novelty)
+            attributes[chosen, self.type_column] = labels[chosen]  # also where the most probable type is unsure
             found.labels, found.attributes, found.attribute_probs = labels, attributes, attribute_probs
             found.novelty = novelties
             if rescale:
