@@ -24,8 +24,9 @@ WSI = ['tifffile', 'imagecodecs', 'openslide-python', 'openslide-bin', 'pyvips',
 # Apache-2.0, but for psycopg (LGPL, used as it is), the driver of PostgreSQL.
 BANK = ['sqlalchemy>=2.0,<3', 'alembic', 'psycopg[binary]>=3.1', 'pyarrow', 'weasyprint>=63']
 PARQUET = ['pyarrow']  # mmleuk data convert --to parquet
+RAY = ['ray>=2.9']  # mmleuk infer --engine ray; Apache-2.0
 TENSORBOARD = ['tensorboard']  # mmleuk train --tensorboard; Apache-2.0
-TEST = ['pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'pypdf',
+TEST = ['pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'pypdf', 'psutil',
         'pydantic>=2']  # reads the suites of tools/benchmark.py
 DEV = ['ruff', 'mypy', 'codespell']
 
@@ -52,9 +53,10 @@ setup(
         'wsi': WSI,
         'parquet': PARQUET,
         'bank': BANK,
+        'ray': RAY,
         'tensorboard': TENSORBOARD,
         'test': TEST,
-        'dev': TEST + SEG + TRANSFORMERS + WSI + PARQUET + BANK + TENSORBOARD + DEV,
+        'dev': TEST + SEG + TRANSFORMERS + WSI + PARQUET + BANK + RAY + TENSORBOARD + DEV,
     },
     entry_points={'console_scripts': ['mmleuk = mmleuk.cli:main']},
     classifiers=[

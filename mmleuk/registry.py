@@ -28,7 +28,7 @@ def _child(kind: str, parent: Registry, *locations: str) -> Registry:
 
 
 DATASETS = _child('dataset', MMDET_DATASETS, 'datasets.cell_masks', 'datasets.cells', 'datasets.crops',
-                  'datasets.label_noise', 'datasets.leukemia_attri', 'datasets.source_target',
+                  'datasets.label_noise', 'datasets.leukemia_attri', 'datasets.mixed', 'datasets.source_target',
                   'datasets.unlabelled_crops', 'datasets.voc_cells')
 TRANSFORMS = _child('transform', MMDET_TRANSFORMS, 'transforms')
 MODELS = _child('model', MMDET_MODELS, 'models')

@@ -13,7 +13,7 @@ _base_ = [
 model = dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size))
 train_dataloader = dict(dataset=dict(
     _delete_=True,
-    type='MultiImageMixDataset',
+    type='mmleuk.MultiImageMixDataset',
     dataset=dict(
         _base_.val_dataloader.dataset,
         test_mode=False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from mmleuk.calibration.groups import FIELDS, evenly_spaced
 from mmleuk.commands.team import Team
 from mmleuk.slides.glass import is_empty_glass
 from mmleuk.slides.intensity import Intensity, parse_intensity
-from mmleuk.slides.journal import Journal
+from mmleuk.slides.journal import Journal, Recorder
 from mmleuk.slides.overview import Overview
 from mmleuk.slides.readers import SlideError, is_large, open_slide
 from mmleuk.slides.scan import OnStep, find_steps, scan
@@ -95,6 +95,11 @@ def add_window_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--intensity', type=parse_intensity, metavar='RULE',
                        help='how samples of 16 bits become 8: full (the whole range of the type), percentiles (0.1 to '
                        "99.9 of the image's own) or LOW:HIGH, such as 0:4095; grey becomes three equal channels")
+    group.add_argument('--engine', choices=('local', 'ray'), default='local',
+                       help='local: this process, or those of torchrun; ray: the machines of the Ray cluster that '
+                       "RAY_ADDRESS names, else the cores or GPUs of this one (pip install 'mmleuk[ray]')")
+    group.add_argument('--workers', type=int, metavar='N',
+                       help='processes of --engine ray (default: one per GPU, or per core if there are none)')
     group.add_argument('--resume', action='store_true',
                        help='continue a run that was killed, with the same images and arguments')
 
@@ -117,7 +122,7 @@ def check_windows(inferencer: Inferencer, paths: Sequence[Path], windows: Window
     Raises:
         UserError: the overlap is out of its range.
     """
-    side = windows.side or _default_side(inferencer)
+    side = windows.side or default_side(inferencer)
     plan_windows((side, side), side, side // 4 if windows.overlap is None else windows.overlap)
     large = [path for path in paths if is_large(path)] if windows.side is None else []
     if large:
@@ -125,8 +130,8 @@ def check_windows(inferencer: Inferencer, paths: Sequence[Path], windows: Window
               'smaller than in training, choose --window')
 
 
-def _default_side(inferencer: Inferencer) -> int:
-    """Windows that are scaled by their red cells don't depend on the network's size."""
+def default_side(inferencer: Inferencer) -> int:
+    """Side of a window if nobody chose one; windows scaled by their red cells don't depend on the network's size."""
     return DEFAULT_WINDOW if inferencer.scales_by_red_cells else inferencer.image_size or DEFAULT_WINDOW
 
 
@@ -140,7 +145,7 @@ def calibrate(inferencer: Inferencer, paths: Sequence[Path], windows: Windows) -
     samples: dict[tuple[int, ...], list[np.ndarray]] = {}
     for path in paths:
         if windows.scans(path):
-            for pixels in _middle_windows(path, windows, _default_side(inferencer)):
+            for pixels in _middle_windows(path, windows, default_side(inferencer)):
                 samples.setdefault(pixels.shape, []).append(pixels)
     for group in samples.values():
         sentences += inferencer.calibrate_arrays([group[index] for index in evenly_spaced(len(group))])
@@ -213,12 +218,12 @@ def find_share(inferencer: Inferencer, paths: Sequence[Path], windows: Windows, 
     """Do this process's share of all steps, wait for the others, and take in what they found."""
     names = dict(zip(paths, name_images(paths)))
     fields = [path for path in paths if not windows.scans(path)]
-    size, side = inferencer.batch_size, _default_side(inferencer)
+    size, side = inferencer.batch_size, default_side(inferencer)
     for number, start in enumerate(range(0, len(fields), size)):
         if team.has(number):
             batch = fields[start:start + size]
             if not all((names[path], 0) in journal for path in batch):
-                _predict(inferencer, batch, names, journal)
+                predict_fields(inferencer, batch, names, journal)
     for path in paths:
         if windows.scans(path):
             # A damaged slide is reported by the first process, when it puts the results together.
@@ -269,15 +274,15 @@ def find(inferencer: Inferencer, paths: Sequence[Path], windows: Windows, journa
     """
     names = dict(zip(paths, name_images(paths)))
     scanned = {path for path in paths if windows.scans(path)}
-    side = _default_side(inferencer)
-    plans = {path: _plan(path, windows, side) for path in paths if path in scanned}
+    side = default_side(inferencer)
+    plans = {path: plan_of(path, windows, side) for path in paths if path in scanned}
     fields = [path for path in paths if path not in scanned]
     # Batches don't depend on where a run stopped: then resuming changes no digit.
     size = inferencer.batch_size
     batches = {path: fields[start:start + size] for start in range(0, len(fields), size)
                for path in fields[start:start + size]}
     waiting: dict[Path, Found] = {}
-    with _Count(sum(len(plan) for plan in plans.values()) + len(fields)) as count:
+    with FieldCount(sum(len(plan) for plan in plans.values()) + len(fields)) as count:
         for path in paths:
             if path in scanned:
                 yield _scan(inferencer, path, names[path], plans[path], windows, journal, draw, count.add)
@@ -289,25 +294,33 @@ def find(inferencer: Inferencer, paths: Sequence[Path], windows: Windows, journa
             yield found
 
 
-class _Count:
+class FieldCount:
     """Progress in fields and cells."""
 
     def __init__(self, total: int) -> None:
         self._bar, self._cells = progress_bar(total, 'Finding cells', 'field'), 0
 
     def add(self, fields: int, cells: int) -> None:
+        """Count finished ones."""
         self._cells += cells
         self._bar.set_postfix(cells=self._cells, refresh=False)
         self._bar.update(fields)
 
-    def __enter__(self) -> _Count:
+    def __enter__(self) -> FieldCount:
+        """Itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Remove the bar."""
         self._bar.close()
 
 
-def _plan(path: Path, windows: Windows, side: int) -> Plan:
+def plan_of(path: Path, windows: Windows, side: int) -> Plan:
+    """The windows of a large image.
+
+    Raises:
+        SlideError: it can't be read.
+    """
     with open_slide(path, windows.intensity) as slide:
         return windows.plan(path, slide.size_hw, side)
 
@@ -336,6 +349,12 @@ def _predict(inferencer: Inferencer, batch: Sequence[Path], names: dict[Path, st
     """The results of one batch of fields, from the journal if it has all of them."""
     if all((names[path], 0) in journal for path in batch):
         return {path: Found(_recorded(journal, names[path], path)) for path in batch}
+    return predict_fields(inferencer, batch, names, journal)
+
+
+def predict_fields(inferencer: Inferencer, batch: Sequence[Path], names: Mapping[Path, str],
+                   journal: Recorder) -> dict[Path, Found]:
+    """Predict one batch of fields, and record what it finds."""
     paths = dict(zip(name_images(batch), batch))  # by the names that the inferencer gives to this batch
     found = {}
     for result in inferencer.predict(batch):

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from PIL import Image
 
 from mmleuk.commands.finding import (
     Found,
+    Windows,
     add_window_arguments,
     calibrate,
     check_slides,
@@ -24,6 +26,7 @@ from mmleuk.commands.finding import (
     remove_journals,
     windows_of,
 )
+from mmleuk.commands.ray_engine import check_ray, find_with_ray
 from mmleuk.commands.run_files import PICTURES, begin_run, check_inputs_stay, end_run
 from mmleuk.commands.team import Team
 from mmleuk.errors import UserError
@@ -34,6 +37,7 @@ from mmleuk.report.sentence import describe
 from mmleuk.report.statistics import typical_by_type
 from mmleuk.schema import leukocyte_classes
 from mmleuk.slides.intensity import Intensity
+from mmleuk.slides.journal import Journal
 from mmleuk.slides.readers import OPENSLIDE_SUFFIXES
 from mmleuk.structures.prediction import FailedImage, Prediction, Run
 from mmleuk.structures.prediction_files import to_csv, to_json
@@ -94,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
         UserError: bad input, folder, config, checkpoint or device; nothing has been written.
     """
     windows, team = windows_of(args), Team.of_torchrun()
+    check_engine(args, team)
     inputs, config, checkpoint = split_model(args.inputs)
     paths = list_images(inputs, skip=args.out_dir, suffixes=(*SUFFIXES, *OPENSLIDE_SUFFIXES))
     check_images([path for path in paths if not windows.scans(path)])
@@ -116,6 +121,8 @@ def run(args: argparse.Namespace) -> int:
         with open_journal(out_dir, inferencer, paths, windows, args.resume, team) as journal:
             if team.size > 1:
                 find_share(inferencer, paths, windows, journal, team, out_dir)
+            elif args.engine == 'ray':
+                _find_with_ray(args, config, checkpoint, inferencer, paths, windows, journal)
             found = _look(inferencer, find(inferencer, paths, windows, journal, draw=bool(pictures)),
                           {image: out_dir / name for image, name in pictures.items()}, leukocytes)
             written, lost = write_run(found, out_dir, args.format, not args.no_report, pictures, leukocytes,
@@ -162,6 +169,31 @@ def _inferencer(args: argparse.Namespace, config: str | None, checkpoint: str | 
         print(f"note: --image-size {args.image_size} is no multiple of the network's stride; it becomes "
               f'{inferencer.image_size}')
     return inferencer
+
+
+def check_engine(args: argparse.Namespace, team: Team) -> None:
+    """Refuse what doesn't go together with an engine.
+
+    Raises:
+        UserError: Ray is missing, is started in several processes, or ``--workers`` doesn't fit.
+    """
+    if args.workers is not None and (args.engine != 'ray' or args.workers < 1):
+        raise UserError(f'--workers {args.workers}: is a number from 1 on, for --engine ray; torchrun has its own '
+                        'option for processes')
+    if args.engine == 'ray':
+        if team.size > 1:
+            raise UserError('--engine ray starts its own processes; start it without torchrun')
+        check_ray()
+
+
+def _find_with_ray(args: argparse.Namespace, config: str | None, checkpoint: str | None, inferencer: Inferencer,
+                   paths: Sequence[Path], windows: Windows, journal: Journal) -> None:
+    build = partial(_inferencer, args, _absolute(config), _absolute(checkpoint), Team())
+    find_with_ray(build, inferencer, paths, windows, journal, args.device, args.workers)
+
+
+def _absolute(path: str | None) -> str | None:
+    return str(Path(path).absolute()) if path is not None and Path(path).exists() else path
 
 
 def _look(inferencer: Inferencer, results: Iterable[Found], pictures: Mapping[str, Path],

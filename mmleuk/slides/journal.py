@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from mmleuk.errors import UserError
 from mmleuk.structures.prediction import Cell, cell_from_dict, cell_to_dict
@@ -15,6 +15,23 @@ from mmleuk.structures.prediction import Cell, cell_from_dict, cell_to_dict
 FORMAT = 'mmleuk.journal/1'
 Step = tuple[str, int]
 """Name of an image, and the number of the step on it from 0."""
+
+
+class Recorder(Protocol):
+    """Where finished steps go."""
+
+    def __contains__(self, step: Step) -> bool:
+        """Whether a step is finished."""
+        ...
+
+    def add(self, step: Step, cells: Sequence[Cell], **facts: Any) -> None:
+        """Record a finished step with what it found, and further facts."""
+        ...
+
+
+def record_of(step: Step, cells: Sequence[Cell], **facts: Any) -> dict[str, Any]:
+    """A step as the journal keeps it: plain data for JSON."""
+    return dict(step=list(step), **facts, cells=[cell_to_dict(cell) for cell in cells])
 
 
 class Journal:
@@ -117,14 +134,23 @@ class Journal:
         Raises:
             UserError: the disk is full.
         """
+        self.add_record(record_of(step, cells, **facts))
+
+    def add_record(self, record: Mapping[str, Any]) -> None:
+        """Record a finished step that is plain data already, see :func:`record_of`.
+
+        Raises:
+            UserError: the disk is full.
+        """
         try:
             self._file.seek(0, os.SEEK_END)
             offset = self._file.tell()
-            length = self._write(json.dumps(dict(step=list(step), **facts, cells=[cell_to_dict(c) for c in cells])))
+            length = self._write(json.dumps(record))
         except OSError as error:
             raise UserError(f'{self.path}: cannot be written ({error.strerror or error}); free some space, then go on '
                             'with --resume') from error
-        self._spots[step] = self._file, offset, length
+        image, number = record['step']
+        self._spots[image, number] = self._file, offset, length
 
     def record(self, step: Step) -> dict[str, Any]:
         """The facts of a step; its cells under ``cells``, as plain data."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mmleuk.slides.glass import is_empty_glass
-from mmleuk.slides.journal import Journal
+from mmleuk.slides.journal import Journal, Recorder
 from mmleuk.slides.merge import merge
 from mmleuk.slides.readers import Slide
 from mmleuk.slides.windows import Plan
@@ -81,8 +81,8 @@ def scan(slide: Slide, image: str, predict: Predict, plan: Plan, journal: Journa
     return Scan(tuple(cells), len(plan), empty, len(found) - len(kept))
 
 
-def find_steps(slide: Slide, image: str, predict: Predict, plan: Plan, journal: Journal, mine: Callable[[int], bool], *,
-               batch_size: int = 1, skip_glass: bool = True, on_step: OnStep | None = None) -> None:
+def find_steps(slide: Slide, image: str, predict: Predict, plan: Plan, journal: Recorder, mine: Callable[[int], bool],
+               *, batch_size: int = 1, skip_glass: bool = True) -> None:
     """Predict some of an image's steps, and only record them: one of several processes; see :func:`scan`.
 
     Args:
@@ -92,8 +92,11 @@ def find_steps(slide: Slide, image: str, predict: Predict, plan: Plan, journal: 
         if mine(number) and (image, number) not in journal:
             arrays = [_read(slide, plan.windows_xyxy[window], None) for window in windows]
             _predict((image, number), windows, arrays, predict, plan, journal, skip_glass)
-            if on_step is not None:
-                on_step(len(windows), len(journal.record((image, number))['cells']))
+
+
+def n_steps(plan: Plan, batch_size: int = 1) -> int:
+    """How many steps :func:`scan` makes of an image."""
+    return len(_steps(plan, batch_size))
 
 
 def _steps(plan: Plan, batch_size: int) -> list[range]:
@@ -109,7 +112,7 @@ def _read(slide: Slide, window: np.ndarray, see: See | None) -> np.ndarray:
 
 
 def _predict(step: tuple[str, int], windows: Sequence[int], arrays: Sequence[np.ndarray], predict: Predict, plan: Plan,
-             journal: Journal, skip_glass: bool) -> None:
+             journal: Recorder, skip_glass: bool) -> None:
     """Predict the windows of one step, and record it."""
     shown = [index for index, pixels in enumerate(arrays) if not (skip_glass and is_empty_glass(pixels))]
     predictions = predict([arrays[index] for index in shown]) if shown else []

@@ -29,6 +29,8 @@ _NO_RESULT = ('test_dataloader', 'test_evaluator', 'test_cfg', 'tta_model', 'tta
               'vis_backends', 'log_processor', 'log_level', 'env_cfg', 'work_dir', 'launcher', 'resume',
               'auto_scale_lr', 'find_unused_parameters', 'num_classes', 'image_size')
 _NO_RESULT_HOOKS = ('timer', 'logger', 'checkpoint', 'visualization')
+_SAME_TYPES = {'mmleuk.MultiImageMixDataset': 'MultiImageMixDataset'}
+"""Types with the same results to the last bit, so that trainings before the switch still count."""
 _NO_RESULT_KEYS = frozenset({'num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory'})
 
 
@@ -134,7 +136,8 @@ def _annotation_files(part: Any) -> Iterator[Path]:
 
 def _without(value: Any, keys: frozenset[str]) -> Any:
     if isinstance(value, Mapping):
-        return {key: _without(item, keys) for key, item in value.items() if key not in keys}
+        kept = {key: _without(item, keys) for key, item in value.items() if key not in keys}
+        return kept | {'type': _SAME_TYPES[kept['type']]} if kept.get('type') in _SAME_TYPES else kept
     if isinstance(value, (list, tuple)):
         return [_without(item, keys) for item in value]
     return value

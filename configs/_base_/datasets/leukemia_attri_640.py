@@ -8,7 +8,7 @@ train_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='MultiImageMixDataset',
+        type='mmleuk.MultiImageMixDataset',
         dataset=dict(
             type='mmleuk.LeukemiaAttriDataset',
             data_root='{{$MMLEUK_DATA:data}}/LeukemiaAttri/',

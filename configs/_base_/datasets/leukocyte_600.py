@@ -12,7 +12,7 @@ train_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='MultiImageMixDataset',
+        type='mmleuk.MultiImageMixDataset',
         dataset=dict(
             type='mmleuk.CellDataset',
             data_root='{{$MMLEUK_DATA:data}}/leukocyte/',

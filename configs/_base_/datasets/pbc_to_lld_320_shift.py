@@ -10,11 +10,11 @@ train_dataloader = dict(batch_size=8, dataset=dict(
     _delete_=True,
     type='mmleuk.SourceTargetDataset',
     dataset=dict(
-        type='MultiImageMixDataset',
+        type='mmleuk.MultiImageMixDataset',
         dataset=dict(
-            type='MultiImageMixDataset',
+            type='mmleuk.MultiImageMixDataset',
             dataset=dict(
-                type='MultiImageMixDataset',
+                type='mmleuk.MultiImageMixDataset',
                 dataset=dict(
                     type='mmleuk.CellDataset',
                     data_root='{{$MMLEUK_DATA:data}}/pbc/',

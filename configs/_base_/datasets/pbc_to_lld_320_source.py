@@ -10,9 +10,9 @@ num_classes = 1
 train_dataloader = dict(batch_size=8, dataset=dict(
     dataset=dict(
         _delete_=True,
-        type='MultiImageMixDataset',
+        type='mmleuk.MultiImageMixDataset',
         dataset=dict(
-            type='MultiImageMixDataset',
+            type='mmleuk.MultiImageMixDataset',
             dataset=dict(
                 type='mmleuk.CellDataset',
                 data_root='{{$MMLEUK_DATA:data}}/pbc/',

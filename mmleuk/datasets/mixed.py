@@ -1,0 +1,65 @@
+"""Samples made of several images, without copies of their pixels."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+from mmdet.datasets import MultiImageMixDataset as MMDetMultiImageMixDataset
+
+from mmleuk.registry import DATASETS
+
+_PIXELS = ('img', 'gt_seg_map')
+Sample = dict[str, Any]
+
+
+@DATASETS.register_module()
+class MultiImageMixDataset(MMDetMultiImageMixDataset):
+    """MMDetection's, with the same samples to the last bit, in less time.
+
+    MMDetection's copies every loaded image, and the whole sample again before each transform, in case that the
+    transform changes it and then rejects it. Here boxes and all other values are copied, pixels aren't: transforms
+    make a new image, or write into their own one and reject nothing. A transform of yours that writes into ``img`` and
+    then returns None, or a data set that returns the same array twice, needs MMDetection's class.
+    """
+
+    def __getitem__(self, index: int) -> Sample:
+        """One sample after the whole pipeline.
+
+        Raises:
+            RuntimeError: the loading pipeline, or a transform, returned None ``max_refetch`` times.
+        """
+        sample = self.dataset[index]
+        for transform, name in zip(self.pipeline, self.pipeline_types):
+            if name in (self._skip_type_keys or ()):
+                continue
+            if hasattr(transform, 'get_indexes'):
+                sample = sample | dict(mix_results=self._further(transform))
+            sample = self._transformed(transform, sample)
+            sample.pop('mix_results', None)
+        return sample
+
+    def _further(self, transform: Any) -> list[Sample]:
+        """The images that a transform asks for."""
+        for _ in range(self.max_refetch):
+            indexes = transform.get_indexes(self.dataset)
+            indexes = indexes if isinstance(indexes, (list, tuple)) else [indexes]
+            samples = [self.dataset[index] for index in indexes]
+            if all(sample is not None for sample in samples):
+                return samples
+        raise RuntimeError(f'{type(transform).__name__} got no images: loading returned None {self.max_refetch} times')
+
+    def _transformed(self, transform: Any, sample: Sample) -> Sample:
+        for _ in range(self.max_refetch):
+            changed: Sample | None = transform(copy_but_pixels(sample))
+            if changed is not None:
+                return changed
+        raise RuntimeError(f'{type(transform).__name__} returned None {self.max_refetch} times for one sample')
+
+
+def copy_but_pixels(sample: Sample) -> Sample:
+    """A deep copy of a sample and those in its ``mix_results``, whose images are the same arrays."""
+    parts = (sample, *sample.get('mix_results', ()))
+    pixels = [part[key] for part in parts for key in _PIXELS if isinstance(part.get(key), np.ndarray)]
+    return deepcopy(sample, {id(array): array for array in pixels})

@@ -1,0 +1,87 @@
+"""mmleuk.MultiImageMixDataset gives MMDetection's samples, and copies no pixels."""
+
+import random
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from mmdet.registry import DATASETS
+
+from mmleuk.datasets.mixed import copy_but_pixels
+
+LOAD = [dict(type='mmleuk.LoadImage'), dict(type='mmleuk.LoadCellAnnotations')]
+MOSAIC = dict(type='mmleuk.Mosaic', img_scale=(40, 40), pad_val=114.0)
+REST = [dict(type='mmleuk.RandomAffine', border=(-20, -20)), dict(type='mmleuk.HSVJitter'),
+        dict(type='RandomFlip', prob=0.5), dict(type='mmleuk.PackCells')]
+PIPELINES = {
+    'mosaic': [MOSAIC, *REST],
+    'mixup': [MOSAIC, dict(type='mmleuk.MixUp', img_scale=(80, 80)), *REST],
+    'regions': [dict(type='mmleuk.RegionMosaic', img_scale=(64, 64)), *REST],
+    'one image': [dict(type='Resize', scale=(80, 80), keep_ratio=True), dict(type='Pad', size=(80, 80)), *REST],
+    # A transform that moves boxes and then rejects the sample: the next try must start from the old ones.
+    'rejected': [dict(type='RandomCrop', crop_size=(20, 24), allow_negative_crop=False), dict(type='mmleuk.PackCells')],
+}
+
+
+def samples(prefix, film, pipeline, seeds=range(6)):
+    film.write()
+    dataset = DATASETS.build(dict(type=f'{prefix}MultiImageMixDataset', dataset=film.config(pipeline=LOAD),
+                                  pipeline=deepcopy(pipeline), max_refetch=200))
+    for seed in seeds:
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        yield dataset[seed % len(dataset)]
+
+
+@pytest.mark.parametrize('name', PIPELINES)
+def test_samples_are_mmdetections_to_the_last_bit(film, name):
+    for ours, theirs in zip(samples('mmleuk.', film, PIPELINES[name]), samples('', film, PIPELINES[name]), strict=True):
+        assert torch.equal(ours['inputs'], theirs['inputs'])
+        one, other = ours['data_samples'], theirs['data_samples']
+        assert one.metainfo.keys() == other.metainfo.keys()
+        for key in ('gt_instances', 'ignored_instances'):
+            assert one.get(key).keys() == other.get(key).keys()
+            for mine, its in zip(one.get(key).values(), other.get(key).values()):
+                mine, its = (getattr(value, 'tensor', value) for value in (mine, its))
+                assert torch.equal(mine, its) if isinstance(mine, torch.Tensor) else np.array_equal(mine, its)
+
+
+def test_pixels_are_shared_and_all_else_is_copied():
+    sample = dict(img=np.zeros((2, 2, 3), np.uint8), gt_bboxes_labels=np.array([1, 2]),
+                  mix_results=[dict(img=np.ones((2, 2, 3), np.uint8), boxes=torch.ones(1, 4))])
+    copied = copy_but_pixels(sample)
+    assert copied['img'] is sample['img'] and copied['mix_results'][0]['img'] is sample['mix_results'][0]['img']
+    copied['gt_bboxes_labels'][0] = 9
+    copied['mix_results'][0]['boxes'][:] = 0
+    assert sample['gt_bboxes_labels'].tolist() == [1, 2] and sample['mix_results'][0]['boxes'].tolist() == [[1.] * 4]
+
+
+@pytest.mark.filterwarnings('ignore:The given NumPy array is not writable')
+@pytest.mark.parametrize('name', ['mosaic', 'mixup', 'regions', 'one image'])
+def test_transforms_do_not_write_into_the_pixels_they_get(film, name, monkeypatch):
+    def locked(sample):
+        copied = copy_but_pixels(sample)
+        for part in (copied, *copied.get('mix_results', ())):
+            part['img'].flags.writeable = False
+        return copied
+
+    monkeypatch.setattr('mmleuk.datasets.mixed.copy_but_pixels', locked)
+    assert len(list(samples('mmleuk.', film, PIPELINES[name]))) == 6
+
+
+def test_a_transform_that_rejects_everything_is_named(film):
+    film.coco['annotations'] = []
+    pipeline = [dict(type='RandomCrop', crop_size=(20, 24), allow_negative_crop=False)]
+    with pytest.raises(RuntimeError, match='RandomCrop returned None 200 times'):
+        list(samples('mmleuk.', film, pipeline, range(1)))
+
+
+def test_skipped_transforms_are_left_out(film):
+    film.write()
+    dataset = DATASETS.build(dict(type='mmleuk.MultiImageMixDataset', dataset=film.config(pipeline=LOAD),
+                                  pipeline=[MOSAIC], skip_type_keys=['mmleuk.Mosaic']))
+    assert dataset[0]['img'].shape == (48, 64, 3) and 'mix_results' not in dataset[0]
+    dataset.update_skip_type_keys([])
+    assert dataset[0]['img'].shape == (80, 80, 3)
