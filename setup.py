@@ -23,10 +23,12 @@ WSI = ['tifffile', 'imagecodecs', 'openslide-python', 'openslide-bin', 'pyvips',
 # The morphology bank and its reports. Not every installation needs a database, so this is an extra. All MIT, BSD or
 # Apache-2.0, but for psycopg (LGPL, used as it is), the driver of PostgreSQL.
 BANK = ['sqlalchemy>=2.0,<3', 'alembic', 'psycopg[binary]>=3.1', 'pyarrow', 'weasyprint>=63']
+# The pages of mmleuk review and mmleuk serve; MIT, BSD and Apache-2.0.
+DESK = ['fastapi>=0.110', 'uvicorn', 'python-multipart']
 PARQUET = ['pyarrow']  # mmleuk data convert --to parquet
 RAY = ['ray>=2.9']  # mmleuk infer --engine ray; Apache-2.0
 TENSORBOARD = ['tensorboard']  # mmleuk train --tensorboard; Apache-2.0
-TEST = ['pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'pypdf', 'psutil',
+TEST = ['pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'pypdf', 'psutil', 'httpx2', 'playwright',
         'pydantic>=2']  # reads the suites of tools/benchmark.py
 DEV = ['ruff', 'mypy', 'codespell']
 
@@ -55,8 +57,9 @@ setup(
         'bank': BANK,
         'ray': RAY,
         'tensorboard': TENSORBOARD,
+        'desk': BANK + DESK,
         'test': TEST,
-        'dev': TEST + SEG + TRANSFORMERS + WSI + PARQUET + BANK + RAY + TENSORBOARD + DEV,
+        'dev': TEST + SEG + TRANSFORMERS + WSI + PARQUET + BANK + DESK + RAY + TENSORBOARD + DEV,
     },
     entry_points={'console_scripts': ['mmleuk = mmleuk.cli:main']},
     classifiers=[

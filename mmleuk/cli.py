@@ -54,6 +54,8 @@ COMMANDS = (
     Command(('bank', 'report'), 'mmleuk.commands.bank_report', "a film's differential as HTML, PDF and JSON"),
     Command(('bank', 'review'), 'mmleuk.commands.bank_review', 'note what a person says about a cell'),
     Command(('bank', 'upgrade'), 'mmleuk.commands.bank_upgrade', 'bring a bank of an earlier version up to date'),
+    Command(('review', 'export'), 'mmleuk.commands.review_export', 'reviewed regions as a training file'),
+    Command(('review',), 'mmleuk.commands.review', 'a page on which people correct a film; review export: its result'),
 )
 
 GROUPS = {'data': 'films and annotations: render, check, look at, convert, sparsify',
@@ -65,6 +67,13 @@ def chosen(argv: Sequence[str]) -> Command | None:
     return next((command for command in COMMANDS if tuple(argv[:len(command.words)]) == command.words), None)
 
 
+def _is_shown(command: Command, wanted: Command | None) -> bool:
+    """Whether a command is in the tree: of `review` and `review export`, only the one that the arguments name."""
+    if command.words[:-1] in [other.words for other in COMMANDS]:
+        return command == wanted
+    return wanted is None or wanted.words[:-1] != command.words
+
+
 def build_parser(wanted: Command | None = None) -> argparse.ArgumentParser:
     """The tree of commands; only ``wanted`` gets its arguments, so that only its module is imported."""
     parser = argparse.ArgumentParser('mmleuk', description='White blood cells and their morphology, for MMDetection.')
@@ -72,6 +81,8 @@ def build_parser(wanted: Command | None = None) -> argparse.ArgumentParser:
     top = parser.add_subparsers(title='commands', metavar='COMMAND', required=True)
     groups: dict[tuple[str, ...], argparse._SubParsersAction] = {(): top}
     for command in COMMANDS:
+        if not _is_shown(command, wanted):
+            continue
         group, name = command.words[:-1], command.words[-1]
         if group not in groups:
             branch = top.add_parser(group[0], help=GROUPS.get(group[0], ''))

@@ -25,7 +25,10 @@ _RULES = {
     'runs that lack fields': 'SELECT count(*) FROM runs WHERE fields <> (SELECT count(*) FROM looks '
                              'WHERE run_id = runs.id)',
     'runs that lack cells': 'SELECT count(*) FROM runs WHERE cells <> (SELECT count(*) FROM cells JOIN looks '
-                            'ON looks.id = look_id WHERE run_id = runs.id)'}
+                            'ON looks.id = look_id WHERE run_id = runs.id AND drawn_by IS NULL)',
+    'withdrawals of a region of another look':
+        'SELECT count(*) FROM reviewed_regions AS later JOIN reviewed_regions AS earlier '
+        'ON earlier.id = later.withdraws WHERE earlier.look_id <> later.look_id'}
 
 
 def problems(connection: Connection) -> list[str]:

@@ -60,12 +60,12 @@ def film_contents(connection: Connection, film: str) -> FilmContents:
     owner = connection.scalars(select(Patient.name).join(Film, Film.patient_id == Patient.id).where(Film.name == film)
                                ).one_or_none()
     runs = sorted({look.run_id for look in looks})
-    info = _info(connection.execute(select(BankRun).where(BankRun.id.in_(runs)).order_by(BankRun.id)).all(), found)
+    info = info_of(connection.execute(select(BankRun).where(BankRun.id.in_(runs)).order_by(BankRun.id)).all(), found)
     of_field: dict[str, list[FoundCell]] = defaultdict(list)
     for cell in found:
         of_field[cell.field].append(cell)
     predictions = [Prediction(look.name, (look.height_px, look.width_px), tuple(
-        _cell(cell, info) for cell in of_field[look.name]), look.path) for look in looks]
+        as_cell(cell, info) for cell in of_field[look.name]), look.path) for look in looks]
     numbered = [((name, index), cell) for name, cells in of_field.items() for index, cell in enumerate(cells)]
     hidden = select(func.count()).select_from(BankCell).join(Film, BankCell.film_id == Film.id).join(
         Look, BankCell.look_id == Look.id).where(Film.name == film, BankCell.same_as.is_not(None), Look.newest)
@@ -77,7 +77,7 @@ def film_contents(connection: Connection, film: str) -> FilmContents:
         all(look.compared for look in looks) or len(looks) < 2, tuple(runs))
 
 
-def _info(runs: Sequence[Any], found: Sequence[FoundCell]) -> RunInfo:
+def info_of(runs: Sequence[Any], found: Sequence[FoundCell]) -> RunInfo:
     """The newest run's facts, with the classes and attributes of all runs and reviews."""
     if not runs:
         return RunInfo(classes=(), created=now())
@@ -95,7 +95,8 @@ def _info(runs: Sequence[Any], found: Sequence[FoundCell]) -> RunInfo:
         version=newest.version, image_size=newest.image_size, leukocytes=leukocytes)
 
 
-def _cell(cell: FoundCell, info: RunInfo) -> Cell:
+def as_cell(cell: FoundCell, info: RunInfo) -> Cell:
+    """A cell of a bank as a prediction has it."""
     attributes = {}
     for key in info.schema.keys:
         value, prob = cell.attributes.get(key, ('unknown', 0.0))

@@ -98,6 +98,7 @@ class FoundCell:
         same_as: the counted cell, if this is another field's view of it.
         counted: whether it is in the counts.
         reviews: how often somebody said something about it.
+        drawn_by: the person who drew it; None where a model found it.
     """
 
     id: int
@@ -118,6 +119,7 @@ class FoundCell:
     same_as: int | None
     counted: bool
     reviews: int
+    drawn_by: str | None = None
 
 
 def find_cells(connection: Connection, wanted: Wanted, *, order: str | None = None, limit: int | None = None
@@ -289,6 +291,22 @@ def _attributes(connection: Connection, cells: Sequence[int]) -> dict[int, dict[
     return found
 
 
+def model_attributes(connection: Connection, cells: Sequence[int]) -> dict[int, dict[str, tuple[str, float | None]]]:
+    """The model's value and its probability by attribute's key and cell, whatever reviewers said."""
+    names = {number: (key, name) for number, key, name in connection.execute(
+        select(AttributeValue.id, BankAttribute.key, AttributeValue.name)
+        .join(BankAttribute, AttributeValue.attribute_id == BankAttribute.id))}
+    found: dict[int, dict[str, tuple[str, float | None]]] = defaultdict(dict)
+    statement = select(CellAttribute.cell_id, CellAttribute.model_value_id, CellAttribute.prob).where(
+        CellAttribute.value_id.in_(names))
+    for some in _batches(cells):
+        for cell, value, prob in connection.execute(statement.where(CellAttribute.cell_id.in_(some))):
+            if value is not None:
+                key, name = names[value]
+                found[cell][key] = name, prob
+    return found
+
+
 def _reviews(connection: Connection, cells: Sequence[int]) -> dict[int, int]:
     statement = select(BankReview.cell_id, func.count()).group_by(BankReview.cell_id)
     return {cell: count for some in _batches(cells)
@@ -300,4 +318,4 @@ def _found(row: Any, attributes: Mapping[str, tuple[str, float | None]], reviews
     return FoundCell(row.id, row.film, row.patient, row.field, row.path, row.run_id, (row.x1, row.y1, row.x2, row.y2),
                      row.size_px, row.diameter_um, row.score, row.type, row.model_type, attributes,
                      None if probabilities is None else tuple(probabilities), row.novelty, row.same_as, row.counted,
-                     reviews)
+                     reviews, row.drawn_by)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,23 +57,43 @@ def add_review(bank: Bank, cell: int, who: str, subject: str, new: str, note: st
     Raises:
         UserError: no such cell, or a word that the bank doesn't know.
     """
+    with bank.writing() as connection:
+        review, = note_reviews(connection, cell, who, {subject: new}, note, at, new_type)
+    return review
+
+
+def note_reviews(connection: Connection, cell: int, who: str, said: Mapping[str, str], note: str = '',
+                 at: str | None = None, new_type: bool = False) -> list[Review]:
+    """As :func:`add_review` for several subjects of a cell, in a transaction of :meth:`Bank.writing`.
+
+    Args:
+        connection: of the transaction.
+        cell, who, note, at, new_type: as there.
+        said: new value by subject.
+
+    Raises:
+        UserError: as there.
+    """
     if not who.strip():
         raise UserError('a review needs the name of the person; give --who')
-    with bank.writing() as connection:
-        # Locks the cell in PostgreSQL: the next reviewer's old value is this one's new value.
-        row = connection.execute(select(BankCell).where(BankCell.id == cell).with_for_update()).one_or_none()
-        if row is None:
-            raise UserError(f'cell {cell} is not in this bank; mmleuk bank query lists ids')
+    # Locks the cell in PostgreSQL: the next reviewer's old value is this one's new value.
+    row = connection.execute(select(BankCell).where(BankCell.id == cell).with_for_update()).one_or_none()
+    if row is None:
+        raise UserError(f'cell {cell} is not in this bank; mmleuk bank query lists ids')
+    reviews = []
+    for subject, new in said.items():
         if subject == 'type':
             old: str | None = _retype(connection, row, new, new_type)
         elif subject == CELL:
             old = _whether_cell(connection, row, new)
         else:
             old = _change_attribute(connection, cell, subject, new)
-        review = Review(cell, who.strip(), at or now(), subject, old, new, note)
-        connection.execute(insert(BankReview).values(cell_id=cell, who=review.who, at=review.at, subject=subject,
-                                                     old_value=old, new_value=new, note=note))
-    return review
+        reviews.append(Review(cell, who.strip(), at or now(), subject, old, new, note))
+    if reviews:
+        connection.execute(insert(BankReview), [
+            dict(cell_id=r.cell, who=r.who, at=r.at, subject=r.subject, old_value=r.old, new_value=r.new, note=r.note)
+            for r in reviews])
+    return reviews
 
 
 def reviews_of(connection: Connection, cell: int) -> list[Review]:

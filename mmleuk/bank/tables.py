@@ -176,6 +176,8 @@ class BankCell(Base):
     same_as: Mapped[int | None] = mapped_column(CellId)
     """The cell that is counted instead, in another field."""
     counted: Mapped[bool]
+    drawn_by: Mapped[str | None]
+    """The person who drew it; None where the look's model found it."""
 
 
 class CellAttribute(Base):
@@ -217,3 +219,36 @@ class BankReview(Base):
     old_value: Mapped[str | None]
     new_value: Mapped[str | None]
     note: Mapped[str]
+
+
+class ReviewedRegion(Base):
+    """A rectangle of a field in which a person says that every cell of a look is answered and none is missing.
+
+    Rows are only added. One that names an earlier one in ``withdraws`` takes it back.
+    """
+
+    __tablename__ = 'reviewed_regions'
+    id: Mapped[int] = mapped_column(primary_key=True)
+    look_id: Mapped[int] = mapped_column(ForeignKey('looks.id'), index=True)
+    who: Mapped[str]
+    at: Mapped[str] = mapped_column(String(40))
+    """ISO 8601."""
+    x1: Mapped[float]
+    y1: Mapped[float]
+    x2: Mapped[float]
+    y2: Mapped[float]
+    withdraws: Mapped[int | None] = mapped_column(ForeignKey('reviewed_regions.id'))
+
+
+class ReviewWork(Base):
+    """What an answer on the page cost its author: seconds of work, clicks and keys since the answer before."""
+
+    __tablename__ = 'review_work'
+    id: Mapped[int] = mapped_column(primary_key=True)
+    film_id: Mapped[int] = mapped_column(ForeignKey('films.id'), index=True)
+    who: Mapped[str]
+    at: Mapped[str] = mapped_column(String(40))
+    """ISO 8601."""
+    seconds: Mapped[float]
+    clicks: Mapped[int]
+    keys: Mapped[int]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from mmleuk.bank.adding import Added, add_run
@@ -37,19 +38,35 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.workers < 1:
         raise UserError(f'--workers {args.workers}: at least one is needed')
-    runs = [(path, from_json(path)) for path in args.predictions]  # all are read before anything is written
-    films = [films_of(found, args.film, args.film_per, path) for path, found in runs]
-    bank = Bank(args.bank, create=True)
+    add_predictions(args.bank, args.predictions, film=args.film, per=args.film_per, patient=args.patient,
+                    workers=0 if args.no_overlaps else args.workers)
+    return 0
+
+
+def add_predictions(where: str, paths: Sequence[str], *, film: str | None = None, per: str | None = None,
+                    patient: str | None = None, workers: int = 2) -> None:
+    """Add files to a bank, which is made if it isn't there, and say what was added.
+
+    Args:
+        where: the bank.
+        paths: files that mmleuk infer wrote.
+        film, per, patient: as the command's options.
+        workers: threads that compare overlapping fields; 0: don't compare.
+
+    Raises:
+        UserError: bad input; files before the bad one have been added whole.
+    """
+    runs = [(path, from_json(path)) for path in paths]  # all are read before anything is written
+    films = [films_of(found, film, per, path) for path, found in runs]
+    bank = Bank(where, create=True)
     touched: set[int] = set()
     for (path, found), of_image in zip(runs, films):
-        digest = sha256_of(path)
-        added = add_run(bank, found, of_image, digest, str(path), args.patient)
+        added = add_run(bank, found, of_image, sha256_of(path), str(path), patient)
         touched.update(added.film_ids)
         print(_said(path, added))
-    if not args.no_overlaps:
-        _compare(bank, sorted(touched), args.workers)
+    if workers:
+        _compare(bank, sorted(touched), workers)
     bank.close()
-    return 0
 
 
 def films_of(run: Run, film: str | None, per: str | None, source: str) -> dict[str, str]:

@@ -53,7 +53,7 @@ def test_add_query_export_review_report(predictions, tmp_path, capsys):
     assert bank(capsys, 'export', where, tmp_path / 'pictures')[1].endswith('5 pictures of 5 cells\n')
     status, out, _ = bank(capsys, 'review', where, 10000001, 'type=Monoblast', '--who', 'Ada')
     assert status == 0 and re.search(r'Ada +type +Myeloblast +Monoblast', out)
-    assert bank(capsys, 'upgrade', where)[1].endswith('is up to date (0002)\n')
+    assert bank(capsys, 'upgrade', where)[1].endswith('is up to date (0003)\n')
     status, out, _ = bank(capsys, 'report', where, 'F <1>', '--out', tmp_path / 'report', '--no-pdf')
     assert status == 0
     report = json.loads((tmp_path / 'report/report.json').read_text())

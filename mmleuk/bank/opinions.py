@@ -1,0 +1,175 @@
+"""What each person says about a film, apart from the others, how far two of them agree, and what it cost."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, func, insert, select
+
+from mmleuk.bank.connection import now
+from mmleuk.bank.queries import model_attributes
+from mmleuk.bank.reviews import CELL, NO_CELL, UNKNOWN, note_reviews
+from mmleuk.bank.tables import BankCell, BankReview, CellType, Film, ReviewWork
+from mmleuk.errors import UserError
+from mmleuk.evaluation.agreement import Agreement, agreement_of
+from mmleuk.schema import IGNORE
+
+Answers = Mapping[int, Mapping[str, str]]
+"""Last value by subject ('type', 'cell' or an attribute's key), by cell."""
+WITH_REGION = 'with a region'
+"""Note of a review that confirms a cell because its region was marked as reviewed."""
+
+
+TAKEN_BACK = 'taken back'
+"""Note of a review by which a person takes an answer back; its new value is what counts without it."""
+
+
+def answers_of(connection: Connection, film: str) -> dict[str, dict[int, dict[str, str]]]:
+    """Each person's last answers, by name and cell; without those that were taken back."""
+    found: dict[str, dict[int, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
+    for who, cell, subject, value, note in _reviews(connection, film):
+        if note == TAKEN_BACK:
+            found[who][cell].pop(subject, None)
+        else:
+            found[who][cell][subject] = value
+    return {who: {cell: said for cell, said in cells.items() if said} for who, cells in found.items()}
+
+
+def last_answers(connection: Connection, film: str) -> dict[int, dict[str, str]]:
+    """The last answers by cell, whoever gave them; without those that were taken back."""
+    given: dict[tuple[int, str], dict[str, str]] = defaultdict(dict)  # by person, the last one's at the end
+    for who, cell, subject, value, note in _reviews(connection, film):
+        given[cell, subject].pop(who, None)
+        if note != TAKEN_BACK:
+            given[cell, subject][who] = value
+    found: dict[int, dict[str, str]] = defaultdict(dict)
+    for (cell, subject), values in given.items():
+        if values:
+            found[cell][subject] = list(values.values())[-1]
+    return dict(found)
+
+
+def take_back(connection: Connection, film: str, cell: int, who: str) -> None:
+    """Take a person's answers on a cell back: what others said last counts again, else what the model said.
+
+    Args:
+        connection: of a transaction of :meth:`mmleuk.bank.connection.Bank.writing`.
+        film, cell, who: whose answers on what.
+
+    Raises:
+        UserError: this person said nothing about the cell.
+    """
+    own = answers_of(connection, film).get(who, {}).get(cell)
+    if not own:
+        raise UserError(f'{who} said nothing about cell {cell}; there is nothing to take back')
+    others = _last_of_others(connection, film, cell, who)
+    model, = connection.execute(select(CellType.name).join(BankCell, BankCell.type_id == CellType.id).where(
+        BankCell.id == cell)).scalars()
+    attributes = {key: value for key, (value, _) in model_attributes(connection, [cell]).get(cell, {}).items()}
+    before = {'type': model, CELL: CELL, **attributes, **others}
+    note_reviews(connection, cell, who, {subject: before.get(subject, UNKNOWN) for subject in own}, TAKEN_BACK)
+
+
+def _last_of_others(connection: Connection, film: str, cell: int, who: str) -> dict[str, str]:
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for other, number, subject, value, note in _reviews(connection, film):
+        if number == cell and other != who:
+            found[subject].pop(other, None)
+            if note != TAKEN_BACK:
+                found[subject][other] = value
+    return {subject: list(values.values())[-1] for subject, values in found.items() if values}
+
+
+def _reviews(connection: Connection, film: str) -> Sequence[Any]:
+    statement = (select(BankReview.who, BankReview.cell_id, BankReview.subject, BankReview.new_value, BankReview.note)
+                 .join(BankCell, BankReview.cell_id == BankCell.id).join(Film, BankCell.film_id == Film.id)
+                 .where(Film.name == film).order_by(BankReview.id))
+    return connection.execute(statement).all()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """How far two people agree: on the type ('no cell' is one), then on each attribute that both named."""
+
+    people: tuple[str, str]
+    figures: tuple[Agreement, ...]
+
+
+def agreements_of(answers: Mapping[str, Answers]) -> list[Pair]:
+    """Agreement of every two people on the cells that both answered."""
+    pairs = []
+    for one, other in combinations(sorted(answers), 2):
+        both = sorted(set(answers[one]) & set(answers[other]))
+        said = [[_flat(answers[who][cell]) for cell in both] for who in (one, other)]
+        keys = dict.fromkeys(key for cells in said for cell in cells for key in cell)
+        subjects = [key for key in ('type', *sorted(set(keys) - {'type'})) if all(
+            any(key in cell for cell in cells) for cells in said)]
+        pairs.append(Pair((one, other), tuple(_agreement(key, *said) for key in subjects)))
+    return pairs
+
+
+def _flat(said: Mapping[str, str]) -> dict[str, str]:
+    """One type per cell, of which 'no cell' is one; attributes of what is no cell say nothing."""
+    if said.get(CELL) == NO_CELL:
+        return {'type': NO_CELL}
+    return {key: value for key, value in said.items() if key != CELL and value != UNKNOWN}
+
+
+def _agreement(key: str, first: Sequence[Mapping[str, str]], second: Sequence[Mapping[str, str]]) -> Agreement:
+    names = sorted({cell[key] for cell in (*first, *second) if key in cell})
+    one, other = (np.array([names.index(cell[key]) if key in cell else IGNORE for cell in cells], int)
+                  for cells in (first, second))
+    return agreement_of(key, one, other, len(names))
+
+
+def note_work(connection: Connection, film: int, who: str, seconds: float, clicks: int, keys: int) -> None:
+    """Add what an answer cost."""
+    connection.execute(insert(ReviewWork).values(film_id=film, who=who.strip(), at=now(), seconds=seconds,
+                                                 clicks=clicks, keys=keys))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one person's review of a film cost.
+
+    Args:
+        who: the person.
+        cells: answered one by one.
+        with_region: confirmed by marking a region, and not one by one.
+        seconds: of work; pauses of more than a minute count as a minute.
+        clicks, keys: pressed.
+    """
+
+    who: str
+    cells: int
+    with_region: int
+    seconds: float
+    clicks: int
+    keys: int
+
+    def per_cell(self, total: float) -> float | None:
+        """A total per cell answered one by one; None without such cells."""
+        return total / self.cells if self.cells else None
+
+
+def costs_of(connection: Connection, film: str) -> list[Cost]:
+    """Cost per person who answered on the page or in the shell, by name."""
+    rows = connection.execute(
+        select(BankReview.who, BankReview.cell_id, BankReview.note).join(BankCell, BankReview.cell_id == BankCell.id)
+        .join(Film, BankCell.film_id == Film.id).where(Film.name == film)).all()
+    alone: dict[str, set[int]] = defaultdict(set)
+    together: dict[str, set[int]] = defaultdict(set)
+    for who, cell, note in rows:
+        if note == TAKEN_BACK:
+            continue
+        (together if note == WITH_REGION else alone)[who].add(cell)
+    work = {row[0]: row[1:] for row in connection.execute(
+        select(ReviewWork.who, func.sum(ReviewWork.seconds), func.sum(ReviewWork.clicks), func.sum(ReviewWork.keys))
+        .join(Film, ReviewWork.film_id == Film.id).where(Film.name == film).group_by(ReviewWork.who))}
+    return [Cost(who, len(alone[who]), len(together[who] - alone[who]), *work.get(who, (0.0, 0, 0)))
+            for who in sorted({*alone, *together, *work})]

@@ -1,0 +1,204 @@
+"""What a reviewer can do with a film: the operations behind the page, each one transaction of the bank."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, select
+
+from mmleuk.bank.connection import Bank
+from mmleuk.bank.drawn import draw_cell
+from mmleuk.bank.opinions import WITH_REGION, agreements_of, answers_of, costs_of, note_work, take_back
+from mmleuk.bank.regions import looks_of_film, mark_region, withdraw_region
+from mmleuk.bank.reviews import CELL, NO_CELL, UNKNOWN, note_reviews
+from mmleuk.bank.tables import AttributeValue, BankAttribute, BankCell, BankReview, Film
+from mmleuk.desk.field_images import FieldImages
+from mmleuk.desk.film_view import TYPE_ATTRIBUTE, film_view
+from mmleuk.desk.training_file import training_file
+from mmleuk.errors import UserError
+from mmleuk.structures.ground_truth import Box, in_regions
+
+MAX_NAME = 80
+MAX_SECONDS = 3600.0
+"""Between two answers. The page itself counts a pause as a minute at most."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an answer cost since the one before: seconds of work, clicks and keys."""
+
+    seconds: float = 0.0
+    clicks: int = 0
+    keys: int = 0
+
+
+class FilmReview:
+    """One film of a bank under review.
+
+    Args:
+        bank: open.
+        film: its name.
+        images: where its fields are; default: as the bank says.
+        types: offered beside those that the film's models know.
+
+    Raises:
+        UserError: no such film, it has no field, or its images have no folder.
+    """
+
+    def __init__(self, bank: Bank, film: str, images: str | None = None, types: Sequence[str] = ()) -> None:
+        self.bank, self.film, self.types = bank, film, tuple(types)
+        with bank.reading() as connection:
+            film_id = connection.scalar(select(Film.id).where(Film.name == film))
+            if film_id is None:
+                known = connection.scalars(select(Film.name).order_by(Film.name).limit(21)).all()
+                raise UserError(f'film {film!r} is not in this bank; it has {", ".join(known[:20]) or "none"}'
+                                f'{", ..." if len(known) > 20 else ""}')
+            fields = [row for _, row in looks_of_film(connection, film)]
+        self.film_id = film_id
+        if not fields:
+            raise UserError(f'film {film!r} has no fields in this bank; add predictions with mmleuk bank add')
+        self.images = FieldImages(fields, images)
+
+    def view(self, who: str) -> dict[str, Any]:
+        """The film as this person sees it; see :func:`mmleuk.desk.film_view.film_view`."""
+        with self.bank.reading() as connection:
+            return film_view(connection, self.film, checked_name(who), self.types)
+
+    def picture(self, look: int, window: tuple[int, int, int, int] | None = None) -> bytes:
+        """JPEG of a field or a part of it."""
+        with self.bank.reading() as connection:
+            fields = dict(looks_of_film(connection, self.film))
+        if look not in fields:
+            raise UserError(f'look {look} is not of this film; load the page again')
+        return self.images.jpeg(fields[look], window)
+
+    def answer(self, who: str, cell: int, said: Mapping[str, str], work: Work, note: str = '') -> None:
+        """Note what a person says about a cell: any of 'type', 'cell' and values of attributes.
+
+        Raises:
+            UserError: nothing is said, no such cell in this film, or a word that the bank doesn't know.
+        """
+        who = checked_name(who)
+        if not said:
+            raise UserError(f'nothing is said about cell {cell}; confirm its type, or change something')
+        with self.bank.writing() as connection:
+            self._check_cells(connection, [cell])
+            said = _with_cell(connection, cell, _with_type(connection, said))
+            note_reviews(connection, cell, who, said, note, new_type=self._knows(said))
+            self._note_work(connection, who, work)
+
+    def take_back(self, who: str, cell: int, work: Work) -> None:
+        """Take a person's answers on a cell back; see :func:`mmleuk.bank.opinions.take_back`."""
+        who = checked_name(who)
+        with self.bank.writing() as connection:
+            self._check_cells(connection, [cell])
+            take_back(connection, self.film, cell, who)
+            self._note_work(connection, who, work)
+
+    def draw(self, who: str, look: int, box: Box, said: Mapping[str, str], work: Work) -> int:
+        """Add a cell that the model missed; returns its id."""
+        who = checked_name(who)
+        with self.bank.writing() as connection:
+            self._check_look(connection, look)
+            cell = draw_cell(connection, look, box, who, _with_type(connection, said), new_type=self._knows(said))
+            self._note_work(connection, who, work)
+        return cell
+
+    def mark(self, who: str, look: int, box: Box, work: Work) -> dict[str, int]:
+        """Mark a region as completely reviewed; its cells that this person did not answer are confirmed as shown.
+
+        Returns:
+            Its id, and how many cells it confirmed.
+        """
+        who = checked_name(who)
+        with self.bank.writing() as connection:
+            self._check_look(connection, look)
+            region = mark_region(connection, look, box, who)
+            waiting = [cell for cell in film_view(connection, self.film, who, self.types)['cells']
+                       if cell['look'] == look and not cell['said'] and _lies_in(cell['box'], region.box)]
+            for cell in waiting:
+                shown = {key: reading['value'] for key, reading in cell['attributes'].items()}
+                said = _with_cell(connection, cell['id'], _with_type(connection, {'type': cell['type'], **shown}))
+                note_reviews(connection, cell['id'], who, said, WITH_REGION)
+            self._note_work(connection, who, work)
+        return dict(id=region.id, confirmed=len(waiting))
+
+    def withdraw(self, who: str, region: int, work: Work) -> None:
+        """Take one's own region back; what was said about its cells stays."""
+        with self.bank.writing() as connection:
+            withdraw_region(connection, region, checked_name(who))
+            self._note_work(connection, checked_name(who), work)
+
+    def summary(self) -> dict[str, Any]:
+        """Agreement of the people who reviewed, and what it cost; see :func:`summary_of`."""
+        with self.bank.reading() as connection:
+            return summary_of(connection, self.film)
+
+    def training_file(self, who: str | None = None) -> dict[str, Any]:
+        """See :func:`mmleuk.desk.training_file.training_file`."""
+        with self.bank.reading() as connection:
+            return training_file(connection, [self.film], {self.film: self.images}, who=who)
+
+    def _knows(self, said: Mapping[str, str]) -> bool:
+        """Whether a type that is new to the bank was offered to the reviewer."""
+        return said.get('type') in self.types
+
+    def _note_work(self, connection: Connection, who: str, work: Work) -> None:
+        note_work(connection, self.film_id, who, min(max(work.seconds, 0.0), MAX_SECONDS), max(work.clicks, 0),
+                  max(work.keys, 0))
+
+    def _check_cells(self, connection: Connection, cells: Sequence[int]) -> None:
+        found = connection.scalars(select(BankCell.id).where(BankCell.id.in_(cells), BankCell.film_id == self.film_id))
+        if missing := set(cells) - set(found):
+            raise UserError(f'cell {min(missing)} is not of film {self.film!r}; load the page again')
+
+    def _check_look(self, connection: Connection, look: int) -> None:
+        if look not in dict(looks_of_film(connection, self.film)):
+            raise UserError(f'look {look} is not of film {self.film!r}, or a newer run replaced it; load the page '
+                            'again')
+
+
+def checked_name(who: str) -> str:
+    """A person's name without spaces around it.
+
+    Raises:
+        UserError: it is empty, too long or has control characters.
+    """
+    name = who.strip()
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        raise UserError(f'the name of a reviewer has 1 to {MAX_NAME} characters on one line; enter yours')
+    return name
+
+
+def summary_of(connection: Connection, film: str) -> dict[str, Any]:
+    """How far the people who reviewed a film agree, and minutes and clicks per cell, for JSON."""
+    pairs = [dict(people=list(pair.people), figures=[asdict(one) | dict(rate=one.rate) for one in pair.figures])
+             for pair in agreements_of(answers_of(connection, film))]
+    costs = [asdict(cost) | dict(minutes=cost.seconds / 60, minutes_per_cell=cost.per_cell(cost.seconds / 60),
+                                 clicks_per_cell=cost.per_cell(cost.clicks), keys_per_cell=cost.per_cell(cost.keys))
+             for cost in costs_of(connection, film)]
+    return dict(costs=costs, agreement=pairs)
+
+
+def _with_cell(connection: Connection, cell: int, said: Mapping[str, str]) -> dict[str, str]:
+    """A type says that it is a cell, which has to be noted where somebody said that it is none."""
+    denied = connection.scalar(select(BankReview.id).where(
+        BankReview.cell_id == cell, BankReview.subject == CELL, BankReview.new_value == NO_CELL).limit(1))
+    return {CELL: CELL, **said} if denied and 'type' in said else dict(said)
+
+
+def _with_type(connection: Connection, said: Mapping[str, str]) -> dict[str, str]:
+    """A type says what the attribute of that name is, in a bank whose models read one."""
+    values = connection.scalars(
+        select(AttributeValue.name).join(BankAttribute, AttributeValue.attribute_id == BankAttribute.id)
+        .where(BankAttribute.key == TYPE_ATTRIBUTE)).all()
+    if not values or 'type' not in said:
+        return dict(said)
+    return {**said, TYPE_ATTRIBUTE: said['type'] if said['type'] in values else UNKNOWN}
+
+
+def _lies_in(box: Sequence[float], region: Box) -> bool:
+    return bool(in_regions(np.array([[(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]]), [region])[0])

@@ -1,0 +1,190 @@
+"""The review page in headless Chromium: corrections by keyboard become truth that SLA-Det trains on."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from desk_fixtures import CHROMIUM, FILM, film_run, make_bank, render_films, served
+
+from mmleuk import cli
+from mmleuk.bank.queries import Wanted, find_cells
+from mmleuk.desk.review_app import review_app
+from mmleuk.desk.reviewing import FilmReview
+from mmleuk.schema import LEUKEMIA_CLASSES
+
+pytest.importorskip('playwright', reason='needs Playwright (pip install playwright)')
+if not Path(CHROMIUM).exists():
+    pytest.skip('needs Chromium (apt-get install chromium)', allow_module_level=True)
+from playwright.sync_api import expect, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope='module')
+def browser():
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    """Opens a page that may ask nobody but its own server, and must not fail in its scripts."""
+    faults, contexts = [], []
+
+    def opened(address, width=1280):
+        contexts.append(browser.new_context(viewport=dict(width=width, height=900)))
+        page = contexts[-1].new_page()
+        page.on('pageerror', lambda error: faults.append(str(error)))
+        page.on('console', lambda message: faults.append(message.text) if message.type == 'error' else None)
+        page.on('request', lambda request: None if request.url.startswith((address, 'data:', f'blob:{address}'))
+                else faults.append(request.url))
+        page.goto(address)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+@pytest.fixture(scope='module')
+def films(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('films')
+    return folder, render_films(folder / 'synthetic')
+
+
+@pytest.fixture
+def review(films, tmp_path):
+    folder, truth = films
+    bank = make_bank(tmp_path / 'bank.db', film_run(truth, folder / 'synthetic/images'), FILM)
+    yield FilmReview(bank, FILM)
+    bank.close()
+
+
+def begin(page, name='Ada <b>'):
+    page.locator('#name').fill(name)
+    page.keyboard.press('Enter')
+    expect(page.locator('body')).to_have_attribute('data-ready', 'yes')
+
+
+def correct_three(page):
+    """The first three of the list have the next type instead of their own: ← goes back to it."""
+    for number in range(1, 4):
+        page.keyboard.press('ArrowLeft')
+        page.keyboard.press('Enter')
+        expect(page.locator('#progress')).to_contain_text(f': {number} of')
+
+
+def add_missing(page, film, box, label):
+    """Draw the cell that the model missed, in the last field, by the mouse, and name it by its first letters."""
+    page.locator('#fields').select_option(str(film['fields'][-1]['look']))
+    page.keyboard.press('a')
+    expect(page.locator('#mode')).to_contain_text('A new cell')
+    corners = page.locator('#picture').bounding_box()
+    field = film['fields'][-1]
+    scale = min(corners['width'] / field['width'], corners['height'] / field['height'])
+    left = corners['x'] + (corners['width'] - scale * field['width']) / 2
+    top = corners['y'] + (corners['height'] - scale * field['height']) / 2
+    page.mouse.move(left + scale * box[0], top + scale * box[1])
+    page.mouse.down()
+    page.mouse.move(left + scale * box[2], top + scale * box[3], steps=3)
+    page.mouse.up()
+    page.keyboard.press('Enter')
+    page.keyboard.press('t')
+    page.keyboard.type(LEUKEMIA_CLASSES[label])
+    page.keyboard.press('Enter')
+    expect(page.locator('button[aria-pressed="true"]').first).to_contain_text(LEUKEMIA_CLASSES[label])
+    page.keyboard.press('Enter')
+    expect(page.locator('#said')).to_contain_text('kept')
+
+
+def mark_all(page, film):
+    for number, field in enumerate(film['fields'], start=1):
+        page.locator('#fields').select_option(str(field['look']))
+        page.keyboard.press('r')
+        page.keyboard.press('f')
+        page.keyboard.press('Enter')
+        if page.locator('#mode').inner_text():
+            page.keyboard.press('Enter')
+        expect(page.locator('#progress')).to_contain_text(f'{number} region')
+
+
+def reviewed_by_browser(open_page, review, truth, folder):
+    """Correct, add, mark and export; returns the exported file's path."""
+    missing = [one for one in truth['annotations'] if one['image_id'] == truth['images'][-1]['id']][-1]
+    x, y, width, height = missing['bbox']
+    with served(review_app(review)) as address:
+        page = open_page(address)
+        begin(page)
+        correct_three(page)
+        film = review.view('Ada <b>')
+        add_missing(page, film, (x, y, x + width, y + height),
+                    missing['category_id'] - min(one['id'] for one in truth['categories']))
+        mark_all(page, film)
+        with page.expect_download() as download:
+            page.keyboard.press('e')
+        path = folder / 'train_reviewed.json'
+        download.value.save_as(path)
+        page.keyboard.press('s')
+        expect(page.locator('#figures')).to_contain_text('Ada <b>')
+        assert page.locator('#figures b').count() == 0, 'names are text'
+    return path
+
+
+def test_corrections_by_keyboard_give_the_truth(open_page, review, films, tmp_path):
+    folder, truth = films
+    data = json.loads(reviewed_by_browser(open_page, review, truth, tmp_path).read_text())
+    names = {one['id']: one['name'] for one in data['categories']}
+    known = {one['id']: one['name'] for one in truth['categories']}
+    found = sorted((names[one['category_id']], one['bbox']) for one in data['annotations'])
+    expected = sorted((known[one['category_id']], one['bbox']) for one in truth['annotations'])
+    assert [name for name, _ in found] == [name for name, _ in expected]
+    assert all(abs(a - b) < 2.5 for (_, one), (_, other) in zip(found, expected) for a, b in zip(one, other))
+    with review.bank.reading() as connection:
+        assert all(cell.reviews for cell in find_cells(connection, Wanted()))
+    cost = review.summary()['costs'][0]
+    assert cost['cells'] == 4 and cost['keys'] >= 8 and cost['seconds'] > 0
+
+
+@pytest.mark.parametrize('width', [1280, 390])
+def test_the_page_fits_and_undoes(open_page, review, width):
+    with served(review_app(review, who='Ada')) as address:
+        page = open_page(address, width)
+        expect(page.locator('body')).to_have_attribute('data-ready', 'yes')
+        assert page.evaluate('() => document.documentElement.scrollWidth') <= width
+        assert page.locator('h1').inner_text() == FILM and page.locator('h1 i').count() == 0
+        first = page.locator('#card h2').inner_text()
+        page.keyboard.press('x')
+        expect(page.locator('#progress')).to_contain_text('1 of')
+        page.keyboard.press('u')
+        expect(page.locator('#progress')).to_contain_text('0 of')
+        expect(page.locator('#card h2')).to_have_text(first)
+        page.keyboard.press('r')
+        page.keyboard.press('Escape')
+        assert page.locator('#mode').inner_text() == ''
+        page.keyboard.press('?')
+        expect(page.locator('#help')).to_be_visible()
+
+
+@pytest.mark.slow
+def test_sla_det_trains_on_the_result(open_page, review, films, tmp_path, monkeypatch, capsys):
+    folder, truth = films
+    path = reviewed_by_browser(open_page, review, truth, tmp_path)
+    config = tmp_path / 'reviewed.py'
+    config.write_text(f"""_base_ = {str(ROOT / "configs/sla_det/yolov5n_sla_synthetic.py")!r}
+train_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False, dataset=dict(dataset=dict(
+    data_root={str(review.images.root) + "/"!r}, ann_file={str(path)!r}, data_prefix=dict(img=''))))
+train_cfg = dict(max_epochs=1, val_interval=9)
+""")
+    monkeypatch.setenv('MMLEUK_DATA', str(folder))
+    assert cli.main(['data', 'check', str(config)]) == 0, capsys.readouterr()
+    # In a process of its own: the loaders' workers would keep the browser's pipes open.
+    command = [sys.executable, '-W', 'ignore', str(ROOT / 'tools/train.py'), str(config), '--work-dir',
+               str(tmp_path / 'work')]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / 'work/epoch_1.pth').exists()
