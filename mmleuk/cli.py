@@ -54,6 +54,7 @@ COMMANDS = (
     Command(('bank', 'report'), 'mmleuk.commands.bank_report', "a film's differential as HTML, PDF and JSON"),
     Command(('bank', 'review'), 'mmleuk.commands.bank_review', 'note what a person says about a cell'),
     Command(('bank', 'upgrade'), 'mmleuk.commands.bank_upgrade', 'bring a bank of an earlier version up to date'),
+    Command(('serve',), 'mmleuk.commands.serve', 'a page to try the model: drop a film in, see cells and report'),
     Command(('review', 'export'), 'mmleuk.commands.review_export', 'reviewed regions as a training file'),
     Command(('review',), 'mmleuk.commands.review', 'a page on which people correct a film; review export: its result'),
 )

@@ -14,6 +14,7 @@ import numpy as np
 from mmleuk.bank.connection import Bank
 from mmleuk.bank.films import CellKey, FilmContents, film_contents
 from mmleuk.commands.bank_options import BANK_HELP
+from mmleuk.desk.reviewing import summary_of
 from mmleuk.errors import UserError
 from mmleuk.pictures.crops import crop_key, make_crops
 from mmleuk.pictures.drawing import load_image
@@ -52,9 +53,10 @@ def run(args: argparse.Namespace) -> int:
     bank = Bank(args.bank)
     with bank.reading() as connection:
         contents = film_contents(connection, args.film)
+        review = summary_of(connection, args.film)
     _check_folder(args.out)
     quality, failed = _qualities(contents.run)
-    report = film_report(contents.run, _facts(contents, quality, args.bank), args.leukocytes, args.blasts)
+    report = film_report(contents.run, _facts(contents, quality, review, args.bank), args.leukocytes, args.blasts)
     pictures = _pictures(report, contents)
     page = render_film(report, pictures)
     pdf = None if args.no_pdf else to_pdf(render_film(report, pictures, paper=True))
@@ -91,7 +93,8 @@ def _qualities(run: Run) -> tuple[dict[str, FieldQuality], list[FailedImage]]:
     return found, failed
 
 
-def _facts(contents: FilmContents, quality: Mapping[str, FieldQuality], bank: str) -> FilmFacts:
+def _facts(contents: FilmContents, quality: Mapping[str, FieldQuality], review: Mapping[str, Any], bank: str
+           ) -> FilmFacts:
     info, notes = contents.run.info, []
     if not contents.compared:
         notes.append('Its fields were not compared: a cell that two fields show may be counted twice. Run mmleuk bank '
@@ -106,7 +109,7 @@ def _facts(contents: FilmContents, quality: Mapping[str, FieldQuality], bank: st
             'Bank': _without_password(bank),
             'Runs': ', '.join(map(str, contents.runs)), 'Reviewed cells': str(len(contents.reviewed))}
     return FilmFacts(contents.name, contents.patient, contents.ids, contents.diameters_um, contents.reviewed, quality,
-                     notes, made)
+                     notes, review if review['costs'] else {}, made)
 
 
 def _without_password(bank: str) -> str:

@@ -47,6 +47,8 @@ class FilmFacts:
         reviewed: cells that a person said something about.
         quality: figures of its fields by name; empty where the images can't be read.
         notes: warnings from the source of the predictions.
+        review: what the people who reviewed it needed per cell, and how far they agree
+            (:func:`mmleuk.desk.reviewing.summary_of`).
         made: facts for the end of the page, by name.
     """
 
@@ -57,6 +59,7 @@ class FilmFacts:
     reviewed: frozenset[CellKey] = frozenset()
     quality: Mapping[str, FieldQuality] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    review: Mapping[str, Any] = field(default_factory=dict)
     made: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -88,7 +91,8 @@ def film_report(run: Run, facts: FilmFacts, leukocytes: Sequence[str] | None = N
         blasts=_blasts(found, ids),
         look_first=[dict(cell=ids[_key(look.entry)], priority=round(look.priority, 4), reasons=list(look.reasons))
                     for look in _unreviewed(first_look(bank, info.schema), facts)[:FIRST]],
-        fields=_fields(run, facts, names), cells=[_cell(entry, ids, facts) for entry in bank], made=dict(facts.made))
+        review=dict(facts.review), fields=_fields(run, facts, names),
+        cells=[_cell(entry, ids, facts) for entry in bank], made=dict(facts.made))
 
 
 def _unreviewed(looks: Sequence[Look], facts: FilmFacts) -> list[Look]:

@@ -1,0 +1,167 @@
+"""The page to try a model: the queue, its limits, and the page in Chromium with the model in the package."""
+
+import re
+import threading
+from pathlib import Path
+
+import pytest
+from desk_fixtures import CHROMIUM, served
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from mmleuk import cli
+from mmleuk.desk.jobs import Films, Limits
+from mmleuk.desk.serve_app import serve_app
+from mmleuk.errors import UserError
+
+
+@pytest.fixture
+def films():
+    """Makes queues that read nothing; ``go`` lets the first film wait."""
+    made = []
+
+    def make(reader, **limits):
+        made.append(Films(reader, Limits(**limits)))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def empty_reader(paths, names, out, progress):
+    (out / 'report.html').write_text('<p>report</p>')
+    progress(len(paths))
+    return dict(sentence='none', evidence='', fields=[])
+
+
+def client_of(films):
+    return TestClient(serve_app(films, 'm.py'), base_url='http://127.0.0.1')
+
+
+def png(folder, name='a.png', size=(20, 10)):
+    Image.new('RGB', size, 'pink').save(folder / 'image.png')
+    return name, (folder / 'image.png').read_bytes(), 'image/png'
+
+
+def send(client, *images):
+    return client.post('/api/films', files=[('images', image) for image in images])
+
+
+def wait_for(client, number, state):
+    film = {}
+    for _ in range(2000):
+        film = client.get(f'/api/films/{number}').json()
+        if film['state'] == state:
+            return film
+        threading.Event().wait(0.01)
+    raise AssertionError(film)
+
+
+def test_a_film_is_read_and_its_results_stay(films, tmp_path):
+    queue = films(empty_reader, kept=1)
+    client = client_of(queue)
+    numbers = [send(client, png(tmp_path, '../../../etc/<b>x</b>.png'), png(tmp_path)).json()['id']]
+    film = wait_for(client, numbers[0], 'done')
+    assert film['names'] == ['b>.png', 'a.png'] and (film['done'], film['images']) == (2, 2)
+    report = client.get(f'/api/films/{numbers[0]}/report.html')
+    assert report.text == '<p>report</p>' and 'script-src' not in report.headers['content-security-policy']
+    for path in ('../0001.png', '%2e%2e/0001.png', '..%2f0001.png', '/etc/passwd', '%2fetc%2fpasswd'):
+        assert client.get(f'/api/films/{numbers[0]}/{path}').status_code in (400, 404), path
+    for _ in range(2):
+        numbers.append(send(client, png(tmp_path)).json()['id'])
+        wait_for(client, numbers[-1], 'done')
+    assert client.get(f'/api/films/{numbers[0]}').status_code == 400, 'the oldest is gone'
+
+
+def test_the_queue(films, tmp_path):
+    go = threading.Event()
+
+    def slow(paths, names, out, progress):
+        assert go.wait(20)
+        return empty_reader(paths, names, out, progress)
+
+    queue = films(slow, waiting=2)
+    client = client_of(queue)
+    numbers = [send(client, png(tmp_path)).json()['id']]
+    wait_for(client, numbers[0], 'running')
+    numbers += [send(client, png(tmp_path)).json()['id'] for _ in range(2)]
+    assert [client.get(f'/api/films/{number}').json()['before'] for number in numbers] == [0, 0, 1]
+    refused = send(client, png(tmp_path))
+    assert refused.status_code == 400 and 'the queue is full (2 films wait)' in refused.json()['error']
+    go.set()
+    assert [wait_for(client, number, 'done')['state'] for number in numbers] == ['done'] * 3
+
+
+@pytest.mark.parametrize(('names', 'limits', 'status', 'said'), [
+    (['a.txt'], {}, 400, 'a.txt: is no image that is read here'), (['a.png'] * 3, dict(images=2), 400, 'at most 2'),
+    (['a.png'], dict(megapixels=0.0001), 400, 'megapixels'), (['a.png'], dict(megabytes=-0.1999), 413, 'larger than'),
+    ([], {}, 422, 'images')])
+def test_limits(films, tmp_path, names, limits, status, said):
+    client = client_of(films(empty_reader, **limits))
+    answer = send(client, *(png(tmp_path, name) for name in names))
+    assert answer.status_code == status and said in answer.json()['error']
+
+
+def test_what_is_no_image(films, tmp_path):
+    client = client_of(films(empty_reader))
+    answer = send(client, ('<i>.png', b'<svg onload=alert(1)>', 'image/png'))
+    assert answer.json()['error'] == '<i>.png: cannot be read as an image; send it as PNG, JPEG or TIFF'
+    assert answer.headers['content-type'] == 'application/json'
+
+
+def test_a_failure_does_not_end_the_queue(films, tmp_path):
+    def reader(paths, names, out, progress):
+        if names[0] == 'bad.png':
+            raise UserError(f'{paths[0]}: broken')
+        if names[0] == 'worse.png':
+            raise ZeroDivisionError
+        return empty_reader(paths, names, out, progress)
+
+    client = client_of(films(reader))
+    bad, worse, good = (send(client, png(tmp_path, name)).json()['id'] for name in ('bad.png', 'worse.png', 'a.png'))
+    assert wait_for(client, bad, 'failed')['error'] == '0001.png: broken', 'no path of the server'
+    assert 'its log says why' in wait_for(client, worse, 'failed')['error']
+    wait_for(client, good, 'done')
+
+
+def test_the_command_refuses(capsys):
+    for words, said in ((['only.py'], 'a config and its checkpoint'), (['--max-images', '0'], '--max-images 0')):
+        assert cli.main(['serve', *words]) == 2
+        assert said in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_page_with_the_model_in_the_package(films, tmp_path):
+    playwright = pytest.importorskip('playwright.sync_api', reason='needs Playwright (pip install playwright)')
+    if not Path(CHROMIUM).exists():
+        pytest.skip('needs Chromium (apt-get install chromium)')
+    from desk_fixtures import render_films
+
+    from mmleuk.apis import Inferencer
+    from mmleuk.commands.serve import FilmReader
+    render_films(tmp_path / 'films', train=1)
+    image = next(path for path in (tmp_path / 'films/images').rglob('*.*') if path.is_file())
+    faults = []
+    with served(serve_app(films(FilmReader(Inferencer(device='cpu'))), 'm')) as address, \
+            playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
+        for width in (1280, 390):
+            page = browser.new_page(viewport=dict(width=width, height=900))
+            page.on('pageerror', lambda error: faults.append(str(error)))
+            page.on('request', lambda request: None if request.url.startswith((address, 'data:'))
+                    else faults.append(request.url))
+            page.goto(address)
+            page.locator('body[data-ready]').wait_for()
+            page.set_input_files('#choose', [dict(name=f'<b>1</b>{image.suffix}', mimeType='image/png',
+                                                  buffer=image.read_bytes())])
+            page.locator('.job.done img').first.wait_for(timeout=120_000)
+            assert page.locator('.job h2 b').count() == 0 and re.search(r'\d+ cells', page.locator('.job').inner_text())
+            page.locator('summary').click()
+            assert page.frame_locator('iframe').locator('h1').inner_text() == 'Blood-film report'
+            assert page.evaluate('() => document.documentElement.scrollWidth') <= width
+            page.set_input_files('#choose', [dict(name='a.png', mimeType='image/png', buffer=b'nothing')])
+            page.locator('.job.failed').wait_for()
+            assert 'cannot be read as an image' in page.locator('.job.failed').inner_text()
+        browser.close()
+    assert faults == []
