@@ -25,6 +25,8 @@ WSI = ['tifffile', 'imagecodecs', 'openslide-python', 'openslide-bin', 'pyvips',
 BANK = ['sqlalchemy>=2.0,<3', 'alembic', 'psycopg[binary]>=3.1', 'pyarrow', 'weasyprint>=63']
 # The pages of mmleuk review and mmleuk serve; MIT, BSD and Apache-2.0.
 DESK = ['fastapi>=0.110', 'uvicorn', 'python-multipart']
+# Models as ONNX and OpenVINO files, and their runtimes. All MIT or Apache-2.0.
+EXPORT = ['onnx>=1.18', 'onnxscript', 'onnxruntime>=1.20', 'openvino>=2024.6']
 PARQUET = ['pyarrow']  # mmleuk data convert --to parquet
 RAY = ['ray>=2.9']  # mmleuk infer --engine ray; Apache-2.0
 TENSORBOARD = ['tensorboard']  # mmleuk train --tensorboard; Apache-2.0
@@ -55,11 +57,12 @@ setup(
         'wsi': WSI,
         'parquet': PARQUET,
         'bank': BANK,
+        'export': EXPORT,
         'ray': RAY,
         'tensorboard': TENSORBOARD,
         'desk': BANK + DESK,
         'test': TEST,
-        'dev': TEST + SEG + TRANSFORMERS + WSI + PARQUET + BANK + DESK + RAY + TENSORBOARD + DEV,
+        'dev': TEST + SEG + TRANSFORMERS + WSI + PARQUET + BANK + EXPORT + DESK + RAY + TENSORBOARD + DEV,
     },
     entry_points={'console_scripts': ['mmleuk = mmleuk.cli:main']},
     classifiers=[

@@ -6,6 +6,7 @@ class of our own around the same test pipeline.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from functools import lru_cache
@@ -137,6 +138,10 @@ class Inferencer(BaseInferencer):
 
     def _detect(self, batch: Sequence[dict[str, Any]]) -> list[Detections]:
         return [detections_of(sample) for sample in self._forward(batch)]
+
+    def config_text(self) -> str:
+        """The resolved config."""
+        return json.dumps(self.cfg.to_dict(), sort_keys=True, default=lambda value: type(value).__name__)
 
     def _facts(self) -> dict[str, str]:
         return dict(model=str(self.cfg.model.type), config=str(self.cfg.filename or ''), checkpoint=self._checkpoint,

@@ -36,6 +36,7 @@ COMMANDS = (
     Command(('train',), 'mmleuk.commands.train', 'train a detector, as tools/train.py'),
     Command(('test',), 'mmleuk.commands.test', 'test a detector and print its scores, as tools/test.py'),
     Command(('infer',), 'mmleuk.commands.infer', 'cells, attributes, pictures and a report from images'),
+    Command(('export',), 'mmleuk.commands.export', 'a model as ONNX or OpenVINO file, checked against the torch model'),
     Command(('segment',), 'mmleuk.commands.segment', 'masks of cell parts; nucleus/cytoplasm ratio, lobes, areas'),
     Command(('models',), 'mmleuk.commands.models', 'the models in the package, and what they were trained on'),
     Command(('transfer',), 'mmleuk.commands.transfer', "one microscope's annotations -> another's images"),

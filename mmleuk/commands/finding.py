@@ -29,7 +29,7 @@ from mmleuk.utils.progress import progress_bar
 from mmleuk.utils.words import plural_n
 
 if TYPE_CHECKING:
-    from mmleuk.apis import Inferencer
+    from mmleuk.inference.base import BaseInferencer
 
 JOURNAL = '.mmleuk_infer.journal'
 ALONE = Team()
@@ -116,7 +116,7 @@ def windows_of(args: argparse.Namespace) -> Windows:
     return windows
 
 
-def check_windows(inferencer: Inferencer, paths: Sequence[Path], windows: Windows) -> None:
+def check_windows(inferencer: BaseInferencer, paths: Sequence[Path], windows: Windows) -> None:
     """Refuse an overlap that doesn't fit the windows, and say how large images are cut if nobody did.
 
     Raises:
@@ -130,12 +130,12 @@ def check_windows(inferencer: Inferencer, paths: Sequence[Path], windows: Window
               'smaller than in training, choose --window')
 
 
-def default_side(inferencer: Inferencer) -> int:
+def default_side(inferencer: BaseInferencer) -> int:
     """Side of a window if nobody chose one; windows scaled by their red cells don't depend on the network's size."""
     return DEFAULT_WINDOW if inferencer.scales_by_red_cells else inferencer.image_size or DEFAULT_WINDOW
 
 
-def calibrate(inferencer: Inferencer, paths: Sequence[Path], windows: Windows) -> list[str]:
+def calibrate(inferencer: BaseInferencer, paths: Sequence[Path], windows: Windows) -> list[str]:
     """Measure the red cells of fields by their size, and of large images in windows from their middle.
 
     Returns:
@@ -180,7 +180,7 @@ def check_slides(paths: Sequence[Path], windows: Windows) -> None:
             slide.read(0, 0, min(64, slide.size_hw[1]), min(64, slide.size_hw[0]))
 
 
-def open_journal(folder: Path, inferencer: Inferencer, paths: Sequence[Path], windows: Windows, resume: bool,
+def open_journal(folder: Path, inferencer: BaseInferencer, paths: Sequence[Path], windows: Windows, resume: bool,
                  team: Team = ALONE) -> Journal:
     """The journal of a run in its folder; with several processes, each has its own and knows the others' steps.
 
@@ -213,7 +213,7 @@ def remove_journals(folder: Path, journal: Journal) -> None:
         path.unlink()
 
 
-def find_share(inferencer: Inferencer, paths: Sequence[Path], windows: Windows, journal: Journal, team: Team,
+def find_share(inferencer: BaseInferencer, paths: Sequence[Path], windows: Windows, journal: Journal, team: Team,
                folder: Path) -> None:
     """Do this process's share of all steps, wait for the others, and take in what they found."""
     names = dict(zip(paths, name_images(paths)))
@@ -237,14 +237,13 @@ def find_share(inferencer: Inferencer, paths: Sequence[Path], windows: Windows, 
                 journal.include(path)
 
 
-def _settings(inferencer: Inferencer, paths: Sequence[Path], windows: Windows) -> dict[str, Any]:
+def _settings(inferencer: BaseInferencer, paths: Sequence[Path], windows: Windows) -> dict[str, Any]:
     """All that decides what a run finds."""
     info = inferencer.run_info()
     facts = {key: value for key, value in vars(info).items() if key not in ('created', 'schema', 'leukocytes')}
     checkpoint = Path(info.checkpoint)
     weights = sha256_of(checkpoint) if checkpoint.is_file() else info.checkpoint
-    text = json.dumps(inferencer.cfg.to_dict(), sort_keys=True, default=lambda value: type(value).__name__)
-    config = hashlib.sha256(text.encode()).hexdigest()
+    config = hashlib.sha256(inferencer.config_text().encode()).hexdigest()
     facts['device'] = facts['device'].split(':')[0]  # processes with a GPU each find the same
     facts = json.loads(json.dumps(facts, default=str))
     return dict(facts, classes=list(info.classes), schema=info.schema.to_dict(), weights=weights, config_text=config,
@@ -261,7 +260,7 @@ def _stamp(path: Path) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
-def find(inferencer: Inferencer, paths: Sequence[Path], windows: Windows, journal: Journal,
+def find(inferencer: BaseInferencer, paths: Sequence[Path], windows: Windows, journal: Journal,
          draw: bool = False) -> Iterator[Found]:
     """The cells of each image, in order; steps that the journal has are not done again.
 
@@ -325,7 +324,7 @@ def plan_of(path: Path, windows: Windows, side: int) -> Plan:
         return windows.plan(path, slide.size_hw, side)
 
 
-def _scan(inferencer: Inferencer, path: Path, name: str, plan: Plan, windows: Windows, journal: Journal, draw: bool,
+def _scan(inferencer: BaseInferencer, path: Path, name: str, plan: Plan, windows: Windows, journal: Journal, draw: bool,
           count: OnStep) -> Found:
     overview = Overview(plan.size_hw) if draw else None
     try:
@@ -344,7 +343,7 @@ def _scan(inferencer: Inferencer, path: Path, name: str, plan: Plan, windows: Wi
     return Found(prediction) if overview is None else Found(prediction, overview.pixels, overview.scale)
 
 
-def _predict(inferencer: Inferencer, batch: Sequence[Path], names: dict[Path, str],
+def _predict(inferencer: BaseInferencer, batch: Sequence[Path], names: dict[Path, str],
              journal: Journal) -> dict[Path, Found]:
     """The results of one batch of fields, from the journal if it has all of them."""
     if all((names[path], 0) in journal for path in batch):
@@ -352,7 +351,7 @@ def _predict(inferencer: Inferencer, batch: Sequence[Path], names: dict[Path, st
     return predict_fields(inferencer, batch, names, journal)
 
 
-def predict_fields(inferencer: Inferencer, batch: Sequence[Path], names: Mapping[Path, str],
+def predict_fields(inferencer: BaseInferencer, batch: Sequence[Path], names: Mapping[Path, str],
                    journal: Recorder) -> dict[Path, Found]:
     """Predict one batch of fields, and record what it finds."""
     paths = dict(zip(name_images(batch), batch))  # by the names that the inferencer gives to this batch

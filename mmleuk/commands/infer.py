@@ -48,18 +48,20 @@ from mmleuk.utils.image_inputs import check_images, list_images, name_images
 from mmleuk.utils.lock import FolderLock
 
 if TYPE_CHECKING:
-    from mmleuk.apis import Inferencer
+    from mmleuk.inference.base import BaseInferencer
 
 LOCK = '.mmleuk_infer.lock'
 WEIGHTS = ('.pth', '.pt', '.safetensors')
+EXPORTED = ('.onnx', '.xml')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.usage = '%(prog)s [OPTIONS] INPUT [INPUT ...] [CONFIG CHECKPOINT]'
+    parser.usage = '%(prog)s [OPTIONS] INPUT [INPUT ...] [CONFIG CHECKPOINT | EXPORTED]'
     parser.add_argument('inputs', nargs='+', metavar='INPUT',
                         help='image files, folders (searched through) or globs; at the end a config file and its '
-                        'weights (.pth, .safetensors), if it is not the model in the package (mmleuk models)')
+                        'weights (.pth, .safetensors), or a file of mmleuk export (.onnx, .xml), if it is not the '
+                        'model in the package (mmleuk models)')
     parser.add_argument('--out-dir', default='outputs', help='folder for everything written (default: outputs)')
     parser.add_argument('--min-score', type=fraction,
                         help="leave out cells with a lower score (default: the model's by class, else 0.25)")
@@ -138,15 +140,22 @@ def run(args: argparse.Namespace) -> int:
 
 
 def split_model(words: Sequence[str]) -> tuple[list[str], str | None, str | None]:
-    """Inputs, config and checkpoint; the last two are None for the model in the package.
+    """Inputs, config and checkpoint; both are None for the model in the package, the config for an exported one.
 
     Raises:
         UserError: one of config and checkpoint is missing, or there is no input.
 
     >>> split_model(['films/', 'yolo.py', 'last.pth']), split_model(['film.png'])
     ((['films/'], 'yolo.py', 'last.pth'), (['film.png'], None, None))
+    >>> split_model(['films/', 'yolo.onnx'])
+    (['films/'], None, 'yolo.onnx')
     """
     inputs = list(words)
+    if inputs[-1].endswith(EXPORTED):
+        *inputs, exported = inputs
+        if not inputs:
+            raise UserError(f'{exported}: no image is named; give images before the model')
+        return inputs, None, exported
     if len(inputs) > 1 and inputs[-2].endswith('.py'):
         *inputs, config, checkpoint = inputs
         if not inputs:
@@ -160,11 +169,15 @@ def split_model(words: Sequence[str]) -> tuple[list[str], str | None, str | None
 
 
 def _inferencer(args: argparse.Namespace, config: str | None, checkpoint: str | None,
-                team: Team) -> Inferencer:
-    # Late import: --help and the message on a wrong path must not wait for torch.
-    from mmleuk.apis import Inferencer
-    inferencer = Inferencer(config, checkpoint, args.device or team.device(), args.min_score, args.batch_size,
-                            args.max_overlap, args.image_size, not args.no_calibrate, args.microns_per_pixel)
+                team: Team) -> BaseInferencer:
+    inferencer: BaseInferencer
+    if config is None and checkpoint is not None:
+        inferencer = _exported(args, checkpoint)
+    else:
+        # Late import: --help and the message on a wrong path must not wait for torch.
+        from mmleuk.apis import Inferencer
+        inferencer = Inferencer(config, checkpoint, args.device or team.device(), args.min_score, args.batch_size,
+                                args.max_overlap, args.image_size, not args.no_calibrate, args.microns_per_pixel)
     if args.image_size not in (None, inferencer.image_size):
         print(f"note: --image-size {args.image_size} is no multiple of the network's stride; it becomes "
               f'{inferencer.image_size}')
@@ -186,7 +199,7 @@ def check_engine(args: argparse.Namespace, team: Team) -> None:
         check_ray()
 
 
-def _find_with_ray(args: argparse.Namespace, config: str | None, checkpoint: str | None, inferencer: Inferencer,
+def _find_with_ray(args: argparse.Namespace, config: str | None, checkpoint: str | None, inferencer: BaseInferencer,
                    paths: Sequence[Path], windows: Windows, journal: Journal) -> None:
     build = partial(_inferencer, args, _absolute(config), _absolute(checkpoint), Team())
     find_with_ray(build, inferencer, paths, windows, journal, args.device, args.workers)
@@ -196,7 +209,20 @@ def _absolute(path: str | None) -> str | None:
     return str(Path(path).absolute()) if path is not None and Path(path).exists() else path
 
 
-def _look(inferencer: Inferencer, results: Iterable[Found], pictures: Mapping[str, Path],
+def _exported(args: argparse.Namespace, path: str) -> BaseInferencer:
+    """The inferencer of a model that ``mmleuk export`` wrote; it needs no torch."""
+    from mmleuk.inference.exported import ExportedInferencer
+    if args.device not in (None, 'cpu'):
+        raise UserError(f'--device {args.device}: an exported model runs on the CPU; leave it out, or give config and '
+                        'checkpoint')
+    if not args.no_calibrate and args.microns_per_pixel is None:
+        print('note: with an exported model no red cells are measured, so cells get no diameter; --microns-per-pixel '
+              'states the scale')
+    return ExportedInferencer(path, args.min_score, args.batch_size, args.max_overlap, args.image_size,
+                              args.microns_per_pixel)
+
+
+def _look(inferencer: BaseInferencer, results: Iterable[Found], pictures: Mapping[str, Path],
           leukocytes: Sequence[str]) -> Run:
     """Collect the results, and draw each picture that has a path in ``pictures``."""
     predictions: list[Prediction] = []
@@ -217,7 +243,7 @@ def _look(inferencer: Inferencer, results: Iterable[Found], pictures: Mapping[st
     return Run(inferencer.run_info(), tuple(predictions), tuple(failed))
 
 
-def _draw(found: Found, prediction: Prediction, inferencer: Inferencer, leukocytes: Sequence[str]) -> Image.Image:
+def _draw(found: Found, prediction: Prediction, inferencer: BaseInferencer, leukocytes: Sequence[str]) -> Image.Image:
     if found.pixels is None:
         image = load_image(str(prediction.path))
     else:

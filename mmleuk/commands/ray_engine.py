@@ -29,7 +29,7 @@ from mmleuk.structures.prediction import Cell
 from mmleuk.utils.image_inputs import name_images
 
 if TYPE_CHECKING:
-    from mmleuk.apis import Inferencer
+    from mmleuk.inference.base import BaseInferencer
 
 RETRIES = 3
 """How often steps are tried again after a worker died at them."""
@@ -63,7 +63,7 @@ class Setup:
         calibrations: the scales that the run measured, by (height, width).
     """
 
-    build: Callable[[], Inferencer]
+    build: Callable[[], BaseInferencer]
     windows: Windows
     calibrations: dict[tuple[int, int], Calibration]
 
@@ -133,7 +133,8 @@ def do_task(run: str, setup: Setup, task: Task) -> list[dict[str, Any]] | str:
         return str(error)
 
 
-def find_with_ray(build: Callable[[], Inferencer], inferencer: Inferencer, paths: Sequence[Path], windows: Windows,
+def find_with_ray(build: Callable[[], BaseInferencer], inferencer: BaseInferencer, paths: Sequence[Path],
+                  windows: Windows,
                   journal: Journal, device: str | None = None, workers: int | None = None) -> None:
     """Find the cells of all steps that the journal lacks, and record each once.
 
@@ -173,7 +174,7 @@ def check_ray() -> None:
         raise UserError("--engine ray needs Ray: pip install 'mmleuk[ray]'")
 
 
-def tasks_of(inferencer: Inferencer, paths: Sequence[Path], windows: Windows,
+def tasks_of(inferencer: BaseInferencer, paths: Sequence[Path], windows: Windows,
              journal: Journal) -> tuple[list[Task], int]:
     """The steps that the journal lacks, some per task, and how many they are.
 

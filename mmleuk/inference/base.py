@@ -99,6 +99,10 @@ class BaseInferencer(ABC):
         """The detections of several inputs, in pixels of the original images."""
 
     @abstractmethod
+    def config_text(self) -> str:
+        """All that decides what the model finds, beside its weights: a run that is resumed has to have the same."""
+
+    @abstractmethod
     def _facts(self) -> dict[str, str]:
         """``model``, ``config``, ``checkpoint`` and ``device`` of :class:`RunInfo`."""
 

@@ -5,7 +5,7 @@ Legend: N detections, C classes, A attributes, V values of the attribute with th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -38,4 +38,4 @@ class Detections:
     def __getitem__(self, rows: np.ndarray) -> Detections:
         """Those of some rows: indices or a mask (N,)."""
         columns = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Detections(**{name: None if column is None else column[rows] for name, column in columns.items()})
+        return replace(self, **{name: column[rows] for name, column in columns.items() if column is not None})

@@ -21,18 +21,19 @@ def suppress_overlaps(boxes_xyxy: np.ndarray, scores: np.ndarray, max_overlap: f
         >>> suppress_overlaps(boxes, np.array([0.5, 0.9, 0.3]), 0.5).tolist()
         [1, 2]
     """
-    order = np.argsort(-np.asarray(scores, np.float32), kind='stable')
+    order: np.ndarray = np.argsort(-np.asarray(scores, np.float32), kind='stable')
     if max_overlap >= 1 or not len(order):
         return order
     boxes = np.asarray(boxes_xyxy, np.float32)[order]
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    kept, waiting = [], np.arange(len(boxes))
+    kept: list[int] = []
+    waiting: np.ndarray = np.arange(len(boxes))
     while len(waiting):
-        first, waiting = waiting[0], waiting[1:]
+        first, waiting = int(waiting[0]), waiting[1:]
         kept.append(first)
         corner = np.maximum(boxes[first, :2], boxes[waiting, :2])
         sides = np.maximum(np.minimum(boxes[first, 2:], boxes[waiting, 2:]) - corner, 0)
         shared = sides[:, 0] * sides[:, 1]
         # Without a division: two boxes without an area don't overlap.
         waiting = waiting[shared <= np.float32(max_overlap) * (areas[first] + areas[waiting] - shared)]
-    return order[kept]
+    return order[np.array(kept)]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from mmleuk.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Step = Mapping[str, Any]
 

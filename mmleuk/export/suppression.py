@@ -1,0 +1,189 @@
+"""The suppression of overlaps as an ONNX graph, and the graphs of a model joined to one.
+
+Legend: B images, P places, C classes, S detections before and N after the limit per image, K of them with attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import onnx
+from onnx import compose, parser
+
+from mmleuk.export.parts import OPSET
+from mmleuk.inference.facts import Suppression
+
+_HEADER = '<ir_version: {ir}, opset_import: ["": {opset}]>\n'
+_SUPPRESS = """
+suppress (float[batch, p, 4] all_boxes, float[batch, p, c1] probs, float[batch, 2] sizes)
+    => (int64[n] image, float[n, 4] boxes, float[n] scores, int64[n] labels, float[n, c] class_probs, float[n, 5] rois)
+<int64[1] zero = {{0}}, int64[1] one = {{1}}, int64[1] two = {{2}}, int64[1] far = {{9223372036854775807}},
+ int64 first = {{0}}, int64 next = {{1}}, int64[1] most = {{{most}}}, int64 limit = {{{most}}},
+ float[1] iou = {{{iou}}}, float[1] low = {{{low}}}, float[1] nothing = {{0}}, float half = {{2}}>
+{{
+    objectness = Slice(probs, zero, one, two)
+    classes = Slice(probs, one, far, two)
+    {scores}
+    by_class = Transpose<perm = [0, 2, 1]>(places)
+    selected = NonMaxSuppression(all_boxes, by_class, most, iou, low)
+    found = GatherND(by_class, selected)
+    of = Gather<axis = 1>(selected, first)
+    apart = Cast<to = 1>(of)
+    spread = Mul(apart, half)
+    key = Sub(found, spread)
+    count = Shape(key)
+    ordered, order = TopK<axis = 0, largest = 1>(key, count)
+    sorted_rows = Gather(selected, order)
+    sorted_of = Gather(of, order)
+    batch_size = Shape<start = 0, end = 1>(probs)
+    batch_number = Squeeze(batch_size)
+    images = Range(first, batch_number, next)
+    each = Unsqueeze(sorted_of, one)
+    belongs = Equal(each, images)
+    ones = Cast<to = 7>(belongs)
+    numbers = ReduceSum<keepdims = 0>(ones, zero)
+    starts = CumSum<exclusive = 1>(numbers, first)
+    start = Gather(starts, sorted_of)
+    total = Squeeze(count)
+    rows = Range(first, total, next)
+    rank = Sub(rows, start)
+    within = Less(rank, limit)
+    places_kept = Compress<axis = 0>(sorted_rows, within)
+    image = Gather<axis = 1>(places_kept, first)
+    labels = Gather<axis = 1>(places_kept, next)
+    scores = GatherND(by_class, places_kept)
+    pick = Constant<value = int64[2] {{0, 2}}>()
+    where = Gather<axis = 1>(places_kept, pick)
+    free = GatherND(all_boxes, where)
+    class_probs = GatherND(classes, where)
+    xyxy = Constant<value = int64[4] {{1, 0, 1, 0}}>()
+    widths = Gather<axis = 1>(sizes, xyxy)
+    limits = Gather(widths, image)
+    above = Max(free, nothing)
+    boxes = Min(above, limits)
+    as_float = Cast<to = 1>(image)
+    column = Unsqueeze(as_float, one)
+    rois = Concat<axis = 1>(column, boxes)
+}}
+"""
+_ALL = 'places = Mul(objectness, classes)'
+_BEST = """every = Mul(objectness, classes)
+    best = ReduceMax<keepdims = 1>(every, two)
+    is_best = Equal(every, best)
+    places = Where(is_best, every, nothing)"""
+"""Only a place's most probable class."""
+
+_CHOOSE = """
+choose (float[n, 5] rois, int64[n] labels, float[n] scores) => (int64[k, 1] chosen, float[k, 5] chosen_rois)
+<bool[{classes}] described = {{{described}}}, float low = {{{low}}}, bool[1] always = {{1}},
+ float[1, 5] corner = {{0, 0, 0, 1, 1}}>
+{{
+    named = Gather(described, labels)
+    unsure = Less(scores, low)
+    sure = Not(unsure)
+    both = And(named, sure)
+    both_more = Concat<axis = 0>(both, always)
+    rois_more = Concat<axis = 0>(rois, corner)
+    found = NonZero(both_more)
+    chosen = Transpose<perm = [1, 0]>(found)
+    chosen_rois = GatherND(rois_more, chosen)
+}}
+"""
+"""One box more than there are detections: some runtimes refuse an empty batch."""
+_SPREAD = """
+spread (int64[k, 1] chosen, float[n] scores, float[k, {tail}] chosen_attribute_probs)
+    => (float[n, {tail}] attribute_probs)
+<int64[2] tail = {{{tail}}}, int64[1] zero = {{0}}, int64[1] one = {{1}}>
+{{
+    n = Shape(scores)
+    n_more = Add(n, one)
+    size = Concat<axis = 0>(n_more, tail)
+    nothing = ConstantOfShape<value = float[1] {{0}}>(size)
+    filled = ScatterND(nothing, chosen, chosen_attribute_probs)
+    attribute_probs = Slice(filled, zero, n, zero)
+}}
+"""
+
+
+def join(places: onnx.ModelProto, cells: onnx.ModelProto | None, rules: Suppression, num_classes: int,
+         described: Collection[int], attribute_min_score: float) -> onnx.ModelProto:
+    """One graph: images (B, 3, H, W) and the sizes (B, 2) of the pictures in them -> detections of all images.
+
+    Args:
+        places: see :class:`mmleuk.export.parts.Places`.
+        cells: see :class:`mmleuk.export.parts.Cells`; None for a model without attributes.
+        rules: of the suppression.
+        num_classes: C.
+        described: labels of the detections that get attributes.
+        attribute_min_score: those with a lower score get none.
+
+    Returns:
+        Outputs ``image`` (N,), ``boxes`` (N, 4) xyxy in input pixels, ``scores`` (N,), ``labels`` (N,) and
+        ``class_probs`` (N, C), images in order and the highest score first; with cells ``attribute_probs`` (N, A, V),
+        0 where there are none.
+    """
+    text = _SUPPRESS.format(most=rules.max_per_img, iou=_number(rules.iou_threshold), low=_number(rules.score_thr),
+                            scores=_ALL if rules.multi_label else _BEST)
+    maps = [output.name for output in places.graph.output[2:]]
+    joined = _merged(places, _parsed(text, places.ir_version, 'suppress_'), [('boxes', 'suppress_all_boxes'),
+                                                                             ('probs', 'suppress_probs')], keep=maps)
+    found = ['image', 'boxes', 'scores', 'labels', 'class_probs']
+    outputs = {f'suppress_{name}': name for name in found}
+    if cells is not None:
+        joined = _with_cells(joined, cells, num_classes, described, attribute_min_score)
+        outputs['spread_attribute_probs'] = 'attribute_probs'
+    return _renamed(joined, {'suppress_sizes': 'sizes'}, outputs)
+
+
+def _with_cells(joined: onnx.ModelProto, cells: onnx.ModelProto, num_classes: int, described: Collection[int],
+                low: float) -> onnx.ModelProto:
+    flags = ', '.join(str(int(label in described)) for label in range(num_classes))
+    choose = _parsed(_CHOOSE.format(classes=num_classes, described=flags, low=_number(low)), joined.ir_version,
+                     'choose_')
+    given = [output.name for output in joined.graph.output]
+    joined = _merged(joined, choose, [(f'suppress_{name}', f'choose_{name}') for name in ('rois', 'labels', 'scores')],
+                     keep=given)
+    cells = compose.add_prefix(cells, 'cells_')
+    maps = [entry.name for entry in cells.graph.input if entry.name != 'cells_rois']
+    joined = _merged(joined, cells, [('choose_chosen_rois', 'cells_rois'),
+                                     *((name.removeprefix('cells_'), name) for name in maps)],
+                     keep=[output.name for output in joined.graph.output])
+    attributes, values = (dim.dim_value for dim in cells.graph.output[0].type.tensor_type.shape.dim[1:])
+    text = _SPREAD.format(tail=f'{attributes}, {values}')
+    wires = [('choose_chosen', 'spread_chosen'), ('suppress_scores', 'spread_scores'),
+             ('cells_attribute_probs', 'spread_chosen_attribute_probs')]
+    return _merged(joined, _parsed(text, joined.ir_version, 'spread_'), wires,
+                   keep=[output.name for output in joined.graph.output])
+
+
+def _parsed(text: str, ir_version: int, prefix: str) -> onnx.ModelProto:
+    model = parser.parse_model(_HEADER.format(ir=ir_version, opset=OPSET) + text)
+    return compose.add_prefix(model, prefix)
+
+
+def _merged(first: onnx.ModelProto, second: onnx.ModelProto, wires: Sequence[tuple[str, str]],
+            keep: Sequence[str]) -> onnx.ModelProto:
+    """Both graphs, outputs of the first wired to inputs of the second; ``keep`` stay outputs."""
+    outputs = [*keep, *(output.name for output in second.graph.output)]
+    return compose.merge_models(first, second, io_map=list(wires), outputs=list(dict.fromkeys(outputs)))
+
+
+def _renamed(model: onnx.ModelProto, inputs: dict[str, str], outputs: dict[str, str]) -> onnx.ModelProto:
+    """The model with other names of inputs, and with these outputs alone, in this order."""
+    kept = {output.name: output for output in model.graph.output}
+    del model.graph.output[:]
+    model.graph.output.extend(kept[name] for name in outputs)
+    names = inputs | outputs
+    taken = {name: f'{name}_of_places' for name in outputs.values()}
+    for node in model.graph.node:
+        for part in (node.input, node.output):
+            for index, name in enumerate(part):
+                part[index] = names.get(name, taken.get(name, name))
+    for entry in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        entry.name = names.get(entry.name, taken.get(entry.name, entry.name))
+    return model
+
+
+def _number(value: float) -> str:
+    """As the text format of ONNX has it: no exponent, no sign."""
+    return f'{value:.9f}'

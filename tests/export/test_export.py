@@ -1,0 +1,209 @@
+"""Exported files find what the torch model finds; the runtime needs no torch."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.registry import init_default_scope
+from small_attri_det import ATTRI_DET
+
+from mmleuk.apis import Inferencer
+from mmleuk.cli import main
+from mmleuk.errors import UserError
+from mmleuk.inference.exported import ExportedInferencer, cells_path
+from mmleuk.inference.facts import Facts
+from mmleuk.structures.prediction_files import from_json
+
+onnx = pytest.importorskip('onnx', reason="needs pip install 'mmleuk[export]'")
+pytest.importorskip('onnxscript', reason="needs pip install 'mmleuk[export]'")
+pytest.importorskip('onnxruntime', reason="needs pip install 'mmleuk[export]'")
+
+SCHEMA = dict(shape=['round', 'odd'], hue=['red', 'blue', 'grey'])
+CLASSES = ('Blast', 'Neutrophil', 'RBC')
+MODEL = dict(
+    type='mmleuk.AttriDet', feature_layers=('backbone.stage1', 'backbone.stage2'), min_score=0.05,
+    attri_head=dict(type='mmleuk.AttriHead', attributes=SCHEMA, roi_output_size=(8, 8), conv_channels=[8],
+                    fc_channels=[16]),
+    detector=dict(
+        type='SingleStageDetector',
+        data_preprocessor=dict(type='DetDataPreprocessor', mean=[0.0] * 3, std=[255.0] * 3, bgr_to_rgb=True,
+                               pad_size_divisor=32, pad_value=114),
+        backbone=dict(type='mmleuk.YOLOv5Backbone', deepen_factor=0.33, widen_factor=0.125),
+        neck=dict(type='mmleuk.YOLOv5PAFPN', in_channels=[32, 64, 128], deepen_factor=0.33),
+        bbox_head=dict(type='mmleuk.YOLOv5Head', num_classes=3, in_channels=[32, 64, 128]),
+        test_cfg=dict(score_thr=0.001, nms_pre=3000, nms=dict(type='nms', iou_threshold=0.6), max_per_img=40)))
+PIPELINE = [
+    dict(type='mmleuk.LoadImage'), dict(type='Resize', scale=(96, 96), keep_ratio=True),
+    dict(type='mmleuk.Pad', size=(96, 96), pad_val=dict(img=(114, 114, 114))),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))]
+
+
+@pytest.fixture(scope='module')
+@torch.no_grad()
+def run(tmp_path_factory):
+    """Config and checkpoint of random weights that find cells, and images of three sizes."""
+    folder = tmp_path_factory.mktemp('export')
+    torch.manual_seed(3)
+    init_default_scope('mmdet')
+    model = MODELS.build(MODEL).eval()
+    features = model.detector.extract_feat(torch.rand(2, 3, 96, 96))
+    for conv, feature in zip(model.detector.bbox_head.convs, features):  # outputs of mean 0 and deviation 1.5
+        torch.nn.init.normal_(conv.weight)
+        torch.nn.init.zeros_(conv.bias)
+        raw = conv(feature)
+        factor = 1.5 / raw.std((0, 2, 3))
+        conv.weight.data *= factor[:, None, None, None]
+        conv.bias.data = -raw.mean((0, 2, 3)) * factor
+    for layer in model.attri_head.classifier.layers:
+        if isinstance(layer, torch.nn.Linear):
+            torch.nn.init.normal_(layer.weight, std=3)
+    meta = dict(dataset_meta=dict(classes=CLASSES, attributes=SCHEMA, described=CLASSES[:2]))
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), folder / 'last.pth')
+    data = dict(dataset=dict(type='CocoDataset', ann_file='none.json', pipeline=PIPELINE))
+    (folder / 'config.py').write_text(f"default_scope = 'mmdet'\nmodel = {MODEL}\ntest_dataloader = {data}\n")
+    rng = np.random.default_rng(0)
+    (folder / 'films').mkdir()
+    for number, (height, width) in enumerate([(96, 96), (120, 90), (64, 200), (50, 40)]):
+        coarse = rng.integers(0, 255, (height // 8 + 1, width // 8 + 1, 3), np.uint8)
+        cv2.imwrite(str(folder / f'films/{number}.png'), cv2.resize(coarse, (width, height)))
+    return folder
+
+
+def inferencer_of(run, **options):
+    return Inferencer(run / 'config.py', run / 'last.pth', 'cpu', min_score=0.3, calibrate=False, **options)
+
+
+@pytest.fixture(scope='module')
+def parts(run):
+    """The two traced graphs: what takes long."""
+    from mmleuk.export.parts import trace_cells, trace_places
+    model = inferencer_of(run).model
+    return onnx.load_from_string(trace_places(model)), onnx.load_from_string(trace_cells(model))
+
+
+@pytest.fixture(scope='module')
+def files(run, parts):
+    """Files by where the suppression is."""
+    from mmleuk.export.writing import arrange, write_files
+    for nms in ('inside', 'outside'):
+        write_files(arrange(inferencer_of(run), *parts, nms == 'inside'), run / f'{nms}.onnx', 'onnx')
+    return run
+
+
+@pytest.mark.parametrize('nms', ['inside', 'outside'])
+@pytest.mark.parametrize('batch_size', [1, 3])
+def test_the_file_finds_what_the_model_finds(files, nms, batch_size):
+    from mmleuk.export.parity import compare
+    paths = sorted((files / 'films').iterdir())
+    exported = ExportedInferencer(files / f'{nms}.onnx', batch_size=batch_size)
+    torch_model = inferencer_of(files, batch_size=batch_size)
+    parity = compare(torch_model, exported, paths)
+    assert parity.holds, parity.text
+    found = list(exported.predict(paths))
+    values = {cell.value_index('hue') for prediction in found for cell in prediction.cells}
+    assert parity.cells >= 20 and -1 in values and len(values) > 1  # red cells have none
+    info, own = exported.run_info(), torch_model.run_info()
+    assert (info.classes, info.schema, info.min_score, info.image_size) == (
+        own.classes, own.schema, own.min_score, own.image_size)
+
+
+def test_another_image_size_is_the_configs_way_of_it(files):
+    from mmleuk.export.parity import compare
+    paths = sorted((files / 'films').iterdir())
+    parity = compare(inferencer_of(files, image_size=150), ExportedInferencer(files / 'inside.onnx', image_size=150),
+                     paths)
+    assert parity.holds, parity.text
+
+
+def test_openvino_finds_the_same(run, parts):
+    pytest.importorskip('openvino', reason="needs pip install 'mmleuk[export]'")
+    from mmleuk.export.parity import compare
+    from mmleuk.export.writing import arrange, write_files
+    inferencer, paths = inferencer_of(run), sorted((run / 'films').iterdir())
+    written = write_files(arrange(inferencer, *parts, True), run / 'vino.xml', 'openvino')
+    assert [path.name for path in written] == ['vino.xml', 'vino.bin', 'vino.json']
+    parity = compare(inferencer, ExportedInferencer(run / 'vino.xml'), paths)
+    assert parity.holds, parity.text
+
+
+def test_nothing_found_is_no_row(files):
+    found = ExportedInferencer(files / 'inside.onnx', min_score=1.0)(files / 'films')
+    assert [len(prediction.cells) for prediction in found] == [0, 0, 0, 0]
+    with pytest.raises(UserError, match='lowest score; export it with --min-score 0.1'):
+        ExportedInferencer(files / 'inside.onnx', min_score=0.1)
+
+
+def test_a_file_that_finds_something_else_is_not_written(run, parts, tmp_path):
+    from mmleuk.export.writing import arrange, checked_files
+    inferencer, paths = inferencer_of(run), sorted((run / 'films').iterdir())
+    graphs = arrange(inferencer, *parts, True)
+    wrong = dataclasses.replace(graphs, facts=dataclasses.replace(graphs.facts, std=(250.0,) * 3))
+    with pytest.raises(UserError, match='is not written, since the onnx file differs'), checked_files(
+            wrong, tmp_path / 'a.onnx', 'onnx', inferencer, paths):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    with checked_files(graphs, tmp_path / 'a.onnx', 'onnx', inferencer, paths) as (_, parity):
+        assert parity.holds
+    assert [path.name for path in tmp_path.iterdir()] == ['a.onnx']
+
+
+def test_facts_come_back_equal_and_foreign_files_are_refused(files, tmp_path):
+    facts = ExportedInferencer(files / 'inside.onnx').facts
+    assert Facts.from_texts(facts.to_texts(), 'x') == facts and facts.described == (0, 1)
+    stored = onnx.load(files / 'inside.onnx')
+    assert json.loads({entry.key: entry.value for entry in stored.metadata_props}['classes']) == list(CLASSES)
+    del stored.metadata_props[:]
+    onnx.save(stored, tmp_path / 'bare.onnx')
+    with pytest.raises(UserError, match=r'bare.onnx: is no model that mmleuk export of this version wrote'):
+        ExportedInferencer(tmp_path / 'bare.onnx')
+    (tmp_path / 'text.onnx').write_text('no model')
+    with pytest.raises(UserError, match='text.onnx: ONNX Runtime cannot read it'):
+        ExportedInferencer(tmp_path / 'text.onnx')
+    cells = cells_path(files / 'outside.onnx').read_bytes()
+    (tmp_path / 'outside.onnx').write_bytes((files / 'outside.onnx').read_bytes())
+    with pytest.raises(UserError, match=r'outside.cells.onnx: no such file'):
+        ExportedInferencer(tmp_path / 'outside.onnx')
+    (tmp_path / 'outside.cells.onnx').write_bytes(cells)
+    ExportedInferencer(tmp_path / 'outside.onnx')
+
+
+def test_infer_runs_the_file_without_torch(files, tmp_path):
+    code = ('import sys; from mmleuk.cli import main; status = main(sys.argv[1:]); '
+            "assert not {'torch', 'mmcv', 'mmdet'} & set(sys.modules), 'torch was imported'; sys.exit(status)")
+    done = subprocess.run([sys.executable, '-c', code, 'infer', str(files / 'films'), str(files / 'inside.onnx'),
+                           '--out-dir', str(tmp_path / 'out'), '--microns-per-pixel', '0.1'], capture_output=True,
+                          text=True, check=False, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
+    rows = from_json(tmp_path / 'out/predictions.json')
+    expected = ExportedInferencer(files / 'inside.onnx')(files / 'films')
+    assert [[cell.box for cell in image.cells] for image in rows.predictions] == [
+        [cell.box for cell in image.cells] for image in expected]
+    cell = rows.predictions[0].cells[0]
+    width, height = cell.box[2] - cell.box[0], cell.box[3] - cell.box[1]
+    assert cell.diameter_um == pytest.approx(0.1 * (width * height) ** 0.5)
+    assert (tmp_path / 'out/report.html').is_file() and len(list((tmp_path / 'out/pictures').iterdir())) == 4
+
+
+def test_the_command_refuses_before_it_works(run, capsys):
+    model = [str(run / 'config.py'), str(run / 'last.pth')]
+    (run / 'mine.onnx').write_text('mine')
+    for argv, reason in (([*model, '--out', str(run / 'mine.onnx')], 'mine.onnx: is there already'),
+                         ([*model, '--out', str(run / 'new.xml')], 'a file of the format onnx ends in .onnx')):
+        assert main(['export', *argv]) == 2
+        assert reason in capsys.readouterr().err
+    assert (run / 'mine.onnx').read_text() == 'mine'
+
+
+def test_heads_without_places_are_refused_by_name():
+    from mmleuk.export.parts import finder_of
+    init_default_scope('mmdet')
+    with pytest.raises(UserError, match='FCOS with FCOSHead cannot be exported; mmleuk export knows'):
+        finder_of(MODELS.build(ATTRI_DET))
