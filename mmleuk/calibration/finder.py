@@ -10,7 +10,7 @@ import torch
 from mmdet.structures import DetDataSample
 
 from mmleuk.calibration.colour import TrainingColours
-from mmleuk.calibration.red_cells import Finder
+from mmleuk.calibration.red_cells import MIN_SCORE, Finder
 from mmleuk.shipped import get_shipped
 from mmleuk.utils.checkpoint import load_checkpoint_safely
 from mmleuk.utils.config_file import build_model, read_config
@@ -34,6 +34,7 @@ def load_finder(device: torch.device) -> tuple[Finder, float]:
         """The detector and its label of red cells. A run with a stated scale never needs them."""
         model: Any = build_model(cfg)
         model.load_state_dict(load_checkpoint_safely(shipped.weights)['state_dict'])
+        model.finder.bbox_head.test_cfg['score_thr'] = MIN_SCORE  # fewer boxes to suppress
         # The finder's classes are the joined model's without its types, after the leukocyte.
         return model.finder.to(device).eval(), list(cfg.model.classes).index(RED_CELL) - model.num_types + 1
 

@@ -29,7 +29,7 @@ SMALLEST = 6
 """Pixels of a red cell in the original image below which nobody could name the cells around it."""
 
 MIN_SCORE, MIN_CELLS = 0.5, 5
-LARGEST_ASPECT, PREFERENCE, AGREEMENT = 4.0, 1.2, 1.3
+LARGEST_ASPECT, AGREEMENT = 4.0, 1.3
 
 
 @dataclass(frozen=True)
@@ -91,19 +91,17 @@ def _agree(one: RedCells, other: RedCells) -> bool:
 
 
 def _guesses(image: np.ndarray, find: Finder, diameter: float) -> Iterator[RedCells]:
-    """Guesses, coarse looks first; of several aspects at one size, that with the most confident red cells."""
+    """Guesses: those without stretch first, coarse looks first."""
     longer = max(image.shape[:2])
-    side = float(FIRST_SIDE)
-    while side <= longer * diameter / SMALLEST:
-        scales = [(side / longer * sqrt(aspect), side / longer / sqrt(aspect)) for aspect in ASPECTS]
-        looks = [(seen, scale) for scale in scales if (seen := _look(image, find, scale, LOOK))]
-        if looks:
-            # The first aspect is the likely one: another needs clearly more red cells.
-            seen, scale = max(looks, key=lambda look: look[0].count * (PREFERENCE if look[1] == scales[0] else 1))
+    for aspect in ASPECTS:
+        side = float(FIRST_SIDE)
+        while side <= longer * diameter / SMALLEST:
+            scale = side / longer * sqrt(aspect), side / longer / sqrt(aspect)
+            seen = _look(image, find, scale, LOOK)
             # Smaller ones are found, too, but with boxes that are too large.
-            if sqrt(seen.width * scale[0] * seen.height * scale[1]) >= diameter / 2:
+            if seen and sqrt(seen.width * scale[0] * seen.height * scale[1]) >= diameter / 2:
                 yield seen
-        side *= STEP
+            side *= STEP
 
 
 def _look(image: np.ndarray, find: Finder, scale: Scale, side: int) -> RedCells | None:

@@ -19,14 +19,14 @@ film_colours = dict(
         0.16,
     ))
 min_scores = dict({
-    'Basophil': 0.912,
-    'Eosinophil': 0.912,
-    'Lymphocyte': 0.912,
-    'Monocyte': 0.912,
-    'Neutrophil': 0.912,
-    'Other leukocyte': 0.912,
-    'Platelets': 0.306,
-    'RBC': 0.868
+    'Basophil': 0.879,
+    'Eosinophil': 0.879,
+    'Lymphocyte': 0.879,
+    'Monocyte': 0.879,
+    'Neutrophil': 0.879,
+    'Other leukocyte': 0.879,
+    'Platelets': 0.347,
+    'RBC': 0.873
 })
 model = dict(
     classes=(
