@@ -49,11 +49,11 @@ class FieldImages:
         Raises:
             UserError: it isn't there, or lies outside of the folder, also by a link.
         """
-        places = [Path(place).resolve() for place in (field.path, self.root / field.name) if place]
-        inside = [place for place in places if place.is_relative_to(self.root)]
+        files = [Path(file).resolve() for file in (field.path, self.root / field.name) if file]
+        inside = [file for file in files if file.is_relative_to(self.root)]
         if not inside:
             raise UserError(f'{field.name}: lies outside of the folder of the film, {self.root}; give --images FOLDER')
-        found = next((place for place in inside if place.is_file()), None)
+        found = next((file for file in inside if file.is_file()), None)
         if found is None:
             raise UserError(f'{field.name}: the image is gone; give --images FOLDER, where it is now')
         return found

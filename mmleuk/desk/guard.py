@@ -59,12 +59,12 @@ class Guard:
         headers = Headers(scope=scope)
         host = headers.get('host', '')
         if self.token is None:
-            if urlsplit(f'//{host}').hostname not in LOOPBACK:
+            if _parts(host)[0] not in LOOPBACK:
                 return _error(403, f'this server answers to localhost only, not to {host!r}')
         elif not self._has_token(headers):
             return self._with_token(scope)
         origin = headers.get('origin')
-        if scope['method'] not in ('GET', 'HEAD') and origin is not None and urlsplit(origin).netloc != host:
+        if scope['method'] not in ('GET', 'HEAD') and origin is not None and origin.partition('://')[2] != host:
             return _error(403, 'the request comes from another site')
         length = headers.get('content-length', '0')
         if not length.isdigit() or int(length) > self.max_bytes:
@@ -87,7 +87,7 @@ class Guard:
     @staticmethod
     def _cookie(headers: Headers) -> str:
         """Cookies don't know ports, so that the name does: two servers on one machine keep apart."""
-        return f'mmleuk_{urlsplit("//" + headers.get("host", "")).port or 80}'
+        return f'mmleuk_{_parts(headers.get("host", ""))[1] or 80}'
 
 
 class TooLarge(Exception):
@@ -107,6 +107,15 @@ class Body:
         if self.left < 0:
             raise TooLarge
         return message
+
+
+def _parts(host: str) -> tuple[str | None, int | None]:
+    """Name and port; None of what is no address."""
+    try:
+        found = urlsplit(f'//{host}')
+        return found.hostname, found.port
+    except ValueError:
+        return None, None
 
 
 def _error(status: int, text: str) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, FastAPI, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,10 @@ from mmleuk.desk.reviewing import MAX_NAME, FilmReview, Work
 MAX_BYTES = 1_000_000
 Word = Annotated[str, Field(min_length=1, max_length=200)]
 Coordinate = Annotated[float, Field(ge=-1e7, le=1e7)]
+Row = Annotated[int, Field(ge=0, lt=1 << 31)]
+RowId = Annotated[int, Path(ge=0, lt=1 << 31)]
+CellId = Annotated[int, Path(ge=0, lt=1 << 63)]
+"""What a database takes as a number of a row."""
 router = APIRouter(prefix='/api')
 
 
@@ -49,7 +53,7 @@ class Answer(Said):
 class Drawn(Said):
     """A cell that the model missed."""
 
-    look: int
+    look: Row
     box: tuple[Coordinate, Coordinate, Coordinate, Coordinate]
     said: dict[Word, Word] = Field(min_length=1, max_length=100)
 
@@ -57,7 +61,7 @@ class Drawn(Said):
 class Marked(Said):
     """A region that is completely reviewed."""
 
-    look: int
+    look: Row
     box: tuple[Coordinate, Coordinate, Coordinate, Coordinate]
 
 
@@ -93,7 +97,7 @@ def film(request: Request, who: str) -> dict[str, Any]:
 
 
 @router.get('/fields/{look}/image')
-def image(request: Request, look: int, window: Annotated[str | None, Query(pattern=r'^\d+,\d+,\d+,\d+$',
+def image(request: Request, look: RowId, window: Annotated[str | None, Query(pattern=r'^\d+,\d+,\d+,\d+$',
                                                                            max_length=60)] = None) -> Response:
     """JPEG of a field, or of a part x,y,width,height of it."""
     part = None
@@ -104,14 +108,14 @@ def image(request: Request, look: int, window: Annotated[str | None, Query(patte
 
 
 @router.post('/cells/{cell}')
-def answer(request: Request, cell: int, said: Answer) -> dict[str, int]:
+def answer(request: Request, cell: CellId, said: Answer) -> dict[str, int]:
     """Note what a person says about a cell."""
     _review(request).answer(said.who, cell, said.said, said.cost.work, said.note)
     return dict(id=cell)
 
 
 @router.post('/cells/{cell}/undo')
-def take_back(request: Request, cell: int, said: Said) -> dict[str, int]:
+def take_back(request: Request, cell: CellId, said: Said) -> dict[str, int]:
     """Take one's answers on a cell back."""
     _review(request).take_back(said.who, cell, said.cost.work)
     return dict(id=cell)
@@ -130,7 +134,7 @@ def mark(request: Request, marked: Marked) -> dict[str, int]:
 
 
 @router.post('/regions/{region}/withdraw')
-def withdraw(request: Request, region: int, said: Said) -> dict[str, int]:
+def withdraw(request: Request, region: RowId, said: Said) -> dict[str, int]:
     """Take a region back."""
     _review(request).withdraw(said.who, region, said.cost.work)
     return dict(id=region)

@@ -202,6 +202,8 @@ def test_disputed_cells_are_ignored_where_asked(review, client, tmp_path, capsys
     ('cells/10000001', dict(said={'type': 'Basophil'}, who=' '), 400, 'name of a reviewer'),
     ('cells/10000001', dict(said={'type': 'Basophil'}, who='x' * 81), 422, '80 characters'),
     ('cells/10000001', dict(said={'type': 'Basophil'}, more=1), 422, 'Extra'),
+    (f'cells/{10 ** 30}', dict(said={'type': 'Basophil'}), 422, 'less than'),
+    ('cells', dict(look=1 << 40, box=[0, 0, 9, 9], said={'type': 'Basophil'}), 422, 'less than'),
     ('cells', dict(look=1, box=[0, 0, 1, 1], said={'type': 'Basophil'}), 400, 'draw it larger'),
     ('cells', dict(look=1, box=[0, 0, 'NaN', 9], said={'type': 'Basophil'}), 422, 'less than'),
     ('cells', dict(look=1, box=[0, 0, 9, 9], said={'nucleolus': 'prominent'}), 400, 'needs a type'),
@@ -259,6 +261,7 @@ def test_images_without_a_common_folder():
 def test_only_this_machine_may_ask_without_a_token(client, review):
     assert client.get('/', headers={'host': 'evil.example:8710'}).status_code == 403, 'DNS rebinding'
     assert client.get('/', headers={'host': '[::1]:8710'}).status_code == 200
+    assert client.get('/', headers={'host': '[oops'}).status_code == 403
     answer = client.post('/api/cells/10000001', json=dict(who='A', said={'type': 'Basophil'}),
                          headers={'origin': 'http://evil.example'})
     assert answer.status_code == 403 and 'another site' in answer.json()['error']

@@ -175,7 +175,7 @@ async function place() {
   const inside = ({ box: [x1, y1, x2, y2] }) => (x1 + x2) / 2 >= box[0] && (x1 + x2) / 2 <= box[2] && (y1 + y2) / 2 >= box[1] && (y1 + y2) / 2 <= box[3];
   const open = cells().filter(cell => cell.look === look && inside(cell) && !Object.keys(cell.said).length);
   if (state.mode === 'region' && open.length) {
-    state.mode = 'sure';
+    state.mode = 'asked';
     byId('mode').textContent = `${open.length} cell${open.length === 1 ? '' : 's'} in this region without your answer: Enter ` +
       'confirms them as shown and says that no cell is missing here. Esc leaves.';
     return;
@@ -255,7 +255,7 @@ function moveTool(event) {
   if (event.key === 'f' && state.mode === 'region') picture.tool = [0, 0, picture.field.width, picture.field.height];
   else if (moves[event.key]) picture.shift(...moves[event.key]);
   else return false;
-  if (state.mode === 'sure') begin('region');
+  if (state.mode === 'asked') begin('region');
   picture.draw();
   return true;
 }
