@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         '(default: the name of the weights, here)')
     parser.add_argument('--nms', choices=('inside', 'outside'), default='inside',
                         help='whether the graph suppresses overlaps: one file that returns cells; outside, the first '
-                        'file returns all places and a second one, NAME.cells, reads attributes (default: inside)')
+                        'file returns all locations and a second one, NAME.cells, reads attributes (default: inside)')
     parser.add_argument('--min-score', type=fraction, help='lowest score of a cell; inside, it becomes part of the '
                         "graph (default: the model's by class, else 0.25)")
     parser.add_argument('--images', nargs='+', metavar='IMAGE', help='files or folders on which torch model and file '

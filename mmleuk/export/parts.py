@@ -1,7 +1,8 @@
-"""The two networks of a detector with attributes, as graphs: images -> places, and boxes -> attributes.
+"""The two networks of a detector with attributes, as graphs: images -> locations, and boxes -> attributes.
 
 What lies between them, the suppression of overlaps, is no network; :mod:`mmleuk.export.suppression` adds it.
-Legend: B images, P places, C classes, M feature maps, K boxes, A attributes, V values of the attribute with the most.
+Legend: B images, P locations, C classes, M feature maps, K boxes, A attributes, V values of the one with
+the most.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ TRACED_SIDES = 256, 320
 """Height and width of the image that is traced; both differ, and from all widths of layers."""
 
 
-class Places(nn.Module):
+class Locations(nn.Module):
     """Images (B, 3, H, W) -> boxes (B, P, 4), probabilities (B, P, 1 + C) and the M feature maps of the cells' part.
 
     Args:
@@ -62,7 +63,7 @@ class Cells(nn.Module):
         self.head = head
 
     def forward(self, maps: Sequence[Tensor], rois: Tensor) -> Tensor:
-        """Maps as of :class:`Places`."""
+        """Maps as of :class:`Locations`."""
         return self.head.classifier.decode(self.head.classifier(self.head.extractor(maps, rois)))
 
 
@@ -82,9 +83,9 @@ def finder_of(model: nn.Module) -> Any:
 
 
 @torch.no_grad()
-def trace_places(model: nn.Module) -> bytes:
-    """The graph of :class:`Places` as a serialized ONNX model; batch, height and width are free."""
-    part = Places(model)
+def trace_locations(model: nn.Module) -> bytes:
+    """The graph of :class:`Locations` as a serialized ONNX model; batch, height and width are free."""
+    part = Locations(model)
     images = torch.rand(2, 3, *TRACED_SIDES)
     maps = [f'map{index}' for index in range(len(part(images)) - 2)]
     free = {0: torch.export.Dim('batch'), 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
@@ -94,7 +95,7 @@ def trace_places(model: nn.Module) -> bytes:
 @torch.no_grad()
 def trace_cells(model: AttriDet) -> bytes:
     """The graph of :class:`Cells` as a serialized ONNX model; the number of boxes and the maps' sizes are free."""
-    maps = list(Places(model)(torch.rand(2, 3, *TRACED_SIDES))[2:])
+    maps = list(Locations(model)(torch.rand(2, 3, *TRACED_SIDES))[2:])
     rois = torch.tensor([[0, 10, 10, 80, 90], [1, 0, 0, 30, 30], [1, 5, 5, 200, 100]], dtype=torch.float32)
     free = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     shapes: dict[str, Any] = {'maps': [free] * len(maps), 'rois': {0: torch.export.Dim.DYNAMIC}}

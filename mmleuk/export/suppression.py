@@ -1,6 +1,7 @@
 """The suppression of overlaps as an ONNX graph, and the graphs of a model joined to one.
 
-Legend: B images, P places, C classes, S detections before and N after the limit per image, K of them with attributes.
+Legend: B images, P locations, C classes, S detections before and N after the limit per image, K of them with
+attributes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ suppress (float[batch, p, 4] all_boxes, float[batch, p, c1] probs, float[batch, 
     objectness = Slice(probs, zero, one, two)
     classes = Slice(probs, one, far, two)
     {scores}
-    by_class = Transpose<perm = [0, 2, 1]>(places)
+    by_class = Transpose<perm = [0, 2, 1]>(locations)
     selected = NonMaxSuppression(all_boxes, by_class, most, iou, low)
     found = GatherND(by_class, selected)
     of = Gather<axis = 1>(selected, first)
@@ -48,12 +49,12 @@ suppress (float[batch, p, 4] all_boxes, float[batch, p, c1] probs, float[batch, 
     rows = Range(first, total, next)
     rank = Sub(rows, start)
     within = Less(rank, limit)
-    places_kept = Compress<axis = 0>(sorted_rows, within)
-    image = Gather<axis = 1>(places_kept, first)
-    labels = Gather<axis = 1>(places_kept, next)
-    scores = GatherND(by_class, places_kept)
+    locations_kept = Compress<axis = 0>(sorted_rows, within)
+    image = Gather<axis = 1>(locations_kept, first)
+    labels = Gather<axis = 1>(locations_kept, next)
+    scores = GatherND(by_class, locations_kept)
     pick = Constant<value = int64[2] {{0, 2}}>()
-    where = Gather<axis = 1>(places_kept, pick)
+    where = Gather<axis = 1>(locations_kept, pick)
     free = GatherND(all_boxes, where)
     class_probs = GatherND(classes, where)
     xyxy = Constant<value = int64[4] {{1, 0, 1, 0}}>()
@@ -66,12 +67,12 @@ suppress (float[batch, p, 4] all_boxes, float[batch, p, c1] probs, float[batch, 
     rois = Concat<axis = 1>(column, boxes)
 }}
 """
-_ALL = 'places = Mul(objectness, classes)'
+_ALL = 'locations = Mul(objectness, classes)'
 _BEST = """every = Mul(objectness, classes)
     best = ReduceMax<keepdims = 1>(every, two)
     is_best = Equal(every, best)
-    places = Where(is_best, every, nothing)"""
-"""Only a place's most probable class."""
+    locations = Where(is_best, every, nothing)"""
+"""Only a location's most probable class."""
 
 _CHOOSE = """
 choose (float[n, 5] rois, int64[n] labels, float[n] scores) => (int64[k, 1] chosen, float[k, 5] chosen_rois)
@@ -79,9 +80,9 @@ choose (float[n, 5] rois, int64[n] labels, float[n] scores) => (int64[k, 1] chos
  float[1, 5] corner = {{0, 0, 0, 1, 1}}>
 {{
     named = Gather(described, labels)
-    unsure = Less(scores, low)
-    sure = Not(unsure)
-    both = And(named, sure)
+    unlikely = Less(scores, low)
+    likely = Not(unlikely)
+    both = And(named, likely)
     both_more = Concat<axis = 0>(both, always)
     rois_more = Concat<axis = 0>(rois, corner)
     found = NonZero(both_more)
@@ -105,12 +106,12 @@ spread (int64[k, 1] chosen, float[n] scores, float[k, {tail}] chosen_attribute_p
 """
 
 
-def join(places: onnx.ModelProto, cells: onnx.ModelProto | None, rules: Suppression, num_classes: int,
+def join(locations: onnx.ModelProto, cells: onnx.ModelProto | None, rules: Suppression, num_classes: int,
          described: Collection[int], attribute_min_score: float) -> onnx.ModelProto:
     """One graph: images (B, 3, H, W) and the sizes (B, 2) of the pictures in them -> detections of all images.
 
     Args:
-        places: see :class:`mmleuk.export.parts.Places`.
+        locations: see :class:`mmleuk.export.parts.Locations`.
         cells: see :class:`mmleuk.export.parts.Cells`; None for a model without attributes.
         rules: of the suppression.
         num_classes: C.
@@ -124,8 +125,8 @@ def join(places: onnx.ModelProto, cells: onnx.ModelProto | None, rules: Suppress
     """
     text = _SUPPRESS.format(most=rules.max_per_img, iou=_number(rules.iou_threshold), low=_number(rules.score_thr),
                             scores=_ALL if rules.multi_label else _BEST)
-    maps = [output.name for output in places.graph.output[2:]]
-    joined = _merged(places, _parsed(text, places.ir_version, 'suppress_'), [('boxes', 'suppress_all_boxes'),
+    maps = [output.name for output in locations.graph.output[2:]]
+    joined = _merged(locations, _parsed(text, locations.ir_version, 'suppress_'), [('boxes', 'suppress_all_boxes'),
                                                                              ('probs', 'suppress_probs')], keep=maps)
     found = ['image', 'boxes', 'scores', 'labels', 'class_probs']
     outputs = {f'suppress_{name}': name for name in found}
@@ -174,7 +175,7 @@ def _renamed(model: onnx.ModelProto, inputs: dict[str, str], outputs: dict[str, 
     del model.graph.output[:]
     model.graph.output.extend(kept[name] for name in outputs)
     names = inputs | outputs
-    taken = {name: f'{name}_of_places' for name in outputs.values()}
+    taken = {name: f'{name}_of_locations' for name in outputs.values()}
     for node in model.graph.node:
         for part in (node.input, node.output):
             for index, name in enumerate(part):

@@ -16,7 +16,7 @@ from mmleuk.apis import Inferencer
 from mmleuk.errors import UserError
 from mmleuk.export.facts import facts_of
 from mmleuk.export.parity import BOX_TOLERANCE, PROBABILITY_TOLERANCE, Parity, compare
-from mmleuk.export.parts import finder_of, trace_cells, trace_places
+from mmleuk.export.parts import finder_of, trace_cells, trace_locations
 from mmleuk.export.suppression import join
 from mmleuk.inference.exported import ExportedInferencer, cells_path
 from mmleuk.inference.facts import Facts
@@ -31,7 +31,7 @@ FORMATS = {kind: suffix for suffix, kind in SUFFIXES.items()}
 
 @dataclass(frozen=True)
 class Graphs:
-    """The ONNX graphs of a model: one with all inside, or the places' and the cells'."""
+    """The ONNX graphs of a model: one with all inside, or the locations' and the cells'."""
 
     main: onnx.ModelProto
     cells: onnx.ModelProto | None
@@ -71,18 +71,18 @@ def build_graphs(inferencer: Inferencer, inside: bool) -> Graphs:
     """
     model = inferencer.model
     finder_of(model), facts_of(inferencer, inside)  # refuse before the tracing, which takes a while
-    places = onnx.load_from_string(trace_places(model))
+    locations = onnx.load_from_string(trace_locations(model))
     cells = onnx.load_from_string(trace_cells(model)) if isinstance(model, AttriDet) else None
-    return arrange(inferencer, places, cells, inside)
+    return arrange(inferencer, locations, cells, inside)
 
 
-def arrange(inferencer: Inferencer, places: onnx.ModelProto, cells: onnx.ModelProto | None, inside: bool) -> Graphs:
+def arrange(inferencer: Inferencer, locations: onnx.ModelProto, cells: onnx.ModelProto | None, inside: bool) -> Graphs:
     """The graphs of a model's parts: joined with the suppression inside, else as they are."""
     facts = facts_of(inferencer, inside)
     if not inside:
-        return Graphs(places, cells, facts)
+        return Graphs(locations, cells, facts)
     num_classes = finder_of(inferencer.model).bbox_head.num_classes
-    return Graphs(join(places, cells, facts.suppression, num_classes, facts.described, facts.attribute_min_score),
+    return Graphs(join(locations, cells, facts.suppression, num_classes, facts.described, facts.attribute_min_score),
                   None, facts)
 
 

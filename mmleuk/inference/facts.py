@@ -17,15 +17,15 @@ FORMAT = 'mmleuk.exported/1'
 
 @dataclass(frozen=True)
 class Suppression:
-    """How a detector's many places become detections; the names are those of MMDetection's ``test_cfg``.
+    """How a detector's many locations become detections; the names are those of MMDetection's ``test_cfg``.
 
     Args:
         inside: whether the graph does it; else whoever runs the graph.
-        score_thr: places need a higher score; it is the class's probability times the objectness.
+        score_thr: locations need a higher score; it is the class's probability times the objectness.
         iou_threshold: of two detections of one class that overlap more, the better one stays.
         max_per_img: most detections of an image.
-        nms_pre: most places and classes of an image that are compared.
-        multi_label: whether a place may have several classes.
+        nms_pre: most locations and classes of an image that are compared.
+        multi_label: whether a location may have several classes.
     """
 
     inside: bool

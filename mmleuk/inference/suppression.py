@@ -1,6 +1,6 @@
-"""From a detector's many places to detections, in NumPy: for exported files whose graph leaves it out.
+"""From a detector's many locations to detections, in NumPy: for exported files whose graph leaves it out.
 
-Legend: P places, C classes, N detections of one image.
+Legend: P locations, C classes, N detections of one image.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def suppress(boxes: np.ndarray, probs: np.ndarray, picture_hw: tuple[int, int], 
         probs: (P, 1 + C) float32, objectness, then classes.
         picture_hw: boxes end at its border.
         rules: of the suppression.
-        score_thr: places need a higher score.
+        score_thr: locations need a higher score.
 
     Returns:
         Boxes (N, 4), scores (N,), labels (N,) int64 and class probabilities (N, C), the highest score first.
@@ -30,14 +30,15 @@ def suppress(boxes: np.ndarray, probs: np.ndarray, picture_hw: tuple[int, int], 
     scores = probs[likely, :1] * classes
     if not rules.multi_label:
         scores = np.where(np.arange(scores.shape[1]) == scores.argmax(1)[:, None], scores, 0)
-    places, labels = np.nonzero(scores > score_thr)
-    scores = scores[places, labels]
+    locations, labels = np.nonzero(scores > score_thr)
+    scores = scores[locations, labels]
     best = np.argsort(-scores, kind='stable')[:rules.nms_pre]
-    places, labels, scores = places[best], labels[best], scores[best]
-    kept = np.concatenate([np.flatnonzero(labels == label)[suppress_overlaps(
-        boxes[places[labels == label]], scores[labels == label], rules.iou_threshold)] for label in np.unique(labels)]
-        or [np.zeros(0, np.int64)])
+    locations, labels, scores = locations[best], labels[best], scores[best]
+    kept: np.ndarray = np.zeros(0, np.int64)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        kept = np.append(kept, rows[suppress_overlaps(boxes[locations[rows]], scores[rows], rules.iou_threshold)])
     kept = np.sort(kept)[:rules.max_per_img]
-    places = places[kept]
+    locations = locations[kept]
     limits = np.array([picture_hw[1], picture_hw[0]] * 2, np.float32)
-    return boxes[places].clip(0, limits), scores[kept], labels[kept].astype(np.int64), classes[places]
+    return boxes[locations].clip(0, limits), scores[kept], labels[kept].astype(np.int64), classes[locations]

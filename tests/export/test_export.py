@@ -84,9 +84,9 @@ def inferencer_of(run, **options):
 @pytest.fixture(scope='module')
 def parts(run):
     """The two traced graphs: what takes long."""
-    from mmleuk.export.parts import trace_cells, trace_places
+    from mmleuk.export.parts import trace_cells, trace_locations
     model = inferencer_of(run).model
-    return onnx.load_from_string(trace_places(model)), onnx.load_from_string(trace_cells(model))
+    return onnx.load_from_string(trace_locations(model)), onnx.load_from_string(trace_cells(model))
 
 
 @pytest.fixture(scope='module')
@@ -202,7 +202,7 @@ def test_the_command_refuses_before_it_works(run, capsys):
     assert (run / 'mine.onnx').read_text() == 'mine'
 
 
-def test_heads_without_places_are_refused_by_name():
+def test_heads_without_locations_are_refused_by_name():
     from mmleuk.export.parts import finder_of
     init_default_scope('mmdet')
     with pytest.raises(UserError, match='FCOS with FCOSHead cannot be exported; mmleuk export knows'):
