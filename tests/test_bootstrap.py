@@ -142,6 +142,40 @@ def test_failed_build_shows_the_end_of_its_log(bootstrap, monkeypatch, tmp_path)
     assert str(tmp_path / 'mmcv-build.log') in str(failure.value) and 'MAX_JOBS=1' in str(failure.value)
 
 
+@pytest.mark.parametrize('programs, told', [(['nvidia-smi'], True), (['nvidia-smi', 'nvcc'], False), ([], False)])
+def test_a_gpu_without_nvcc_is_told_at_the_start(bootstrap, monkeypatch, programs, told):
+    monkeypatch.delenv('CUDA_HOME', raising=False)
+    monkeypatch.setattr(bootstrap.shutil, 'which', lambda name: name if name in [*programs, 'g++', 'make'] else None)
+    found = [item for item in bootstrap.missing_system_parts() if 'nvcc' in item.what]
+    assert bool(found) is told and not any(item.fatal for item in found)
+
+
+@pytest.mark.parametrize('pip_status, fault, reason', [
+    (1, '', 'finds no prebuilt'), (0, 'it is version 2.0', 'does not fit: it is version 2.0'), (0, '', '')])
+def test_a_prebuilt_mmcv_is_taken_only_if_it_fits(bootstrap, monkeypatch, tmp_path, pip_status, fault, reason):
+    """Driven with real processes that end as pip does."""
+    code = f'raise SystemExit({pip_status})'
+    monkeypatch.setattr(bootstrap, 'pip', lambda venv, *arguments: [sys.executable, '-c', code])
+    monkeypatch.setattr(bootstrap, 'mmcv_fault', lambda venv: fault)
+    found = bootstrap.install_prebuilt_mmcv(tmp_path)
+    assert reason in found and bool(found) == bool(reason)
+
+
+def test_the_fault_of_an_mmcv(bootstrap, monkeypatch, tmp_path):
+    (tmp_path / 'bin').mkdir()
+    python = tmp_path / 'bin' / 'python'
+    for script, fault in (('echo 2.3.6 fits', ''), ('echo 1.0 fits', 'it is version 1.0'),
+                          ('echo 2.3.6 cpu', 'it has no operations for CUDA'),
+                          ('echo No module >&2; exit 1', 'No module')):
+        python.write_text(f'#!/bin/sh\n{script}\n')
+        python.chmod(0o755)
+        monkeypatch.setattr(bootstrap, 'lacks_nvcc', lambda: False)
+        assert bootstrap.mmcv_fault(tmp_path) == fault
+    python.write_text('#!/bin/sh\necho 2.3.6 cpu\n')
+    monkeypatch.setattr(bootstrap, 'lacks_nvcc', lambda: True)
+    assert bootstrap.mmcv_fault(tmp_path) == ''  # said at the start; compiling again would change nothing
+
+
 def test_constraints_cover_every_need(bootstrap):
     for name in ('torch', 'numpy', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'opencv-python-headless',
                  'opencv-python', 'setuptools', 'pytest', 'pytest-timeout', 'pytest-xdist', 'execnet', 'hypothesis',

@@ -5,7 +5,8 @@
 Looks first and names all that is missing, with the command that installs it. Every step asks pip, which skips what is
 there already, so an interrupted run goes on where it stopped and a second one changes nothing.
 
-Environment: TORCH_INDEX (package index to take torch from), MAX_JOBS (compilers at once), PIP_* as for pip.
+Environment: TORCH_INDEX (package index to take torch from), MMCV_LINKS (page or folder with compiled mmcv),
+MAX_JOBS (compilers at once), PIP_* as for pip.
 """
 
 from __future__ import annotations
@@ -61,6 +62,11 @@ def missing_python_parts() -> list[Missing]:
 def missing_system_parts() -> list[Missing]:
     """Compiler, make and the libraries that OpenCV's desktop flavour and PDF reports link."""
     found = []
+    if shutil.which('nvidia-smi') and lacks_nvcc():
+        found.append(Missing('nvcc of the CUDA toolkit: this machine has an NVIDIA GPU, but unless the index has a '
+                             'prebuilt mmcv with CUDA, mmcv is compiled for the CPU and training on the GPU fails; to '
+                             'use the GPU stop here (Ctrl-C) and install the toolkit of torch\'s CUDA version',
+                             fatal=False))
     if not shutil.which(os.environ.get('CXX', 'g++')):
         found.append(Missing('a C++ compiler (g++)', 'g++'))
     if not shutil.which('make'):
@@ -163,6 +169,11 @@ def install_torch(venv: Path) -> None:
     install(venv, '-c', str(CONSTRAINTS), pinned('torch'))
 
 
+def lacks_nvcc() -> bool:
+    """Whether nothing here compiles for a GPU."""
+    return not shutil.which('nvcc') and not os.environ.get('CUDA_HOME')
+
+
 def compilers_at_once() -> int:
     """One per core, as far as the memory goes: a file of mmcv takes up to 2 GB."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
@@ -176,7 +187,7 @@ def compilers_at_once() -> int:
 def build_environment(venv: Path) -> dict[str, str]:
     """Compile operations, without debug symbols (they double the time); for the GPU only if nvcc exists."""
     cuda = {}
-    if not shutil.which('nvcc') and not os.environ.get('CUDA_HOME'):
+    if lacks_nvcc():
         cuda = {'FORCE_CUDA': '0', 'CUDA_VISIBLE_DEVICES': ''}
     path = f'{venv / "bin"}{os.pathsep}{os.environ.get("PATH", "")}'  # ninja is there
     jobs = os.environ.get('MAX_JOBS') or str(compilers_at_once())
@@ -218,13 +229,48 @@ def watch(process: subprocess.Popen, log: Path) -> None:
         print()
 
 
+def mmcv_fault(venv: Path) -> str:
+    """Why the environment's mmcv doesn't do; '' if it has the wanted version and its operations fit torch.
+
+    A GPU that torch finds needs operations for CUDA, if they can be compiled here.
+    """
+    check = ('import mmcv, mmcv.ops, torch; cuda = mmcv.ops.get_compiling_cuda_version();'
+             'print(mmcv.__version__, "cpu" if torch.cuda.is_available() and cuda == "not available" else "fits")')
+    done = subprocess.run([str(venv / 'bin' / 'python'), '-W', 'ignore', '-c', check], capture_output=True, text=True,
+                          env=environment(), check=False)
+    version, kind = (done.stdout.split() or ['', ''])[-2:] if done.returncode == 0 else ('', '')
+    if not version:
+        return (done.stderr.strip().splitlines() or ['it is not installed'])[-1]
+    if version != pinned('onedl-mmcv').split('==')[1]:
+        return f'it is version {version}'
+    return 'it has no operations for CUDA' if kind == 'cpu' and not lacks_nvcc() else ''
+
+
+def install_prebuilt_mmcv(venv: Path) -> str:
+    """Take a compiled mmcv from the index, or from the page or folder in MMCV_LINKS; '' or why there is none."""
+    links = ['--find-links', os.environ['MMCV_LINKS']] if os.environ.get('MMCV_LINKS') else []
+    command = pip(venv, 'install', '-q', '--only-binary', 'onedl-mmcv', '-c', str(CONSTRAINTS), *links,
+                  pinned('onedl-mmcv'))
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), cwd=ROOT, check=False)
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or [''])[-1]
+        return f'pip finds no prebuilt {pinned("onedl-mmcv")} for this Python ({said})'
+    fault = mmcv_fault(venv)
+    if fault:
+        subprocess.run(pip(venv, 'uninstall', '-q', '-y', 'onedl-mmcv'), env=environment(), check=False)
+        return f'the prebuilt {pinned("onedl-mmcv")} does not fit: {fault}'
+    return ''
+
+
 def install_mmcv(venv: Path) -> None:
-    """Compile mmcv from source (ten minutes on two cores); pip keeps the wheel, so a second time takes seconds."""
-    check = 'import mmcv, mmcv.ops; print(mmcv.__version__)'
-    there = subprocess.run([str(venv / 'bin' / 'python'), '-W', 'ignore', '-c', check], capture_output=True, text=True,
-                           env=environment(), check=False)
-    if there.returncode == 0 and there.stdout.strip() == pinned('onedl-mmcv').split('==')[1]:
+    """Take a prebuilt mmcv that fits, else compile it (ten minutes on two cores); pip keeps the wheel for next time."""
+    if not mmcv_fault(venv):
         return
+    reason = install_prebuilt_mmcv(venv)
+    if not reason:
+        say(f'  prebuilt {pinned("onedl-mmcv")}: its operations load')
+        return
+    say(f'  compiling {pinned("onedl-mmcv")} for the {"CPU" if lacks_nvcc() else "GPU and the CPU"}: {reason}')
     log = venv / 'mmcv-build.log'
     env = build_environment(venv)
     command = pip(venv, 'install', '-v', '--no-build-isolation', '-c', str(CONSTRAINTS), pinned('onedl-mmcv'))
