@@ -217,6 +217,18 @@ def test_bad_words_are_refused_and_change_nothing(client, review, path, body, st
     assert client.get('/api/summary').json()['costs'] == []
 
 
+def test_the_films_report_says_what_the_review_cost(client, review, tmp_path):
+    cell = view(client)['cells'][0]['id']
+    for who, name in (('A & <b>', 'Basophil'), ('Bob', 'Monocyte')):
+        post(client, f'cells/{cell}', who=who, said={'type': name}, cost=dict(seconds=90, clicks=3, keys=2))
+    out = tmp_path / 'report'
+    assert cli.main(['bank', 'report', str(tmp_path / 'bank.db'), FILM, '--out', str(out), '--no-pdf']) == 0
+    found = json.loads((out / 'report.json').read_text())['review']
+    assert [(one['minutes_per_cell'], one['clicks_per_cell']) for one in found['costs']] == [(1.5, 3), (1.5, 3)]
+    page = (out / 'report.html').read_text()
+    assert 'A &amp; &lt;b&gt; and Bob, type: 0 of 1 cells alike, kappa 0.00' in page
+
+
 def test_new_types_that_were_offered(review, film_folder):
     client = TestClient(review_app(FilmReview(review.bank, FILM, types=['Mast cell'])), base_url='http://localhost')
     cell = view(client)['cells'][0]['id']
