@@ -116,7 +116,8 @@ def write_openvino(graph: onnx.ModelProto, path: Path) -> None:
         raise UserError("OpenVINO is not installed; it needs pip install 'mmleuk[export]'") from error
     source = path.with_suffix('.source.onnx')
     onnx.save(graph, source)
-    openvino.save_model(openvino.convert_model(source), path, compress_to_fp16=False)
+    # Not openvino.convert_model, which reports its use to a server.
+    openvino.save_model(openvino.Core().read_model(source), path, compress_to_fp16=False)
     source.unlink()
 
 
