@@ -203,9 +203,11 @@ def raise_score_threshold(model: torch.nn.Module, min_score: float) -> None:
     """Raise the heads' score threshold, so that their suppression handles hundreds of boxes instead of thousands.
 
     The cells above ``min_score`` don't change: a box suppresses only boxes with a lower score. Heads without
-    ``score_thr`` (DINO, Sparse R-CNN) are not changed.
+    ``score_thr`` (DINO, Sparse R-CNN) are not changed. A model that calibrates its heads' scores says by
+    ``uncalibrated`` which they are before.
     """
-    lower = min_score * (1 - 1e-6)  # heads keep scores > threshold, the Inferencer scores >= min_score
+    uncalibrated = getattr(model, 'uncalibrated', float)
+    lower = uncalibrated(min_score) * (1 - 1e-6)  # heads keep scores > threshold, the Inferencer scores >= min_score
     for module in model.modules():
         cfg = getattr(module, 'test_cfg', None)
         # PAA's box voting also uses boxes with lower scores.

@@ -104,3 +104,28 @@ def test_half_a_model_is_refused(words, message):
 def test_config_and_checkpoint_belong_together():
     with pytest.raises(UserError, match='belong together'):
         Inferencer(config='a.py')
+
+
+def test_probabilities_of_all_classes_and_no_type_that_is_not_believed(inferencer):
+    cells = inferencer([film()])[0].cells
+    names = inferencer.model.reader.schema['cell_type'].values
+    assert any(cell.class_name in names for cell in cells)
+    for cell in cells:
+        assert len(cell.class_probs) == len(names) + 2
+        if cell.class_name in names and cell.attributes.get('cell_type'):
+            assert cell.attributes['cell_type']['value'] in (cell.class_name, 'unknown')
+
+
+def test_a_higher_score_keeps_the_same_cells(inferencer):
+    every = inferencer([film()])[0].cells
+    strict = Inferencer(min_score=0.9)([film()])[0].cells
+    assert 0 < len(strict) and [cell.box for cell in strict] == [cell.box for cell in every if cell.score >= 0.9]
+
+
+@pytest.mark.parametrize('score', [0.05, 0.3, 0.5, 0.8, 0.99])
+def test_uncalibrated_scores(inferencer, score):
+    model = inferencer.model
+    raw = model.uncalibrated(score)
+    labels = torch.arange(len(model.score_temperatures))
+    calibrated = model._calibrated(torch.full((len(labels),), raw), labels)
+    assert calibrated.min() <= calibrated.max() == pytest.approx(score, abs=1e-5)

@@ -33,15 +33,17 @@ class FindAndRead(BaseDetector):
         leukocyte: label of the finder's leukocytes.
         classes: of the result: the reader's types in its order, then the finder's classes without the leukocyte.
         window: side of the reader's window in pixels of the input.
-        type_attribute: key of the attribute with the type; it stays an attribute, with the cell's class as its value.
+        type_attribute: key of the attribute with the type; it stays an attribute, unknown where the cell is ``unsure``
+            and another type is more probable.
         unsure: one of the types, for leukocytes that look like none in training; None: the most probable type counts.
         min_type_prob: below this probability a leukocyte is ``unsure``.
         max_novelty: above this :class:`Novelty` it is ``unsure``, too.
         score_temperatures: by class of the finder, what the logit of its scores is divided by.
         type_temperature: the same for the logits of the type.
 
-    Predictions have ``attributes`` (N, A) int64, IGNORE for cells that aren't leukocytes, ``attribute_probs``
-    (N, A, V) float32, and ``novelty`` (N,) float32, NaN for cells that aren't leukocytes.
+    Predictions have ``class_probs`` (N, C) float32 of all ``classes`` where the finder gives its own, ``attributes``
+    (N, A) int64, IGNORE for cells that aren't leukocytes, ``attribute_probs`` (N, A, V) float32, and ``novelty`` (N,)
+    float32, NaN for cells that aren't leukocytes.
 
     Raises:
         UserError: there is no such type attribute, or the classes don't fit.
@@ -109,7 +111,10 @@ class FindAndRead(BaseDetector):
             novelties[chosen] = novelty
             labels = found.labels - (found.labels > self.leukocyte).long() + self.num_types
             labels[chosen] = self._types(probs[:, self.type_column, :self.num_types], novelty)
-            attributes[chosen, self.type_column] = labels[chosen]  # also where the most probable type is unsure
+            believed = attributes[:, self.type_column] == labels
+            attributes[chosen & ~believed, self.type_column] = IGNORE  # nobody believes the most probable type
+            if 'class_probs' in found:
+                found.class_probs = self._class_probs(found.class_probs, attribute_probs[:, self.type_column], chosen)
             found.labels, found.attributes, found.attribute_probs = labels, attributes, attribute_probs
             found.novelty = novelties
             if rescale:
@@ -139,6 +144,23 @@ class FindAndRead(BaseDetector):
         if self.unsure is None:
             return types
         return torch.where((best < self.min_type_prob) | (novelty > self.max_novelty), self.unsure, types)
+
+    def _class_probs(self, found: Tensor, types: Tensor, chosen: Tensor) -> Tensor:
+        """Probabilities (N, C) of all classes: the leukocyte's is shared among its types.
+
+        Args:
+            found: (N, finder's classes).
+            types: (N, V) probabilities of the types of leukocytes.
+            chosen: (N,) bool, leukocytes. The types of other cells aren't read: each gets an equal share.
+        """
+        shares = torch.where(chosen[:, None], types[:, :self.num_types], 1 / self.num_types)
+        others = [label for label in range(found.shape[1]) if label != self.leukocyte]
+        return torch.cat([found[:, self.leukocyte, None] * shares, found[:, others]], 1)
+
+    def uncalibrated(self, score: float) -> float:
+        """The lowest score of the finder that can become ``score``."""
+        raw = torch.sigmoid(torch.logit(torch.tensor(score), eps=1e-6) * self.score_temperatures.cpu())
+        return min(raw.tolist(), default=score)
 
     def _calibrated(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Scores whose logits are divided by their class's temperature."""
