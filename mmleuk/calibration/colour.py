@@ -66,10 +66,11 @@ class TrainingColours:
     def change(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The image (H, W, 3) with colours as in training; itself where they are so already."""
         glass = glass_of(image)
-        red_cells = density_of(image, glass)
+        densities = densities_of(image, glass)
+        red_cells = red_cells_of(densities)
         if red_cells is None or self.fits(red_cells):
             return image
-        matrix = self.matrix(red_cells, nuclei_of(image, glass, red_cells))
+        matrix = self.matrix(red_cells, nuclei_of(densities, red_cells))
         return to_image(cv2.transform(to_density(image, glass), matrix), np.array(self.glass))
 
 
@@ -84,14 +85,22 @@ def glass_of(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.maximum(np.percentile(image[::EVERY, ::EVERY].reshape(-1, 3), GLASS_PERCENTILE, axis=0), 1)
 
 
-def density_of(image: NDArray[np.uint8], glass: NDArray) -> Density | None:
-    """Median optical density of the paler part of what isn't glass; None where nearly all is glass.
+def densities_of(image: NDArray[np.uint8], glass: NDArray) -> NDArray[np.float32]:
+    """Optical densities (N, 3) of every fourth row's and column's pixels.
 
     Args:
         image: (H, W, 3).
         glass: (3,) colour of its glass.
     """
-    densities = to_density(image[::EVERY, ::EVERY], glass).reshape(-1, 3)
+    return to_density(image[::EVERY, ::EVERY], glass).reshape(-1, 3)
+
+
+def red_cells_of(densities: NDArray[np.float32]) -> Density | None:
+    """Median optical density of the paler part of what isn't glass; None where nearly all is glass.
+
+    Args:
+        densities: (N, 3), :func:`densities_of`.
+    """
     cells = densities[densities[:, 1] > GLASS_DENSITY]
     if len(cells) < len(densities) / 100:
         return None
@@ -100,15 +109,13 @@ def density_of(image: NDArray[np.uint8], glass: NDArray) -> Density | None:
     return blue, green, red
 
 
-def nuclei_of(image: NDArray[np.uint8], glass: NDArray, red_cells: Density) -> Density | None:
+def nuclei_of(densities: NDArray[np.float32], red_cells: Density) -> Density | None:
     """Median optical density of nuclei; None where the densest pixels look like red cells.
 
     Args:
-        image: (H, W, 3).
-        glass: (3,) colour of its glass.
-        red_cells: their density, :func:`density_of`.
+        densities: (N, 3), :func:`densities_of`.
+        red_cells: their density, :func:`red_cells_of`.
     """
-    densities = to_density(image[::EVERY, ::EVERY], glass).reshape(-1, 3)
     densest = densities[densities[:, 1] >= np.percentile(densities[:, 1], NUCLEI_PERCENTILE)]
     blue, green, red = np.median(densest, axis=0).tolist()
     # A nucleus absorbs green light more than red, compared with the blue-grey red cells around it.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmleuk.calibration.colour import TrainingColours, density_of, glass_of, nuclei_of
+from mmleuk.calibration.colour import TrainingColours, densities_of, glass_of, nuclei_of, red_cells_of
 
 COLOURS = TrainingColours(
     largest_red=0.85, red_cells=(0.22, 0.35, 0.16), nuclei=(0.41, 2.43, 1.35), glass=(203, 228, 255))
@@ -30,7 +30,7 @@ def test_density_is_the_logarithm_of_lost_light():
     image = film((100, 105, 110))
     glass = glass_of(image)
     np.testing.assert_allclose(glass, (200, 210, 220))
-    assert density_of(image, glass) == pytest.approx((np.log(2),) * 3, abs=1e-6)
+    assert red_cells_of(densities_of(image, glass)) == pytest.approx((np.log(2),) * 3, abs=1e-6)
 
 
 def test_pink_cells_stay_as_they_are():
@@ -67,10 +67,11 @@ def test_nuclei_get_the_hue_of_training_and_stay_as_dark():
 
 def test_red_cells_on_each_other_are_no_nuclei():
     doubled = stained(BLUE_GREY, 2 * np.array(BLUE_GREY))
-    glass = glass_of(doubled)
-    assert nuclei_of(doubled, glass, density_of(doubled, glass)) is None
+    densities = densities_of(doubled, glass_of(doubled))
+    assert nuclei_of(densities, red_cells_of(densities)) is None
     nucleated = stained(BLUE_GREY, NUCLEI)
-    assert nuclei_of(nucleated, glass, density_of(nucleated, glass)) == pytest.approx(NUCLEI, abs=0.05)
+    densities = densities_of(nucleated, glass_of(nucleated))
+    assert nuclei_of(densities, red_cells_of(densities)) == pytest.approx(NUCLEI, abs=0.05)
 
 
 @settings(max_examples=50)
@@ -90,4 +91,4 @@ def test_a_changed_film_is_not_changed_again():
 
 def test_empty_glass_stays_as_it_is():
     image = np.full((100, 100, 3), 220, np.uint8)
-    assert density_of(image, glass_of(image)) is None and COLOURS.change(image) is image
+    assert red_cells_of(densities_of(image, glass_of(image))) is None and COLOURS.change(image) is image
