@@ -239,6 +239,34 @@ def test_an_ensemble_runs_when_its_members_are_done(make_suite, tiny_config, tmp
 
 
 @pytest.mark.slow
+def test_a_command_runs_on_the_last_checkpoint_of_its_row(make_suite, tiny_config, tmp_path, capsys):
+    """Also again after an attempt that failed: commands refuse a folder with files."""
+    image = tmp_path / 'tiny/images/0.png'
+    by = dict(of='a', command=f'mmleuk infer {image} {{config}} {{checkpoint}} --min-score 0 --no-report --no-pictures '
+              '--no-calibrate --out-dir {out}', table='predictions.csv', line=dict(cell='1'),
+              metrics={'box/left': 'x1'})
+    rows = [dict(name='a', config=str(tiny_config), seeds=[0]), dict(name='m', seeds=[0], measured=by)]
+    make_suite(rows=rows)
+    arguments = [str(tmp_path / 'small.yaml'), *folders(tmp_path)]
+    (tmp_path / 'work/small/m_seed0/out').mkdir(parents=True)
+    (tmp_path / 'work/small/m_seed0/out/predictions.csv').write_text('cell,x1\n1,-1\n')
+    assert benchmark_main([*arguments, '--rows', 'm']) == 1
+    assert 'm_seed0: left out, it needs a_seed0' in capsys.readouterr().out
+    assert benchmark_main(arguments) == 0
+    record = json.loads((tmp_path / 'results/small/m_seed0.json').read_text())
+    with open(tmp_path / 'work/small/m_seed0/out/predictions.csv') as file:
+        first, = [row for row in csv.DictReader(file) if row['cell'] == '1']
+    assert record['metrics'] == {'box/left': float(first['x1'])} and record['metrics']['box/left'] >= 0
+    assert record['parameters'] == json.loads((tmp_path / 'results/small/a_seed0.json').read_text())['parameters']
+    assert 'work_dirs/benchmarks/small/a_seed0/epoch_2.pth' in record['command']
+    by['line'] = dict(cell='none')
+    make_suite(rows=rows)
+    assert benchmark_main([*arguments, '--rows', 'm']) == 2
+    assert benchmark_main([*arguments, '--rows', 'm', '--renew']) == 1
+    assert "has 0 lines with {'cell': 'none'}" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_a_stopped_row_goes_on_and_ends_as_if_it_had_not_been_stopped(make_suite, tiny_config, tmp_path):
     options = {'train_cfg.max_epochs': 12, 'train_cfg.val_interval': 4}
     rows = [dict(name=name, config=str(tiny_config), seeds=[0]) for name in ('stopped', 'whole')]

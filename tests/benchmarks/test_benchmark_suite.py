@@ -17,12 +17,23 @@ ROW = dict(name='a', config='configs/a.py', seeds=[0])
 FUSED = dict(name='f', seeds=[0])
 
 
+def measured(**changes):
+    """A row that is a command on row a."""
+    whole = dict(of='a', command='mmleuk bottleneck {config} {checkpoint} --seed {seed} --out {out}',
+                 table='scores.csv', line=dict(model='linear bottleneck'),
+                 metrics={'attributes/type_accuracy': 'accuracy'})
+    return dict(name='m', seeds=[0], measured=whole | changes)
+
+
+MEASURED = measured()
+
+
 @pytest.mark.parametrize('changes, message', [
     (dict(titel='x'), 'small.yaml: titel: unknown key'),
     (dict(rows=[]), 'rows: List should have at least 1 item'),
     (dict(rows=[ROW, ROW]), "two rows have the name 'a'"),
     (dict(rows=[ROW | dict(seed=1)]), 'rows 1: seed: unknown key'),
-    (dict(rows=[dict(name='a', seeds=[0])]), 'rows 1: a needs either config or ensemble'),
+    (dict(rows=[dict(name='a', seeds=[0])]), 'rows 1: a needs either config, ensemble or measured'),
     (dict(rows=[dict(name='a', config='c.py')]), 'rows 1: seeds: key is missing'),
     (dict(rows=['a']), "rows 1: Input should be a valid dictionary .*got 'a'"),
     (dict(rows=[ROW | dict(name='A b')]), "rows 1: name: 'A b' names files"),
@@ -43,9 +54,17 @@ FUSED = dict(name='f', seeds=[0])
     (dict(rows=[ROW, FUSED | dict(ensemble=['a', 'a'])]), 'each once'),
     (dict(rows=[ROW, FUSED | dict(ensemble=['a', 'b']), ROW | dict(name='b')]), 'that stand above it'),
     (dict(rows=[ROW, ROW | dict(name='b'), FUSED | dict(ensemble=['a', 'b'], seeds=[1])]), 'and have its seeds'),
-    (dict(rows=[FUSED | dict(ensemble=['a', 'b'], config='c.py')]), 'f needs either config or ensemble'),
+    (dict(rows=[FUSED | dict(ensemble=['a', 'b'], config='c.py')]), 'f needs either config, ensemble or measured'),
     (dict(rows=[ROW, ROW | dict(name='b'), FUSED | {'ensemble': ['a', 'b'], 'cfg-options': {'x': 1}}]),
      'takes no cfg-options'),
+    (dict(rows=[MEASURED]), "m: measured: of names a row that stands above it.*one of none; got 'a'"),
+    (dict(rows=[ROW, MEASURED | dict(seeds=[1])]), 'has its seeds'),
+    (dict(rows=[ROW | {'cfg-options': {'x': 1}}, MEASURED]), 'no cfg-options'),
+    (dict(rows=[ROW, MEASURED | dict(config='c.py')]), 'm needs either config, ensemble or measured'),
+    (dict(rows=[ROW, measured(command='mmleuk infer {checkpoint}')]), 'measured: command: .*and {out}'),
+    (dict(rows=[ROW, measured(command='rm {checkpoint} {out}')]), 'write an mmleuk command'),
+    (dict(rows=[ROW, measured(command='mmleuk infer {weights} {checkpoint} {out}')]), '{weights} stands for nothing'),
+    (dict(rows=[ROW, measured(metrics={})]), 'measured: metrics: Dictionary should have at least 1 item'),
 ])
 def test_mistakes_are_named(make_suite, changes, message):
     with pytest.raises(UserError, match=message):
@@ -70,6 +89,15 @@ def test_an_ensemble_is_its_members(make_suite):
     rows[1]['config'] = 'configs/gone.py'
     gone = make_suite(rows=[*rows, FUSED | dict(ensemble=['a', 'b'])]).cases()[2]
     assert missing_configs(gone) == ['configs/gone.py']
+
+
+def test_a_measured_row_is_its_training_and_its_command(make_suite):
+    def case(**changes):
+        return make_suite(rows=[dict(name='a', config='configs/yolov5/yolov5n_txl-pbc.py', seeds=[0, 1]),
+                                measured(**changes) | dict(seeds=[1])]).choose('m')[0]
+    source, = case().members
+    assert source.name == 'a_seed1' and case_hash(case()) == case_hash(case()) != case_hash(source)
+    assert case_hash(case(line=dict(model='boosted bottleneck'))) != case_hash(case())
 
 
 READS = {'model.detector_checkpoint': 'work_dirs/benchmarks/small/a_seed1/epoch_20.pth'}

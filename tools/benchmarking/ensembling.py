@@ -12,7 +12,7 @@ from mmengine.config import Config
 from benchmarking.identity import resolve_config
 from benchmarking.machine import ROOT
 from benchmarking.results import count_parameters
-from benchmarking.running import Settings, Training, check_checkpoints
+from benchmarking.running import Settings, Training, check_checkpoints, last_checkpoint
 from benchmarking.suite import Case
 from mmleuk.ensemble.files import ENSEMBLE, logged_metrics
 
@@ -28,7 +28,7 @@ class Ensembling(Training):
     """
 
     def __init__(self, case: Case, settings: Settings, now: dict[str, Any]) -> None:
-        check_checkpoints([_checkpoint(member, settings.folder(member)) for member in case.members], settings)
+        check_checkpoints([last_checkpoint(member, settings.folder(member)) for member in case.members], settings)
         self._began = time.monotonic()
         super().__init__(case, settings, now)
 
@@ -39,7 +39,7 @@ class Ensembling(Training):
         """The command line after ``python``; members lie beside ``work_dir``."""
         models = [word for member in self.case.members for word in (
             '--models', member.row.config,
-            str(_checkpoint(member, Path(work_dir).parent / member.name)))]
+            str(last_checkpoint(member, Path(work_dir).parent / member.name)))]
         names = [member.row.name for member in self.case.members]
         data = _config(self.case.members[0]).val_dataloader.dataset
         return ['tools/ensemble.py', *models, '--names', *names, '--nms-thr', str(ONE_VOTE),
@@ -58,7 +58,3 @@ class Ensembling(Training):
 
 def _config(case: Case) -> Config:
     return resolve_config(ROOT / case.row.config, case.cfg_options())
-
-
-def _checkpoint(case: Case, folder: Path) -> Path:
-    return folder / f'epoch_{_config(case).train_cfg.max_epochs}.pth'

@@ -58,8 +58,7 @@ def config_hash(config: str | Path, cfg_options: Sequence[str] = ()) -> str:
         settings.pop(key, None)
     for name in _NO_RESULT_HOOKS:
         settings.get('default_hooks', {}).pop(name, None)
-    text = json.dumps(_without(settings, _NO_RESULT_KEYS), sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return _text_hash(json.dumps(_without(settings, _NO_RESULT_KEYS), sort_keys=True, default=str))
 
 
 def identity(case: Case) -> dict[str, Any]:
@@ -72,12 +71,15 @@ def identity(case: Case) -> dict[str, Any]:
 
 
 def case_hash(case: Case) -> str:
-    """:func:`config_hash` of a training, with those of the trainings it reads; of an ensemble its members' together.
+    """:func:`config_hash` of a training, with those of the trainings it reads; else its members', with its command's.
 
     Raises:
         UserError: as :func:`resolve_config`.
     """
-    own = [] if case.members else [config_hash(ROOT / case.row.config, case.cfg_options())]
+    if case.row.measured:
+        own = [_text_hash(case.row.measured.model_dump_json())]
+    else:
+        own = [] if case.members else [config_hash(ROOT / case.row.config, case.cfg_options())]
     return _together([*own, *map(case_hash, [*case.members, *case.sources])])
 
 
@@ -88,7 +90,11 @@ def _case_data(case: Case) -> str:
 
 def _together(hashes: Sequence[str]) -> str:
     """One hash of several; one alone stays as it is."""
-    return hashes[0] if len(hashes) == 1 else hashlib.sha256(' '.join(hashes).encode()).hexdigest()
+    return hashes[0] if len(hashes) == 1 else _text_hash(' '.join(hashes))
+
+
+def _text_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def data_hash(cfg: Config) -> str:

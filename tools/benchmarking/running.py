@@ -94,6 +94,11 @@ def check_checkpoints(paths: Sequence[Path], settings: Settings) -> None:
                         f'{settings.results}')
 
 
+def last_checkpoint(case: Case, folder: Path) -> Path:
+    """The checkpoint of a training's last epoch in a work dir."""
+    return folder / f'epoch_{resolve_config(ROOT / case.row.config, case.cfg_options()).train_cfg.max_epochs}.pth'
+
+
 def differences(now: dict[str, Any], before: dict[str, Any]) -> str:
     """The parts of an identity that differ, in words."""
     words = dict(config='the config file', config_hash='a setting of the config', data_hash='an annotation file')

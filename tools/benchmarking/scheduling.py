@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarking.ensembling import Ensembling
 from benchmarking.identity import identity
+from benchmarking.measuring import Measuring
 from benchmarking.results import DONE, read_result, result_path
 from benchmarking.running import Settings, Training, differences, started_with, state_of
 from benchmarking.suite import Case
@@ -27,7 +28,8 @@ def run_cases(cases: Sequence[Case], settings: Settings, tell: Callable[[str], N
 
     Returns:
         The records of the trainings that ended now. One that another process is at when its turn comes is left to it,
-        one that needs others (an ensemble, a row that reads their checkpoints) is left out when they aren't done.
+        one that needs others (an ensemble, a command, a row that reads their checkpoints) is left out when they aren't
+        done.
 
     Raises:
         UserError: before anything starts: a config or the data cannot be read, or a training was begun or done with
@@ -71,11 +73,15 @@ def _fill(running: list[Training], waiting: list[Case], settings: Settings, tell
             if now is None:  # another command has been at it since this one began
                 tell(f'{case.name}: done')
                 continue
-            running.append((Ensembling if case.members else Training)(case, settings, now))
-        except UserError as error:  # config or data changed, another process is at it, an ensemble lacks a checkpoint
+            running.append(_kind_of(case)(case, settings, now))
+        except UserError as error:  # config or data changed, another process is at it, a member's checkpoint is gone
             tell(f'{case.name}: left out, {error}')
             continue
         tell(f'{case.name}: started; its output: {running[-1].log}')
+
+
+def _kind_of(case: Case) -> type[Training]:
+    return Measuring if case.row.measured else Ensembling if case.members else Training
 
 
 def _next_ready(waiting: list[Case], settings: Settings, tell: Callable[[str], None]) -> Case | None:
@@ -91,7 +97,7 @@ def _next_ready(waiting: list[Case], settings: Settings, tell: Callable[[str], N
 
 
 def _open_needs(case: Case, settings: Settings) -> list[str]:
-    """The trainings that an ensemble, or one that reads others' files, waits for."""
+    """The trainings that an ensemble, a command, or one that reads others' files, waits for."""
     return [other.name for other in [*case.members, *case.sources]
             if state_of(other, settings, identity(other)) != DONE]
 

@@ -46,6 +46,8 @@ def describe(case: Any) -> dict[str, Any]:
     """A training: hash, config and options, settings, annotation files, and the trainings that it reads."""
     identity = runner_module('identity')
     own = None if case.members else settings_of(identity, case.row.config, case.cfg_options())
+    if measured := getattr(case.row, 'measured', None):  # older checkouts have no such rows
+        own = measured.model_dump()
     with identity._variable(identity.DATA_VARIABLE, 'data'):
         files = [] if case.members else identity.annotation_files(
             resolve(identity, case.row.config, case.cfg_options()))

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from benchmarking.yaml_files import Strict, read_model
+from benchmarking.measured import Measured
+from benchmarking.yaml_files import Strict, Text, read_model
 from mmleuk.errors import UserError
 
 METRICS: Mapping[str, str] = {
@@ -43,20 +44,20 @@ def _check_options(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-Text = Annotated[str, Field(min_length=1)]
 Options = Annotated[dict[str, Any], AfterValidator(_check_options)]
 
 
 class Row(Strict):
-    """A config and the seeds to train it with, or an ensemble of other rows, which is not trained.
+    """A config and the seeds to train it with; or what is not trained: an ensemble of rows, or a command on one.
 
     Attributes:
         name: as in file names: small letters, digits, ``-`` and ``_``.
         title: as in the table; by default the name.
-        config: path from the repository's root; empty for an ensemble.
-        seeds: one training each; of an ensemble, one of its members' each.
+        config: path from the repository's root; empty for what is not trained.
+        seeds: one training each; of what is not trained, one of its members' each.
         group: rows of one group stand together in the table.
         ensemble: names of the rows above that an ensemble fuses.
+        measured: a command on a row above.
         own_options: of this row alone, for ``--cfg-options``; ``{seed}`` in a text stands for the training's seed.
     """
 
@@ -66,17 +67,18 @@ class Row(Strict):
     config: str = ''
     group: str = ''
     ensemble: list[Text] = []
+    measured: Measured | None = None
     own_options: Options = Field(default={}, alias='cfg-options')
     _options: dict[str, Any] = PrivateAttr({})
     _members: tuple[Row, ...] = PrivateAttr(())
     _sources: dict[int, tuple[tuple[Row, int], ...]] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode='after')
-    def _is_trained_or_fused(self) -> Row:
-        if bool(self.config) == ('ensemble' in self.model_fields_set):
-            raise ValueError(f'{self.name} needs either config or ensemble')
-        if self.ensemble and self.own_options:
-            raise ValueError(f'{self.name}: an ensemble is not trained and takes no cfg-options')
+    def _is_of_one_kind(self) -> Row:
+        if bool(self.config) + ('ensemble' in self.model_fields_set) + (self.measured is not None) != 1:
+            raise ValueError(f'{self.name} needs either config, ensemble or measured')
+        if not self.config and self.own_options:
+            raise ValueError(f'{self.name}: is not trained and takes no cfg-options')
         return self
 
     @property
@@ -85,7 +87,7 @@ class Row(Strict):
         return self._options
 
     def resolve(self, suite: str, shared: Mapping[str, Any], above: Sequence[Row]) -> None:
-        """Take the suite's options, and find the rows above that this one fuses or reads checkpoints of.
+        """Take the suite's options, and find the rows above that this one fuses, measures or reads checkpoints of.
 
         Raises:
             ValueError: there are no such rows.
@@ -93,10 +95,7 @@ class Row(Strict):
         trained = [row for row in above if row.config]
         if not self.config:
             rows = {row.name: row for row in trained if set(self.seeds) <= set(row.seeds)}
-            if len(set(self.ensemble) & set(rows)) < max(len(self.ensemble), 2):
-                raise ValueError(f'{self.name}: ensemble lists two rows or more that stand above it and have its '
-                                 f'seeds, each once: some of {", ".join(rows) or "none"}; got {self.ensemble}')
-            self._members = tuple(rows[name] for name in self.ensemble)
+            self._members = self._measured_row(rows) if self.measured else self._fused_rows(rows)
             return
         self._options = {**shared, **self.own_options}
         trainings = {f'{suite}/{row.name}_seed{seed}': (row, seed) for row in trained for seed in row.seeds}
@@ -109,6 +108,21 @@ class Row(Strict):
                 found.append(trainings[training])
             self._sources[seed] = tuple(found)
 
+    def _fused_rows(self, rows: Mapping[str, Row]) -> tuple[Row, ...]:
+        if len(set(self.ensemble) & set(rows)) < max(len(self.ensemble), 2):
+            raise ValueError(f'{self.name}: ensemble lists two rows or more that stand above it and have its '
+                             f'seeds, each once: some of {", ".join(rows) or "none"}; got {self.ensemble}')
+        return tuple(rows[name] for name in self.ensemble)
+
+    def _measured_row(self, rows: Mapping[str, Row]) -> tuple[Row, ...]:
+        assert self.measured is not None
+        plain = {name: row for name, row in rows.items() if not row.options}
+        if self.measured.of not in plain:
+            raise ValueError(f'{self.name}: measured: of names a row that stands above it, has its seeds, and no '
+                             f'cfg-options, which the command would not get: one of {", ".join(plain) or "none"}; got '
+                             f'{self.measured.of!r}')
+        return (plain[self.measured.of],)
+
     def options_of(self, seed: int) -> dict[str, Any]:
         """:attr:`options` of the training with this seed."""
         return {key: _with_seed(value, seed) for key, value in self._options.items()}
@@ -116,7 +130,7 @@ class Row(Strict):
 
 @dataclass(frozen=True)
 class Case:
-    """One training, or ensemble of trainings: a row with one of its seeds."""
+    """One training, or what is measured on trainings: a row with one of its seeds."""
 
     suite: str
     row: Row
@@ -129,7 +143,7 @@ class Case:
 
     @property
     def members(self) -> tuple[Case, ...]:
-        """The trainings of an ensemble."""
+        """The trainings that an ensemble fuses, or whose checkpoint a command reads; none of a training."""
         return tuple(Case(self.suite, row, self.seed) for row in self.row._members)
 
     @property

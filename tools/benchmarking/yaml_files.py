@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mmleuk.errors import UserError
 
@@ -20,6 +20,7 @@ class Strict(BaseModel):
 
 
 Model = TypeVar('Model', bound=Strict)
+Text = Annotated[str, Field(min_length=1)]
 
 
 class _StrictLoader(yaml.SafeLoader):
