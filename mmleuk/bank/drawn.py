@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, func, insert, select
 
 from mmleuk.bank.adding import cells_of, ids_by_name
+from mmleuk.bank.boxes import BOX, box_text, cut_box
 from mmleuk.bank.reviews import CELL, note_reviews
 from mmleuk.bank.tables import CELLS_PER_LOOK, BankCell, BankField, CellType, Look
 from mmleuk.errors import UserError
@@ -15,7 +16,6 @@ from mmleuk.structures.ground_truth import Box
 
 SAME_CELL_IOU = 0.5
 """Boxes of two people that overlap more are one cell."""
-MIN_SIDE_PX = 2.0
 
 
 def draw_cell(connection: Connection, look: int, box: Box, who: str, said: Mapping[str, str], *,
@@ -51,27 +51,10 @@ def draw_cell(connection: Connection, look: int, box: Box, who: str, said: Mappi
     cell = _drawn_already(connection, look, box, who)
     if cell is None:
         cell = _insert(connection, row, box, who, said['type'], new_type)
+    else:
+        said[BOX] = box_text(box)
     note_reviews(connection, cell, who, said, 'drawn', at, new_type)
     return cell
-
-
-def cut_box(box: Box, size_wh: tuple[int, int]) -> Box:
-    """The part of a box within the image, corners in order.
-
-    Raises:
-        UserError: it isn't four finite numbers, or less than 2 px of it lie within the image.
-
-    >>> cut_box((30., 5., -4., 25.), (20, 20))
-    (0.0, 5.0, 20.0, 20.0)
-    """
-    if not all(map(math.isfinite, box)):
-        raise UserError(f'box {box}: needs four finite numbers x1, y1, x2, y2 in pixels')
-    (left, right), (top, bottom) = sorted((box[0], box[2])), sorted((box[1], box[3]))
-    cut = max(left, 0.0), max(top, 0.0), min(right, float(size_wh[0])), min(bottom, float(size_wh[1]))
-    if cut[2] - cut[0] < MIN_SIDE_PX or cut[3] - cut[1] < MIN_SIDE_PX:
-        raise UserError(f'box {tuple(round(value, 1) for value in box)}: less than {MIN_SIDE_PX:g} px of it lie within '
-                        f'the image of {size_wh[0]} x {size_wh[1]} px; draw it larger')
-    return cut
 
 
 def _drawn_already(connection: Connection, look: int, box: Box, who: str) -> int | None:

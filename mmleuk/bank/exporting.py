@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
+from mmleuk.bank.boxes import box_text
 from mmleuk.bank.queries import FoundCell, cells_by_id
 from mmleuk.bank.tables import BankAttribute
 from mmleuk.errors import UserError
@@ -22,7 +23,7 @@ _AT_ONCE = 20_000
 COLUMNS: dict[str, type] = dict(
     id=int, patient=str, film=str, field=str, path=str, run=int, type=str, model_type=str, score=float, x1=float,
     y1=float, x2=float, y2=float, size_px=float, diameter_um=float, novelty=float, counted=bool, same_as=int,
-    reviews=int)
+    reviews=int, moved_from=str)
 """Columns of a table of cells and their types; then two per attribute, ``KEY`` and ``KEY_prob``."""
 
 
@@ -30,6 +31,7 @@ def row_of(cell: FoundCell, keys: Sequence[str]) -> Row:
     """One cell as a row; None where something is unknown."""
     own = {name: getattr(cell, name) for name in COLUMNS if name not in ('x1', 'y1', 'x2', 'y2')}
     own |= dict(zip(('x1', 'y1', 'x2', 'y2'), cell.box))
+    own['moved_from'] = None if cell.moved_from is None else box_text(cell.moved_from)
     readings = {key: cell.attributes.get(key, (None, None)) for key in keys}
     values = {name: part for key, reading in readings.items() for name, part in zip((key, f'{key}_prob'), reading)}
     return {name: own[name] for name in COLUMNS} | values

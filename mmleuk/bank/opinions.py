@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, func, insert, select
 
+from mmleuk.bank.boxes import BOX, box_text, first_boxes
 from mmleuk.bank.connection import now
 from mmleuk.bank.queries import model_attributes
 from mmleuk.bank.reviews import CELL, NO_CELL, UNKNOWN, note_reviews
@@ -20,13 +21,15 @@ from mmleuk.evaluation.agreement import Agreement, agreement_of
 from mmleuk.schema import IGNORE
 
 Answers = Mapping[int, Mapping[str, str]]
-"""Last value by subject ('type', 'cell' or an attribute's key), by cell."""
+"""Last value by subject ('type', 'cell', 'box' or an attribute's key), by cell."""
 WITH_REGION = 'with a region'
 """Note of a review that confirms a cell because its region was marked as reviewed."""
 
 
 TAKEN_BACK = 'taken back'
 """Note of a review by which a person takes an answer back; its new value is what counts without it."""
+AGAIN = 'as before'
+"""Note of a review by which a person says again what they said before their last answer."""
 
 
 def answers_of(connection: Connection, film: str) -> dict[str, dict[int, dict[str, str]]]:
@@ -54,25 +57,30 @@ def last_answers(connection: Connection, film: str) -> dict[int, dict[str, str]]
     return dict(found)
 
 
-def take_back(connection: Connection, film: str, cell: int, who: str) -> None:
+def take_back(connection: Connection, film: str, cell: int, who: str, kept: Mapping[str, str] | None = None) -> None:
     """Take a person's answers on a cell back: what others said last counts again, else what the model said.
 
     Args:
         connection: of a transaction of :meth:`mmleuk.bank.connection.Bank.writing`.
         film, cell, who: whose answers on what.
+        kept: answers by subject that stay, as they were before; the others are taken back. Default: none stays.
 
     Raises:
         UserError: this person said nothing about the cell.
     """
-    own = answers_of(connection, film).get(who, {}).get(cell)
+    own, kept = answers_of(connection, film).get(who, {}).get(cell), kept or {}
     if not own:
         raise UserError(f'{who} said nothing about cell {cell}; there is nothing to take back')
-    others = _last_of_others(connection, film, cell, who)
-    model, = connection.execute(select(CellType.name).join(BankCell, BankCell.type_id == CellType.id).where(
-        BankCell.id == cell)).scalars()
+    row = connection.execute(select(BankCell, CellType.name).join(CellType, BankCell.type_id == CellType.id).where(
+        BankCell.id == cell)).one()
+    box = first_boxes(connection, [cell]).get(cell, (row.x1, row.y1, row.x2, row.y2))
     attributes = {key: value for key, (value, _) in model_attributes(connection, [cell]).get(cell, {}).items()}
-    before = {'type': model, CELL: CELL, **attributes, **others}
-    note_reviews(connection, cell, who, {subject: before.get(subject, UNKNOWN) for subject in own}, TAKEN_BACK)
+    before = {'type': row.name, CELL: CELL, BOX: box_text(box), **attributes,
+              **_last_of_others(connection, film, cell, who)}
+    note_reviews(connection, cell, who, {subject: before.get(subject, UNKNOWN) for subject in own
+                                         if subject not in kept}, TAKEN_BACK)
+    note_reviews(connection, cell, who, {subject: value for subject, value in kept.items()
+                                         if own.get(subject) != value}, AGAIN)
 
 
 def _last_of_others(connection: Connection, film: str, cell: int, who: str) -> dict[str, str]:
@@ -114,10 +122,10 @@ def agreements_of(answers: Mapping[str, Answers]) -> list[Pair]:
 
 
 def _flat(said: Mapping[str, str]) -> dict[str, str]:
-    """One type per cell, of which 'no cell' is one; attributes of what is no cell say nothing."""
+    """One type per cell, of which 'no cell' is one; attributes of what is no cell say nothing; boxes have no kappa."""
     if said.get(CELL) == NO_CELL:
         return {'type': NO_CELL}
-    return {key: value for key, value in said.items() if key != CELL and value != UNKNOWN}
+    return {key: value for key, value in said.items() if key not in (CELL, BOX) and value != UNKNOWN}
 
 
 def _agreement(key: str, first: Sequence[Mapping[str, str]], second: Sequence[Mapping[str, str]]) -> Agreement:

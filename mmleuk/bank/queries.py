@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, or_, select
 from sqlalchemy.orm import aliased
 
+from mmleuk.bank.boxes import first_boxes
 from mmleuk.bank.tables import (
     CELLS_PER_LOOK,
     AttributeValue,
@@ -99,6 +100,7 @@ class FoundCell:
         counted: whether it is in the counts.
         reviews: how often somebody said something about it.
         drawn_by: the person who drew it; None where a model found it.
+        moved_from: the box before anybody corrected it; None where nobody did.
     """
 
     id: int
@@ -120,6 +122,7 @@ class FoundCell:
     counted: bool
     reviews: int
     drawn_by: str | None = None
+    moved_from: Box | None = None
 
 
 def find_cells(connection: Connection, wanted: Wanted, *, order: str | None = None, limit: int | None = None
@@ -150,7 +153,9 @@ def cells_by_id(connection: Connection, ids: Sequence[int]) -> list[FoundCell]:
         .join(CellType, BankCell.current_type_id == CellType.id).join(model_type, BankCell.type_id == model_type.id))
     rows = {row.id: row for some in _batches(ids) for row in connection.execute(statement.where(BankCell.id.in_(some)))}
     attributes, reviews = _attributes(connection, ids), _reviews(connection, ids)
-    return [_found(rows[number], attributes[number], reviews.get(number, 0)) for number in ids if number in rows]
+    moved = {cell: box for some in _batches(list(reviews)) for cell, box in first_boxes(connection, some).items()}
+    return [_found(rows[number], attributes[number], reviews.get(number, 0), moved.get(number)) for number in ids
+            if number in rows]
 
 
 def ids_of(connection: Connection, wanted: Wanted, order: str | None = None, limit: int | None = None
@@ -313,9 +318,10 @@ def _reviews(connection: Connection, cells: Sequence[int]) -> dict[int, int]:
             for cell, count in connection.execute(statement.where(BankReview.cell_id.in_(some)))}
 
 
-def _found(row: Any, attributes: Mapping[str, tuple[str, float | None]], reviews: int) -> FoundCell:
+def _found(row: Any, attributes: Mapping[str, tuple[str, float | None]], reviews: int, moved_from: Box | None
+           ) -> FoundCell:
     probabilities = row.type_probabilities
     return FoundCell(row.id, row.film, row.patient, row.field, row.path, row.run_id, (row.x1, row.y1, row.x2, row.y2),
                      row.size_px, row.diameter_um, row.score, row.type, row.model_type, attributes,
                      None if probabilities is None else tuple(probabilities), row.novelty, row.same_as, row.counted,
-                     reviews, row.drawn_by)
+                     reviews, row.drawn_by, moved_from)

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from mmleuk.bank.boxes import cut_box
 from mmleuk.bank.connection import now
-from mmleuk.bank.drawn import cut_box
 from mmleuk.bank.tables import BankField, Film, Look, ReviewedRegion
 from mmleuk.errors import UserError
 from mmleuk.structures.ground_truth import Box

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from mmleuk.bank.adding import ids_by_name
+from mmleuk.bank.boxes import BOX, move_box
 from mmleuk.bank.connection import Bank, now
 from mmleuk.bank.tables import AttributeValue, BankAttribute, BankCell, BankReview, CellAttribute, CellType
 from mmleuk.errors import UserError
@@ -25,7 +26,7 @@ class Review:
         cell: its id in the bank.
         who: name of the person.
         at: ISO 8601.
-        subject: 'type', 'cell' (whether it is one) or an attribute's key.
+        subject: 'type', 'cell' (whether it is one), 'box' or an attribute's key.
         old: what the bank said before; None where an attribute was unknown.
         new: what the person says; the same as ``old`` confirms it.
         note: free text.
@@ -48,8 +49,8 @@ def add_review(bank: Bank, cell: int, who: str, subject: str, new: str, note: st
         bank: to write into.
         cell: id.
         who: name of the person.
-        subject: 'type', 'cell' or an attribute's key.
-        new: a type; 'cell' or 'no cell'; a value of the attribute or 'unknown'.
+        subject: 'type', 'cell', 'box' or an attribute's key.
+        new: a type; 'cell' or 'no cell'; x1,y1,x2,y2 in pixels of the field; a value of the attribute or 'unknown'.
         note: free text.
         at: ISO 8601; default: now.
         new_type: accept a type that no run in this bank knows; otherwise it is taken for a misspelling.
@@ -86,6 +87,8 @@ def note_reviews(connection: Connection, cell: int, who: str, said: Mapping[str,
             old: str | None = _retype(connection, row, new, new_type)
         elif subject == CELL:
             old = _whether_cell(connection, row, new)
+        elif subject == BOX:
+            old, new = move_box(connection, row, new)
         else:
             old = _change_attribute(connection, cell, subject, new)
         reviews.append(Review(cell, who.strip(), at or now(), subject, old, new, note))
@@ -130,7 +133,8 @@ def _change_attribute(connection: Connection, cell: int, key: str, new: str) -> 
         BankAttribute, AttributeValue.attribute_id == BankAttribute.id).where(BankAttribute.key == key)).all())
     if not values:
         keys = connection.scalars(select(BankAttribute.key).order_by(BankAttribute.id)).all()
-        raise UserError(f"{key!r}: a review is about 'type', 'cell' or an attribute of this bank: {', '.join(keys)}")
+        raise UserError(f"{key!r}: a review is about 'type', 'cell', 'box' or an attribute of this bank: "
+                        f"{', '.join(keys)}")
     if new == UNKNOWN and new not in values:
         attribute = ids_by_name(connection, BankAttribute.key, [key])[key]
         connection.execute(insert(AttributeValue).values(attribute_id=attribute, name=UNKNOWN))

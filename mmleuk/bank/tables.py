@@ -143,7 +143,8 @@ class BankCell(Base):
 
     ``type_id`` is the model's; ``current_type_id`` is the last reviewer's, at first the model's. ``counted`` is false
     for cells of earlier looks, for cells that another field shows as well (``same_as``) and for what a reviewer called
-    no cell.
+    no cell. The box and the sizes are the last reviewer's; the model's box is the old value of the first review about
+    it (:func:`mmleuk.bank.boxes.first_boxes`).
 
     The database doesn't check the references of this table: that would take longer than the insertion, which writes all
     of a look's rows in one transaction. :func:`mmleuk.bank.checks.problems` does.
@@ -215,7 +216,7 @@ class BankReview(Base):
     at: Mapped[str] = mapped_column(String(40))
     """ISO 8601."""
     subject: Mapped[str]
-    """'type', 'cell' or an attribute's key."""
+    """'type', 'cell', 'box' or an attribute's key."""
     old_value: Mapped[str | None]
     new_value: Mapped[str | None]
     note: Mapped[str]

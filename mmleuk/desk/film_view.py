@@ -65,10 +65,11 @@ def film_view(connection: Connection, film: str, who: str, types: Sequence[str] 
 
 
 def models_view(connection: Connection, film: str) -> list[FoundCell]:
-    """All cells of a film's looks, also those that aren't counted, with the model's type and attributes."""
+    """All cells of a film's looks, also those that aren't counted, with the model's box, type and attributes."""
     found = find_cells(connection, Wanted(film=film, uncounted=True))
     attributes = model_attributes(connection, [cell.id for cell in found])
-    return [replace(cell, type=cell.model_type, attributes=attributes.get(cell.id, {})) for cell in found]
+    return [replace(cell, box=cell.moved_from or cell.box, type=cell.model_type, attributes=attributes.get(cell.id, {}))
+            for cell in found]
 
 
 def _info(connection: Connection, looks: Sequence[int], cells: Sequence[FoundCell]) -> RunInfo:

@@ -44,10 +44,16 @@ class Said(BaseModel):
 
 
 class Answer(Said):
-    """About a cell: new value by 'type', 'cell' or an attribute's key."""
+    """About a cell: new value by 'type', 'cell', 'box' or an attribute's key."""
 
     said: dict[Word, Word] = Field(min_length=1, max_length=100)
     note: str = Field(default='', max_length=2000)
+
+
+class Undone(Said):
+    """What a person says about a cell again, as before the last answer; everything else is taken back."""
+
+    said: dict[Word, Word] = Field(default_factory=dict, max_length=100)
 
 
 class Drawn(Said):
@@ -115,9 +121,9 @@ def answer(request: Request, cell: CellId, said: Answer) -> dict[str, int]:
 
 
 @router.post('/cells/{cell}/undo')
-def take_back(request: Request, cell: CellId, said: Said) -> dict[str, int]:
-    """Take one's answers on a cell back."""
-    _review(request).take_back(said.who, cell, said.cost.work)
+def take_back(request: Request, cell: CellId, undone: Undone) -> dict[str, int]:
+    """Take one's answers on a cell back, but for those that were there before."""
+    _review(request).take_back(undone.who, cell, undone.cost.work, undone.said)
     return dict(id=cell)
 
 

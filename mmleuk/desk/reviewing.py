@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, select
 
+from mmleuk.bank.boxes import BOX, parse_box
 from mmleuk.bank.connection import Bank
 from mmleuk.bank.drawn import draw_cell
 from mmleuk.bank.opinions import WITH_REGION, agreements_of, answers_of, costs_of, note_work, take_back
@@ -76,7 +77,7 @@ class FilmReview:
         return self.images.jpeg(fields[look], window)
 
     def answer(self, who: str, cell: int, said: Mapping[str, str], work: Work, note: str = '') -> None:
-        """Note what a person says about a cell: any of 'type', 'cell' and values of attributes.
+        """Note what a person says about a cell: any of 'type', 'cell', 'box' and values of attributes.
 
         Raises:
             UserError: nothing is said, no such cell in this film, or a word that the bank doesn't know.
@@ -90,12 +91,12 @@ class FilmReview:
             note_reviews(connection, cell, who, said, note, new_type=self._knows(said))
             self._note_work(connection, who, work)
 
-    def take_back(self, who: str, cell: int, work: Work) -> None:
+    def take_back(self, who: str, cell: int, work: Work, kept: Mapping[str, str] | None = None) -> None:
         """Take a person's answers on a cell back; see :func:`mmleuk.bank.opinions.take_back`."""
         who = checked_name(who)
         with self.bank.writing() as connection:
             self._check_cells(connection, [cell])
-            take_back(connection, self.film, cell, who)
+            take_back(connection, self.film, cell, who, _with_type(connection, kept or {}))
             self._note_work(connection, who, work)
 
     def draw(self, who: str, look: int, box: Box, said: Mapping[str, str], work: Work) -> int:
@@ -118,11 +119,12 @@ class FilmReview:
             self._check_look(connection, look)
             region = mark_region(connection, look, box, who)
             waiting = [cell for cell in film_view(connection, self.film, who, self.types)['cells']
-                       if cell['look'] == look and not cell['said'] and _lies_in(cell['box'], region.box)]
+                       if cell['look'] == look and _is_open(cell['said']) and _lies_in(_own_box(cell), region.box)]
             for cell in waiting:
                 shown = {key: reading['value'] for key, reading in cell['attributes'].items()}
                 said = _with_cell(connection, cell['id'], _with_type(connection, {'type': cell['type'], **shown}))
-                note_reviews(connection, cell['id'], who, said, WITH_REGION)
+                note_reviews(connection, cell['id'], who, {key: value for key, value in said.items()
+                                                           if key not in cell['said']}, WITH_REGION)
             self._note_work(connection, who, work)
         return dict(id=region.id, confirmed=len(waiting))
 
@@ -198,6 +200,17 @@ def _with_type(connection: Connection, said: Mapping[str, str]) -> dict[str, str
     if not values or 'type' not in said:
         return dict(said)
     return {**said, TYPE_ATTRIBUTE: said['type'] if said['type'] in values else UNKNOWN}
+
+
+def _is_open(said: Mapping[str, str]) -> bool:
+    """Whether this person has not said yet what a cell is."""
+    return 'type' not in said and said.get(CELL) != NO_CELL
+
+
+def _own_box(cell: Mapping[str, Any]) -> Box:
+    """The box of a cell as this person sees it."""
+    x1, y1, x2, y2 = parse_box(cell['said'][BOX]) if BOX in cell['said'] else cell['box']
+    return x1, y1, x2, y2
 
 
 def _lies_in(box: Sequence[float], region: Box) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, select
 
+from mmleuk.bank.boxes import BOX, parse_box
 from mmleuk.bank.films import info_of
 from mmleuk.bank.opinions import answers_of, last_answers
 from mmleuk.bank.queries import FoundCell
@@ -82,7 +83,8 @@ def _looks(connection: Connection, film: str, who: str | None) -> list[tuple[str
 def _annotation(cell: FoundCell, said: Mapping[str, str], regions: Sequence[Region], disputed: bool
                 ) -> dict[str, Any] | None:
     """The annotation of a cell; None where it is none, or where nothing is known of it."""
-    x1, y1, x2, y2 = cell.box
+    box = parse_box(said[BOX]) if BOX in said else cell.box
+    x1, y1, x2, y2 = box
     centre = np.array([[(x1 + x2) / 2, (y1 + y2) / 2]])
     within = bool(in_regions(centre, [region.box for region in regions])[0])
     if not within or cell.drawn_by is not None and not said:
@@ -92,8 +94,8 @@ def _annotation(cell: FoundCell, said: Mapping[str, str], regions: Sequence[Regi
     if said.get(CELL) == NO_CELL and not disputed:
         return None
     attributes = {key: value for key, (value, _) in cell.attributes.items()} | {
-        key: value for key, value in said.items() if key not in ('type', CELL)}
-    return dict(bbox=_xywh(cell.box), category=said.get('type', cell.type), iscrowd=0,
+        key: value for key, value in said.items() if key not in ('type', CELL, BOX)}
+    return dict(bbox=_xywh(box), category=said.get('type', cell.type), iscrowd=0,
                 **(dict(ignore=1) if disputed else {}),
                 attributes={key: value for key, value in attributes.items() if value != UNKNOWN})
 

@@ -9,10 +9,10 @@ from mmleuk.bank.adding import add_run
 from mmleuk.bank.checks import problems
 from mmleuk.bank.connection import Bank, alembic_config, upgrade
 from mmleuk.bank.drawn import draw_cell
-from mmleuk.bank.opinions import answers_of, costs_of, last_answers, note_work, take_back
+from mmleuk.bank.opinions import agreements_of, answers_of, costs_of, last_answers, note_work, take_back
 from mmleuk.bank.queries import Wanted, count_cells, find_cells
 from mmleuk.bank.regions import mark_region, regions_of, withdraw_region
-from mmleuk.bank.reviews import add_review
+from mmleuk.bank.reviews import add_review, reviews_of
 from mmleuk.errors import UserError
 
 
@@ -55,6 +55,56 @@ def test_the_last_answer_without_those_that_were_taken_back(bank):
         assert last_answers(connection, 'F') == {10000001: {'type': 'Basophil'}}
         assert answers_of(connection, 'F') == {'Ada': {}, 'Bob': {10000001: {'type': 'Basophil'}}}
         assert count_cells(connection, Wanted(cells=[10000001])) == {'Basophil': 1}
+
+
+def test_a_corrected_box(bank):
+    """The cell 10000002 has the box 30, 30, 60, 70 in a field of 200 x 100 px whose scale nobody knows."""
+    model = (30.0, 30.0, 60.0, 70.0)
+    first, second = (add_review(bank, 10000002, who, 'box', box) for who, box in (
+        ('Ada', '70,20,20,250'), ('Bob', '10,10,35.5,26')))
+    assert (first.old, first.new) == ('30.0,30.0,60.0,70.0', '20.0,20.0,70.0,100.0')
+    assert (second.old, second.new) == (first.new, '10.0,10.0,35.5,26.0')
+    with bank.writing() as connection:
+        found, = find_cells(connection, Wanted(cells=[10000002]))
+        assert (found.box, found.moved_from) == ((10.0, 10.0, 35.5, 26.0), model)
+        assert found.size_px == pytest.approx((25.5 * 16) ** 0.5) and found.diameter_um is None
+        assert find_cells(connection, Wanted(max_px=21)) and problems(connection) == []
+        assert agreements_of(answers_of(connection, 'F'))[0].figures == (), 'a box has no kappa'
+        take_back(connection, 'F', 10000002, 'Bob')
+        assert find_cells(connection, Wanted(cells=[10000002]))[0].box == (20.0, 20.0, 70.0, 100.0)
+        take_back(connection, 'F', 10000002, 'Ada')
+        found, = find_cells(connection, Wanted(cells=[10000002]))
+        assert (found.box, found.moved_from) == (model, model) and last_answers(connection, 'F') == {}
+    for bad, words in (('1,2,3', 'four numbers'), ('a,b,c,d', 'four numbers'), ('nan,0,9,9', 'finite'),
+                       ('300,0,400,50', 'less than 2 px')):
+        with pytest.raises(UserError, match=words):
+            add_review(bank, 10000002, 'Ada', 'box', bad)
+
+
+def test_a_box_that_the_model_drew_without_area_comes_back(bank):
+    add_review(bank, 10000003, 'Ada', 'box', '10,10,50,50')
+    with bank.writing() as connection:
+        take_back(connection, 'F', 10000003, 'Ada')
+        found, = find_cells(connection, Wanted(cells=[10000003]))
+    assert found.box == (50.0, 5.0, 50.0, 5.0) and found.size_px == 0
+
+
+def test_the_diameter_follows_the_box(bank):
+    with bank.writing() as connection:
+        connection.execute(text('UPDATE fields SET um_per_px_x = 0.2, um_per_px_y = 0.1'))
+    add_review(bank, 10000002, 'Ada', 'box', '0,0,60,75')
+    with bank.reading() as connection:
+        assert find_cells(connection, Wanted(cells=[10000002]))[0].diameter_um == pytest.approx(90 ** 0.5)
+
+
+def test_answers_before_the_last_one_come_back(bank):
+    for subject, value in (('type', 'Monoblast'), ('box', '10,10,50,50')):
+        add_review(bank, 10000001, 'Ada', subject, value)
+    with bank.writing() as connection:
+        take_back(connection, 'F', 10000001, 'Ada', {'type': 'Basophil'})
+        assert answers_of(connection, 'F') == {'Ada': {10000001: {'type': 'Basophil'}}}
+        assert find_cells(connection, Wanted(cells=[10000001]))[0].type == 'Basophil'
+        assert len(reviews_of(connection, 10000001)) == 4, 'nothing is overwritten'
 
 
 @pytest.mark.parametrize('change', ['DELETE FROM reviewed_regions', "UPDATE reviewed_regions SET who = 'Bob'"])

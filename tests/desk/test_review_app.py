@@ -170,6 +170,33 @@ def test_marking_a_region_confirms_the_rest(client, review):
     assert (cost['cells'], cost['with_region'], cost['minutes_per_cell']) == (0, 3, None)
 
 
+def test_a_corrected_box_is_ones_own_and_is_exported(client, review):
+    cell = next(one for one in view(client)['cells'] if one['look'] == 1)
+    post(client, f'cells/{cell["id"]}', said={'type': 'Monoblast'})
+    assert post(client, f'cells/{cell["id"]}', said={'box': '150,60,199.5,250'}).status_code == 200
+    own = next(one for one in view(client)['cells'] if one['id'] == cell['id'])
+    assert (own['box'], own['said']['box']) == (cell['box'], '150.0,60.0,199.5,100.0')
+    other = next(one for one in view(client, 'Bob')['cells'] if one['id'] == cell['id'])
+    assert (other['box'], other['said']) == (cell['box'], {}), "Bob sees the model's"
+    post(client, 'regions', look=1, box=[145, 55, 200, 100])
+    assert [one['bbox'] for one in client.get('/api/export').json()['annotations']] == [[150, 60, 49.5, 40]]
+    assert post(client, f'cells/{cell["id"]}/undo', said={'type': 'Monoblast'}).status_code == 200
+    assert next(one['said'] for one in view(client)['cells'] if one['id'] == cell['id']) == {'type': 'Monoblast'}
+    assert client.get('/api/export').json()['annotations'] == []
+    with review.bank.reading() as connection:
+        said = [(one.subject, one.new) for one in reviews_of(connection, cell['id'])]
+        assert len(said) == 3 and len(problems(connection)) == 0
+    assert said[-1] == ('box', ','.join(map(str, map(float, cell['box']))))
+
+
+def test_a_region_confirms_what_is_open_of_a_cell(client):
+    cell = next(one for one in view(client)['cells'] if one['look'] == 1)
+    post(client, f'cells/{cell["id"]}', said={'box': '150,60,190,90', 'nucleolus': 'inconspicuous'})
+    assert post(client, 'regions', look=1, box=[145, 55, 200, 100]).json()['confirmed'] == 1
+    said = next(one['said'] for one in view(client)['cells'] if one['id'] == cell['id'])
+    assert (said['type'], said['nucleolus'], said['box']) == (cell['type'], 'inconspicuous', '150.0,60.0,190.0,90.0')
+
+
 def test_disputed_cells_are_ignored_where_asked(review, client, tmp_path, capsys):
     shown = view(client)
     look = shown['fields'][0]['look']
@@ -203,6 +230,8 @@ def test_disputed_cells_are_ignored_where_asked(review, client, tmp_path, capsys
     ('cells/10000001', dict(said={'type': 'Basophil'}, who='x' * 81), 422, '80 characters'),
     ('cells/10000001', dict(said={'type': 'Basophil'}, more=1), 422, 'Extra'),
     (f'cells/{10 ** 30}', dict(said={'type': 'Basophil'}), 422, 'less than'),
+    ('cells/10000001', dict(said={'box': '1,2,3'}), 400, 'four numbers'),
+    ('cells/10000001', dict(said={'box': '1,2,2,60'}), 400, 'draw it larger'),
     ('cells', dict(look=1 << 40, box=[0, 0, 9, 9], said={'type': 'Basophil'}), 422, 'less than'),
     ('cells', dict(look=1, box=[0, 0, 1, 1], said={'type': 'Basophil'}), 400, 'draw it larger'),
     ('cells', dict(look=1, box=[0, 0, 'NaN', 9], said={'type': 'Basophil'}), 422, 'less than'),

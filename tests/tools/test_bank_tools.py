@@ -29,7 +29,11 @@ def test_errors_among_the_first(load_tool, tmp_path, monkeypatch, capsys):
                              dict(id=2, image_id=1, category_id=1, bbox=[20, 20, 10, 10], area=100, iscrowd=0)])
     (tmp_path / 't.json').write_text(json.dumps(coco))
     path = str(to_json(run, tmp_path / 'p.json'))
-    for flags, words in (([], '3 cells, 2 wrong'), (['--all'], '4 cells, 3 wrong')):
+    for flags, words in (([], '3 cells, 2 wrong'), (['--all'], '4 cells, 3 wrong'),
+                         (['--rename', 'WBC=RBC'], '3 cells, 3 wrong')):
         monkeypatch.setattr(sys, 'argv', ['measure_first_look.py', path, str(tmp_path / 't.json'), *flags])
-        load_tool('measure_first_look').main()
+        assert load_tool('measure_first_look').main() == 0
         assert capsys.readouterr().out.startswith(words)
+    monkeypatch.setattr(sys, 'argv', ['measure_first_look.py', path, str(tmp_path / 't.json'), '--rename', 'W=RBC'])
+    assert load_tool('measure_first_look').main() == 2
+    assert 'OLD is one of WBC, RBC' in capsys.readouterr().err
