@@ -23,7 +23,7 @@ from mmengine.config import Config, ConfigDict
 
 from mmleuk.calibration import Calibrator
 from mmleuk.calibration.colour import TrainingColours
-from mmleuk.calibration.finder import load_finder
+from mmleuk.calibration.finder import RedCellFinder, load_finder
 from mmleuk.errors import UserError
 from mmleuk.inference.base import BaseInferencer, Source
 from mmleuk.models.attributes import AttributeRecognizer, AttriHead
@@ -78,6 +78,7 @@ class Inferencer(BaseInferencer):
         super().__init__(min_score, max_overlap, batch_size)
         if (config is None) != (checkpoint is None):
             raise UserError('config and checkpoint belong together; give both, or none for the model in the package')
+        self._is_shipped = config is None
         if config is None or checkpoint is None:
             config, checkpoint = get_shipped().config, get_shipped().weights
         self.cfg = config if isinstance(config, Config) else read_config(config, needed=('model', 'test_dataloader'))
@@ -124,7 +125,10 @@ class Inferencer(BaseInferencer):
             raise UserError(f'microns_per_pixel is {microns_per_pixel}; both numbers have to be above 0')
         if not calibrate and microns_per_pixel is None:
             return None
-        return Calibrator(*load_finder(self.device), microns_per_pixel)
+        if not self._is_shipped:
+            return Calibrator(*load_finder(self.device), microns_per_pixel)
+        model = self.model  # it finds red cells, too
+        return Calibrator(RedCellFinder(lambda: model, self.cfg), float(self.cfg.red_cell_diameter), microns_per_pixel)
 
     def _load(self, source: Path | np.ndarray) -> dict[str, Any]:
         if isinstance(source, np.ndarray):

@@ -8,6 +8,7 @@ from safetensors import safe_open
 
 from mmleuk.apis import Inferencer
 from mmleuk.calibration import RED_CELL_MICRONS
+from mmleuk.calibration.finder import load_finder
 from mmleuk.commands.infer import split_model
 from mmleuk.errors import UserError
 from mmleuk.shipped import DEFAULT, SHIPPED, get_shipped
@@ -120,6 +121,17 @@ def test_a_higher_score_keeps_the_same_cells(inferencer):
     every = inferencer([film()])[0].cells
     strict = Inferencer(min_score=0.9)([film()])[0].cells
     assert 0 < len(strict) and [cell.box for cell in strict] == [cell.box for cell in every if cell.score >= 0.9]
+
+
+def test_its_own_model_finds_the_red_cells_that_a_model_beside_it_finds(inferencer):
+    beside, diameter = load_finder(torch.device('cpu'))
+    own = inferencer.calibrator
+    assert diameter == own.diameter
+    assert own.find.model() is inferencer.model
+    expected, found = beside(film()), own.find(film())
+    assert len(found[1]) >= 20
+    np.testing.assert_array_equal(found[0], expected[0])
+    np.testing.assert_array_equal(found[1], expected[1])
 
 
 @pytest.mark.parametrize('score', [0.05, 0.3, 0.5, 0.8, 0.99])
