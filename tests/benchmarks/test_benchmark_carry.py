@@ -97,6 +97,35 @@ def test_renamed_files_are_compared_by_content():
     assert 'The settings are the same' in used[0] and left == []
 
 
+MASKS = dict(why='masks count as data', rows=['s/a_*'], files=['data/*/masks'])
+
+
+@pytest.mark.parametrize('name, old, files, change, expected', [
+    ('s/a_seed0', 'd', ['data/a.json', 'data/x/masks'], MASKS, (['masks count as data'], [])),
+    ('s/a_seed0', 'e', ['data/a.json', 'data/x/masks'], MASKS, None),  # what counted then differs
+    ('s/a_seed0', 'd', ['data/a.json', 'data/x/images'], MASKS, None),
+    ('s/a_seed0', 'd', ['data/x/masks'], MASKS, None),  # a file counts no longer
+    ('s/a_seed0', 'd', ['data/a.json'], MASKS, None),  # the same files with other contents
+    ('s/b_seed0', 'd', ['data/a.json', 'data/x/masks'], MASKS, None)])
+@pytest.mark.parametrize('config_hash', ['old', 'new'])
+def test_data_may_cover_more_files_than_before_where_a_change_says_so(name, old, files, change, expected, config_hash):
+    before = {name: described(OLD, data_hash=old)}
+    now = {name: described(OLD, config_hash=config_hash, data_hash='more', files=files)}
+    assert verdict(name, RECORD, before, now, table(change)) == (
+        expected or ([], ['its annotation files have other contents']))
+
+
+def test_a_record_gets_the_hash_of_the_data_that_count_now(tmp_path):
+    path = tmp_path / 's' / 'a_seed0.json'
+    write_result(path, RECORD)
+    before = {'s/a_seed0': described(OLD, data_hash='d')}
+    now = {'s/a_seed0': described(OLD, data_hash='more', files=['data/a.json', 'data/x/masks'])}
+    carry(tmp_path, table(MASKS), before, now, write=True)
+    record = json.loads(path.read_text())
+    assert record['data_hash'] == 'more' and record['carried'][0]['data_hash'] == 'd'
+    assert carry(tmp_path, table(MASKS), before, now, write=True) == {'s/a_seed0': ([], [])}
+
+
 def test_an_ensemble_is_carried_with_its_members_and_not_without():
     before = {'s/a_seed0': described(OLD), 's/e_seed0': described(needs=['s/a_seed0'], files=[])}
     now = {'s/a_seed0': described(NEW, config_hash='new'),

@@ -205,6 +205,37 @@ def test_boxes_of_a_voc_folder_are_its_annotations(tmp_path):
     assert len(annotation_files(cfg)) == 4
 
 
+def test_masks_and_images_that_no_file_lists_are_data(tmp_path):
+    """A changed, added or renamed image or mask changes the data; other files do not."""
+    for name in ('crops/a.png', 'crops/b.png', 'masks/a.png', 'masks/b.png'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / 'table.csv').write_text('x')
+    cells = dict(type='mmleuk.CellMaskDataset', data_root=str(tmp_path), data_prefix=dict(img='crops/', mask='masks/'))
+    load = dict(type='mmleuk.LoadPartMask', folder=str(tmp_path / 'masks'))
+    crops = dict(type='mmleuk.CellCropDataset', data_root=str(tmp_path), ann_file='table.csv',
+                 data_prefix=dict(img='crops/'), pipeline=[load])
+    segmenter, recogniser, plain = (Config(dict(train_dataloader=dict(dataset=dataset))) for dataset in (
+        cells, crops, crops | dict(pipeline=[])))
+    assert annotation_files(segmenter) == [tmp_path / 'crops', tmp_path / 'masks']
+    assert annotation_files(recogniser) == [tmp_path / 'table.csv', tmp_path / 'masks']
+    seen = {data_hash(segmenter), data_hash(recogniser), data_hash(plain)}
+    (tmp_path / 'masks/measures.csv').write_text('1')
+    assert {data_hash(segmenter), data_hash(recogniser), data_hash(plain)} == seen and len(seen) == 3
+    before = data_hash(plain)
+    for change in (lambda: (tmp_path / 'masks/a.png').write_bytes(b'x'), lambda: (tmp_path / 'masks/c.png').write_bytes(
+            b''), lambda: (tmp_path / 'masks/c.png').rename(tmp_path / 'masks/d.png')):
+        change()
+        now = {data_hash(segmenter), data_hash(recogniser)}
+        assert not now & seen and data_hash(plain) == before
+        seen |= now
+    (tmp_path / 'crops/c.png').write_bytes(b'')
+    assert data_hash(segmenter) not in seen and data_hash(recogniser) in seen
+    gone = Config(dict(train_dataloader=dict(dataset=cells | dict(data_root=str(tmp_path / 'none')))))
+    with pytest.raises(UserError, match='none/crops: cannot be read'):
+        data_hash(gone)
+
+
 def data_hash_after(cfg: Config, path: Path, text: str) -> str:
     path.write_text(text)
     return data_hash(cfg)

@@ -29,6 +29,7 @@ from benchmarking.yaml_files import Strict, read_model
 from mmleuk.errors import UserError
 from mmleuk.utils.command_line import exit_status
 
+_OTHER_DATA = 'its annotation files have other contents'
 Described = Mapping[str, Any]
 """A training as settings_dump.py describes it."""
 
@@ -44,6 +45,8 @@ class Change(Strict):
             model.detector.backbone``.
         dropped: patterns of old settings that are gone, ``PATH`` or ``PATH=VALUE``.
         added: patterns of new settings, written like ``dropped``. A changed value is one of each.
+        files: patterns of annotation files and folders that the hash of the data did not cover before. That they are
+            those of the training is for ``shown_by`` to say.
     """
 
     why: str = Field(min_length=10)
@@ -52,6 +55,7 @@ class Change(Strict):
     moves: dict[str, str] = {}
     dropped: list[str] = []
     added: list[str] = []
+    files: list[str] = []
 
 
 class Table(Strict):
@@ -152,6 +156,17 @@ def compare(name: str, old: Described, new: Described, table: Table) -> tuple[li
     return used, left
 
 
+def _newly_covered(name: str, record: Mapping[str, Any], old: Described, new: Described,
+                   table: Table) -> list[str] | None:
+    """Reasons of the changes for files that the data's hash covers now; None if the data differ otherwise."""
+    more = [path for path in new['files'] if path not in old['files']]
+    changes = [change for change in table.changes if any(fnmatchcase(name, rows) for rows in change.rows)
+               and any(fnmatchcase(path, pattern) for path in more for pattern in change.files)]
+    explained = all(any(fnmatchcase(path, pattern) for change in changes for pattern in change.files) for path in more)
+    same = old['data_hash'] == record['data_hash'] and set(old['files']) <= set(new['files'])
+    return [change.why for change in changes] if more and explained and same else None
+
+
 def _moved(path: str, moves: Mapping[str, str]) -> str:
     for before in sorted(moves, key=len, reverse=True):
         if path == before or path.startswith(f'{before}.'):
@@ -182,12 +197,14 @@ def verdict(name: str, record: Mapping[str, Any], before: Mapping[str, Described
         if 'error' in described:
             return [], [f'{time}: {described["error"]}']
     renamed = [f'The config file is {new["config"]} now.'] if record['config'] != new['config'] else []
+    covered = [] if new['data_hash'] in (None, record['data_hash']) else _newly_covered(name, record, old, new, table)
     if record['config_hash'] == new['config_hash']:
-        return renamed, []
+        return ([*renamed, *covered], []) if covered is not None else ([], [_OTHER_DATA])
     if record['config_hash'] != old['config_hash']:
         return [], [f'its config had changed before {table.revision}']
-    if new['data_hash'] not in (None, record['data_hash']):
-        return [], ['its annotation files have other contents']
+    if covered is None:
+        return [], [_OTHER_DATA]
+    renamed += covered
     if new['data_hash'] is None and old['files'] != new['files']:
         return [], [f'its annotation files have other names: {", ".join(new["files"])}; set MMLEUK_DATA to the folder '
                     'of the data, so that their contents can be compared']
@@ -220,8 +237,9 @@ def carry(results: Path, table: Table, before: Mapping[str, Described], now: Map
         used, left = found[name] = verdict(name, record, before, now, table)
         if used and not left and write:
             note = dict(revision=table.revision, config=record['config'], config_hash=record['config_hash'],
-                        changes=used, shown_by=table.shown_by)
-            same = {key: now[name][key] for key in ('config', 'config_hash', 'cfg_options')}
+                        data_hash=record['data_hash'], changes=used, shown_by=table.shown_by)
+            same = {key: now[name][key] for key in ('config', 'config_hash', 'cfg_options', 'data_hash')
+                    if now[name][key] is not None}
             write_result(path, record | same | dict(carried=[*record.get('carried', []), note]))
     if write:
         _carry_costs(results, found, before, now)

@@ -1,4 +1,4 @@
-"""What makes two trainings the same: the resolved config and the annotations it reads."""
+"""What makes two trainings the same: the resolved config and the annotations it reads, masks among them."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from mmleuk.engine.launch import train_parser
 from mmleuk.errors import UserError
 from mmleuk.utils.config_file import read_config
 from mmleuk.utils.config_tree import walk
+from mmleuk.utils.image_files import files_below
 
 DATA_VARIABLE = 'MMLEUK_DATA'
 _NO_RESULT = ('test_dataloader', 'test_evaluator', 'test_cfg', 'tta_model', 'tta_pipeline', 'visualizer',
@@ -98,7 +99,7 @@ def _text_hash(text: str) -> str:
 
 
 def data_hash(cfg: Config) -> str:
-    """SHA-256 of the contents of all annotation files that training and validation read.
+    """SHA-256 of the contents of all that :func:`annotation_files` lists.
 
     Raises:
         UserError: one of them cannot be read.
@@ -107,7 +108,7 @@ def data_hash(cfg: Config) -> str:
 
 
 def files_hash(paths: Iterable[Path]) -> str:
-    """SHA-256 of the contents of files, in the order given.
+    """SHA-256 of the contents of files, in the order given; of a folder, of the names and contents of its images.
 
     Raises:
         UserError: one of them cannot be read.
@@ -115,15 +116,26 @@ def files_hash(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         try:
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+            digest.update(_folder_hash(path) if path.is_dir() else hashlib.sha256(path.read_bytes()).digest())
         except OSError as error:
             raise UserError(f'{path}: cannot be read ({error.strerror or error}); set {DATA_VARIABLE} to the folder '
                             'of the data') from error
     return digest.hexdigest()
 
 
+def _folder_hash(folder: Path) -> bytes:
+    digest = hashlib.sha256()
+    for path in files_below(folder):
+        digest.update(path.relative_to(folder).as_posix().encode() + b'\0')
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.digest()
+
+
 def annotation_files(cfg: Config) -> list[Path]:
-    """The files that training and validation read annotations from, each once, training first."""
+    """The files that training and validation read annotations from, each once, training first.
+
+    Folders stand for all images in them: those of masks, and where no file lists the images, theirs, too.
+    """
     parts = [cfg.get(key) for key in ('train_dataloader', 'val_dataloader', 'val_evaluator')]
     return list(dict.fromkeys(path for part in parts for path in _annotation_files(part)))
 
@@ -133,11 +145,16 @@ def _annotation_files(part: Any) -> Iterator[Path]:
         if node.get('type') == 'mmleuk.VOCCellsDataset':  # its ann_file is a list of names
             folder = Path(node['data_root'])
             yield from sorted([*(folder / VocFormat.folder).rglob('*.xml'), *folder.glob(SIDE_FILE)])
+        root = Path(node.get('data_root') or '')
         if node.get('ann_file'):
-            yield Path(os.path.normpath(Path(node.get('data_root') or '') / node['ann_file']))
+            yield Path(os.path.normpath(root / node['ann_file']))
         elif node.get('subset'):
-            subset, root = get_subset(node['subset']), node.get('data_root') or ''
-            yield Path(find_files(root, subset, node.get('split', 'train'))[0])
+            yield Path(find_files(str(root), get_subset(node['subset']), node.get('split', 'train'))[0])
+        elif 'data_root' in node:
+            folders = (node.get('data_prefix') or {'img': ''}).values()
+            yield from (Path(os.path.normpath(root / folder)) for folder in folders)
+        elif node.get('type') == 'mmleuk.LoadPartMask' and node.get('folder'):
+            yield Path(os.path.normpath(node['folder']))
 
 
 def _without(value: Any, keys: frozenset[str]) -> Any:

@@ -101,7 +101,8 @@ def last_checkpoint(case: Case, folder: Path) -> Path:
 
 def differences(now: dict[str, Any], before: dict[str, Any]) -> str:
     """The parts of an identity that differ, in words."""
-    words = dict(config='the config file', config_hash='a setting of the config', data_hash='an annotation file')
+    words = dict(config='the config file', config_hash='a setting of the config',
+                 data_hash='an annotation file or a mask')
     return ' and '.join(words.get(key, key) for key in now if before.get(key) != now[key])
 
 
