@@ -19,7 +19,7 @@ train_dataloader = dict(
             dict(type='mmseg.RandomCrop', crop_size=(160, 160)),
             dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
             dict(type='mmseg.RandomRotate', prob=0.5, degree=45, pad_val=(114, 114, 114), seg_pad_val=255),
-            dict(type='mmleuk.HSVJitter', hue=0.05, saturation=0.4, value=0.25),
+            dict(type='mmleuk.HSVJitter', hue=0.01, saturation=0.2, value=0.25),
             dict(type='mmseg.PackSegInputs'),
         ]))
 val_dataloader = dict(
