@@ -142,8 +142,8 @@ def find_cells(connection: Connection, wanted: Wanted, *, order: str | None = No
     return cells_by_id(connection, ids_of(connection, wanted, order, limit))
 
 
-def cells_by_id(connection: Connection, ids: Sequence[int]) -> list[FoundCell]:
-    """These cells, in this order; ids that the bank doesn't have are left out."""
+def cells_by_id(connection: Connection, ids: Sequence[int], attributes: bool = True) -> list[FoundCell]:
+    """These cells, in this order; ids that the bank doesn't have are left out. Without attributes it is quicker."""
     model_type = aliased(CellType)
     statement = (
         select(BankCell, Film.name.label('film'), Patient.name.label('patient'), BankField.name.label('field'),
@@ -151,10 +151,11 @@ def cells_by_id(connection: Connection, ids: Sequence[int]) -> list[FoundCell]:
         .join(Look, BankCell.look_id == Look.id).join(BankField, Look.field_id == BankField.id)
         .join(Film, BankField.film_id == Film.id).outerjoin(Patient, Film.patient_id == Patient.id)
         .join(CellType, BankCell.current_type_id == CellType.id).join(model_type, BankCell.type_id == model_type.id))
-    rows = {row.id: row for some in _batches(ids) for row in connection.execute(statement.where(BankCell.id.in_(some)))}
-    attributes, reviews = _attributes(connection, ids), _reviews(connection, ids)
+    rows = {row.id: row for some in _batches(ids)
+            for row in connection.execute(statement.where(BankCell.id.in_(some))).all()}
+    readings, reviews = _attributes(connection, ids) if attributes else {}, _reviews(connection, ids)
     moved = {cell: box for some in _batches(list(reviews)) for cell, box in first_boxes(connection, some).items()}
-    return [_found(rows[number], attributes[number], reviews.get(number, 0), moved.get(number)) for number in ids
+    return [_found(rows[number], readings.get(number, {}), reviews.get(number, 0), moved.get(number)) for number in ids
             if number in rows]
 
 
@@ -305,7 +306,7 @@ def model_attributes(connection: Connection, cells: Sequence[int]) -> dict[int, 
     statement = select(CellAttribute.cell_id, CellAttribute.model_value_id, CellAttribute.prob).where(
         CellAttribute.value_id.in_(names))
     for some in _batches(cells):
-        for cell, value, prob in connection.execute(statement.where(CellAttribute.cell_id.in_(some))):
+        for cell, value, prob in connection.execute(statement.where(CellAttribute.cell_id.in_(some))).all():
             if value is not None:
                 key, name = names[value]
                 found[cell][key] = name, prob

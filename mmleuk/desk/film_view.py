@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, select
 
+from mmleuk.bank.adding import cells_of
 from mmleuk.bank.films import as_cell, info_of
 from mmleuk.bank.opinions import answers_of
-from mmleuk.bank.queries import FoundCell, Wanted, find_cells, model_attributes
+from mmleuk.bank.queries import FoundCell, cells_by_id, model_attributes
 from mmleuk.bank.regions import looks_of_film, regions_of
 from mmleuk.bank.reviews import CELL
-from mmleuk.bank.tables import CELLS_PER_LOOK, BankRun, Look
+from mmleuk.bank.tables import CELLS_PER_LOOK, BankCell, BankRun, Look
 from mmleuk.pictures.colours import class_styles
 from mmleuk.report.first_look import first_look
 from mmleuk.schema import leukocyte_classes
@@ -43,8 +44,7 @@ def film_view(connection: Connection, film: str, who: str, types: Sequence[str] 
     answers = answers_of(connection, film).get(who, {})
     looks = looks_of_film(connection, film)
     shown = {look for look, _ in looks}
-    cells = [cell for cell in models_view(connection, film) if cell.id // CELLS_PER_LOOK in shown and (
-        cell.drawn_by is None or answers.get(cell.id, {}).get(CELL) == CELL)]
+    cells = cells_of_person(connection, sorted(shown), answers)
     info = _info(connection, sorted(shown), cells)
     names = tuple(dict.fromkeys([*info.classes, *types, *(said['type'] for said in answers.values()
                                                            if 'type' in said)]))
@@ -64,12 +64,20 @@ def film_view(connection: Connection, film: str, who: str, types: Sequence[str] 
                                                                                          who)])
 
 
-def models_view(connection: Connection, film: str) -> list[FoundCell]:
-    """All cells of a film's looks, also those that aren't counted, with the model's box, type and attributes."""
-    found = find_cells(connection, Wanted(film=film, uncounted=True))
-    attributes = model_attributes(connection, [cell.id for cell in found])
+def cells_of_person(connection: Connection, looks: Sequence[int], answers: Mapping[int, Mapping[str, str]]
+                    ) -> list[FoundCell]:
+    """Cells of looks as a model found them, and those that the person with these answers drew."""
+    return [cell for cell in models_view(connection, looks)
+            if cell.drawn_by is None or answers.get(cell.id, {}).get(CELL) == CELL]
+
+
+def models_view(connection: Connection, looks: Sequence[int]) -> list[FoundCell]:
+    """All cells of looks, also those that aren't counted, with the model's box, type and attributes."""
+    ids = [cell for look in looks for cell in connection.scalars(
+        select(BankCell.id).where(*cells_of(look)).order_by(BankCell.id))]
+    attributes = model_attributes(connection, ids)
     return [replace(cell, box=cell.moved_from or cell.box, type=cell.model_type, attributes=attributes.get(cell.id, {}))
-            for cell in found]
+            for cell in cells_by_id(connection, ids, attributes=False)]
 
 
 def _info(connection: Connection, looks: Sequence[int], cells: Sequence[FoundCell]) -> RunInfo:

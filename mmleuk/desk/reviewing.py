@@ -7,17 +7,18 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
+from mmleuk.bank.adding import cells_of
 from mmleuk.bank.boxes import BOX, parse_box
 from mmleuk.bank.connection import Bank
 from mmleuk.bank.drawn import draw_cell
 from mmleuk.bank.opinions import WITH_REGION, agreements_of, answers_of, costs_of, note_work, take_back
 from mmleuk.bank.regions import looks_of_film, mark_region, withdraw_region
-from mmleuk.bank.reviews import CELL, NO_CELL, UNKNOWN, note_reviews
+from mmleuk.bank.reviews import CELL, NO_CELL, UNKNOWN, note_confirmed, note_reviews
 from mmleuk.bank.tables import AttributeValue, BankAttribute, BankCell, BankReview, Film
 from mmleuk.desk.field_images import FieldImages
-from mmleuk.desk.film_view import TYPE_ATTRIBUTE, film_view
+from mmleuk.desk.film_view import TYPE_ATTRIBUTE, cells_of_person, film_view
 from mmleuk.desk.training_file import training_file
 from mmleuk.errors import UserError
 from mmleuk.structures.ground_truth import Box, in_regions
@@ -87,7 +88,8 @@ class FilmReview:
             raise UserError(f'nothing is said about cell {cell}; confirm its type, or change something')
         with self.bank.writing() as connection:
             self._check_cells(connection, [cell])
-            said = _with_cell(connection, cell, _with_type(connection, said))
+            denied = bool(_denied(connection, BankCell.id == cell))
+            said = _with_cell(_with_type(said, _type_values(connection)), denied)
             note_reviews(connection, cell, who, said, note, new_type=self._knows(said))
             self._note_work(connection, who, work)
 
@@ -96,7 +98,7 @@ class FilmReview:
         who = checked_name(who)
         with self.bank.writing() as connection:
             self._check_cells(connection, [cell])
-            take_back(connection, self.film, cell, who, _with_type(connection, kept or {}))
+            take_back(connection, self.film, cell, who, _with_type(kept or {}, _type_values(connection)))
             self._note_work(connection, who, work)
 
     def draw(self, who: str, look: int, box: Box, said: Mapping[str, str], work: Work) -> int:
@@ -104,29 +106,35 @@ class FilmReview:
         who = checked_name(who)
         with self.bank.writing() as connection:
             self._check_look(connection, look)
-            cell = draw_cell(connection, look, box, who, _with_type(connection, said), new_type=self._knows(said))
+            cell = draw_cell(connection, look, box, who, _with_type(said, _type_values(connection)),
+                             new_type=self._knows(said))
             self._note_work(connection, who, work)
         return cell
 
-    def mark(self, who: str, look: int, box: Box, work: Work) -> dict[str, int]:
+    def mark(self, who: str, look: int, box: Box, work: Work) -> dict[str, Any]:
         """Mark a region as completely reviewed; its cells that this person did not answer are confirmed as shown.
 
         Returns:
-            Its id, and how many cells it confirmed.
+            Its ``id``, its ``box`` within the field, and what is now said about the cells that it ``confirmed``, by id.
         """
         who = checked_name(who)
+        confirmed, new = {}, {}
         with self.bank.writing() as connection:
             self._check_look(connection, look)
             region = mark_region(connection, look, box, who)
-            waiting = [cell for cell in film_view(connection, self.film, who, self.types)['cells']
-                       if cell['look'] == look and _is_open(cell['said']) and _lies_in(_own_box(cell), region.box)]
-            for cell in waiting:
-                shown = {key: reading['value'] for key, reading in cell['attributes'].items()}
-                said = _with_cell(connection, cell['id'], _with_type(connection, {'type': cell['type'], **shown}))
-                note_reviews(connection, cell['id'], who, {key: value for key, value in said.items()
-                                                           if key not in cell['said']}, WITH_REGION)
+            answers = answers_of(connection, self.film).get(who, {})
+            types, denied = _type_values(connection), _denied(connection, *cells_of(look))
+            for cell in cells_of_person(connection, [look], answers):
+                own = answers.get(cell.id, {})
+                if not _is_open(own) or not _lies_in(parse_box(own[BOX]) if BOX in own else cell.box, region.box):
+                    continue
+                shown = {key: value for key, (value, _) in cell.attributes.items() if key != TYPE_ATTRIBUTE}
+                said = _with_cell(_with_type({'type': cell.type, **shown}, types), cell.id in denied)
+                new[cell.id] = {key: value for key, value in said.items() if key not in own}
+                confirmed[cell.id] = {**own, **new[cell.id]}
+            note_confirmed(connection, new, who, WITH_REGION)
             self._note_work(connection, who, work)
-        return dict(id=region.id, confirmed=len(waiting))
+        return dict(id=region.id, box=list(region.box), confirmed=confirmed)
 
     def withdraw(self, who: str, region: int, work: Work) -> None:
         """Take one's own region back; what was said about its cells stays."""
@@ -185,18 +193,26 @@ def summary_of(connection: Connection, film: str) -> dict[str, Any]:
     return dict(costs=costs, agreement=pairs)
 
 
-def _with_cell(connection: Connection, cell: int, said: Mapping[str, str]) -> dict[str, str]:
+def _denied(connection: Connection, *which: ColumnElement[bool]) -> set[int]:
+    """Those of the cells that somebody called none."""
+    return set(connection.scalars(select(BankReview.cell_id).join(BankCell, BankReview.cell_id == BankCell.id).where(
+        *which, BankReview.subject == CELL, BankReview.new_value == NO_CELL)))
+
+
+def _with_cell(said: Mapping[str, str], denied: bool) -> dict[str, str]:
     """A type says that it is a cell, which has to be noted where somebody said that it is none."""
-    denied = connection.scalar(select(BankReview.id).where(
-        BankReview.cell_id == cell, BankReview.subject == CELL, BankReview.new_value == NO_CELL).limit(1))
     return {CELL: CELL, **said} if denied and 'type' in said else dict(said)
 
 
-def _with_type(connection: Connection, said: Mapping[str, str]) -> dict[str, str]:
-    """A type says what the attribute of that name is, in a bank whose models read one."""
-    values = connection.scalars(
+def _type_values(connection: Connection) -> list[str]:
+    """Values of the attribute that says the type, in a bank whose models read one."""
+    return list(connection.scalars(
         select(AttributeValue.name).join(BankAttribute, AttributeValue.attribute_id == BankAttribute.id)
-        .where(BankAttribute.key == TYPE_ATTRIBUTE)).all()
+        .where(BankAttribute.key == TYPE_ATTRIBUTE)))
+
+
+def _with_type(said: Mapping[str, str], values: Sequence[str]) -> dict[str, str]:
+    """A type says what the attribute of that name is."""
     if not values or 'type' not in said:
         return dict(said)
     return {**said, TYPE_ATTRIBUTE: said['type'] if said['type'] in values else UNKNOWN}
@@ -205,12 +221,6 @@ def _with_type(connection: Connection, said: Mapping[str, str]) -> dict[str, str
 def _is_open(said: Mapping[str, str]) -> bool:
     """Whether this person has not said yet what a cell is."""
     return 'type' not in said and said.get(CELL) != NO_CELL
-
-
-def _own_box(cell: Mapping[str, Any]) -> Box:
-    """The box of a cell as this person sees it."""
-    x1, y1, x2, y2 = parse_box(cell['said'][BOX]) if BOX in cell['said'] else cell['box']
-    return x1, y1, x2, y2
 
 
 def _lies_in(box: Sequence[float], region: Box) -> bool:

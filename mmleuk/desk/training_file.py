@@ -54,7 +54,7 @@ def training_file(connection: Connection, films: Sequence[str], images: Mapping[
         answers = answers_of(connection, film)
         counted = last_answers(connection, film) if who is None else answers.get(who, {})
         of_look = defaultdict(list)
-        for cell in models_view(connection, film):
+        for cell in models_view(connection, [look for name, look, _, _ in chosen if name == film]):
             of_look[cell.id // CELLS_PER_LOOK].append(cell)
         for _, look, field, regions in (entry for entry in chosen if entry[0] == film):
             record = dict(id=len(records) + 1, file_name=images[film].file_name(field), width=field.width_px,

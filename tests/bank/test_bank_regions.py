@@ -12,7 +12,7 @@ from mmleuk.bank.drawn import draw_cell
 from mmleuk.bank.opinions import agreements_of, answers_of, costs_of, last_answers, note_work, take_back
 from mmleuk.bank.queries import Wanted, count_cells, find_cells
 from mmleuk.bank.regions import mark_region, regions_of, withdraw_region
-from mmleuk.bank.reviews import add_review, reviews_of
+from mmleuk.bank.reviews import add_review, note_confirmed, reviews_of
 from mmleuk.errors import UserError
 
 
@@ -95,6 +95,23 @@ def test_the_diameter_follows_the_box(bank):
     add_review(bank, 10000002, 'Ada', 'box', '0,0,60,75')
     with bank.reading() as connection:
         assert find_cells(connection, Wanted(cells=[10000002]))[0].diameter_um == pytest.approx(90 ** 0.5)
+
+
+def test_many_cells_are_confirmed_as_one_by_one(bank):
+    """The second says something new about its cell, the first and the third what the bank says already."""
+    said = {10000001: {'type': 'Myeloblast', 'nucleolus': 'prominent'}, 10000002: {'type': 'Basophil'},
+            20000001: {'type': 'Lymphoblast'}}
+    with bank.writing() as connection:
+        note_confirmed(connection, said, ' Ada ', 'with a region')
+        assert answers_of(connection, 'F') == {'Ada': said}
+        assert [(one.old, one.new) for cell in said for one in reviews_of(connection, cell)] == [
+            ('Myeloblast', 'Myeloblast'), ('prominent', 'prominent'), ('Neutrophil', 'Basophil'),
+            ('Lymphoblast', 'Lymphoblast')]
+        assert count_cells(connection, Wanted(types=['Basophil'])) == {'Basophil': 1} and problems(connection) == []
+        note_confirmed(connection, {}, 'Ada')
+    for who, cell, words in ((' ', 10000001, 'name of the person'), ('Ada', 7, 'not in this bank')):
+        with pytest.raises(UserError, match=words), bank.writing() as connection:
+            note_confirmed(connection, {cell: {'type': 'Myeloblast'}}, who)
 
 
 def test_answers_before_the_last_one_come_back(bank):

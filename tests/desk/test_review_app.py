@@ -140,7 +140,7 @@ def test_a_region_becomes_an_annotated_region(client, review, tmp_path, film_fol
     post(client, f'cells/{third["id"]}', said={'type': 'Basophil'})
     drawn = post(client, 'cells', look=look, box=[0, 70, 20, 90], said={'type': 'Myelocyte'}).json()['id']
     marked = post(client, 'regions', look=look, box=[-50, 0, 120, 100]).json()
-    assert marked['confirmed'] == 0
+    assert marked['confirmed'] == {} and marked['box'] == [0, 0, 120, 100]
     data = client.get('/api/export').json()
     assert [one['annotated_region'] for one in data['images']] == [[[0, 0, 120, 100]]]
     path = tmp_path / 'train.json'
@@ -163,8 +163,10 @@ def test_a_region_becomes_an_annotated_region(client, review, tmp_path, film_fol
 
 def test_marking_a_region_confirms_the_rest(client, review):
     look = view(client)['fields'][0]['look']
-    assert post(client, 'regions', look=look, box=[0, 0, 200, 100]).json()['confirmed'] == 3
-    said = [one['said'] for one in view(client)['cells'] if one['look'] == look]
+    confirmed = post(client, 'regions', look=look, box=[0, 0, 200, 100]).json()['confirmed']
+    assert len(confirmed) == 3
+    assert confirmed == {str(one['id']): one['said'] for one in view(client)['cells'] if one['look'] == look}
+    said = list(confirmed.values())
     assert all(one['type'] and one['nucleolus'] == 'prominent' for one in said)
     cost = client.get('/api/summary').json()['costs'][0]
     assert (cost['cells'], cost['with_region'], cost['minutes_per_cell']) == (0, 3, None)
@@ -192,7 +194,7 @@ def test_a_corrected_box_is_ones_own_and_is_exported(client, review):
 def test_a_region_confirms_what_is_open_of_a_cell(client):
     cell = next(one for one in view(client)['cells'] if one['look'] == 1)
     post(client, f'cells/{cell["id"]}', said={'box': '150,60,190,90', 'nucleolus': 'inconspicuous'})
-    assert post(client, 'regions', look=1, box=[145, 55, 200, 100]).json()['confirmed'] == 1
+    assert post(client, 'regions', look=1, box=[145, 55, 200, 100]).json()['confirmed'].keys() == {str(cell['id'])}
     said = next(one['said'] for one in view(client)['cells'] if one['id'] == cell['id'])
     assert (said['type'], said['nucleolus'], said['box']) == (cell['type'], 'inconspicuous', '150.0,60.0,190.0,90.0')
 

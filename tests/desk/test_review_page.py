@@ -10,6 +10,7 @@ from desk_fixtures import CHROMIUM, FILM, film_run, make_bank, render_films, ser
 
 from mmleuk import cli
 from mmleuk.bank.queries import Wanted, find_cells
+from mmleuk.bank.reviews import reviews_of
 from mmleuk.desk.review_app import review_app
 from mmleuk.desk.reviewing import FilmReview
 from mmleuk.schema import LEUKEMIA_CLASSES
@@ -168,6 +169,104 @@ def test_the_page_fits_and_undoes(open_page, review, width):
         assert page.locator('#mode').inner_text() == ''
         page.keyboard.press('?')
         expect(page.locator('#help')).to_be_visible()
+
+
+def box_of(page):
+    """Of the current cell, as the page draws it: x1, y1, x2, y2 on the screen."""
+    return page.evaluate("""async () => {
+        const { picture } = await import('/static/review.js'), { left, top, scale } = picture.frame;
+        const corner = picture.canvas.getBoundingClientRect(), box = picture.on.look(picture.current).box;
+        return box.map((value, n) => value * scale + (n % 2 ? top + corner.y : left + corner.x));
+    }""")
+
+
+def drag(page, start, by):
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(start[0] + by[0] / 2, start[1] + by[1] / 2)
+    page.mouse.move(start[0] + by[0], start[1] + by[1])
+    page.mouse.up()
+
+
+def stored(review, who='Ada'):
+    """Answers of the person who has said something, by cell."""
+    return {cell['id']: cell['said'] for cell in review.view(who)['cells'] if cell['said']}
+
+
+def test_boxes_are_corrected_by_mouse_and_keyboard_and_undone(open_page, review):
+    cell = review.view('Ada')['cells'][0]
+    x1, y1, x2, y2 = cell['box']
+    with served(review_app(review, who='Ada')) as address:
+        page = open_page(address)
+        expect(page.locator('body')).to_have_attribute('data-ready', 'yes')
+        page.keyboard.press('z')
+        expect(page.locator('#box')).to_have_text(f'Box {round(x2 - x1)} × {round(y2 - y1)} px')
+        for keys, by in (('Shift+ArrowRight', (1, 0, 1, 0)), ('Shift+ArrowUp', (0, -1, 0, -1)),
+                         ('Alt+ArrowRight', (0, 0, 1, 0)), ('Alt+ArrowUp', (0, 0, 0, -1)),
+                         ('Alt+Shift+ArrowLeft', (-1, 0, 0, 0))):
+            page.keyboard.press(keys)
+            x1, y1, x2, y2 = (value + change for value, change in zip((x1, y1, x2, y2), by))
+        expect(page.locator('#box')).to_contain_text('Enter keeps it')
+        page.keyboard.press('Enter')
+        expect(page.locator('#progress')).to_contain_text('1 of')
+        said = stored(review)[cell['id']]
+        assert [float(value) for value in said['box'].split(',')] == pytest.approx([x1, y1, x2, y2], abs=0.02)
+        assert said['type'] == cell['type'], 'the type that is shown is confirmed with it'
+        page.keyboard.press('u')
+        expect(page.locator('#progress')).to_contain_text('0 of')
+        expect(page.locator('#card h2')).to_have_text(f'Cell {cell["id"]}')
+        assert stored(review) == {}
+
+        left, top, right, bottom = box_of(page)
+        drag(page, ((left + right) / 2 + 15, (top + bottom) / 2 + 15), (20, -10))
+        assert box_of(page) == pytest.approx([left + 20, top - 10, right + 20, bottom - 10], abs=0.5)
+        drag(page, (right + 20, bottom - 10), (30, 12))
+        assert box_of(page) == pytest.approx([left + 20, top - 10, right + 50, bottom + 2], abs=0.5)
+        drag(page, (left + 20, (top + bottom) / 2), (-8, 40))
+        assert box_of(page) == pytest.approx([left + 12, top - 10, right + 50, bottom + 2], abs=0.5)
+        page.keyboard.press('Escape')
+        assert box_of(page) == pytest.approx([left, top, right, bottom], abs=0.5) and stored(review) == {}
+    with review.bank.reading() as connection:
+        said = [(one.subject, one.note) for one in reviews_of(connection, cell['id']) if one.subject == 'box']
+    assert said == [('box', ''), ('box', 'taken back')]
+
+
+def test_a_press_beside_the_box_moves_the_field_and_a_click_chooses(open_page, review):
+    with served(review_app(review, who='Ada')) as address:
+        page = open_page(address)
+        expect(page.locator('body')).to_have_attribute('data-ready', 'yes')
+        first = page.locator('#card h2').inner_text()
+        here = review.view('Ada')['cells'][0]['look']
+        other = next(one for one in review.view('Ada')['cells'] if one['look'] == here and f'Cell {one["id"]}' != first)
+        at = page.evaluate("""async box => {
+            const { picture } = await import('/static/review.js'), { left, top, scale } = picture.frame;
+            const corner = picture.canvas.getBoundingClientRect();
+            return [(box[0] + box[2]) / 2 * scale + left + corner.x, (box[1] + box[3]) / 2 * scale + top + corner.y];
+        }""", other['box'])
+        drag(page, at, (25, 0))
+        expect(page.locator('#card h2')).to_have_text(first)
+        page.mouse.click(at[0] + 25, at[1])
+        expect(page.locator('#card h2')).to_have_text(f'Cell {other["id"]}')
+
+
+def test_a_new_cell_is_adjusted_before_it_is_kept(open_page, review):
+    with served(review_app(review, who='Ada')) as address:
+        page = open_page(address)
+        expect(page.locator('body')).to_have_attribute('data-ready', 'yes')
+        page.keyboard.press('a')
+        page.keyboard.press('Enter')
+        page.keyboard.press('2')
+        left, top, right, bottom = box_of(page)
+        drag(page, (right, bottom), (20, 20))
+        page.keyboard.press('Enter')
+        expect(page.locator('#said')).to_contain_text('kept')
+        assert box_of(page) == pytest.approx([left, top, right + 20, bottom + 20], abs=0.5)
+        drawn, = [one for one in review.view('Ada')['cells'] if one['drawn']]
+        assert page.locator('#box').inner_text() == (
+            f'Box {round(drawn["box"][2] - drawn["box"][0])} × {round(drawn["box"][3] - drawn["box"][1])} px')
+        page.keyboard.press('u')
+        expect(page.locator('#said')).to_contain_text('Undone')
+        assert not any(one['drawn'] for one in review.view('Ada')['cells'])
 
 
 @pytest.mark.slow

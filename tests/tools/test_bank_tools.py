@@ -2,7 +2,9 @@
 
 import json
 import sys
+from pathlib import Path
 
+import pytest
 from run_fixtures import make_cell
 
 from mmleuk.structures.prediction import Prediction, Run, RunInfo
@@ -14,6 +16,17 @@ def test_a_bank_is_measured(load_tool, tmp_path, monkeypatch, capsys):
     load_tool('measure_bank').main()
     out = capsys.readouterr().out
     assert out.startswith('2,000 cells in ') and out.rstrip().splitlines()[-1].split()[-1] == '2,000'
+
+
+def test_the_review_page_is_measured(load_tool, tmp_path, monkeypatch, capsys):
+    pytest.importorskip('playwright', reason='needs Playwright (pip install playwright)')
+    if not Path('/usr/bin/chromium').exists():
+        pytest.skip('needs Chromium (apt-get install chromium)')
+    monkeypatch.setattr(sys, 'argv', ['measure_review.py', str(tmp_path / 'm'), '--cells', '30', '--side', '300'])
+    assert load_tool('measure_review').main() == 0
+    out = capsys.readouterr().out
+    assert out.startswith('30 cells in a field of 300 x 300 px') and 'confirm, until the next cell is shown' in out
+    assert (tmp_path / 'm/page.png').exists()
 
 
 def test_errors_among_the_first(load_tool, tmp_path, monkeypatch, capsys):

@@ -1,6 +1,6 @@
 // The card of one cell: its type and attributes as rows of values, the model's underlined, the chosen one marked.
 
-import { drawn, element } from './dom.js';
+import { element } from './dom.js';
 
 export const UNKNOWN = 'unknown';
 
@@ -11,16 +11,21 @@ export function shown(cell, chosen = {}) {
   return { ...values, ...cell.said, ...chosen };
 }
 
+// The box of a cell in the same order: the model's, the person's own, then one that is not kept yet.
+export function boxOf(cell, chosen = {}) {
+  return chosen.box ?? (cell.said.box ? cell.said.box.split(',').map(Number) : cell.box);
+}
+
 // Rows of a card: the type first, then the attributes.
 export function rows(film) {
   return [{ key: 'type', name: 'Type', values: film.types.map(type => type.name) },
     ...film.attributes.map(one => ({ ...one, values: [...one.values, UNKNOWN] }))];
 }
 
-export function card(film, field, cell, chosen, marked, choose) {
+export function card(film, crop, cell, chosen, marked, choose) {
   const values = shown(cell, chosen), styles = new Map(film.types.map(type => [type.name, type]));
-  const parts = [element('div', { class: 'top' }, element('div', {}, element('h2', {}, title(cell)), element('p', { class: 'dim' }, about(cell))),
-    crop(field, cell.box))];
+  const parts = [element('div', { class: 'top' }, element('div', {}, element('h2', {}, title(cell)), element('p', { class: 'dim' }, about(cell)),
+    element('p', { id: 'box' }, boxText(cell, chosen))), crop)];
   rows(film).forEach((row, number) => {
     const model = row.key === 'type' ? cell.type : cell.attributes[row.key]?.value ?? UNKNOWN;
     const buttons = row.values.map((value, index) => element('button', {
@@ -54,10 +59,9 @@ function about(cell) {
   return parts.join('; ');
 }
 
-// A square of the field around a box; it is the image that is loaded already.
-function crop(field, box) {
-  const half = Math.max(box[2] - box[0], box[3] - box[1], 4) * 0.7;
-  const x = (box[0] + box[2]) / 2 - half, y = (box[1] + box[3]) / 2 - half;
-  return drawn('svg', { class: 'crop', viewBox: `${x} ${y} ${2 * half} ${2 * half}`, role: 'img', 'aria-label': 'The cell' },
-    drawn('image', { href: `/api/fields/${field.look}/image`, width: field.width, height: field.height }));
+// Its size, and whether somebody changed the box.
+function boxText(cell, chosen) {
+  const [x1, y1, x2, y2] = boxOf(cell, chosen), size = `Box ${Math.round(x2 - x1)} × ${Math.round(y2 - y1)} px`;
+  if (chosen.box) return `${size}, changed: Enter keeps it, Esc drops it`;
+  return cell.said.box && !cell.drawn ? `${size}, yours` : size;
 }

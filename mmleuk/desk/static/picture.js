@@ -1,28 +1,33 @@
-// The field with its boxes: zoom, choose a box, and draw one for a new cell or a region.
+// The field with its boxes on a canvas: zoom, choose a box, correct it, and draw one for a new cell or a region.
+// Only what is in view is drawn, at most once per frame, so a field may have tens of thousands of cells.
 
-import { drawn } from './dom.js';
+import { Field } from './field.js';
+import { MIN_SIDE, grip, moved, resized, within } from './box.js';
 
-const LARGEST_PX = 4096;  // the server makes larger images smaller
+const LABELS = 60;      // more cells in view than this: only the current one and that below the pointer have a label
+const SMALL_PX = 14;    // boxes that look smaller have neither halo nor dashes
+const GRIP_PX = 24;     // boxes that look smaller can't be moved by the pointer
+const SLACK_PX = 4;     // a press that moves less is a click
 
 export class Picture {
-  // on: chosen(cell id), boxed(box) when a drawn box changes
-  constructor(svg, on) {
-    Object.assign(this, { svg, on, field: null, view: null, tool: null, cells: [], regions: [], current: null });
-    this.image = drawn('image'), this.detail = drawn('image'), this.marks = drawn('g');
-    svg.append(this.image, this.detail, this.marks);
-    svg.addEventListener('wheel', event => { event.preventDefault(); this.zoom(event.deltaY < 0 ? 0.8 : 1.25, this.at(event)); });
-    svg.addEventListener('pointerdown', event => this.press(event));
-    svg.addEventListener('pointermove', event => this.move(event));
-    for (const kind of ['pointerup', 'pointercancel']) svg.addEventListener(kind, () => { this.held = null; });
-    new ResizeObserver(() => this.field && this.draw()).observe(svg);
+  // on: chosen(cell id), boxed(box of the current cell), look(cell) -> { box, name, sign, style, quiet, noCell }
+  constructor(canvas, on) {
+    Object.assign(this, { canvas, on, view: null, tool: null, cells: [], regions: [], current: null, hovered: null, held: null });
+    this.context = canvas.getContext('2d');
+    this.field = null, this.pixels = new Field(() => this.draw());
+    canvas.addEventListener('wheel', event => { event.preventDefault(); this.zoom(event.deltaY < 0 ? 0.8 : 1.25, this.at(event)); });
+    canvas.addEventListener('pointerdown', event => this.press(event));
+    canvas.addEventListener('pointermove', event => this.move(event));
+    canvas.addEventListener('pointerup', event => this.release(event));
+    canvas.addEventListener('pointercancel', () => { this.held = null; });
+    canvas.addEventListener('pointerleave', () => { this.hovered = null; this.draw(); });
+    new ResizeObserver(() => this.field && this.draw()).observe(canvas);
   }
 
   open(field) {
     if (this.field?.look === field.look) return;
     this.field = field;
-    this.image.setAttribute('href', `/api/fields/${field.look}/image`);
-    this.detail.removeAttribute('href');
-    for (const [name, value] of [['width', field.width], ['height', field.height]]) this.image.setAttribute(name, value);
+    this.pixels.open(field);
     this.fit();
   }
 
@@ -52,16 +57,23 @@ export class Picture {
     this.draw();
   }
 
-  // Pixels of the image below a pointer.
-  at(event) {
-    const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(this.svg.getScreenCTM().inverse());
-    return [point.x, point.y];
+  // Where the view lies on the canvas: in its middle. Scale is in screen pixels per image pixel.
+  get frame() {
+    const { clientWidth: width, clientHeight: height } = this.canvas, [x, y, w, h] = this.view;
+    const scale = Math.min(width / w, height / h) || 1;
+    return { scale, left: (width - w * scale) / 2 - x * scale, top: (height - h * scale) / 2 - y * scale };
   }
 
   // Image pixels per pixel of the screen.
-  get unit() { return 1 / (this.svg.getScreenCTM()?.a || 1); }
+  get unit() { return 1 / this.frame.scale; }
 
-  // Begin to draw a box; it starts in the middle of the view, or as all of it.
+  // Pixels of the image below a pointer.
+  at(event) {
+    const corner = this.canvas.getBoundingClientRect(), { scale, left, top } = this.frame;
+    return [(event.clientX - corner.left - left) / scale, (event.clientY - corner.top - top) / scale];
+  }
+
+  // Begin to draw a box; it starts in the middle of the view, or as most of it.
   begin(kind, share) {
     const [x, y, width, height] = this.cut(this.view);
     const side = kind === 'cell' ? this.usualSide(width, height) : null;
@@ -82,85 +94,157 @@ export class Picture {
       Math.max(Math.min(y + height, this.field.height) - top, 4)];
   }
 
-  // Move the box by pixels, or change its size, and keep it within the image.
+  // Move the drawn box by pixels, or change its size, and keep it within the image.
   shift(dx, dy, grow = 0) {
     const [x1, y1, x2, y2] = this.tool;
-    const width = Math.min(Math.max(x2 - x1 + 2 * grow, 4), this.field.width);
-    const height = Math.min(Math.max(y2 - y1 + 2 * grow, 4), this.field.height);
-    const x = Math.min(Math.max((x1 + x2 - width) / 2 + dx, 0), this.field.width - width);
-    const y = Math.min(Math.max((y1 + y2 - height) / 2 + dy, 0), this.field.height - height);
-    this.tool = [x, y, x + width, y + height];
+    const width = Math.max(x2 - x1 + 2 * grow, MIN_SIDE), height = Math.max(y2 - y1 + 2 * grow, MIN_SIDE);
+    const x = (x1 + x2 - width) / 2, y = (y1 + y2 - height) / 2;
+    this.tool = moved([x, y, x + width, y + height], dx, dy, this.field);
     this.draw();
   }
 
   end() { this.tool = null; this.held = null; this.draw(); }
 
   press(event) {
-    const from = this.at(event);
-    this.held = { from, view: [...this.view], client: [event.clientX, event.clientY] };
-    if (this.tool || !event.target.dataset.cell) this.svg.setPointerCapture(event.pointerId);
-    else this.on.chosen(Number(event.target.dataset.cell));
+    const box = this.tool || !this.current ? null : this.on.look(this.current).box;
+    const sides = box && grip(box, this.at(event), this.unit, GRIP_PX, event.pointerType === 'touch' ? 18 : 8);
+    this.held = { from: this.at(event), view: [...this.view], client: [event.clientX, event.clientY], box, sides, moving: false };
+    this.canvas.setPointerCapture(event.pointerId);
   }
 
   move(event) {
-    if (!this.held) return;
+    const held = this.held;
+    if (!held) return this.hover(event);
+    const dx = event.clientX - held.client[0], dy = event.clientY - held.client[1];
+    held.moving ||= Math.hypot(dx, dy) >= SLACK_PX;
+    if (!held.moving) return;
+    const unit = this.unit;
     if (this.tool) {
-      const to = this.at(event), from = this.held.from;
-      const inside = (value, most) => Math.min(Math.max(value, 0), most);
-      const [x1, x2] = [from[0], to[0]].map(x => inside(x, this.field.width)).sort((a, b) => a - b);
-      const [y1, y2] = [from[1], to[1]].map(y => inside(y, this.field.height)).sort((a, b) => a - b);
-      if (x2 - x1 > 2 && y2 - y1 > 2) { this.tool = [x1, y1, x2, y2]; this.draw(); }
-      return;
+      const drawnBox = within([...held.from, ...this.at(event)], this.field);
+      if (drawnBox[2] - drawnBox[0] > 2 && drawnBox[3] - drawnBox[1] > 2) { this.tool = drawnBox; this.draw(); }
+    } else if (held.sides) {
+      const change = held.sides.inside ? moved : resized;
+      this.on.boxed(change(held.box, dx * unit, dy * unit, this.field, held.sides));
+    } else {
+      this.view = [held.view[0] - dx * unit, held.view[1] - dy * unit, held.view[2], held.view[3]];
+      this.draw();
     }
-    const [x, y, width, height] = this.held.view, unit = this.unit;
-    this.view = [x - (event.clientX - this.held.client[0]) * unit, y - (event.clientY - this.held.client[1]) * unit, width, height];
-    this.draw();
   }
 
+  release(event) {
+    const clicked = this.held && !this.held.moving && !this.tool;
+    this.held = null;
+    const cell = clicked ? this.cellAt(this.at(event)) : null;
+    if (cell && cell.id !== this.current?.id) this.on.chosen(cell.id);
+  }
+
+  hover(event) {
+    const box = this.tool || !this.current ? null : this.on.look(this.current).box;
+    const sides = box && grip(box, this.at(event), this.unit, GRIP_PX, 8), found = this.tool ? null : this.cellAt(this.at(event));
+    this.canvas.style.cursor = this.tool ? 'crosshair' : sides ? sides.cursor : found ? 'pointer' : 'grab';
+    if (found !== this.hovered) { this.hovered = found; this.draw(); }
+  }
+
+  // The smallest box around a point; a pixel of the screen beside it counts, too.
+  cellAt([x, y]) {
+    const slack = 2 * this.unit;
+    let found = null, least = Infinity;
+    for (const cell of this.cells) {
+      const [x1, y1, x2, y2] = this.on.look(cell).box, area = (x2 - x1) * (y2 - y1);
+      if (x >= x1 - slack && x <= x2 + slack && y >= y1 - slack && y <= y2 + slack && area < least) { found = cell; least = area; }
+    }
+    return found;
+  }
+
+  // Draw at the next frame, once.
   draw() {
-    this.svg.setAttribute('viewBox', this.view.join(' '));
-    const unit = this.unit, marks = [];
-    for (const region of this.regions) {
-      marks.push(rect(region.box, { class: 'region under' }), rect(region.box, { class: 'region' }));
-    }
-    const crowded = this.cells.length > 60;
-    const inOrder = this.cells.filter(cell => cell.id !== this.current).concat(this.cells.filter(cell => cell.id === this.current));
-    for (const cell of inOrder) marks.push(...this.mark(cell, unit, crowded));
-    if (this.tool) marks.push(rect(this.tool, { class: 'tool' }));
-    this.marks.replaceChildren(...marks);
-    this.showDetail();
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame(() => { this.waiting = false; if (this.field) this.paint(); });
   }
 
-  mark(cell, unit, crowded) {
-    const own = cell.id === this.current, state = own ? ' current' : '';
-    const [x1, y1, x2, y2] = cell.box, parts = [];
-    if (!cell.quiet || own) parts.push(rect(cell.box, { class: `halo${state}` }));
-    parts.push(rect(cell.box, { class: `cell${state}${cell.style.dashed ? ' again' : ''}${cell.quiet && !own ? ' quiet' : ''}`, stroke: cell.style.colour,
-      'data-cell': cell.id }));
-    if (cell.noCell) {
-      parts.push(drawn('line', { class: 'crossed', x1, y1, x2, y2 }), drawn('line', { class: 'crossed', x1, y1: y2, x2, y2: y1 }));
-    }
-    if (own || !crowded && !cell.quiet) {
-      const size = (own ? 15 : 12) * unit;
-      parts.push(drawn('text', { x: x1, y: y1 - 5 * unit < this.view[1] + size ? y2 + size + 3 * unit : y1 - 5 * unit,
-        'font-size': size, 'stroke-width': 3 * unit }, `${cell.sign} ${cell.name}`.trim()));
-    }
-    return parts;
+  paint() {
+    const { canvas, context } = this, ratio = window.devicePixelRatio || 1, frame = this.frame;
+    const width = Math.round(canvas.clientWidth * ratio), height = Math.round(canvas.clientHeight * ratio);
+    if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; }
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.fillStyle = '#777';
+    context.fillRect(0, 0, canvas.clientWidth, canvas.clientHeight);
+    const { scale, left, top } = frame;
+    this.pixels.paint(context, frame, this.cut([-left / scale, -top / scale, canvas.clientWidth / scale, canvas.clientHeight / scale]), ratio);
+    const seen = this.inView(frame), labelled = seen.length <= LABELS;
+    for (const region of this.regions) this.outline(region.box, frame, [['#fff', 3, []], ['#000', 3, [2, 5]]]);
+    for (const quiet of [true, false]) for (const one of seen) if (one.quiet === quiet) this.mark(one);
+    if (labelled) for (const one of seen) if (!one.quiet) this.label(one, 12);
+    if (this.hovered) this.label(this.onScreen(this.hovered, frame), 13);
+    if (this.current) this.markCurrent(this.onScreen(this.current, frame));
+    if (this.tool) this.outline(this.tool, frame, [['#fff', 5, []], ['#000', 3, []]], '#fff3');
   }
 
-  // A large field is shown smaller; where one looks closely, its own pixels are fetched.
-  showDetail() {
-    if (Math.max(this.field.width, this.field.height) <= LARGEST_PX) return;
-    clearTimeout(this.waiting);
-    const [x, y, width, height] = this.cut(this.view).map(Math.floor);
-    if (Math.max(width, height) > LARGEST_PX) return;
-    this.waiting = setTimeout(() => {
-      for (const [name, value] of Object.entries({ x, y, width, height })) this.detail.setAttribute(name, value);
-      this.detail.setAttribute('href', `/api/fields/${this.field.look}/image?window=${x},${y},${width},${height}`);
-    }, 200);
+  onScreen(cell, { scale, left, top }) {
+    const look = this.on.look(cell), [x1, y1, x2, y2] = look.box;
+    return { ...look, x: x1 * scale + left, y: y1 * scale + top, width: (x2 - x1) * scale, height: (y2 - y1) * scale };
   }
-}
 
-function rect([x1, y1, x2, y2], attributes) {
-  return drawn('rect', { x: x1, y: y1, width: x2 - x1, height: y2 - y1, ...attributes });
+  inView(frame) {
+    const { clientWidth, clientHeight } = this.canvas, seen = [];
+    for (const cell of this.cells) {
+      if (cell.id === this.current?.id) continue;
+      const one = this.onScreen(cell, frame);
+      if (one.x <= clientWidth && one.y <= clientHeight && one.x + one.width >= 0 && one.y + one.height >= 0) seen.push(one);
+    }
+    return seen;
+  }
+
+  mark({ x, y, width, height, style, quiet, noCell }) {
+    const { context } = this, small = Math.max(width, height) < SMALL_PX;
+    if (!quiet && !small) this.stroke('#ffffffa6', 5, [], x, y, width, height);
+    this.stroke(style.colour, quiet || small ? 1 : 2, style.dashed && !small ? [7, 4] : [], x, y, width, height);
+    if (!noCell) return;
+    context.strokeStyle = '#000';
+    context.beginPath();
+    context.moveTo(x, y); context.lineTo(x + width, y + height);
+    context.moveTo(x, y + height); context.lineTo(x + width, y);
+    context.stroke();
+  }
+
+  markCurrent(one) {
+    const { x, y, width, height } = one, { context } = this;
+    this.stroke('#000', 9, [], x, y, width, height);
+    this.mark({ ...one, quiet: true });
+    this.stroke(one.style.colour, 5, one.style.dashed ? [7, 4] : [], x, y, width, height);
+    if (Math.min(width, height) >= GRIP_PX && !this.tool) {
+      for (const across of [0, 0.5, 1]) for (const down of [0, 0.5, 1]) if (across !== 0.5 || down !== 0.5) {
+        context.fillStyle = '#fff';
+        context.fillRect(x + across * width - 4, y + down * height - 4, 8, 8);
+        this.stroke('#000', 1.5, [], x + across * width - 4, y + down * height - 4, 8, 8);
+      }
+    }
+    this.label(one, 15);
+  }
+
+  label({ x, y, height, sign, name }, size) {
+    const { context } = this;
+    context.font = `600 ${size}px system-ui, "DejaVu Sans", sans-serif`;
+    context.lineJoin = 'round', context.lineWidth = 3, context.strokeStyle = '#fff', context.fillStyle = '#000';
+    context.setLineDash([]);
+    const text = `${sign} ${name}`.trim(), most = this.canvas.clientWidth - context.measureText(text).width - 4;
+    const at = [text, Math.max(Math.min(x, most), 2), y - 7 < size ? y + height + size + 5 : y - 7];
+    context.strokeText(...at);
+    context.fillText(...at);
+  }
+
+  outline([x1, y1, x2, y2], { scale, left, top }, strokes, fill = null) {
+    const box = [x1 * scale + left, y1 * scale + top, (x2 - x1) * scale, (y2 - y1) * scale];
+    if (fill) { this.context.fillStyle = fill; this.context.fillRect(...box); }
+    for (const [colour, width, dashes] of strokes) this.stroke(colour, width, dashes, ...box);
+  }
+
+  stroke(colour, lineWidth, dashes, x, y, width, height) {
+    const { context } = this;
+    context.strokeStyle = colour;
+    context.lineWidth = lineWidth;
+    context.setLineDash(dashes);
+    context.strokeRect(x, y, width, height);
+  }
 }

@@ -1,23 +1,34 @@
 // The review of a film. The server keeps every answer; this page only shows and asks.
 
-import { card, rows, shown, UNKNOWN } from './card.js';
+import { moved, resized } from './box.js';
+import { boxOf, card, rows, shown, UNKNOWN } from './card.js';
 import { ask, byId, element } from './dom.js';
 import { Meter } from './meter.js';
+import { Order } from './order.js';
 import { Picture } from './picture.js';
 import { showSummary } from './summary.js';
 
 const meter = new Meter();
-const state = { film: null, who: '', current: null, chosen: {}, row: 0, mode: null, draft: null, done: [], busy: false };
-const picture = new Picture(byId('picture'), { chosen: id => go(id) });
+const state = { film: null, who: '', current: null, chosen: {}, row: 0, mode: null, draft: null, done: [], busy: false,
+  byId: new Map(), byLook: new Map(), types: new Map(), list: null };
+export const picture = new Picture(byId('picture'), { chosen: id => go(id), boxed: box => changeBox(box), look: cell => lookOf(cell) });
+const order = new Order(id => go(id), cell => typeName(cell), answered);
 
-const cells = () => state.film.cells;
-const cellOf = id => cells().find(cell => cell.id === id);
+const NO_TYPE = { colour: '#BBBBBB', dashed: true, leukocyte: true };
+const cellOf = id => state.byId.get(id);
 const fieldOf = look => state.film.fields.find(field => field.look === look);
-const typeOf = name => state.film.types.find(type => type.name === name) ?? { colour: '#BBBBBB', dashed: true };
-const answered = cell => cell.said.cell === 'no cell' || 'type' in cell.said;
-const listed = () => cells().filter(cell => !byId('only').checked || typeOf(shown(cell).type).leukocyte);
+const typeOf = name => state.types.get(name) ?? NO_TYPE;
+const typeName = cell => cell.said.type ?? cell.type;
+const shownCell = () => state.draft ?? cellOf(state.current) ?? null;
 
+function answered(cell) { return cell.said.cell === 'no cell' || 'type' in cell.said; }
 function say(text) { byId('said').textContent = text; }
+
+// The cells in the order of work; made again when something changes what belongs to it.
+function listed() {
+  const only = byId('only').checked;
+  return state.list ??= state.film.cells.filter(cell => !only || typeOf(typeName(cell)).leukocyte);
+}
 
 // One thing at a time: the next key waits until the server has kept the answer.
 async function doing(action) {
@@ -35,44 +46,58 @@ async function doing(action) {
 
 async function load() {
   state.film = await ask(`/api/film?who=${encodeURIComponent(state.who)}`);
+  state.types = new Map(state.film.types.map(type => [type.name, type]));
   if (!state.film.types.some(type => type.leukocyte)) byId('only').checked = false;
-  if (state.current && !cellOf(state.current)) state.current = null;
+  indexCells();
+}
+
+function indexCells() {
+  state.list = null;
+  state.byId = new Map(state.film.cells.map(cell => [cell.id, cell]));
+  state.byLook = new Map(state.film.fields.map(field => [field.look, []]));
+  for (const cell of state.film.cells) state.byLook.get(cell.look).push(cell);
+}
+
+// How the picture shows a cell.
+function lookOf(cell) {
+  const own = cell === state.draft || cell.id === state.current, chosen = own ? state.chosen : {};
+  const name = chosen.type ?? typeName(cell), noCell = cell.said.cell === 'no cell', style = typeOf(name);
+  return { box: boxOf(cell, chosen), name: name ?? 'new', noCell, style, quiet: !own && byId('only').checked && !style.leukocyte,
+    sign: noCell ? '✕' : answered(cell) ? '✓' : '' };
 }
 
 function show() {
-  const cell = state.draft ?? (state.current ? cellOf(state.current) : null);
-  const look = cell?.look ?? picture.field?.look ?? state.film.fields[0].look;
-  picture.cells = cells().filter(one => one.look === look).map(one => {
-    const name = shown(one, one.id === state.current ? state.chosen : {}).type, noCell = one.said.cell === 'no cell';
-    const style = typeOf(name), quiet = byId('only').checked && !style.leukocyte;
-    return { id: one.id, quiet, box: one.box, name, noCell, style, sign: noCell ? '✕' : answered(one) ? '✓' : '' };
-  });
+  const cell = shownCell(), look = cell?.look ?? picture.field?.look ?? state.film.fields[0].look;
+  picture.cells = state.byLook.get(look);
   picture.regions = state.film.regions.filter(region => region.look === look);
-  picture.current = state.current;
+  picture.current = cell;
+  picture.hovered = null;
   if (picture.field?.look !== look) picture.open(fieldOf(look)); else picture.draw();
   byId('fields').value = String(look);
-  byId('card').replaceChildren(...(cell ? card(state.film, fieldOf(look), cell, state.chosen, state.row, choose) : [
-    element('p', {}, listed().length ? 'No cell is chosen. j goes to the first.' : 'No cell of this kind. a adds one, r marks a region.')]));
+  showCard();
   const list = listed(), count = list.filter(answered).length;
   byId('progress').textContent = `${state.who}: ${count} of ${list.length} cells answered, ` +
     `${state.film.regions.length} region${state.film.regions.length === 1 ? '' : 's'} reviewed`;
-  showOrder(list);
+  order.show(list, state.current);
 }
 
-function showOrder(list) {
-  byId('order').replaceChildren(...list.slice(0, 400).map(cell => element('li', {
-    class: cell.id === state.current ? 'current' : null, click: () => go(cell.id) },
-    `${cell.said.cell === 'no cell' ? '✕' : answered(cell) ? '✓' : '·'} ${shown(cell).type}`,
-    element('span', { class: 'dim' }, ` ${cell.reasons.join(', ') || (cell.drawn ? '' : cell.score.toFixed(2))}`))));
-  const current = byId('order').querySelector('.current');
-  if (current) byId('order').scrollTop = current.offsetTop - byId('order').offsetTop - 60;
+function showCard() {
+  const cell = shownCell();
+  byId('card').replaceChildren(...(cell ? card(state.film, crop(cell), cell, state.chosen, state.row, choose) : [
+    element('p', {}, listed().length ? 'No cell is chosen. j goes to the first.' : 'No cell of this kind. a adds one, r marks a region.')]));
+}
+
+function crop(cell) {
+  const canvas = picture.pixels.crop(boxOf(cell, state.chosen), 120);
+  for (const [name, value] of [['class', 'crop'], ['role', 'img'], ['aria-label', 'The cell']]) canvas.setAttribute(name, value);
+  return canvas;
 }
 
 function go(id) {
   leave();
   state.current = id, state.chosen = {}, state.row = 0;
   show();
-  if (id) picture.reveal(cellOf(id).box);
+  if (id) picture.reveal(boxOf(cellOf(id)));
 }
 
 // The next cell in the order; with open, the next one without an answer.
@@ -80,7 +105,7 @@ function step(by, open = false) {
   const list = listed(), at = list.findIndex(cell => cell.id === state.current);
   if (!list.length) return;
   if (open) {
-    const rest = [...list.slice(at + 1), ...list.slice(0, at + 1)].find(cell => !answered(cell));
+    const rest = list.slice(at + 1).find(cell => !answered(cell)) ?? list.find(cell => !answered(cell));
     if (!rest) say('Every cell of the list is answered.');
     return go(rest?.id ?? state.current);
   }
@@ -104,13 +129,29 @@ function openField(look) {
 function choose(number, value) {
   state.row = number;
   state.chosen = { ...state.chosen, [rows(state.film)[number].key]: value };
-  show();
+  picture.draw();
+  showCard();
 }
 
 function chooseBy(by) {
-  const row = rows(state.film)[state.row], cell = state.draft ?? cellOf(state.current);
+  const row = rows(state.film)[state.row], cell = shownCell();
   const at = row.values.indexOf(shown(cell, state.chosen)[row.key] ?? UNKNOWN);
   choose(state.row, row.values[(at + by + row.values.length) % row.values.length]);
+}
+
+// Another box for the cell; Enter keeps it.
+function changeBox(box) {
+  state.chosen = { ...state.chosen, box: box.map(value => Math.round(value * 100) / 100) };
+  picture.draw();
+  showCard();
+}
+
+// Shift and an arrow move the box; Alt and an arrow move its right or lower side, with Shift the left or upper one.
+function nudge(event) {
+  const cell = shownCell(), unit = Math.max(picture.unit, 1), sign = event.altKey && event.shiftKey ? -1 : 1;
+  const [dx, dy] = { ArrowUp: [0, -unit], ArrowDown: [0, unit], ArrowLeft: [-unit, 0], ArrowRight: [unit, 0] }[event.key];
+  const sides = { across: dx ? sign : 0, down: dy ? sign : 0 };
+  changeBox((event.altKey ? resized : moved)(boxOf(cell, state.chosen), dx, dy, picture.field, sides));
 }
 
 const confirm = () => doing(async () => {
@@ -118,8 +159,8 @@ const confirm = () => doing(async () => {
   if (state.draft) return keepDraft();
   const cell = cellOf(state.current);
   if (!cell) return step(1);
-  const { cell: _, ...said } = shown(cell, state.chosen);
-  await answer(cell, said);
+  const { cell: _, box, ...said } = shown(cell, state.chosen);
+  await answer(cell, state.chosen.box ? { ...said, box: box.join(',') } : said);
 });
 
 const denyCell = () => doing(async () => {
@@ -128,20 +169,24 @@ const denyCell = () => doing(async () => {
 
 async function answer(cell, said) {
   await ask(`/api/cells/${cell.id}`, { who: state.who, said, cost: meter.take() });
-  const { cell: verdict, ...before } = shown(cell), first = !Object.keys(cell.said).length;
-  state.done.push({ kind: first ? 'first' : 'answer', id: cell.id, said: verdict === 'no cell' ? { cell: verdict } : before });
-  cell.said = 'type' in said ? { ...cell.said, ...said, cell: 'cell' } : { ...cell.said, ...said };
+  state.done.push({ kind: 'answer', id: cell.id, said: cell.said });
+  cell.said = { ...cell.said, ...said, ...('type' in said && cell.said.cell ? { cell: 'cell' } : {}) };
+  state.list = null;
   step(1, true);
 }
 
 const undo = () => doing(async () => {
   const last = state.done.at(-1);
   if (!last) return say('Nothing to undo since the page was opened.');
-  if (last.kind === 'region') await ask(`/api/regions/${last.id}/withdraw`, { who: state.who, cost: meter.take() });
-  else if (last.kind === 'first') await ask(`/api/cells/${last.id}/undo`, { who: state.who, cost: meter.take() });
-  else await ask(`/api/cells/${last.id}`, { who: state.who, said: last.said, cost: meter.take() });
+  const cost = meter.take(), who = state.who;
+  if (last.kind === 'region') await ask(`/api/regions/${last.id}/withdraw`, { who, cost });
+  else if (last.kind === 'drawn') await ask(`/api/cells/${last.id}`, { who, said: { cell: 'no cell' }, cost });
+  else await ask(`/api/cells/${last.id}/undo`, { who, said: last.said, cost });
   state.done.pop();
-  await load();
+  if (last.kind === 'region') state.film.regions = state.film.regions.filter(region => region.id !== last.id);
+  else if (last.kind === 'drawn') state.film.cells = state.film.cells.filter(cell => cell.id !== last.id);
+  else cellOf(last.id).said = last.said;
+  indexCells();
   go(last.kind === 'region' ? state.current : cellOf(last.id)?.id ?? null);
   say(last.kind === 'region' ? 'The region is no longer marked; what was said about its cells stays.' : 'Undone: as it was before.');
 });
@@ -169,31 +214,37 @@ async function place() {
     leave();
     state.draft = { id: 0, look, box, type: null, attributes: {}, said: {}, reasons: [], score: 1 };
     state.chosen = {}, state.row = 0;
-    picture.tool = box;
     return show();
   }
-  const inside = ({ box: [x1, y1, x2, y2] }) => (x1 + x2) / 2 >= box[0] && (x1 + x2) / 2 <= box[2] && (y1 + y2) / 2 >= box[1] && (y1 + y2) / 2 <= box[3];
-  const open = cells().filter(cell => cell.look === look && inside(cell) && !Object.keys(cell.said).length);
+  const middle = ([x1, y1, x2, y2]) => [(x1 + x2) / 2, (y1 + y2) / 2];
+  const inside = ([x, y]) => x >= box[0] && x <= box[2] && y >= box[1] && y <= box[3];
+  const open = state.byLook.get(look).filter(cell => !answered(cell) && inside(middle(boxOf(cell))));
   if (state.mode === 'region' && open.length) {
     state.mode = 'asked';
     byId('mode').textContent = `${open.length} cell${open.length === 1 ? '' : 's'} in this region without your answer: Enter ` +
       'confirms them as shown and says that no cell is missing here. Esc leaves.';
     return;
   }
-  const { id, confirmed } = await ask('/api/regions', { who: state.who, look, box, cost: meter.take() });
+  const { id, box: kept, confirmed } = await ask('/api/regions', { who: state.who, look, box, cost: meter.take() });
   state.done.push({ kind: 'region', id });
+  state.film.regions.push({ id, look, box: kept });
+  const count = Object.keys(confirmed).length;
+  for (const [cell, said] of Object.entries(confirmed)) cellOf(Number(cell)).said = said;
+  state.list = null;
   leave();
-  await load();
   show();
-  say(`Region reviewed${confirmed ? `; ${confirmed} cell${confirmed === 1 ? '' : 's'} confirmed with it` : ''}.`);
+  say(`Region reviewed${count ? `; ${count} cell${count === 1 ? '' : 's'} confirmed with it` : ''}.`);
 }
 
 async function keepDraft() {
   if (!state.chosen.type) return say('Choose its type first: a number, or t.');
-  const said = Object.fromEntries(Object.entries(state.chosen).filter(([, value]) => value !== UNKNOWN));
-  const { id } = await ask('/api/cells', { who: state.who, look: state.draft.look, box: state.draft.box, said, cost: meter.take() });
-  state.done.push({ kind: 'drawn', id, said: { cell: 'no cell' } });
-  await load();
+  const { box: _, ...chosen } = state.chosen, { look } = state.draft, box = boxOf(state.draft, state.chosen);
+  const said = Object.fromEntries(Object.entries(chosen).filter(([, value]) => value !== UNKNOWN));
+  const { id } = await ask('/api/cells', { who: state.who, look, box, said, cost: meter.take() });
+  state.done.push({ kind: 'drawn', id });
+  state.film.cells = state.film.cells.filter(cell => cell.id !== id);  // drawn before, and called no cell
+  state.film.cells.push({ ...state.draft, id, box, type: said.type, drawn: true, said: { ...said, cell: 'cell' }, reasons: ['drawn by a person'] });
+  indexCells();
   go(id);
   say('The cell is kept.');
 }
@@ -201,7 +252,7 @@ async function keepDraft() {
 // Choose a type by its first letters.
 function findType() {
   state.row = 0;
-  show();
+  showCard();
   const input = element('input', { id: 'find', 'aria-label': 'Type', placeholder: 'first letters, then Enter' });
   input.addEventListener('keydown', event => {
     event.stopPropagation();
@@ -209,7 +260,7 @@ function findType() {
     const found = names.find(name => name.toLowerCase().startsWith(wanted)) ?? names.find(name => name.toLowerCase().includes(wanted));
     if (event.key === 'Enter' && wanted && found) { event.preventDefault(); choose(0, found); }
     else if (event.key === 'Enter') say(`No type begins with ${input.value}.`);
-    else if (event.key === 'Escape') show();
+    else if (event.key === 'Escape') showCard();
   });
   byId('card').querySelector('.row').append(input);
   input.focus();
@@ -224,27 +275,36 @@ const exportFile = () => doing(async () => {
 });
 
 function zoomToggle() {
-  const cell = state.draft ?? (state.current && cellOf(state.current));
-  if (picture.view[2] >= picture.field.width && cell) picture.approach(cell.box); else picture.fit();
+  const cell = shownCell();
+  if (picture.view[2] >= picture.field.width && cell) picture.approach(boxOf(cell, state.chosen)); else picture.fit();
 }
 
 function toggleOnly() {
   byId('only').checked = !byId('only').checked;
+  state.list = null;
   show();
 }
 
 const KEYS = {
   Enter: confirm, x: denyCell, Delete: denyCell, j: () => step(1), k: () => step(-1), n: () => step(1, true), u: undo,
   '[': () => toField(-1), ']': () => toField(1), a: () => begin('cell'), r: () => begin('region'), t: findType, z: zoomToggle,
-  o: toggleOnly, e: exportFile, s: () => doing(showSummary), '?': () => byId('help').showModal(), Escape: () => { leave(); show(); },
+  o: toggleOnly, e: exportFile, s: () => doing(showSummary), '?': () => byId('help').showModal(), Escape: escape,
   ArrowUp: () => mark(-1), ArrowDown: () => mark(1), ArrowLeft: () => chooseBy(-1), ArrowRight: () => chooseBy(1),
   '+': () => picture.zoom(0.8), '=': () => picture.zoom(0.8), '-': () => picture.zoom(1.25) };
+const ARROWS = new Set(['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown']);
 const NEEDS_CELL = new Set(['t', 'ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown']);
+
+// Leave a mode; without one, drop a changed box.
+function escape() {
+  if (!state.mode && !state.draft) delete state.chosen.box;
+  leave();
+  show();
+}
 
 function mark(by) {
   const count = rows(state.film).length;
   state.row = (state.row + by + count) % count;
-  show();
+  showCard();
 }
 
 // While a box is drawn, arrows and signs move and change it.
@@ -261,12 +321,18 @@ function moveTool(event) {
 }
 
 document.addEventListener('keydown', event => {
-  if (event.ctrlKey || event.metaKey || event.altKey || !state.film || document.querySelector('dialog[open]')) return;
+  const boxKey = (event.altKey || event.shiftKey) && ARROWS.has(event.key);
+  if (event.ctrlKey || event.metaKey || event.altKey && !boxKey || !state.film || document.querySelector('dialog[open]')) return;
   if (event.target.matches('select, input:not([type=checkbox])') || event.key === ' ' || event.key === 'Tab') return;
   if (event.key === 'Enter' && event.target.matches('button:not(#confirm)') && event.target.closest('header, .bar')) return;
   if (state.busy) return event.preventDefault();
   if (state.mode && moveTool(event)) return event.preventDefault();
   const has = state.draft || state.current;
+  if (boxKey) {
+    event.preventDefault();
+    if (has && !state.mode) nudge(event);
+    return;
+  }
   const number = /^[1-9]$/.test(event.key) ? Number(event.key) : 0;
   if (number && has && !state.mode) {
     const value = rows(state.film)[state.row].values[number - 1];
@@ -292,7 +358,7 @@ async function main() {
   await load();
   byId('fields').replaceChildren(...state.film.fields.map(field => element('option', { value: field.look }, field.name)));
   byId('fields').addEventListener('change', event => { openField(Number(event.target.value)); event.target.blur(); });
-  byId('only').addEventListener('change', show);
+  byId('only').addEventListener('change', () => { state.list = null; show(); });
   for (const [id, action] of Object.entries(BUTTONS)) byId(id).addEventListener('click', event => { action(); event.target.blur(); });
   for (const close of document.querySelectorAll('.close')) close.addEventListener('click', () => close.closest('dialog').close());
   picture.open(state.film.fields[0]);
