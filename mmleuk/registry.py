@@ -9,6 +9,7 @@ from mmleuk.stack import require_stack
 
 require_stack()  # first: a missing or second MMDetection must be one clear error, not an ImportError
 
+from mmdet.registry import DATA_SAMPLERS as MMDET_DATA_SAMPLERS
 from mmdet.registry import DATASETS as MMDET_DATASETS
 from mmdet.registry import HOOKS as MMDET_HOOKS
 from mmdet.registry import METRICS as MMDET_METRICS
@@ -30,6 +31,7 @@ def _child(kind: str, parent: Registry, *locations: str) -> Registry:
 DATASETS = _child('dataset', MMDET_DATASETS, 'datasets.cell_masks', 'datasets.cells', 'datasets.crops',
                   'datasets.label_noise', 'datasets.leukemia_attri', 'datasets.mixed', 'datasets.source_target',
                   'datasets.unlabelled_crops', 'datasets.voc_cells')
+DATA_SAMPLERS = _child('data sampler', MMDET_DATA_SAMPLERS, 'datasets.source_sampler')
 TRANSFORMS = _child('transform', MMDET_TRANSFORMS, 'transforms')
 MODELS = _child('model', MMDET_MODELS, 'models')
 TASK_UTILS = _child('task util', MMDET_TASK_UTILS, 'models')

@@ -14,7 +14,7 @@ from typing import Any
 
 from mmdet.datasets import BaseDetDataset
 
-from mmleuk.datasets.annotations import read_annotations
+from mmleuk.datasets.annotations import read_annotations, read_ground_truth
 from mmleuk.datasets.group_split import GroupSplit
 from mmleuk.datasets.presets import make_metainfo
 from mmleuk.errors import UserError
@@ -46,6 +46,8 @@ class CellCropDataset(BaseDetDataset):
         metainfo: see :class:`mmleuk.CellDataset`.
         name_column, class_column: of the CSV.
         type_attribute: key of the attribute that is the class.
+        only_types: of a COCO file read the types alone, of the cells whose class is one here: its attributes and
+            further classes are another data set's.
         class_names: by folder, or by what ``class_pattern`` finds, the class of the images; others are not read. By
             default that is the name of the class.
         class_pattern: regular expression with one group, searched in the name of every image at any depth: the class,
@@ -64,12 +66,13 @@ class CellCropDataset(BaseDetDataset):
 
     def __init__(self, *, ann_file: str = '', data_root: str = '', data_prefix: Mapping[str, str] | None = None,
                  metainfo: Mapping | None = None, name_column: str = 'img_name', class_column: str = 'label',
-                 type_attribute: str = 'cell_type', class_names: Mapping[str, str] | None = None,
-                 class_pattern: str | None = None, mask_suffix: str | None = None,
-                 split: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+                 type_attribute: str = 'cell_type', only_types: bool = False,
+                 class_names: Mapping[str, str] | None = None, class_pattern: str | None = None,
+                 mask_suffix: str | None = None, split: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         self.class_names, self.class_pattern, self.mask_suffix = class_names, class_pattern, mask_suffix
         self.split = None if split is None else GroupSplit(**split)
         self.name_column, self.class_column, self.type_attribute = name_column, class_column, type_attribute
+        self.only_types = only_types
         super().__init__(ann_file=ann_file, data_root=data_root, data_prefix=dict(data_prefix or dict(img='')),
                          metainfo=make_metainfo(metainfo), **kwargs)
 
@@ -159,13 +162,16 @@ class CellCropDataset(BaseDetDataset):
         return root
 
     def _from_coco(self) -> list[dict]:
-        annotations = read_annotations(self.ann_file, self._metainfo['classes'], self.schema)
-        described = set(self._metainfo['described'] or self._metainfo['classes'])
-        for image in annotations.images:
+        classes, unknown = self._metainfo['classes'], (IGNORE,) * len(self.schema)
+        found = read_ground_truth(self.ann_file) if self.only_types else read_annotations(
+            self.ann_file, classes, self.schema)
+        described = set(self._metainfo['described'] or classes)
+        for image in found.images:
             check_image_file(osp.join(self.data_prefix['img'], image.file_name))
-        return [self._record(image.file_name, (image.width, image.height), cell.box_xyxy, cell.label, cell.attributes)
-                for image in annotations.images for cell in image.cells
-                if not cell.ignore and self._metainfo['classes'][cell.label] in described]
+        return [self._record(image.file_name, (image.width, image.height), cell.box_xyxy,
+                             classes.index(found.classes[cell.label]), unknown if self.only_types else cell.attributes)
+                for image in found.images for cell in image.cells
+                if not cell.ignore and found.classes[cell.label] in described]
 
     def whole_image(self, name: str, class_name: str, values: Mapping[str, int], where: str) -> dict:
         """The record of a single-cell image; your own data set can make its records with it.

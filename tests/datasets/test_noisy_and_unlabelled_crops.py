@@ -1,12 +1,16 @@
 """Crops with wrong labels on purpose, and crops without any."""
 
 import csv
+import json
 
 import cv2
 import numpy as np
 import pytest
+from mmengine.dataset import ConcatDataset
 
+from mmleuk.datasets.crops import CellCropDataset
 from mmleuk.datasets.label_noise import NoisyCrops, wrong_values
+from mmleuk.datasets.source_sampler import EpochMultiSourceSampler
 from mmleuk.datasets.unlabelled_crops import UnlabelledCrops
 from mmleuk.errors import UserError
 from mmleuk.schema import IGNORE
@@ -56,6 +60,52 @@ def test_noisy_crops_keep_types(crops):
     assert (rows[:, 1:] != [2, 0]).sum() == 5  # a quarter of 20
     with pytest.raises(UserError, match='label_noise is 2'):
         NoisyCrops(ann_file='train.csv', label_noise=2, **options(crops))
+
+
+@pytest.fixture
+def field(tmp_path):
+    """A field of another laboratory: two cells of its own classes, one of which is ours, and an ignored one."""
+    folder = tmp_path / 'field'
+    folder.mkdir()
+    cv2.imwrite(str(folder / 'a.png'), np.full((20, 30, 3), 90, np.uint8))
+    content = dict(
+        images=[dict(id=1, file_name='a.png', width=30, height=20)],
+        categories=[dict(id=4, name='Blast'), dict(id=7, name='Odd')],
+        annotations=[dict(id=number, image_id=1, category_id=category, bbox=box, area=1, iscrowd=crowd,
+                          attributes=dict(hue=17)) for number, (category, box, crowd) in enumerate(
+            [(4, [0, 0, 5, 5], 0), (7, [10, 2, 8, 9], 0), (7, [20, 2, 8, 9], 1)])])
+    (folder / 'cells.json').write_text(json.dumps(content))
+    return folder
+
+
+def test_unlabelled_cells_come_from_a_file_of_any_classes_and_attributes(field):
+    data = UnlabelledCrops(ann_file='cells.json', **options(field))
+    infos = [data.get_data_info(index) for index in range(len(data))]
+    assert [info['instances'][0]['bbox'] for info in infos] == [[0, 0, 5, 5], [10, 2, 18, 11]]
+    assert all(info['instances'][0]['attributes'] == [IGNORE] * 3 and info['domain'] == 'target' for info in infos)
+    (field / 'a.png').unlink()
+    with pytest.raises(UserError, match='a.png'):
+        UnlabelledCrops(ann_file='cells.json', **options(field))
+
+
+def test_types_alone_are_read_where_the_rest_is_anothers(field):
+    data = CellCropDataset(ann_file='cells.json', only_types=True, **options(field))
+    cell, = data.get_data_info(0)['instances']
+    assert (len(data), cell['bbox'], cell['bbox_label']) == (1, [10, 2, 18, 11], 1)
+    assert cell['attributes'] == [1, IGNORE, IGNORE], 'the type is Odd'
+    with pytest.raises(UserError, match='Blast'):
+        CellCropDataset(ann_file='cells.json', **options(field))
+
+
+def test_an_epoch_of_two_sources_ends_and_mixes_each_batch(crops, field):
+    """10 labelled images, 2 per batch, are 5 batches; the 2 unlabelled cells take turns."""
+    both = ConcatDataset([CellCropDataset(ann_file='train.csv', **options(crops)),
+                          UnlabelledCrops(ann_file='cells.json', **options(field))])
+    sampler = EpochMultiSourceSampler(both, batch_size=3, source_ratio=[2, 1], seed=0)
+    for _ in range(2):
+        batches = np.array(list(sampler)).reshape(-1, 3)
+        assert len(sampler) == 15 and batches.shape == (5, 3)
+        assert sorted(batches[:, :2].ravel()) == list(range(10)) and set(batches[:, 2]) == {10, 11}
 
 
 def test_unlabelled_crops_know_nothing_but_their_domain(crops):
