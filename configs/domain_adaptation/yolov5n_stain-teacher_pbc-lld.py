@@ -43,6 +43,6 @@ train_dataloader = dict(dataset=dict(
     ])))
 optim_wrapper = dict(optimizer=dict(lr=0.001))
 default_hooks = dict(
-    # in the first epoch only the target's statistics are measured
+    # in the first epoch it learns the source alone, in varying stains
     pseudo_labels=dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(2, None)),
     teacher=dict(type='mmleuk.EMATeacherHook'))

@@ -1,4 +1,4 @@
-"""Ours: a teacher, the target's statistics and varying stains. YOLOv5n, TXL-PBC at 320 px. 10 epochs on a CPU.
+"""Ours: a teacher and varying stains. YOLOv5n, TXL-PBC at 320 px. 10 epochs on a CPU.
 
 Labels of PBC and BCD, images of Raabin-WBC and BCCD. It starts from the source-only training's weights (``load_from``;
 docs/domain_adaptation.md).
@@ -43,6 +43,6 @@ train_dataloader = dict(dataset=dict(
     ])))
 optim_wrapper = dict(optimizer=dict(lr=0.001))
 default_hooks = dict(
-    # in the first epoch only the target's statistics are measured
+    # in the first epoch it learns the source alone, in varying stains
     pseudo_labels=dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(2, None)),
     teacher=dict(type='mmleuk.EMATeacherHook'))

@@ -42,6 +42,6 @@ train_dataloader = dict(batch_size=2, dataset=dict(
     ])))
 train_cfg = dict(max_epochs=50)
 default_hooks = dict(
-    # in the first epoch only the target's statistics are measured
+    # in the first epoch it learns the source alone, in varying stains
     pseudo_labels=dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(2, None)),
     teacher=dict(type='mmleuk.EMATeacherHook'))

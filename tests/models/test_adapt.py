@@ -303,7 +303,7 @@ def test_statistics_come_from_the_target_alone(on):
     """A very bright source, or strong view, doesn't move the running mean; the target as it is moves it."""
     means = []
     for bright in (None, 'source', 'target_strong', 'target'):
-        model = build('StainTeacher')
+        model = build('StainTeacher', statistics='target')
         model.activity.pseudo = on
         believe(model, NEW)
         images, samples = batch(strong=True)
@@ -315,8 +315,9 @@ def test_statistics_come_from_the_target_alone(on):
     assert not torch.equal(means[0], means[3])
 
 
-def test_both_update_the_statistics_by_default_elsewhere():
-    model = build('ConfMix')
+@pytest.mark.parametrize('method', ['ConfMix', 'StainTeacher'])
+def test_both_update_the_statistics_by_default(method):
+    model = build(method)
     before = norm_of(model).running_mean.clone()
     model.activity.pseudo = False
     model.loss(*batch())

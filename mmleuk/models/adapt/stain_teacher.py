@@ -1,4 +1,4 @@
-"""Ours: a teacher for the target's images, the target's statistics, and stains that vary."""
+"""Ours: a teacher for the target's images, and stains that vary on both sides."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ class StainTeacher(SourceTargetDetector):
        labels; under unsure ones nothing is learnt; elsewhere is background.
     2. The student sees the branch ``target_strong``: the same image with other amounts of its stains
        (:class:`mmleuk.StainJitter`), as the source's images have them.
-    3. BatchNorm's running statistics, which the teacher and testing use, come from the target's images alone. Until
-       found labels are switched on, these images only update them.
 
     Args:
         detector: config of the detector.
         labeller: default :class:`mmleuk.ScoreLabeller` with scores from 0.4 on, unsure from 0.1 on.
+        statistics: 'target': BatchNorm's running statistics, which the teacher and testing use, come from the target's
+            images as they are (adaptive batch normalisation, Li et al. 2016). Until found labels are switched on, these
+            images only update them. Together with found labels that is worse than 'both'
+            (docs/benchmarks.md): the teacher then is another network than the one that learns.
         others: as of :class:`SourceTargetDetector`.
 
-    It joins three known ideas: mean teacher (Tarvainen and Valpola 2017), adaptive batch normalisation (Li et al.
-    2016), and augmentation of stains in optical density (Tellez et al. 2018).
+    It joins two known ideas: mean teacher (Tarvainen and Valpola 2017), and augmentation of stains in optical density
+    (Tellez et al. 2018).
     """
 
-    def __init__(self, detector: dict, labeller: dict | None = None, *, statistics: Any = 'target',
+    def __init__(self, detector: dict, labeller: dict | None = None, *, statistics: Any = 'both',
                  **kwargs: Any) -> None:
         super().__init__(detector, labeller or dict(type='mmleuk.ScoreLabeller', min_score=0.4, unsure_score=0.1),
                          asks='teacher', statistics=statistics, **kwargs)
