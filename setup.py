@@ -31,7 +31,8 @@ PARQUET = ['pyarrow']  # mmleuk data convert --to parquet
 RAY = ['ray>=2.9']  # mmleuk infer --engine ray; Apache-2.0
 TENSORBOARD = ['tensorboard']  # mmleuk train --tensorboard; Apache-2.0
 TEST = ['pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'pypdf', 'psutil', 'httpx2', 'playwright',
-        'pydantic>=2']  # reads the suites of tools/benchmark.py
+        'pydantic>=2',  # reads the suites of tools/benchmark.py
+        'scikit-image']  # differences of colours
 DEV = ['ruff', 'mypy', 'codespell']
 
 setup(

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from mmleuk.bank.bulk import bulk_insert
+from mmleuk.bank.bulk import bulk_insert, indices_afterwards, no_collector
 from mmleuk.bank.connection import Bank, now
 from mmleuk.bank.tables import (
     CELLS_PER_LOOK,
@@ -89,7 +89,8 @@ def add_run(bank: Bank, run: Run, films: Mapping[str, str], digest: str, source:
         _retire(connection, list(fields.values()), sorted(set(names.films.values())))
         looks = _insert_looks(connection, run_id, [fields[p.image] for p in run.predictions])
         film_of = [names.films[films[p.image]] for p in run.predictions]
-        _insert_cells(connection, run, looks, film_of, names)
+        with indices_afterwards(connection, BankCell, _is_most(connection, len(run.cells))), no_collector():
+            _insert_cells(connection, run, looks, film_of, names)
     with bank.writing() as connection:  # for the planner of queries; a sample is enough
         if bank.is_sqlite:
             connection.exec_driver_sql('PRAGMA analysis_limit=1000')
@@ -217,6 +218,12 @@ def forget_comparison(connection: Connection, films: Sequence[int]) -> None:
     connection.execute(update(BankCell).where(
         BankCell.film_id.in_(films), BankCell.same_as.is_not(None), BankCell.look_id.in_(newest)).values(
             same_as=None, counted=func.coalesce(verdict.scalar_subquery(), 'cell') != 'no cell'))
+
+
+def _is_most(connection: Connection, n_cells: int) -> bool:
+    """Whether a large run has more cells than all the runs before it."""
+    before = (connection.scalar(select(func.sum(BankRun.cells))) or 0) - n_cells
+    return n_cells > max(before, _CHUNK)
 
 
 def cells_of(look: int) -> tuple[Any, Any]:

@@ -102,9 +102,24 @@ def draw_overview(image: Image.Image, prediction: Prediction, classes: Sequence[
     sides = [(cell.box[2] - cell.box[0]) * scale for cell in prediction.cells]
     width = 1 if not sides or np.median(sides) < _THICK_FROM_PX else 3
     for cell in sorted(prediction.cells, key=lambda cell: cell.class_name in chosen):
-        box = [round(value * scale) for value in cell.box]
-        draw.rectangle(box, outline=styles[cell.class_name].rgb, width=width)
+        x1, y1, x2, y2 = (round(value * scale) for value in cell.box)
+        style = styles[cell.class_name]
+        if style.dashed:  # too small for dashes: corners
+            _corners(draw, (x1, y1, x2, y2), style.rgb, width)
+        else:
+            draw.rectangle((x1, y1, x2, y2), outline=style.rgb, width=width)
     return canvas
+
+
+def _corners(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], colour: tuple[int, int, int], width: int
+             ) -> None:
+    """A frame with a gap of a third in the middle of each side."""
+    x1, y1, x2, y2 = box
+    across, down = max((x2 - x1) // 3, 1), max((y2 - y1) // 3, 1)
+    for x, towards_x in ((x1, across), (x2, -across)):
+        for y, towards_y in ((y1, down), (y2, -down)):
+            draw.line((x, y, x + towards_x, y), fill=colour, width=width)
+            draw.line((x, y, x, y + towards_y), fill=colour, width=width)
 
 
 def _paint(draw: ImageDraw.ImageDraw, plan: Plan, styles: Mapping[str, ClassStyle]) -> None:

@@ -1,5 +1,6 @@
 """What goes into a bank comes out of it, on SQLite and on PostgreSQL alike."""
 
+import gc
 import hashlib
 import os
 import signal
@@ -17,6 +18,7 @@ from bank_fixtures import small_run
 from run_fixtures import make_cell
 from sqlalchemy import select, text
 
+from mmleuk.bank import adding
 from mmleuk.bank.adding import add_run
 from mmleuk.bank.checks import problems
 from mmleuk.bank.connection import Bank, alembic_config, newest_revision, upgrade
@@ -179,6 +181,7 @@ def test_a_wrong_url_is_one_line(url):
 WRITER = """
 import sys
 from dataclasses import replace
+from mmleuk.bank import adding
 from mmleuk.bank.adding import add_run
 from mmleuk.bank.connection import Bank
 from mmleuk.structures.prediction_files import from_json
@@ -247,6 +250,47 @@ def test_a_killed_writer_leaves_a_consistent_bank(where, tmp_path, after):
     assert cells == 8000 * runs
     assert add(bank, small_run(), 'later').new  # and it can be written to
     bank.close()
+
+
+def indices_are_there(bank):
+    with bank.engine.connect() as connection:
+        return compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_a_large_run_makes_the_indices_afterwards(where, monkeypatch):
+    """The answers and the tables are the same as with indices that are kept up to date."""
+    bank = Bank(where, create=True)
+    add(bank, small_run(), 'first')
+    monkeypatch.setattr(adding, '_CHUNK', 2)
+    add(bank, small_run(images=('c.png', 'd.png', 'e.png', 'f.png')), 'second')
+    assert indices_are_there(bank) and gc.isenabled()
+    with bank.reading() as connection:
+        assert count_cells(connection, Wanted()) == {'Lymphoblast': 4, 'Myeloblast': 2, 'Neutrophil': 2, 'None': 2}
+        assert count_cells(connection, Wanted(max_score=0.6)) == {'None': 2} and problems(connection) == []
+
+
+CRASH = """
+import os, signal, sys
+from mmleuk.bank import adding
+from mmleuk.bank.bulk import bulk_insert
+from mmleuk.bank.connection import Bank
+from mmleuk.structures.prediction_files import from_json
+def insert(connection, model, *rest):
+    if model is adding.CellAttribute:
+        os.kill(os.getpid(), signal.SIGKILL)
+    bulk_insert(connection, model, *rest)
+adding._CHUNK, adding.bulk_insert = 2, insert
+run = from_json(sys.argv[2])
+adding.add_run(Bank(sys.argv[1], create=True), run, {p.image: 'F' for p in run.predictions}, 'd', 'p.json')
+"""
+
+
+def test_killed_without_indices(where, tmp_path):
+    path = write_predictions(tmp_path / 'p.json', 2, 50)
+    assert subprocess.run([sys.executable, '-c', CRASH, where, str(path)], check=False).returncode == -signal.SIGKILL
+    bank = Bank(where)
+    assert everything(bank) == [] and indices_are_there(bank)
+    assert add(bank, small_run(), 'later').new
 
 
 def test_a_broken_bank_is_seen(where):
