@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mmleuk.transforms.interference.density import to_density, to_image
+from mmleuk.utils.optical_density import to_density, to_image
 
 Density = tuple[float, float, float]
 GLASS_PERCENTILE = 90

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmleuk.errors import UserError
+from mmleuk.shipped import get_shipped
 from mmleuk.utils.command_line import fraction
 from mmleuk.utils.image_inputs import check_images, list_images
 
@@ -23,9 +24,10 @@ RENDERED = 8
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.usage = '%(prog)s [OPTIONS] CONFIG CHECKPOINT'
-    parser.add_argument('config', help='config file of a detector')
-    parser.add_argument('checkpoint', help='its weights (.pth, .safetensors)')
+    parser.usage = '%(prog)s [OPTIONS] [CONFIG CHECKPOINT]'
+    parser.add_argument('model', nargs='*', metavar='CONFIG CHECKPOINT',
+                        help='config file of a detector and its weights (.pth, .safetensors); default: the model in '
+                        'the package (mmleuk models)')
     parser.add_argument('--format', nargs='+', choices=tuple(SUFFIXES), default=['onnx'],
                         help='what to write (default: onnx); each is checked and measured')
     parser.add_argument('--out', metavar='FILE', help='file to write, .onnx or .xml; for both formats without suffix '
@@ -48,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
             model; nothing has been written.
     """
     formats = list(dict.fromkeys(args.format))
-    outs = _outs(args.out, args.checkpoint, formats)
+    _check_model(args.model)
+    outs = _outs(args.out, args.model[1] if args.model else get_shipped().weights, formats)
     paths = list_images(args.images) if args.images else []
     check_images(paths)
     try:
@@ -57,10 +60,10 @@ def run(args: argparse.Namespace) -> int:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise UserError(f"{error.name} is not installed; the export needs pip install 'mmleuk[export]'") from error
-    from mmleuk.apis import Inferencer  # late: --help must not wait for torch
+    from mmleuk.export.torch_model import load_torch_model  # late: --help must not wait for torch
     from mmleuk.export.writing import build_graphs, check_targets, checked_files
     check_targets(outs, formats)
-    inferencer = Inferencer(args.config, args.checkpoint, 'cpu', args.min_score, calibrate=False)
+    inferencer = load_torch_model(*args.model, min_score=args.min_score)
     with _images(paths) as images, ExitStack() as files:
         graphs = build_graphs(inferencer, inside=args.nms == 'inside')
         temporary = []
@@ -69,13 +72,20 @@ def run(args: argparse.Namespace) -> int:
             print(f'{kind}: {parity.text}')
             temporary.append(path)
         if not args.no_measure:
-            _measure(inferencer, dict(zip(formats, temporary)), images)
+            _measure(inferencer, args.model, dict(zip(formats, temporary)), images)
     for out in outs:
         print(f'  {out}')
     return 0
 
 
-def _outs(out: str | None, checkpoint: str, formats: Sequence[str]) -> list[Path]:
+def _check_model(words: Sequence[str]) -> None:
+    """Refuse all but config and checkpoint, or none for the model in the package."""
+    if len(words) not in (0, 2):
+        raise UserError(f'config and checkpoint belong together; got {" ".join(words)}; give both, or none for the '
+                        'model in the package')
+
+
+def _outs(out: str | None, checkpoint: str | Path, formats: Sequence[str]) -> list[Path]:
     stem = Path(out or Path(checkpoint).stem)
     if out and len(formats) == 1:
         return [stem]
@@ -94,14 +104,14 @@ def _images(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:
         yield list_images(Path(folder) / 'films' / 'images')
 
 
-def _measure(inferencer: Inferencer, files: dict[str, Path], images: Sequence[Path]) -> None:
+def _measure(inferencer: Inferencer, model: Sequence[str], files: dict[str, Path], images: Sequence[Path]) -> None:
     from mmleuk.export.measure import MOST_IMAGES, costs, peak_memory, table, time_together
     from mmleuk.inference.exported import ExportedInferencer
     images = images[:MOST_IMAGES]
-    info = inferencer.run_info()
-    models = {'torch': [info.config, info.checkpoint], **{kind: [str(path)] for kind, path in files.items()}}
+    checkpoint = Path(inferencer.run_info().checkpoint)
+    models = {'torch': model, **{kind: [str(path)] for kind, path in files.items()}}
     exported = {kind: ExportedInferencer(path) for kind, path in files.items()}
-    sizes = {'torch': Path(info.checkpoint).stat().st_size, **{kind: sum(
+    sizes = {'torch': checkpoint.stat().st_size, **{kind: sum(
         each.stat().st_size for each in path.parent.iterdir()) for kind, path in files.items()}}
     times = time_together({'torch': inferencer, **exported}, images)
     memory = {name: peak_memory(model, images) for name, model in models.items()}

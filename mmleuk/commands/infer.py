@@ -215,11 +215,12 @@ def _exported(args: argparse.Namespace, path: str) -> BaseInferencer:
     if args.device not in (None, 'cpu'):
         raise UserError(f'--device {args.device}: an exported model runs on the CPU; leave it out, or give config and '
                         'checkpoint')
-    if not args.no_calibrate and args.microns_per_pixel is None:
-        print('note: with an exported model no red cells are measured, so cells get no diameter; --microns-per-pixel '
-              'states the scale')
-    return ExportedInferencer(path, args.min_score, args.batch_size, args.max_overlap, args.image_size,
-                              args.microns_per_pixel)
+    inferencer = ExportedInferencer(path, args.min_score, args.batch_size, args.max_overlap, args.image_size,
+                                    not args.no_calibrate, args.microns_per_pixel)
+    if inferencer.calibrator is None and not args.no_calibrate:
+        print('note: this exported model measures no red cells, so cells get no diameter; --microns-per-pixel states '
+              'the scale')
+    return inferencer
 
 
 def _look(inferencer: BaseInferencer, results: Iterable[Found], pictures: Mapping[str, Path],

@@ -6,15 +6,19 @@ import datetime
 from typing import Any
 
 from mmdet.utils import get_test_pipeline_cfg
+from mmengine.config import Config
 from torch import nn
 
 import mmleuk
 from mmleuk.apis import Inferencer
+from mmleuk.calibration.finder import RED_CELL
+from mmleuk.calibration.red_cells import MIN_SCORE
 from mmleuk.errors import UserError
 from mmleuk.export.parts import OPSET, finder_of
-from mmleuk.inference.facts import Facts, Suppression
+from mmleuk.inference.facts import Facts, RedCellScale, Suppression
 from mmleuk.inference.preparing import image_steps
 from mmleuk.models.detectors.attri_det import AttriDet
+from mmleuk.models.detectors.find_and_read import FindAndRead
 from mmleuk.utils.files import sha256_of
 
 KNOWN_TESTING = {'score_thr', 'nms', 'max_per_img', 'nms_pre', 'multi_label'}
@@ -31,13 +35,15 @@ def facts_of(inferencer: Inferencer, inside: bool) -> Facts:
         UserError: the test pipeline, the preprocessor or the suppression has a part that exported models can't do.
     """
     model, cfg = inferencer.model, inferencer.cfg
-    if cfg.get('red_cell_diameter') is not None:
-        raise UserError('the config has a red_cell_diameter: its images are scaled by their red cells, which exported '
-                        'models do not measure')
+    if isinstance(model, FindAndRead) and not inside:
+        raise UserError('FindAndRead names cells after the suppression of overlaps, so both have to be inside; export '
+                        'it with --nms inside')
+    red_cells = _red_cells(cfg)
     return Facts(
         classes=inferencer.classes, attributes=inferencer.schema.to_dict(), leukocytes=inferencer.leukocytes,
         described=described_labels(model), steps=image_steps(get_test_pipeline_cfg(cfg)), **_preprocessing(model),
-        suppression=_suppression(model, inside), min_score=inferencer.min_score, min_scores=dict(inferencer.min_scores),
+        suppression=_suppression(model, inside, red_cells is not None), red_cells=red_cells,
+        min_score=inferencer.min_score, min_scores=dict(inferencer.min_scores),
         image_size=inferencer.image_size, model=str(cfg.model.type), config=str(cfg.filename or ''),
         checkpoint=inferencer.run_info().checkpoint, weights_sha256=sha256_of(inferencer.run_info().checkpoint),
         attribute_min_score=model.min_score if isinstance(model, AttriDet) else 0.0,
@@ -47,6 +53,8 @@ def facts_of(inferencer: Inferencer, inside: bool) -> Facts:
 
 def described_labels(model: nn.Module) -> tuple[int, ...]:
     """Labels of the finder whose cells get attributes."""
+    if isinstance(model, FindAndRead):
+        return (model.leukocyte,)
     if not isinstance(model, AttriDet):
         return ()
     meta = model.dataset_meta
@@ -55,13 +63,31 @@ def described_labels(model: nn.Module) -> tuple[int, ...]:
     return tuple(list(meta['classes']).index(name) for name in meta['described'])
 
 
-def _suppression(model: nn.Module, inside: bool) -> Suppression:
+def _red_cells(cfg: Config) -> RedCellScale | None:
+    """How images get their scale; None where that doesn't depend on red cells.
+
+    Raises:
+        UserError: the model has no red cells.
+    """
+    diameter, classes = cfg.get('red_cell_diameter'), list(cfg.model.get('classes') or ())
+    if diameter is None:
+        return None
+    if RED_CELL not in classes:
+        raise UserError(f'the config has a red_cell_diameter, but its model has no class {RED_CELL}, so the file could '
+                        f'not measure red cells; it has {", ".join(classes) or "no classes"}')
+    colours = cfg.get('film_colours')
+    return RedCellScale(classes.index(RED_CELL), float(diameter), None if colours is None else colours.to_dict())
+
+
+def _suppression(model: nn.Module, inside: bool, measures: bool) -> Suppression:
+    """What the finder's test_cfg says; the red cells that a scale comes from have to be among the cells, too."""
     cfg = finder_of(model).bbox_head.test_cfg
     surplus = set(cfg) - KNOWN_TESTING
     if surplus or cfg.nms.get('type', 'nms') != 'nms' or set(cfg.nms) - {'type', 'iou_threshold'}:
         raise UserError(f"the model's test_cfg {dict(cfg)} has settings that exported models cannot do; they know "
                         f"{', '.join(sorted(KNOWN_TESTING))} with nms=dict(type='nms', iou_threshold=...)")
-    return Suppression(inside, float(cfg.score_thr), float(cfg.nms.iou_threshold), int(cfg.max_per_img),
+    lowest = min(cfg.score_thr, MIN_SCORE * (1 - 1e-6)) if measures else cfg.score_thr
+    return Suppression(inside, float(lowest), float(cfg.nms.iou_threshold), int(cfg.max_per_img),
                        int(cfg.nms_pre), bool(cfg.get('multi_label', True)))
 
 

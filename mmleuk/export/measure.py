@@ -39,8 +39,13 @@ class Cost:
 
 
 def time_together(inferencers: Mapping[str, BaseInferencer], paths: Sequence[Path]) -> dict[str, list[float]]:
-    """Seconds per image of several inferencers in turn, so that other work of the machine slows all of them alike."""
+    """Seconds per image of several inferencers in turn, so that other work of the machine slows all of them alike.
+
+    Red cells are measured before.
+    """
     spent: dict[str, list[float]] = {name: [] for name in inferencers}
+    for inferencer in inferencers.values():
+        inferencer.calibrate(paths)
     for number, path in enumerate([*paths[:WARM_UP], *paths]):
         for name, inferencer in inferencers.items():
             start = time.perf_counter()
@@ -54,7 +59,7 @@ def peak_memory(model: Sequence[str], paths: Sequence[Path]) -> int | None:
     """Bytes that a process held at most which runs a model over images; None where the system doesn't tell.
 
     Args:
-        model: config and checkpoint, or an exported file.
+        model: config and checkpoint, an exported file, or nothing for the model in the package.
         paths: images.
 
     Raises:
@@ -100,14 +105,15 @@ def _most_held() -> int:
 def _main() -> None:
     request = json.load(sys.stdin)
     inferencer: BaseInferencer
-    if len(request['model']) == 2:
-        from mmleuk.apis import Inferencer
-        config, checkpoint = request['model']
-        inferencer = Inferencer(config, checkpoint, 'cpu', calibrate=False)
+    if len(request['model']) != 1:
+        from mmleuk.export.torch_model import load_torch_model
+        inferencer = load_torch_model(*request['model'])
     else:
         from mmleuk.inference.exported import ExportedInferencer
         inferencer = ExportedInferencer(request['model'][0])
-    for _ in inferencer.predict([Path(path) for path in request['paths']]):
+    paths = [Path(path) for path in request['paths']]
+    inferencer.calibrate(paths)
+    for _ in inferencer.predict(paths):
         pass
     sys.stdout.write(f'{_most_held()}\n')
 

@@ -23,6 +23,7 @@ class Parity:
         images, cells: that were compared.
         box: pixels of the original image.
         score, class_prob, attribute_prob: of the same cells in both.
+        novelty, diameter: the same, as a share of the value.
         at_threshold: cells that only one found, with a score at the lowest one.
         unmatched: other cells that only one found, 'image: class, score'.
     """
@@ -33,6 +34,8 @@ class Parity:
     score: float = 0.0
     class_prob: float = 0.0
     attribute_prob: float = 0.0
+    novelty: float = 0.0
+    diameter: float = 0.0
     at_threshold: int = 0
     unmatched: tuple[str, ...] = ()
 
@@ -40,16 +43,18 @@ class Parity:
     def holds(self) -> bool:
         """Whether all differences are within the tolerances, and something was compared."""
         return not self.unmatched and self.cells > 0 and self.box <= BOX_TOLERANCE and max(
-            self.score, self.class_prob, self.attribute_prob) <= PROBABILITY_TOLERANCE
+            self.score, self.class_prob, self.attribute_prob, self.novelty, self.diameter) <= PROBABILITY_TOLERANCE
 
     @property
     def text(self) -> str:
         """One line for people."""
         others = f', {self.at_threshold} at the lowest score in one only' if self.at_threshold else ''
+        novelty = f', novelty {self.novelty:.1e} of itself' if self.novelty else ''
+        diameter = f', diameters {self.diameter:.1e} of themselves' if self.diameter else ''
         lost = f'; {len(self.unmatched)} cells in one only, first {self.unmatched[0]}' if self.unmatched else ''
         return (f'{self.cells} cells of {self.images} images{others}: boxes within {self.box:.1e} px, scores '
                 f'{self.score:.1e}, probabilities of classes {self.class_prob:.1e}, of attributes '
-                f'{self.attribute_prob:.1e}{lost}')
+                f'{self.attribute_prob:.1e}{novelty}{diameter}{lost}')
 
 
 def compare(one: BaseInferencer, other: BaseInferencer, paths: Sequence[Path]) -> Parity:
@@ -72,16 +77,25 @@ def compare(one: BaseInferencer, other: BaseInferencer, paths: Sequence[Path]) -
         images, len(pairs), _largest(pairs, lambda cell: cell.box), _largest(pairs, lambda cell: [cell.score]),
         _largest(pairs, lambda cell: cell.class_probs or ()),
         _largest(pairs, lambda cell: [prob for row in cell.probabilities.values() for prob in row]),
+        _largest(pairs, lambda cell: [] if cell.novelty is None else [cell.novelty], relative=True),
+        _largest(pairs, lambda cell: [] if cell.diameter_um is None else [cell.diameter_um], relative=True),
         len(at_threshold),
         tuple(f'{image}: {cell.class_name}, {cell.score:.5f}' for image, cell in alone if cell not in at_threshold))
 
 
-def _largest(pairs: Sequence[tuple[Cell, Cell]], values: Callable[[Cell], Sequence[float]]) -> float:
-    """Of the differences; infinite where one cell has a value that the other lacks."""
+def _largest(pairs: Sequence[tuple[Cell, Cell]], values: Callable[[Cell], Sequence[float]],
+             relative: bool = False) -> float:
+    """Of the differences; infinite where one cell has a value that the other lacks.
+
+    With ``relative`` a difference is divided by the value, or by 1 where that is smaller.
+    """
     worst = 0.0
     for mine, yours in pairs:
         first, second = np.array(values(mine), float), np.array(values(yours), float)
-        worst = max(worst, float(np.abs(first - second).max(initial=0)) if first.shape == second.shape else np.inf)
+        if first.shape != second.shape:
+            return np.inf
+        differences = np.abs(first - second) / (np.maximum(first, 1) if relative else 1)
+        worst = max(worst, float(differences.max(initial=0)))
     return worst
 
 

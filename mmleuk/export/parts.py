@@ -21,7 +21,9 @@ from mmleuk.errors import UserError
 from mmleuk.models.attributes import extractors
 from mmleuk.models.attributes.attri_head import AttriHead
 from mmleuk.models.dense_heads.yolov5_head import YOLOv5Head
+from mmleuk.models.detectors import find_and_read
 from mmleuk.models.detectors.attri_det import AttriDet
+from mmleuk.models.detectors.find_and_read import FindAndRead
 from mmleuk.models.detectors.sparse_label_detector import SparseLabelDetector
 
 OPSET = 18
@@ -45,13 +47,15 @@ class Locations(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Boxes are xyxy in pixels of the input, probabilities objectness and then classes."""
+        maps: list[Tensor] = []
         if isinstance(self.model, AttriDet):
             with self.model.taps.open():
                 outputs = self.detector._forward(images)
                 maps = self.model.taps.take()
         else:
             outputs = self.detector._forward(images)
-            maps = []
+        if isinstance(self.model, FindAndRead):
+            maps = [self.model.inputs_of_reader(images)]
         return (*self.detector.bbox_head.decode(*outputs), *maps)
 
 
@@ -67,14 +71,41 @@ class Cells(nn.Module):
         return self.head.classifier.decode(self.head.classifier(self.head.extractor(maps, rois)))
 
 
+class Reader(nn.Module):
+    """Inputs of the reader, and leukocytes (K, 5), -> probabilities (K, A, V) of attributes and novelty (K, 1)."""
+
+    def __init__(self, model: FindAndRead) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, maps: Sequence[Tensor], rois: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps as of :class:`Locations`."""
+        probs, novelty = self.model.read(maps[0], rois)
+        return probs, novelty[:, None]
+
+
+class Naming(nn.Module):
+    """What finder and reader say of N cells -> scores, labels, class probabilities, attributes and novelty."""
+
+    def __init__(self, model: FindAndRead) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, scores: Tensor, labels: Tensor, class_probs: Tensor, attribute_probs: Tensor,
+                novelty: Tensor) -> tuple[Tensor, ...]:
+        """As :class:`FindAndRead` does; its docstrings have the shapes."""
+        named = self.model.name(scores, labels, attribute_probs, novelty[:, 0])
+        return (*named, self.model.class_probs(class_probs, labels, attribute_probs))
+
+
 def finder_of(model: nn.Module) -> Any:
     """The detector that finds, inside of what adds attributes and learning from sparse labels.
 
     Raises:
         UserError: it has no YOLOv5 head.
     """
-    while isinstance(model, (AttriDet, SparseLabelDetector)):
-        model = model.detector
+    while isinstance(model, (AttriDet, SparseLabelDetector, FindAndRead)):
+        model = model.finder if isinstance(model, FindAndRead) else model.detector
     if not isinstance(model, SingleStageDetector) or not isinstance(model.bbox_head, YOLOv5Head):
         head = f' with {type(model.bbox_head).__name__}' if hasattr(model, 'bbox_head') else ''
         raise UserError(f'{type(model).__name__}{head} cannot be exported; mmleuk export knows detectors with '
@@ -93,15 +124,32 @@ def trace_locations(model: nn.Module) -> bytes:
 
 
 @torch.no_grad()
-def trace_cells(model: AttriDet) -> bytes:
-    """The graph of :class:`Cells` as a serialized ONNX model; the number of boxes and the maps' sizes are free."""
+def trace_cells(model: AttriDet | FindAndRead) -> bytes:
+    """The graph of :class:`Cells` or :class:`Reader` as a serialized ONNX model; the number of boxes and the maps'
+    sizes are free.
+    """
     maps = list(Locations(model)(torch.rand(2, 3, *TRACED_SIDES))[2:])
     rois = torch.tensor([[0, 10, 10, 80, 90], [1, 0, 0, 30, 30], [1, 5, 5, 200, 100]], dtype=torch.float32)
     free = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     shapes: dict[str, Any] = {'maps': [free] * len(maps), 'rois': {0: torch.export.Dim.DYNAMIC}}
+    reads = isinstance(model, FindAndRead)
     with onnx_roi_align():
-        return _traced(Cells(model.attri_head), (maps, rois), shapes,
-                       [*(f'map{index}' for index in range(len(maps))), 'rois'], ['attribute_probs'])
+        return _traced(Reader(model) if reads else Cells(model.attri_head), (maps, rois), shapes,
+                       [*(f'map{index}' for index in range(len(maps))), 'rois'],
+                       ['attribute_probs', 'novelty'] if reads else ['attribute_probs'])
+
+
+@torch.no_grad()
+def trace_naming(model: FindAndRead) -> bytes:
+    """The graph of :class:`Naming` as a serialized ONNX model; the number of cells is free, outputs are final_NAME."""
+    count, classes = 3, finder_of(model).bbox_head.num_classes
+    inputs = dict(
+        scores=torch.rand(count), labels=torch.tensor([0, 1, 0]), class_probs=torch.rand(count, classes),
+        attribute_probs=torch.rand(count, len(model.schema), max(model.schema.cardinalities)),
+        novelty=torch.rand(count, 1))
+    free = {0: torch.export.Dim('cells', min=0)}
+    return _traced(Naming(model), tuple(inputs.values()), dict.fromkeys(inputs, free), list(inputs),
+                   [f'final_{name}' for name in ('scores', 'labels', 'attributes', 'novelty', 'class_probs')])
 
 
 def _traced(part: nn.Module, arguments: tuple, shapes: dict[str, Any], inputs: list[str],
@@ -114,16 +162,18 @@ def _traced(part: nn.Module, arguments: tuple, shapes: dict[str, Any], inputs: l
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the exporter's remarks on packages that are not needed."""
-    logger = logging.getLogger('torch.onnx')
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Without the exporter's remarks on packages that are not needed, and without torch's trace of itself."""
+    loggers = [logging.getLogger(name) for name in ('torch.onnx', 'torch.__trace')]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
 
 
 @contextmanager
@@ -134,10 +184,10 @@ def onnx_roi_align() -> Iterator[None]:
     """
     original = extractors.roi_align
     try:
-        extractors.roi_align = _onnx_roi_align
+        extractors.roi_align = find_and_read.roi_align = _onnx_roi_align
         yield
     finally:
-        extractors.roi_align = original
+        extractors.roi_align = find_and_read.roi_align = original
 
 
 def _onnx_roi_align(feature: Tensor, rois: Tensor, output_hw: tuple[int, int], stride: float,

@@ -13,6 +13,7 @@ from onnx import compose, parser
 
 from mmleuk.export.parts import OPSET
 from mmleuk.inference.facts import Suppression
+from mmleuk.schema import IGNORE
 
 _HEADER = '<ir_version: {ir}, opset_import: ["": {opset}]>\n'
 _SUPPRESS = """
@@ -76,90 +77,126 @@ _BEST = """every = Mul(objectness, classes)
 
 _CHOOSE = """
 choose (float[n, 5] rois, int64[n] labels, float[n] scores) => (int64[k, 1] chosen, float[k, 5] chosen_rois)
-<bool[{classes}] described = {{{described}}}, float low = {{{low}}}, bool[1] always = {{1}},
+<bool[{classes}] described = {{{described}}}, float low = {{{low}}}, int64[1] zero = {{0}},
  float[1, 5] corner = {{0, 0, 0, 1, 1}}>
 {{
     named = Gather(described, labels)
     unlikely = Less(scores, low)
     likely = Not(unlikely)
     both = And(named, likely)
-    both_more = Concat<axis = 0>(both, always)
+    flags = Cast<to = 7>(both)
+    number = ReduceSum(flags, zero)
+    nobody = Equal(number, zero)
+    both_more = Concat<axis = 0>(both, nobody)
     rois_more = Concat<axis = 0>(rois, corner)
     found = NonZero(both_more)
     chosen = Transpose<perm = [1, 0]>(found)
     chosen_rois = GatherND(rois_more, chosen)
 }}
 """
-"""One box more than there are detections: some runtimes refuse an empty batch."""
+"""Where there is no such detection, one box that isn't any: some runtimes refuse an empty batch."""
 _SPREAD = """
-spread (int64[k, 1] chosen, float[n] scores, float[k, {tail}] chosen_attribute_probs)
-    => (float[n, {tail}] attribute_probs)
-<int64[2] tail = {{{tail}}}, int64[1] zero = {{0}}, int64[1] one = {{1}}>
+spread (int64[k, 1] chosen, float[n] scores, float[k, {tail}] of_chosen) => (float[n, {tail}] of_all)
+<int64[{rank}] tail = {{{tail}}}, int64[1] zero = {{0}}, int64[1] one = {{1}}>
 {{
     n = Shape(scores)
     n_more = Add(n, one)
     size = Concat<axis = 0>(n_more, tail)
     nothing = ConstantOfShape<value = float[1] {{0}}>(size)
-    filled = ScatterND(nothing, chosen, chosen_attribute_probs)
-    attribute_probs = Slice(filled, zero, n, zero)
+    filled = ScatterND(nothing, chosen, of_chosen)
+    of_all = Slice(filled, zero, n, zero)
+}}
+"""
+_VALUES = """
+values (float[n, {tail}] probs) => (int64[n, {attributes}] attributes)
+<int64[1] two = {{2}}, float[1] nothing = {{0}}, int64[1] unknown = {{{unknown}}}>
+{{
+    best = ArgMax<axis = 2, keepdims = 0>(probs)
+    largest = ReduceMax<keepdims = 0>(probs, two)
+    known = Greater(largest, nothing)
+    attributes = Where(known, best, unknown)
 }}
 """
 
 
 def join(locations: onnx.ModelProto, cells: onnx.ModelProto | None, rules: Suppression, num_classes: int,
-         described: Collection[int], attribute_min_score: float) -> onnx.ModelProto:
+         described: Collection[int], attribute_min_score: float,
+         naming: onnx.ModelProto | None = None) -> onnx.ModelProto:
     """One graph: images (B, 3, H, W) and the sizes (B, 2) of the pictures in them -> detections of all images.
 
     Args:
         locations: see :class:`mmleuk.export.parts.Locations`.
-        cells: see :class:`mmleuk.export.parts.Cells`; None for a model without attributes.
+        cells: see :class:`mmleuk.export.parts.Cells` and ``Reader``; None for a model without attributes.
         rules: of the suppression.
         num_classes: C.
         described: labels of the detections that get attributes.
         attribute_min_score: those with a lower score get none.
+        naming: see :class:`mmleuk.export.parts.Naming`; needs a ``Reader`` as ``cells``.
 
     Returns:
         Outputs ``image`` (N,), ``boxes`` (N, 4) xyxy in input pixels, ``scores`` (N,), ``labels`` (N,) and
         ``class_probs`` (N, C), images in order and the highest score first; with cells ``attribute_probs`` (N, A, V),
-        0 where there are none.
+        0 where there are none, and ``attributes`` (N, A), IGNORE where unknown; with naming ``novelty`` (N,).
     """
     text = _SUPPRESS.format(most=rules.max_per_img, iou=_number(rules.iou_threshold), low=_number(rules.score_thr),
                             scores=_ALL if rules.multi_label else _BEST)
     maps = [output.name for output in locations.graph.output[2:]]
     joined = _merged(locations, _parsed(text, locations.ir_version, 'suppress_'), [('boxes', 'suppress_all_boxes'),
                                                                              ('probs', 'suppress_probs')], keep=maps)
-    found = ['image', 'boxes', 'scores', 'labels', 'class_probs']
-    outputs = {f'suppress_{name}': name for name in found}
+    source = {name: f'suppress_{name}' for name in ('image', 'boxes', 'scores', 'labels', 'class_probs')}
     if cells is not None:
         joined = _with_cells(joined, cells, num_classes, described, attribute_min_score)
-        outputs['spread_attribute_probs'] = 'attribute_probs'
-    return _renamed(joined, {'suppress_sizes': 'sizes'}, outputs)
+        source['attribute_probs'] = 'attribute_probs_of_all'
+    if naming is not None:
+        wires = {**source, 'novelty': 'novelty_of_all'}
+        wires = {name: wires[name] for name in (entry.name for entry in naming.graph.input)}
+        joined = _then(joined, compose.add_prefix(naming, 'naming_'),
+                       [(output, f'naming_{name}') for name, output in wires.items()])
+        source |= {entry.name.removeprefix('final_'): f'naming_{entry.name}' for entry in naming.graph.output}
+    elif cells is not None:
+        attributes, values = _shape(cells, 'attribute_probs')
+        text = _VALUES.format(tail=f'{attributes}, {values}', attributes=attributes, unknown=IGNORE)
+        values_of = _parsed(text, joined.ir_version, 'values_')
+        joined = _then(joined, values_of, [('attribute_probs_of_all', 'values_probs')])
+        source['attributes'] = 'values_attributes'
+    return _renamed(joined, {'suppress_sizes': 'sizes'}, {output: name for name, output in source.items()})
 
 
 def _with_cells(joined: onnx.ModelProto, cells: onnx.ModelProto, num_classes: int, described: Collection[int],
                 low: float) -> onnx.ModelProto:
+    """The graph with each output of ``cells`` for all detections, ``NAME_of_all``, zero where they aren't described."""
     flags = ', '.join(str(int(label in described)) for label in range(num_classes))
     choose = _parsed(_CHOOSE.format(classes=num_classes, described=flags, low=_number(low)), joined.ir_version,
                      'choose_')
-    given = [output.name for output in joined.graph.output]
-    joined = _merged(joined, choose, [(f'suppress_{name}', f'choose_{name}') for name in ('rois', 'labels', 'scores')],
-                     keep=given)
-    cells = compose.add_prefix(cells, 'cells_')
-    maps = [entry.name for entry in cells.graph.input if entry.name != 'cells_rois']
-    joined = _merged(joined, cells, [('choose_chosen_rois', 'cells_rois'),
-                                     *((name.removeprefix('cells_'), name) for name in maps)],
-                     keep=[output.name for output in joined.graph.output])
-    attributes, values = (dim.dim_value for dim in cells.graph.output[0].type.tensor_type.shape.dim[1:])
-    text = _SPREAD.format(tail=f'{attributes}, {values}')
-    wires = [('choose_chosen', 'spread_chosen'), ('suppress_scores', 'spread_scores'),
-             ('cells_attribute_probs', 'spread_chosen_attribute_probs')]
-    return _merged(joined, _parsed(text, joined.ir_version, 'spread_'), wires,
-                   keep=[output.name for output in joined.graph.output])
+    joined = _then(joined, choose, [(f'suppress_{name}', f'choose_{name}') for name in ('rois', 'labels', 'scores')])
+    prefixed = compose.add_prefix(cells, 'cells_')
+    maps = [entry.name for entry in prefixed.graph.input if entry.name != 'cells_rois']
+    joined = _then(joined, prefixed, [('choose_chosen_rois', 'cells_rois'),
+                                      *((name.removeprefix('cells_'), name) for name in maps)])
+    for output in cells.graph.output:
+        shape = _shape(cells, output.name)
+        text = _SPREAD.format(tail=', '.join(map(str, shape)), rank=len(shape))
+        spread = _parsed(text, joined.ir_version, f'{output.name}_')
+        joined = _then(joined, spread, [('choose_chosen', f'{output.name}_chosen'),
+                                        ('suppress_scores', f'{output.name}_scores'),
+                                        (f'cells_{output.name}', f'{output.name}_of_chosen')])
+    return joined
+
+
+def _shape(model: onnx.ModelProto, output: str) -> list[int]:
+    """Of an output's rows."""
+    found, = (each for each in model.graph.output if each.name == output)
+    return [dim.dim_value for dim in found.type.tensor_type.shape.dim[1:]]
 
 
 def _parsed(text: str, ir_version: int, prefix: str) -> onnx.ModelProto:
     model = parser.parse_model(_HEADER.format(ir=ir_version, opset=OPSET) + text)
     return compose.add_prefix(model, prefix)
+
+
+def _then(first: onnx.ModelProto, second: onnx.ModelProto, wires: Sequence[tuple[str, str]]) -> onnx.ModelProto:
+    """Both graphs, as :func:`_merged`; all outputs of the first stay outputs."""
+    return _merged(first, second, wires, keep=[output.name for output in first.graph.output])
 
 
 def _merged(first: onnx.ModelProto, second: onnx.ModelProto, wires: Sequence[tuple[str, str]],

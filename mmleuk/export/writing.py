@@ -16,12 +16,13 @@ from mmleuk.apis import Inferencer
 from mmleuk.errors import UserError
 from mmleuk.export.facts import facts_of
 from mmleuk.export.parity import BOX_TOLERANCE, PROBABILITY_TOLERANCE, Parity, compare
-from mmleuk.export.parts import finder_of, trace_cells, trace_locations
+from mmleuk.export.parts import finder_of, trace_cells, trace_locations, trace_naming
 from mmleuk.export.suppression import join
 from mmleuk.inference.exported import ExportedInferencer, cells_path
 from mmleuk.inference.facts import Facts
 from mmleuk.inference.sessions import SUFFIXES
 from mmleuk.models.detectors.attri_det import AttriDet
+from mmleuk.models.detectors.find_and_read import FindAndRead
 from mmleuk.utils.files import check_new_file
 from mmleuk.utils.json_files import write_json
 
@@ -72,18 +73,25 @@ def build_graphs(inferencer: Inferencer, inside: bool) -> Graphs:
     model = inferencer.model
     finder_of(model), facts_of(inferencer, inside)  # refuse before the tracing, which takes a while
     locations = onnx.load_from_string(trace_locations(model))
-    cells = onnx.load_from_string(trace_cells(model)) if isinstance(model, AttriDet) else None
-    return arrange(inferencer, locations, cells, inside)
+    reads, names = isinstance(model, (AttriDet, FindAndRead)), isinstance(model, FindAndRead)
+    cells = onnx.load_from_string(trace_cells(model)) if reads else None
+    naming = onnx.load_from_string(trace_naming(model)) if names else None
+    return arrange(inferencer, locations, cells, inside, naming)
 
 
-def arrange(inferencer: Inferencer, locations: onnx.ModelProto, cells: onnx.ModelProto | None, inside: bool) -> Graphs:
-    """The graphs of a model's parts: joined with the suppression inside, else as they are."""
+def arrange(inferencer: Inferencer, locations: onnx.ModelProto, cells: onnx.ModelProto | None, inside: bool,
+            naming: onnx.ModelProto | None = None) -> Graphs:
+    """The graphs of a model's parts: joined with the suppression inside, else as they are.
+
+    Args:
+        locations, cells, naming: as of :func:`mmleuk.export.suppression.join`.
+    """
     facts = facts_of(inferencer, inside)
     if not inside:
         return Graphs(locations, cells, facts)
     num_classes = finder_of(inferencer.model).bbox_head.num_classes
-    return Graphs(join(locations, cells, facts.suppression, num_classes, facts.described, facts.attribute_min_score),
-                  None, facts)
+    return Graphs(join(locations, cells, facts.suppression, num_classes, facts.described, facts.attribute_min_score,
+                       naming), None, facts)
 
 
 def write_files(graphs: Graphs, out: Path, kind: str) -> list[Path]:
@@ -134,7 +142,7 @@ def checked_files(graphs: Graphs, out: Path, kind: str, inferencer: Inferencer,
     try:
         files = write_files(graphs, folder / out.name, kind)
         exported = ExportedInferencer(folder / out.name, max_overlap=inferencer.max_overlap)
-        exported.calibrator = inferencer.calibrator
+        inferencer.calibrate(images), exported.calibrate(images)
         parity = compare(inferencer, exported, images)
         if not parity.cells and not parity.unmatched:
             raise UserError(f'no cell is found in {parity.images} images, so nothing can be compared; give images of '

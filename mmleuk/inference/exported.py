@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmleuk.calibration import Calibrator
+from mmleuk.calibration.colour import TrainingColours
 from mmleuk.errors import UserError
 from mmleuk.inference.base import BaseInferencer
 from mmleuk.inference.facts import Facts
@@ -24,6 +26,10 @@ from mmleuk.schema import IGNORE, AttributeSchema
 from mmleuk.structures.detections import Detections
 from mmleuk.utils.image_files import decode_image, read_image_file
 from mmleuk.utils.image_size import at_image_size, at_scale
+
+COLUMNS = tuple(field.name for field in fields(Detections))
+GREY = 114
+"""What fills an image to whole strides, as in training."""
 
 CELLS = '.cells'
 """In the name of the file with the second graph, of models whose suppression is outside: NAME.cells.onnx."""
@@ -36,8 +42,8 @@ class ExportedInferencer(BaseInferencer):
         path: the ``.onnx`` or ``.xml`` file; what belongs to it lies beside it.
         min_score: cells with a lower score are left out; default: as the file says. Where the graph has the
             suppression inside, it can't be lower than at the export.
-        batch_size, max_overlap, image_size: as of :class:`mmleuk.apis.Inferencer`.
-        microns_per_pixel: of all images, (width, height) of a pixel.
+        batch_size, max_overlap, image_size, microns_per_pixel: as of :class:`mmleuk.apis.Inferencer`.
+        calibrate: scale images by their red cells, if the model was made for that; other exported models measure none.
 
     Raises:
         UserError: the file or a part of it is missing or broken, its runtime isn't installed, or a number is out of its
@@ -45,7 +51,7 @@ class ExportedInferencer(BaseInferencer):
     """
 
     def __init__(self, path: str | Path, min_score: float | None = None, batch_size: int = 1, max_overlap: float = 0.5,
-                 image_size: int | None = None,
+                 image_size: int | None = None, calibrate: bool = True,
                  microns_per_pixel: tuple[float, float] | None = None) -> None:
         super().__init__(min_score, max_overlap, batch_size)
         self.path = Path(path)
@@ -65,9 +71,14 @@ class ExportedInferencer(BaseInferencer):
         if image_size not in (None, facts.image_size):
             self.image_size = -(-image_size // facts.pad_size_divisor) * facts.pad_size_divisor
             self._steps = tuple(at_image_size(facts.steps, self.image_size))
-        self.scaled_to = None
-        stated = None if microns_per_pixel is None else Calibrator(_no_finder, 0.0, microns_per_pixel)
-        self.calibrator: Calibrator | None = stated
+        scale = facts.red_cells
+        self.scaled_to = None if scale is None or image_size is not None else scale.diameter
+        self._colours = None if scale is None or scale.film_colours is None else TrainingColours(**scale.film_colours)
+        self.calibrator: Calibrator | None = None
+        if scale is not None and (calibrate or microns_per_pixel is not None):
+            self.calibrator = Calibrator(partial(self._find_red_cells, scale.label), scale.diameter, microns_per_pixel)
+        elif microns_per_pixel is not None:
+            self.calibrator = Calibrator(_no_finder, 0.0, microns_per_pixel)
 
     def config_text(self) -> str:
         """The facts; with the digest of the weights, which OpenVINO keeps in another file."""
@@ -84,6 +95,8 @@ class ExportedInferencer(BaseInferencer):
 
     def _ready(self, loaded: dict[str, Any], scale_xy: tuple[float, float] | None) -> NetworkInput:
         steps = self._steps if scale_xy is None else at_scale(self._steps, scale_xy)
+        if self.calibrator is not None and self._colours is not None:
+            loaded['img'] = self._colours.change(loaded['img'])
         return prepare(loaded['img'], steps, self.facts.mean, self.facts.std, self.facts.bgr_to_rgb)
 
     def _detect(self, batch: Sequence[NetworkInput]) -> list[Detections]:
@@ -94,10 +107,17 @@ class ExportedInferencer(BaseInferencer):
     def _inside(self, images: np.ndarray, batch: Sequence[NetworkInput]) -> list[Detections]:
         sizes = np.array([image.picture_hw for image in batch], np.float32)
         found = self._session(images=images, sizes=sizes)
-        probs = found.get('attribute_probs')
-        everything = Detections(found['boxes'], found['scores'], found['labels'], _values(probs), probs,
-                                found['class_probs'])
+        everything = Detections(**{name: found[name] for name in COLUMNS if name in found})
         return [everything[found['image'] == index] for index in range(len(batch))]
+
+    def _find_red_cells(self, label: int, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Boxes (N, 4) and scores (N,) of red cells in an image (H, W, 3) uint8 BGR, at the scale that it has."""
+        facts = self.facts
+        pixels = image if self._colours is None else self._colours.change(image)
+        fill = dict(type='Pad', size_divisor=facts.pad_size_divisor, pad_val=GREY)
+        found, = self._detect([prepare(pixels, [fill], facts.mean, facts.std, facts.bgr_to_rgb)])
+        chosen = found.labels == label
+        return found.boxes[chosen], found.scores[chosen]
 
     def _outside(self, images: np.ndarray, batch: Sequence[NetworkInput]) -> list[Detections]:
         found = self._session(images=images)

@@ -37,6 +37,21 @@ class Suppression:
 
 
 @dataclass(frozen=True)
+class RedCellScale:
+    """How images get the scale of training: by their red cells, which the model finds itself.
+
+    Args:
+        label: of red cells.
+        diameter: pixels of a red cell in the network's input.
+        film_colours: of :class:`mmleuk.calibration.colour.TrainingColours`; None: films keep their colours.
+    """
+
+    label: int
+    diameter: float
+    film_colours: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything about an exported model that isn't in its graphs.
 
@@ -51,6 +66,7 @@ class Facts:
         min_score, min_scores: lowest score of a cell, and by class where it differs.
         image_size: pixels of the longer side of the network's input; None where it depends on the image.
         model, config, checkpoint, weights_sha256: where the weights come from.
+        red_cells: how images get their scale; None: they have ``image_size``.
         attribute_min_score: detections below it keep unknown attributes.
         version, created: of mmleuk, and when.
         onnx_opset: of the graphs.
@@ -75,6 +91,7 @@ class Facts:
     config: str
     checkpoint: str
     weights_sha256: str
+    red_cells: RedCellScale | None = None
     attribute_min_score: float = 0.0
     version: str = ''
     created: str = ''
@@ -102,6 +119,7 @@ class Facts:
         try:
             return cls(**_with_tuples(values) | dict(
                 suppression=Suppression(**values['suppression']),
+                red_cells=None if values.get('red_cells') is None else RedCellScale(**values['red_cells']),
                 steps=tuple(_with_tuples(step) for step in values['steps'])))
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f'{source}: its metadata is broken ({error!r}); export the model again') from error

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mmleuk.structures import CellBoxes
 from mmleuk.transforms.interference import FACTORS, Scene
 from mmleuk.transforms.interference.defocus import disk_kernel
-from mmleuk.transforms.interference.density import find_light, saturate, to_density, to_image
+from mmleuk.utils.optical_density import find_light, saturate, to_density, to_image
 
 seeds = st.integers(0, 2 ** 31 - 1)
 

@@ -48,4 +48,5 @@ class Novelty(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, D) -> distances (N,), >= 0."""
-        return torch.cdist(features @ self.whitening, self.means @ self.whitening).amin(1)
+        differences = (features @ self.whitening)[:, None] - self.means @ self.whitening
+        return torch.linalg.vector_norm(differences, dim=2).amin(1)

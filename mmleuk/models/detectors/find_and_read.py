@@ -98,45 +98,62 @@ class FindAndRead(BaseDetector):
             rescale: boxes in pixels of the original images.
         """
         samples = self.finder.predict(batch_inputs, batch_data_samples, rescale=False)
-        raw = self._for_reader(batch_inputs)
+        for_reader = self.inputs_of_reader(batch_inputs)
         for index, sample in enumerate(samples):
             found = sample.pred_instances
             chosen = found.labels == self.leukocyte
-            probs, novelty = self._read(raw[index:index + 1], found.bboxes[chosen])
-            found.scores = self._calibrated(found.scores, found.labels)
-            attributes = found.labels.new_full((len(found), len(self.schema)), IGNORE)
-            attribute_probs = found.scores.new_zeros(len(found), len(self.schema), max(self.schema.cardinalities))
-            novelties = found.scores.new_full((len(found),), float('nan'))
-            attributes[chosen], attribute_probs[chosen] = probs.argmax(2), probs
-            novelties[chosen] = novelty
-            labels = found.labels - (found.labels > self.leukocyte).long() + self.num_types
-            labels[chosen] = self._types(probs[:, self.type_column, :self.num_types], novelty)
-            believed = attributes[:, self.type_column] == labels
-            attributes[chosen & ~believed, self.type_column] = IGNORE  # nobody believes the most probable type
+            probs = found.scores.new_zeros(len(found), len(self.schema), max(self.schema.cardinalities))
+            novelty = found.scores.new_zeros(len(found))
+            rois = torch.cat([found.bboxes.new_zeros(len(found), 1), found.bboxes], 1)[chosen]
+            probs[chosen], novelty[chosen] = self.read(for_reader[index:index + 1], rois)
+            found.attribute_probs = probs
             if 'class_probs' in found:
-                found.class_probs = self._class_probs(found.class_probs, attribute_probs[:, self.type_column], chosen)
-            found.labels, found.attributes, found.attribute_probs = labels, attributes, attribute_probs
-            found.novelty = novelties
+                found.class_probs = self.class_probs(found.class_probs, found.labels, probs)
+            found.scores, found.labels, found.attributes, found.novelty = self.name(
+                found.scores, found.labels, probs, novelty)
             if rescale:
                 found.bboxes = found.bboxes / found.bboxes.new_tensor([*sample.scale_factor, *sample.scale_factor])
         return samples
 
-    def _for_reader(self, batch_inputs: Tensor) -> Tensor:
-        """Inputs of the finder -> inputs of the reader."""
+    def inputs_of_reader(self, batch_inputs: Tensor) -> Tensor:
+        """Inputs of the finder -> inputs of the reader, (B, 3, H, W)."""
         own, other = self.data_preprocessor, self.reader.data_preprocessor
-        return (batch_inputs * own.std + own.mean - other.mean) / other.std
+        return batch_inputs * (own.std / other.std) + (own.mean - other.mean) / other.std
 
-    def _read(self, image: Tensor, boxes_xyxy: Tensor) -> tuple[Tensor, Tensor]:
-        """Probabilities (N, A, V) and novelty (N,) of the leukocytes of one image (1, 3, H, W)."""
-        centres = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
-        squares = torch.cat([centres - self.window / 2, centres + self.window / 2], 1)
-        crops = roi_align(image, torch.cat([squares.new_zeros(len(squares), 1), squares], 1), (self.window,) * 2, 1)
-        if not len(crops):
+    def read(self, for_reader: Tensor, rois: Tensor) -> tuple[Tensor, Tensor]:
+        """Probabilities (K, A, V) and novelty (K,) of leukocytes.
+
+        Args:
+            for_reader: (B, 3, H, W), :meth:`inputs_of_reader`.
+            rois: (K, 5): image index, then the box in pixels of the input.
+        """
+        centres = (rois[:, 1:3] + rois[:, 3:]) / 2
+        windows = torch.cat([rois[:, :1], centres - self.window / 2, centres + self.window / 2], 1)
+        crops = roi_align(for_reader, windows, (self.window,) * 2, 1, sampling_ratio=1)
+        if crops.shape[0] == 0:
             return crops.new_zeros(0, len(self.schema), max(self.schema.cardinalities)), crops.new_zeros(0)
         features = self.reader.extract_feat(crops)
         logits = list(self.reader.classifier(features).split(self.reader.classifier.logit_counts, 1))
         logits[self.type_column] = logits[self.type_column] / self.type_temperature
         return self.reader.classifier.decode(torch.cat(logits, 1)), self.novelty(features)
+
+    def name(self, scores: Tensor, labels: Tensor, probs: Tensor,
+             novelty: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Calibrated scores (N,), labels (N,), attributes (N, A) and novelty (N,), of what finder and reader say.
+
+        Args:
+            scores, labels: (N,), the finder's.
+            probs, novelty: (N, A, V) and (N,), of :meth:`read`; those of cells that aren't leukocytes don't count.
+        """
+        chosen = labels == self.leukocyte
+        others = labels - (labels > self.leukocyte).long() + self.num_types
+        named = torch.where(chosen, self._types(probs[:, self.type_column, :self.num_types], novelty), others)
+        attributes = torch.where(chosen[:, None], probs.argmax(2), IGNORE)
+        of_type = torch.arange(len(self.schema), device=labels.device) == self.type_column
+        unbelieved = of_type & (attributes != named[:, None])  # nobody believes the most probable type
+        attributes = torch.where(unbelieved, IGNORE, attributes)
+        return (self._calibrated(scores, labels), named, attributes,
+                torch.where(chosen, novelty, novelty.new_tensor(float('nan'))))
 
     def _types(self, probs: Tensor, novelty: Tensor) -> Tensor:
         """Labels (N,) of the types from their probabilities (N, V)."""
@@ -145,15 +162,17 @@ class FindAndRead(BaseDetector):
             return types
         return torch.where((best < self.min_type_prob) | (novelty > self.max_novelty), self.unsure, types)
 
-    def _class_probs(self, found: Tensor, types: Tensor, chosen: Tensor) -> Tensor:
+    def class_probs(self, found: Tensor, labels: Tensor, probs: Tensor) -> Tensor:
         """Probabilities (N, C) of all classes: the leukocyte's is shared among its types.
 
         Args:
             found: (N, finder's classes).
-            types: (N, V) probabilities of the types of leukocytes.
-            chosen: (N,) bool, leukocytes. The types of other cells aren't read: each gets an equal share.
+            labels: (N,), the finder's. The types of cells other than leukocytes aren't read: each gets an equal share.
+            probs: (N, A, V), of :meth:`read`.
         """
-        shares = torch.where(chosen[:, None], types[:, :self.num_types], 1 / self.num_types)
+        chosen = labels == self.leukocyte
+        types = probs[:, self.type_column, :self.num_types]
+        shares = torch.where(chosen[:, None], types, 1 / self.num_types)
         others = [label for label in range(found.shape[1]) if label != self.leukocyte]
         return torch.cat([found[:, self.leukocyte, None] * shares, found[:, others]], 1)
 

@@ -16,9 +16,9 @@ from mmleuk.registry import TRANSFORMS
 from mmleuk.synthetic.leukocytes import Patch
 from mmleuk.synthetic.pen import extent
 from mmleuk.transforms.interference.debris import KINDS
-from mmleuk.transforms.interference.density import find_dye, find_light, to_density, to_image
 from mmleuk.transforms.interference.placing import covered_shares
 from mmleuk.transforms.interference.scene import Interference, Scene, check_range
+from mmleuk.utils.optical_density import find_dye, find_light, to_density, to_image
 
 _TRIES = 30
 _MAX_COVERS = (0.02, 0.08, 0.25)  # largest covered share of a cell's box, tried in this order

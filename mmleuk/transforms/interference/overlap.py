@@ -14,9 +14,9 @@ import torch
 
 from mmleuk.registry import TRANSFORMS
 from mmleuk.structures import CellBoxes, points_in_regions
-from mmleuk.transforms.interference.density import find_light, mean_stain, to_density, to_image
 from mmleuk.transforms.interference.placing import box_ious, covered_shares, place_beside
 from mmleuk.transforms.interference.scene import Interference, Scene, check_range
+from mmleuk.utils.optical_density import find_light, mean_stain, to_density, to_image
 
 _HIDING = 0.75   # largest share of the density below that a dark donor hides
 _OPAQUE = 0.45   # mean density at which a donor hides that much

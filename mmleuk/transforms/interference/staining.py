@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from mmleuk.registry import TRANSFORMS
-from mmleuk.transforms.interference.density import find_dye, find_light, saturate, to_density, to_image
 from mmleuk.transforms.interference.scene import Interference, Scene, check_range
+from mmleuk.utils.optical_density import find_dye, find_light, saturate, to_density, to_image
 
 _DARKEST = 1.9  # mean density at which a nucleus shows no chromatin any more
 
