@@ -63,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
     from mmleuk.export.torch_model import load_torch_model  # late: --help must not wait for torch
     from mmleuk.export.writing import build_graphs, check_targets, checked_files
     check_targets(outs, formats)
-    inferencer = load_torch_model(*(args.model or (None, None)), args.min_score)
+    config, checkpoint = args.model or (None, None)
+    inferencer = load_torch_model(config, checkpoint, args.min_score)
     with _images(paths) as images, ExitStack() as files:
         graphs = build_graphs(inferencer, inside=args.nms == 'inside')
         temporary = []

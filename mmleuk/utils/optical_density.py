@@ -5,6 +5,7 @@ In density, dyes add up: more stain is a factor, two things over each other a su
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 FOREGROUND = 0.15
@@ -35,12 +36,14 @@ def to_density(image: np.ndarray, light: np.ndarray) -> np.ndarray:
         [[[-0.0, 0.699999988079071, 1.399999976158142]]]
     """
     table = -np.log(np.maximum(np.arange(256, dtype=np.float32), _FLOOR)[:, None] / light)
-    return np.stack([table[:, channel][image[..., channel]] for channel in range(3)], -1).astype(np.float32)
+    return cv2.LUT(image, table.astype(np.float32)[None])
 
 
 def to_image(density: np.ndarray, light: np.ndarray) -> np.ndarray:
     """(H, W, 3) density -> uint8."""
-    return np.clip(np.exp(-density) * light, 0, 255).round().astype(np.uint8)
+    levels = np.exp(-density)
+    levels *= np.asarray(light, levels.dtype)
+    return np.clip(np.rint(levels, out=levels), 0, 255, out=levels).astype(np.uint8)
 
 
 def saturate(density: np.ndarray, most: float) -> np.ndarray:

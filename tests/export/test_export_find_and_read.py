@@ -32,7 +32,7 @@ MODEL = dict(
     finder=dict(
         type='SingleStageDetector',
         data_preprocessor=dict(type='DetDataPreprocessor', mean=[0.0] * 3, std=[255.0] * 3, bgr_to_rgb=True,
-                               pad_size_divisor=32, pad_value=114),
+                               pad_size_divisor=32, pad_value=0),
         backbone=dict(type='mmleuk.YOLOv5Backbone', deepen_factor=0.33, widen_factor=0.125),
         neck=dict(type='mmleuk.YOLOv5PAFPN', in_channels=[32, 64, 128], deepen_factor=0.33),
         bbox_head=dict(type='mmleuk.YOLOv5Head', num_classes=3, in_channels=[32, 64, 128]),
@@ -97,7 +97,7 @@ def exported(run):
     return file
 
 
-@pytest.mark.parametrize('batch_size, um_per_px', [(1, None), (3, (0.3, 0.4))])
+@pytest.mark.parametrize('batch_size, um_per_px', [(3, None), (1, (0.3, 0.4))])
 def test_the_file_gives_the_models_rows(run, exported, batch_size, um_per_px):
     from mmleuk.export.parity import compare
     paths = sorted((run / 'films').iterdir())
