@@ -35,6 +35,8 @@ def draw_red_cells(size: int, style: FilmStyle, rng: np.random.Generator) -> Red
         variant, mirror = rng.integers(0, VARIANTS), np.s_[::rng.choice([-1, 1]), ::rng.choice([-1, 1])]
         top, left = int(y) + cells.shape[1] - half_h, int(x) + cells.shape[2] - half_w
         window = np.s_[top:top + cells.shape[1], left:left + cells.shape[2]]
+        if min(top, left) < 0 or amount[window].shape != cells[variant].shape:
+            continue  # squeezed so narrow that nothing of it reaches the film
         amount[window] += cells[variant][mirror]
         covered[window] |= inside[variant][mirror]
     film = np.s_[cells.shape[1]:cells.shape[1] + size, cells.shape[2]:cells.shape[2] + size]

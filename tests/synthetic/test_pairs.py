@@ -1,5 +1,7 @@
 """Cells drawn twice with one attribute changed: what differs and what doesn't."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES
 from mmleuk.synthetic.leukocytes import draw_leukocyte
 from mmleuk.synthetic.looks import sample_look
 from mmleuk.synthetic.pairs import SIZE, change_look, render_cell, render_pair, render_pairs
+from mmleuk.synthetic.red_cells import draw_red_cells
 from mmleuk.synthetic.stain import sample_style
 from mmleuk.synthetic.streams import PartStreams
 
@@ -72,3 +75,12 @@ def test_what_cannot_be_changed():
     artifact = sample_look(LEUKEMIA_CLASSES.index('None'), np.random.default_rng(0))
     with pytest.raises(UserError, match='artifact'):
         change_look(artifact, 'cytoplasm', 0, np.random.default_rng(0))
+
+
+def test_red_cells_outside_of_a_narrow_film_are_left_out():
+    """Their places reach beyond the film by a share of their height; squeezed ones may not show there at all."""
+    for seed in range(12):
+        style = replace(sample_style(np.random.default_rng(seed), SIZE, magnification=3.2), squeeze_xy=(0.55, 1.0))
+        found = draw_red_cells(SIZE, style, np.random.default_rng(seed))
+        assert found.amount.shape == found.covered.shape == (SIZE, SIZE)
+        assert 0.05 < found.covered.mean() < 0.95
