@@ -63,6 +63,8 @@ def test_add_query_export_review_report(predictions, tmp_path, capsys):
     assert 10000001 not in [entry['cell'] for entry in report['look_first']], 'reviewed already'
     page = (tmp_path / 'report/report.html').read_text()
     assert 'F &lt;1&gt;' in page and 'F <1>' not in page
+    status, out, _ = bank(capsys, 'review', where, 10000001, 'box=1,2,50.125,60', '--who', 'Ada')
+    assert status == 0 and '1.00,2.00,50.12,60.00' in out
 
 
 @needs_pdf
