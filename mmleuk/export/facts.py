@@ -17,11 +17,12 @@ from mmleuk.errors import UserError
 from mmleuk.export.parts import OPSET, finder_of
 from mmleuk.inference.facts import Facts, RedCellScale, Suppression
 from mmleuk.inference.preparing import image_steps
+from mmleuk.models.dense_heads.yolov5_head import YOLOv5Head
 from mmleuk.models.detectors.attri_det import AttriDet
 from mmleuk.models.detectors.find_and_read import FindAndRead
 from mmleuk.utils.files import sha256_of
 
-KNOWN_TESTING = {'score_thr', 'nms', 'max_per_img', 'nms_pre', 'multi_label'}
+KNOWN_TESTING = {'score_thr', 'nms', 'max_per_img', 'nms_pre', 'multi_label', 'min_bbox_size'}
 
 
 def facts_of(inferencer: Inferencer, inside: bool) -> Facts:
@@ -38,6 +39,9 @@ def facts_of(inferencer: Inferencer, inside: bool) -> Facts:
     if isinstance(model, FindAndRead) and not inside:
         raise UserError('FindAndRead names cells after the suppression of overlaps, so both have to be inside; export '
                         'it with --nms inside')
+    if isinstance(model, FindAndRead) and not isinstance(finder_of(model).bbox_head, YOLOv5Head):
+        raise UserError(f'FindAndRead with {type(model.finder).__name__} cannot be exported: its finder has to have '
+                        'mmleuk.YOLOv5Head, which gives the probabilities of all classes')
     red_cells = _red_cells(cfg)
     return Facts(
         classes=inferencer.classes, attributes=inferencer.schema.to_dict(), leukocytes=inferencer.leukocytes,
@@ -83,12 +87,16 @@ def _suppression(model: nn.Module, inside: bool, measures: bool) -> Suppression:
     """What the finder's test_cfg says; the red cells that a scale comes from have to be among the cells, too."""
     cfg = finder_of(model).bbox_head.test_cfg
     surplus = set(cfg) - KNOWN_TESTING
-    if surplus or cfg.nms.get('type', 'nms') != 'nms' or set(cfg.nms) - {'type', 'iou_threshold'}:
+    other_nms = cfg.nms.get('type', 'nms') != 'nms' or set(cfg.nms) - {'type', 'iou_threshold'}
+    if surplus or other_nms or cfg.get('min_bbox_size', 0) > 0:
         raise UserError(f"the model's test_cfg {dict(cfg)} has settings that exported models cannot do; they know "
                         f"{', '.join(sorted(KNOWN_TESTING))} with nms=dict(type='nms', iou_threshold=...)")
     lowest = min(cfg.score_thr, MIN_SCORE * (1 - 1e-6)) if measures else cfg.score_thr
-    return Suppression(inside, float(lowest), float(cfg.nms.iou_threshold), int(cfg.max_per_img),
-                       int(cfg.nms_pre), bool(cfg.get('multi_label', True)))
+    is_yolo = isinstance(finder_of(model).bbox_head, YOLOv5Head)
+    # Other heads' nms_pre counts per level, which the graph of locations does.
+    nms_pre = int(cfg.nms_pre) if is_yolo else Suppression.nms_pre
+    return Suppression(inside, float(lowest), float(cfg.nms.iou_threshold), int(cfg.max_per_img), nms_pre,
+                       bool(cfg.get('multi_label', True)), clip_first=not is_yolo, class_probs=is_yolo)
 
 
 def _preprocessing(model: Any) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from mmdet.models.detectors import SingleStageDetector
 from torch import Tensor, nn
 
 from mmleuk.errors import UserError
+from mmleuk.export.dense import decode_locations, is_dense
 from mmleuk.models.attributes import extractors
 from mmleuk.models.attributes.attri_head import AttriHead
-from mmleuk.models.dense_heads.yolov5_head import YOLOv5Head
 from mmleuk.models.detectors import find_and_read
 from mmleuk.models.detectors.attri_det import AttriDet
 from mmleuk.models.detectors.find_and_read import FindAndRead
@@ -38,7 +38,7 @@ class Locations(nn.Module):
         model: as built from a config.
 
     Raises:
-        UserError: it has no YOLOv5 head.
+        UserError: it has no dense head, see :func:`mmleuk.export.dense.is_dense`.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -46,7 +46,7 @@ class Locations(nn.Module):
         self.model, self.detector = model, finder_of(model)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Boxes are xyxy in pixels of the input, probabilities objectness and then classes."""
+        """Boxes are xyxy in pixels of the input, probabilities objectness (or another factor) and then classes."""
         maps: list[Tensor] = []
         if isinstance(self.model, AttriDet):
             with self.model.taps.open():
@@ -56,7 +56,7 @@ class Locations(nn.Module):
             outputs = self.detector._forward(images)
         if isinstance(self.model, FindAndRead):
             maps = [self.model.inputs_of_reader(images)]
-        return (*self.detector.bbox_head.decode(*outputs), *maps)
+        return (*decode_locations(self.detector.bbox_head, outputs), *maps)
 
 
 class Cells(nn.Module):
@@ -102,14 +102,15 @@ def finder_of(model: nn.Module) -> Any:
     """The detector that finds, inside of what adds attributes and learning from sparse labels.
 
     Raises:
-        UserError: it has no YOLOv5 head.
+        UserError: it has no dense head, see :func:`mmleuk.export.dense.is_dense`.
     """
     while isinstance(model, (AttriDet, SparseLabelDetector, FindAndRead)):
         model = model.finder if isinstance(model, FindAndRead) else model.detector
-    if not isinstance(model, SingleStageDetector) or not isinstance(model.bbox_head, YOLOv5Head):
+    if not isinstance(model, SingleStageDetector) or not is_dense(model.bbox_head):
         head = f' with {type(model.bbox_head).__name__}' if hasattr(model, 'bbox_head') else ''
-        raise UserError(f'{type(model).__name__}{head} cannot be exported; mmleuk export knows detectors with '
-                        'mmleuk.YOLOv5Head, alone or in AttriDet and the methods for sparse labels')
+        raise UserError(f'{type(model).__name__}{head} cannot be exported; mmleuk export knows YOLOv5, FCOS, FSAF, '
+                        'RetinaNet and other single-stage detectors whose head predicts as its base class does, alone '
+                        'or in AttriDet and the methods for sparse labels')
     return model
 
 
@@ -118,7 +119,8 @@ def trace_locations(model: nn.Module) -> bytes:
     """The graph of :class:`Locations` as a serialized ONNX model; batch, height and width are free."""
     part = Locations(model)
     images = torch.rand(2, 3, *TRACED_SIDES)
-    maps = [f'map{index}' for index in range(len(part(images)) - 2)]
+    with quiet():
+        maps = [f'map{index}' for index in range(len(part(images)) - 2)]
     free = {0: torch.export.Dim('batch'), 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     return _traced(part, (images,), {'images': free}, ['images'], ['boxes', 'probs', *maps])
 
@@ -128,7 +130,8 @@ def trace_cells(model: AttriDet | FindAndRead) -> bytes:
     """The graph of :class:`Cells` or :class:`Reader` as a serialized ONNX model; the number of boxes and the maps'
     sizes are free.
     """
-    maps = list(Locations(model)(torch.rand(2, 3, *TRACED_SIDES))[2:])
+    with quiet():
+        maps = list(Locations(model)(torch.rand(2, 3, *TRACED_SIDES))[2:])
     rois = torch.tensor([[0, 10, 10, 80, 90], [1, 0, 0, 30, 30], [1, 5, 5, 200, 100]], dtype=torch.float32)
     free = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     shapes: dict[str, Any] = {'maps': [free] * len(maps), 'rois': {0: torch.export.Dim.DYNAMIC}}

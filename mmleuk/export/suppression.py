@@ -26,8 +26,11 @@ suppress (float[batch, p, 4] all_boxes, float[batch, p, c1] probs, float[batch, 
     objectness = Slice(probs, zero, one, two)
     classes = Slice(probs, one, far, two)
     {scores}
-    by_class = Transpose<perm = [0, 2, 1]>(locations)
-    selected = NonMaxSuppression(all_boxes, by_class, most, iou, low)
+    xyxy = Constant<value = int64[4] {{1, 0, 1, 0}}>()
+    widths = Gather<axis = 1>(sizes, xyxy)
+    {compared}
+    by_class = Transpose<perm = [0, 2, 1]>(counted)
+    selected = NonMaxSuppression(compared, by_class, most, iou, low)
     found = GatherND(by_class, selected)
     of = Gather<axis = 1>(selected, first)
     apart = Cast<to = 1>(of)
@@ -56,10 +59,8 @@ suppress (float[batch, p, 4] all_boxes, float[batch, p, c1] probs, float[batch, 
     scores = GatherND(by_class, locations_kept)
     pick = Constant<value = int64[2] {{0, 2}}>()
     where = Gather<axis = 1>(locations_kept, pick)
-    free = GatherND(all_boxes, where)
+    free = GatherND(compared, where)
     class_probs = GatherND(classes, where)
-    xyxy = Constant<value = int64[4] {{1, 0, 1, 0}}>()
-    widths = Gather<axis = 1>(sizes, xyxy)
     limits = Gather(widths, image)
     above = Max(free, nothing)
     boxes = Min(above, limits)
@@ -68,6 +69,18 @@ suppress (float[batch, p, 4] all_boxes, float[batch, p, c1] probs, float[batch, 
     rois = Concat<axis = 1>(column, boxes)
 }}
 """
+_AS_THEY_ARE = """compared = Identity(all_boxes)
+    counted = Identity(locations)"""
+_CLIPPED = """ends = Unsqueeze(widths, one)
+    positive = Max(all_boxes, nothing)
+    compared = Min(positive, ends)
+    low_ends = Slice(compared, zero, two, two)
+    high_ends = Slice(compared, two, far, two)
+    sides = Sub(high_ends, low_ends)
+    shorter = ReduceMin<keepdims = 1>(sides, two)
+    shown = Greater(shorter, nothing)
+    counted = Where(shown, locations, nothing)"""
+"""Boxes cut at the picture's border; those without an area don't count."""
 _ALL = 'locations = Mul(objectness, classes)'
 _BEST = """every = Mul(objectness, classes)
     best = ReduceMax<keepdims = 1>(every, two)
@@ -134,16 +147,20 @@ def join(locations: onnx.ModelProto, cells: onnx.ModelProto | None, rules: Suppr
         naming: see :class:`mmleuk.export.parts.Naming`; needs a ``Reader`` as ``cells``.
 
     Returns:
-        Outputs ``image`` (N,), ``boxes`` (N, 4) xyxy in input pixels, ``scores`` (N,), ``labels`` (N,) and
-        ``class_probs`` (N, C), images in order and the highest score first; with cells ``attribute_probs`` (N, A, V),
-        0 where there are none, and ``attributes`` (N, A), IGNORE where unknown; with naming ``novelty`` (N,).
+        Outputs ``image`` (N,), ``boxes`` (N, 4) xyxy in input pixels, ``scores`` (N,), ``labels`` (N,) and, where the
+        rules have them, ``class_probs`` (N, C), images in order and the highest score first; with cells
+        ``attribute_probs`` (N, A, V), 0 where there are none, and ``attributes`` (N, A), IGNORE where unknown; with
+        naming ``novelty`` (N,).
     """
     text = _SUPPRESS.format(most=rules.max_per_img, iou=_number(rules.iou_threshold), low=_number(rules.score_thr),
-                            scores=_ALL if rules.multi_label else _BEST)
+                            scores=_ALL if rules.multi_label else _BEST,
+                            compared=_CLIPPED if rules.clip_first else _AS_THEY_ARE)
     maps = [output.name for output in locations.graph.output[2:]]
     joined = _merged(locations, _parsed(text, locations.ir_version, 'suppress_'), [('boxes', 'suppress_all_boxes'),
                                                                              ('probs', 'suppress_probs')], keep=maps)
     source = {name: f'suppress_{name}' for name in ('image', 'boxes', 'scores', 'labels', 'class_probs')}
+    if not rules.class_probs:
+        del source['class_probs']
     if cells is not None:
         joined = _with_cells(joined, cells, num_classes, described, attribute_min_score)
         source['attribute_probs'] = 'attribute_probs_of_all'
@@ -159,7 +176,8 @@ def join(locations: onnx.ModelProto, cells: onnx.ModelProto | None, rules: Suppr
         values_of = _parsed(text, joined.ir_version, 'values_')
         joined = _then(joined, values_of, [('attribute_probs_of_all', 'values_probs')])
         source['attributes'] = 'values_attributes'
-    return _renamed(joined, {'suppress_sizes': 'sizes'}, {output: name for name, output in source.items()})
+    return _with_named_sides(
+        _renamed(joined, {'suppress_sizes': 'sizes'}, {output: name for name, output in source.items()}))
 
 
 def _with_cells(joined: onnx.ModelProto, cells: onnx.ModelProto, num_classes: int, described: Collection[int],
@@ -219,6 +237,16 @@ def _renamed(model: onnx.ModelProto, inputs: dict[str, str], outputs: dict[str, 
                 part[index] = names.get(name, taken.get(name, name))
     for entry in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         entry.name = names.get(entry.name, taken.get(entry.name, entry.name))
+    return model
+
+
+def _with_named_sides(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with names for the free sides of its inputs and outputs that people understand."""
+    images = next(entry for entry in model.graph.input if entry.name == 'images')
+    for axis, side in ((2, 'height'), (3, 'width')):
+        images.type.tensor_type.shape.dim[axis].dim_param = side
+    for output in model.graph.output:
+        output.type.tensor_type.shape.dim[0].dim_param = 'cells'
     return model
 
 

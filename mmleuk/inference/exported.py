@@ -126,7 +126,8 @@ class ExportedInferencer(BaseInferencer):
         per_image = [suppress(boxes, probs, image.picture_hw, rules, score_thr)
                      for boxes, probs, image in zip(found['boxes'], found['probs'], batch)]
         if self._cells is None:
-            return [Detections(boxes, scores, labels, class_probs=probs) for boxes, scores, labels, probs in per_image]
+            return [Detections(boxes, scores, labels, class_probs=probs if rules.class_probs else None)
+                    for boxes, scores, labels, probs in per_image]
         return self._described(self._cells, found, per_image)
 
     def _described(self, cells: Session, maps: Mapping[str, np.ndarray],
@@ -145,7 +146,8 @@ class ExportedInferencer(BaseInferencer):
         for keep, (boxes, scores, labels, class_probs) in zip(kept, per_image):
             probs = np.zeros((len(keep), *shape), np.float32)
             probs[keep], read = read[:keep.sum()], read[keep.sum():]
-            result.append(Detections(boxes, scores, labels, _values(probs), probs, class_probs))
+            result.append(Detections(boxes, scores, labels, _values(probs), probs,
+                                     class_probs if self.facts.suppression.class_probs else None))
         return result
 
 

@@ -17,15 +17,18 @@ FORMAT = 'mmleuk.exported/1'
 
 @dataclass(frozen=True)
 class Suppression:
-    """How a detector's many locations become detections; the names are those of MMDetection's ``test_cfg``.
+    """How a detector's many locations become detections; most names are those of MMDetection's ``test_cfg``.
 
     Args:
         inside: whether the graph does it; else whoever runs the graph.
-        score_thr: locations need a higher score; it is the class's probability times the objectness.
+        score_thr: locations need a higher score; it is the class's probability times the objectness (FCOS: centerness).
         iou_threshold: of two detections of one class that overlap more, the better one stays.
         max_per_img: most detections of an image.
         nms_pre: most locations and classes of an image that are compared.
         multi_label: whether a location may have several classes.
+        clip_first: whether boxes are cut at the picture's border before they are compared, not after; those without an
+            area don't count then.
+        class_probs: whether detections come with the probabilities of all classes.
     """
 
     inside: bool
@@ -34,6 +37,8 @@ class Suppression:
     max_per_img: int
     nms_pre: int = 30_000
     multi_label: bool = True
+    clip_first: bool = False
+    class_probs: bool = True
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,12 @@ def suppress(boxes: np.ndarray, probs: np.ndarray, picture_hw: tuple[int, int], 
         Boxes (N, 4), scores (N,), labels (N,) int64 and class probabilities (N, C), the highest score first.
     """
     likely = np.flatnonzero(probs[:, 0] > score_thr)  # a score is at most its objectness
+    limits = np.array([picture_hw[1], picture_hw[0]] * 2, np.float32)
     boxes, classes = boxes[likely], probs[likely, 1:]
+    if rules.clip_first:
+        boxes = boxes.clip(0, limits)
+        shown = (boxes[:, 2:] > boxes[:, :2]).all(1)
+        boxes, classes, likely = boxes[shown], classes[shown], likely[shown]
     scores = probs[likely, :1] * classes
     if not rules.multi_label:
         scores = np.where(np.arange(scores.shape[1]) == scores.argmax(1)[:, None], scores, 0)
@@ -40,5 +45,4 @@ def suppress(boxes: np.ndarray, probs: np.ndarray, picture_hw: tuple[int, int], 
         kept = np.append(kept, rows[suppress_overlaps(boxes[locations[rows]], scores[rows], rules.iou_threshold)])
     kept = np.sort(kept)[:rules.max_per_img]
     locations = locations[kept]
-    limits = np.array([picture_hw[1], picture_hw[0]] * 2, np.float32)
     return boxes[locations].clip(0, limits), scores[kept], labels[kept].astype(np.int64), classes[locations]

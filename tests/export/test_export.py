@@ -1,5 +1,6 @@
 """Exported files find what the torch model finds; the runtime needs no torch."""
 
+import copy
 import dataclasses
 import json
 import subprocess
@@ -205,5 +206,49 @@ def test_the_command_refuses_before_it_works(run, capsys):
 def test_heads_without_locations_are_refused_by_name():
     from mmleuk.export.parts import finder_of
     init_default_scope('mmdet')
-    with pytest.raises(UserError, match='FCOS with FCOSHead cannot be exported; mmleuk export knows'):
-        finder_of(MODELS.build(ATTRI_DET))
+    model = MODELS.build(ATTRI_DET)
+    assert type(finder_of(model)).__name__ == 'FCOS'
+    model.detector.bbox_head.use_sigmoid_cls = False
+    with pytest.raises(UserError, match='FCOS with FCOSHead cannot be exported; mmleuk export knows YOLOv5, FCOS'):
+        finder_of(model)
+
+
+@pytest.fixture(scope='module')
+def fcos(tmp_path_factory, run):
+    """Config, checkpoint and graphs of an FCOS with attributes that finds cells."""
+    from mmleuk.export.parts import trace_cells, trace_locations
+    folder = tmp_path_factory.mktemp('fcos')
+    config = copy.deepcopy(ATTRI_DET)
+    config['detector']['test_cfg'] |= dict(nms_pre=20, max_per_img=100)
+    torch.manual_seed(1)
+    init_default_scope('mmdet')
+    model = MODELS.build(config)
+    head = model.detector.bbox_head
+    for conv, spread in ((head.conv_cls, 0.3), (head.conv_centerness, 0.3), (head.conv_reg, 0.3)):
+        torch.nn.init.normal_(conv.weight, std=spread)
+        torch.nn.init.zeros_(conv.bias)
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(dataset_meta=dict(
+        classes=CLASSES, attributes=SCHEMA, described=CLASSES[:2]))), folder / 'last.pth')
+    data = dict(dataset=dict(type='CocoDataset', ann_file='none.json', pipeline=PIPELINE))
+    (folder / 'config.py').write_text(f"default_scope = 'mmdet'\nmodel = {config}\ntest_dataloader = {data}\n")
+    inferencer = inferencer_of(folder)
+    parts = (onnx.load_from_string(trace_locations(inferencer.model)),
+             onnx.load_from_string(trace_cells(inferencer.model)))
+    return folder, inferencer, parts
+
+
+@pytest.mark.parametrize('nms', ['inside', 'outside'])
+def test_another_dense_head_finds_the_same(run, fcos, nms):
+    from mmleuk.export.parity import compare
+    from mmleuk.export.writing import arrange, write_files
+    folder, inferencer, parts = fcos
+    graphs = arrange(inferencer, *parts, nms == 'inside')
+    assert graphs.facts.suppression.clip_first and not graphs.facts.suppression.class_probs
+    write_files(graphs, folder / f'{nms}.onnx', 'onnx')
+    exported = ExportedInferencer(folder / f'{nms}.onnx', batch_size=2)
+    paths = sorted((run / 'films').iterdir())
+    parity = compare(inferencer_of(folder, batch_size=2), exported, paths)
+    assert parity.holds and parity.cells >= 20, parity.text
+    cells = [cell for prediction in exported.predict(paths) for cell in prediction.cells]
+    assert {cell.class_probs for cell in cells} == {None}
+    assert any(cell.box[0] == 0 for cell in cells)  # cut at the border
