@@ -114,7 +114,7 @@ def test_the_file_gives_the_models_rows(run, exported, batch_size, um_per_px):
     for one, other in ((a, b) for first, second in pairs for a, b in zip(first.cells, second.cells)):
         assert {key: value['value'] for key, value in one.attributes.items()} == {
             key: value['value'] for key, value in other.attributes.items()}
-        assert one.diameter_um == pytest.approx(other.diameter_um) and (one.diameter_um is None) == (um_per_px is None)
+        assert one.diameter_um == pytest.approx(other.diameter_um, rel=1e-4) and (one.diameter_um is None) == (um_per_px is None)
     assert file.run_info().min_scores == torch_model.run_info().min_scores
 
 
@@ -172,7 +172,7 @@ def assert_the_example_runs(folder, image):
     """The page's program for other people's software finds what ``infer`` finds, at the scale that was measured."""
     page = (Path(__file__).parents[2] / 'docs/export.md').read_text(encoding='utf-8')
     code = page.split('```python\n')[1].split('```')[0]
-    assert image.um_per_px[0] == pytest.approx(image.um_per_px[1], rel=0.1)
+    assert image.um_per_px[0] == pytest.approx(image.um_per_px[1], rel=0.2)
     code = code.replace("'any_microscope.onnx'", "'any.onnx'").replace("'film.png'", repr(image.path)).replace(
         ', 0.11', f', {sum(image.um_per_px) / 2}')
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False, cwd=folder)
