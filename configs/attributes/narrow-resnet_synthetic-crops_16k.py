@@ -6,7 +6,12 @@ mmleuk data crops "$MMLEUK_DATA/crops" --train 16000 --mixed 1
 MMLEUK_DATA=... python tools/train.py configs/attributes/narrow-resnet_synthetic-crops_16k.py
 """
 
-_base_ = './narrow-resnet_synthetic-crops.py'
+_base_ = [
+    '../_base_/models/quarter-resnet_crops.py',
+    '../_base_/datasets/synthetic_crops.py',
+    '../_base_/schedules/crops_cpu_8e.py',
+    '../_base_/default_runtime.py',
+]
 
 train_dataloader = dict(dataset=dict(pipeline=[
     dict(type='mmleuk.LoadImage'),
@@ -15,8 +20,4 @@ train_dataloader = dict(dataset=dict(pipeline=[
     dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
     dict(type='mmleuk.PackCells'),
 ]))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, begin=0, end=1, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', begin=1, end=8, T_max=7, eta_min=0.00001, convert_to_iter_based=True),
-]
-train_cfg = dict(max_epochs=8, val_interval=4)
+train_cfg = dict(val_interval=4)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from benchmarking.measured import Measured
+from benchmarking.options import Options
 from benchmarking.yaml_files import Strict, Text, read_model
 from mmleuk.errors import UserError
 
@@ -33,18 +34,6 @@ def _check_seeds(seeds: list[int]) -> list[int]:
     if len(set(seeds)) < len(seeds):
         raise ValueError(f'seeds are different integers from 0 on, got {seeds}')
     return seeds
-
-
-def _check_options(options: dict[str, Any]) -> dict[str, Any]:
-    if 'randomness.seed' in options:
-        raise ValueError("randomness.seed comes from the row's seeds; take it out")
-    for key, value in options.items():
-        if isinstance(value, dict):
-            raise ValueError(f'{key}: write nested keys with dots, such as train_cfg.max_epochs')
-    return options
-
-
-Options = Annotated[dict[str, Any], AfterValidator(_check_options)]
 
 
 class Row(Strict):

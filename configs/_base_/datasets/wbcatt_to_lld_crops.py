@@ -3,7 +3,7 @@
 Tested on the types of LeukemiaAttri's cells that WBCAtt has, too, from other patients than those in training.
 """
 
-_base_ = './wbcatt_crops_center.py'
+_base_ = './wbcatt_crops.py'
 
 theirs = dict(data_root='{{$MMLEUK_DATA:data}}/lld/40x/', data_prefix=dict(img='images/'),
               metainfo=dict(preset='wbcatt_crops'))
