@@ -112,7 +112,7 @@ def test_readmes_sparse_config_reads_somebodys_films(tmp_path):
     from mmengine.config import Config
 
     from mmleuk.datasets.check import check_config
-    from mmleuk.registry import MODELS
+    from mmleuk.utils.config_file import build_model
     text = next(text for language, text in BLOCK.findall((ROOT / 'README.md').read_text()) if 'my_films/' in text)
     (tmp_path / 'configs').symlink_to(ROOT / 'configs')
     (tmp_path / 'mine.py').write_text(text.replace("'my_films/'", repr(f'{tmp_path / "my_films"}/')))
@@ -127,7 +127,7 @@ def test_readmes_sparse_config_reads_somebodys_films(tmp_path):
             categories=[dict(id=1, name='Blast'), dict(id=2, name='Lymphocyte')])))
     config = Config.fromfile(str(tmp_path / 'mine.py'))
     assert [found for found in check_config(config) if found.severity == 'problem'] == []
-    model = MODELS.build(config.model)
+    model = build_model(config)
     assert model.bbox_head.num_classes == 2 and model.bbox_head.truth == 'regions'
     assert config.train_dataloader.dataset.dataset.annotation == 'sparse'
 
