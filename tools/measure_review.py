@@ -10,21 +10,17 @@ import argparse
 import os
 import statistics
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import uvicorn
-from fastapi import FastAPI
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from mmleuk.bank.adding import add_run
 from mmleuk.bank.connection import Bank
-from mmleuk.desk.pages import listen
+from mmleuk.desk.pages import served
 from mmleuk.desk.review_app import review_app
 from mmleuk.desk.reviewing import FilmReview
 from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES
@@ -78,20 +74,6 @@ def random_field(folder: Path, n_cells: int, side: int) -> Run:
     Image.fromarray(image).save(path, compress_level=1)
     info = RunInfo(LEUKEMIA_CLASSES, schema, created='2026-01-01T00:00:00+00:00')
     return Run(info, (Prediction('field.png', (side, side), tuple(cells), str(path)),))
-
-
-@contextmanager
-def served(app: FastAPI) -> Iterator[str]:
-    """Address of an app that a thread serves."""
-    with listen('127.0.0.1', 0) as found:
-        server = uvicorn.Server(uvicorn.Config(app, log_level='warning', timeout_graceful_shutdown=2))
-        thread = threading.Thread(target=server.run, args=([found],), daemon=True)
-        thread.start()
-        try:
-            yield f'http://127.0.0.1:{found.getsockname()[1]}'
-        finally:
-            server.should_exit = True
-            thread.join(timeout=20)
 
 
 def measure_page(page: Page, address: str) -> list[list[object]]:

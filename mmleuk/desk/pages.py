@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import sys
-from contextlib import closing
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -77,3 +79,17 @@ def serve(app: FastAPI, found: socket.socket, token: str | None, what: str) -> N
     sys.stdout.write(f'{what}: http://{shown}:{port}/{f"?token={token}" if token else ""}   (Ctrl-C ends it)\n')
     sys.stdout.flush()
     uvicorn.Server(uvicorn.Config(app, log_level='warning', access_log=False, timeout_graceful_shutdown=3)).run([found])
+
+
+@contextmanager
+def served(app: FastAPI) -> Iterator[str]:
+    """The address of an app that a thread serves on this machine meanwhile."""
+    with listen('127.0.0.1', 0) as found:
+        server = uvicorn.Server(uvicorn.Config(app, log_level='warning', timeout_graceful_shutdown=2))
+        thread = threading.Thread(target=server.run, args=([found],), daemon=True)
+        thread.start()
+        try:
+            yield f'http://127.0.0.1:{found.getsockname()[1]}'
+        finally:
+            server.should_exit = True
+            thread.join(timeout=20)

@@ -1,16 +1,11 @@
 """A rendered film in a bank: the predictions are the truth, but for one cell that is missing and three wrong types."""
 
 import json
-import threading
-from contextlib import contextmanager
 from pathlib import Path
-
-import uvicorn
 
 from mmleuk import cli
 from mmleuk.bank.adding import add_run
 from mmleuk.bank.connection import Bank
-from mmleuk.desk.pages import listen
 from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES
 from mmleuk.structures.prediction import AttributeReading, Cell, Prediction, Run, RunInfo
 
@@ -55,17 +50,3 @@ def make_bank(where, run, film=FILM):
     bank = Bank(where, create=True)
     add_run(bank, run, {prediction.image: film for prediction in run.predictions}, 'a' * 64, 'predictions.json')
     return bank
-
-
-@contextmanager
-def served(app):
-    """The address of an app that a thread serves."""
-    with listen('127.0.0.1', 0) as found:
-        server = uvicorn.Server(uvicorn.Config(app, log_level='warning', timeout_graceful_shutdown=2))
-        thread = threading.Thread(target=server.run, args=([found],), daemon=True)
-        thread.start()
-        try:
-            yield f'http://127.0.0.1:{found.getsockname()[1]}'
-        finally:
-            server.should_exit = True
-            thread.join(timeout=20)

@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from desk_fixtures import CHROMIUM, FILM, film_run, make_bank, render_films, served
+from desk_fixtures import CHROMIUM, FILM, film_run, make_bank, render_films
 
 from mmleuk import cli
 from mmleuk.bank.queries import Wanted, find_cells
 from mmleuk.bank.reviews import reviews_of
+from mmleuk.desk.pages import served
 from mmleuk.desk.review_app import review_app
 from mmleuk.desk.reviewing import FilmReview
 from mmleuk.schema import LEUKEMIA_CLASSES

@@ -5,12 +5,13 @@ import threading
 from pathlib import Path
 
 import pytest
-from desk_fixtures import CHROMIUM, served
+from desk_fixtures import CHROMIUM
 from fastapi.testclient import TestClient
 from PIL import Image
 
 from mmleuk import cli
 from mmleuk.desk.jobs import Films, Limits
+from mmleuk.desk.pages import served
 from mmleuk.desk.serve_app import serve_app
 from mmleuk.errors import UserError
 

@@ -7,10 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
+from export_fixtures import DETECTOR, PIPELINE, spread_outputs, write_films
 from mmdet.registry import MODELS
 from mmengine.registry import init_default_scope
 from small_attri_det import ATTRI_DET
@@ -32,19 +31,7 @@ MODEL = dict(
     type='mmleuk.AttriDet', feature_layers=('backbone.stage1', 'backbone.stage2'), min_score=0.05,
     attri_head=dict(type='mmleuk.AttriHead', attributes=SCHEMA, roi_output_size=(8, 8), conv_channels=[8],
                     fc_channels=[16]),
-    detector=dict(
-        type='SingleStageDetector',
-        data_preprocessor=dict(type='DetDataPreprocessor', mean=[0.0] * 3, std=[255.0] * 3, bgr_to_rgb=True,
-                               pad_size_divisor=32, pad_value=114),
-        backbone=dict(type='mmleuk.YOLOv5Backbone', deepen_factor=0.33, widen_factor=0.125),
-        neck=dict(type='mmleuk.YOLOv5PAFPN', in_channels=[32, 64, 128], deepen_factor=0.33),
-        bbox_head=dict(type='mmleuk.YOLOv5Head', num_classes=3, in_channels=[32, 64, 128]),
-        test_cfg=dict(score_thr=0.001, nms_pre=3000, nms=dict(type='nms', iou_threshold=0.6), max_per_img=40)))
-PIPELINE = [
-    dict(type='mmleuk.LoadImage'), dict(type='Resize', scale=(96, 96), keep_ratio=True),
-    dict(type='mmleuk.Pad', size=(96, 96), pad_val=dict(img=(114, 114, 114))),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))]
+    detector=DETECTOR)
 
 
 @pytest.fixture(scope='module')
@@ -55,14 +42,7 @@ def run(tmp_path_factory):
     torch.manual_seed(3)
     init_default_scope('mmdet')
     model = MODELS.build(MODEL).eval()
-    features = model.detector.extract_feat(torch.rand(2, 3, 96, 96))
-    for conv, feature in zip(model.detector.bbox_head.convs, features):  # outputs of mean 0 and deviation 1.5
-        torch.nn.init.normal_(conv.weight)
-        torch.nn.init.zeros_(conv.bias)
-        raw = conv(feature)
-        factor = 1.5 / raw.std((0, 2, 3))
-        conv.weight.data *= factor[:, None, None, None]
-        conv.bias.data = -raw.mean((0, 2, 3)) * factor
+    spread_outputs(model.detector)
     for layer in model.attri_head.classifier.layers:
         if isinstance(layer, torch.nn.Linear):
             torch.nn.init.normal_(layer.weight, std=3)
@@ -70,11 +50,7 @@ def run(tmp_path_factory):
     torch.save(dict(state_dict=model.state_dict(), meta=meta), folder / 'last.pth')
     data = dict(dataset=dict(type='CocoDataset', ann_file='none.json', pipeline=PIPELINE))
     (folder / 'config.py').write_text(f"default_scope = 'mmdet'\nmodel = {MODEL}\ntest_dataloader = {data}\n")
-    rng = np.random.default_rng(0)
-    (folder / 'films').mkdir()
-    for number, (height, width) in enumerate([(96, 96), (120, 90), (64, 200), (50, 40)]):
-        coarse = rng.integers(0, 255, (height // 8 + 1, width // 8 + 1, 3), np.uint8)
-        cv2.imwrite(str(folder / f'films/{number}.png'), cv2.resize(coarse, (width, height)))
+    write_films(folder / 'films', [(96, 96), (120, 90), (64, 200), (50, 40)])
     return folder
 
 

@@ -5,10 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
+from export_fixtures import DETECTOR, PIPELINE, spread_outputs, write_films
 from mmdet.registry import MODELS
 from mmengine.registry import init_default_scope
 
@@ -29,24 +29,12 @@ CLASSES = (*TYPES, 'RBC', 'Platelets')
 MODEL = dict(
     type='mmleuk.FindAndRead', classes=CLASSES, leukocyte=0, window=32, unsure='Other', min_type_prob=0.5,
     max_novelty=3.7, score_temperatures=[0.4, 0.5, 0.6], type_temperature=0.8,
-    finder=dict(
-        type='SingleStageDetector',
-        data_preprocessor=dict(type='DetDataPreprocessor', mean=[0.0] * 3, std=[255.0] * 3, bgr_to_rgb=True,
-                               pad_size_divisor=32, pad_value=0),
-        backbone=dict(type='mmleuk.YOLOv5Backbone', deepen_factor=0.33, widen_factor=0.125),
-        neck=dict(type='mmleuk.YOLOv5PAFPN', in_channels=[32, 64, 128], deepen_factor=0.33),
-        bbox_head=dict(type='mmleuk.YOLOv5Head', num_classes=3, in_channels=[32, 64, 128]),
-        test_cfg=dict(score_thr=0.001, nms_pre=3000, nms=dict(type='nms', iou_threshold=0.6), max_per_img=40)),
+    finder=dict(DETECTOR, data_preprocessor=dict(DETECTOR['data_preprocessor'], pad_value=0)),
     reader=dict(
         type='mmleuk.AttributeRecognizer', attributes=SCHEMA, crop_size=32,
         encoder=dict(type='mmdet.ResNet', depth=18, base_channels=8, num_stages=2, strides=(1, 2), dilations=(1, 1),
                      out_indices=(1,), norm_eval=False, norm_cfg=dict(type='GN', num_groups=4)),
         data_preprocessor=dict(type='DetDataPreprocessor', mean=[114.0] * 3, std=[64.0] * 3, bgr_to_rgb=True)))
-PIPELINE = [
-    dict(type='mmleuk.LoadImage'), dict(type='Resize', scale=(96, 96), keep_ratio=True),
-    dict(type='mmleuk.Pad', size=(96, 96), pad_val=dict(img=(114, 114, 114))),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))]
 COLOURS = dict(glass=(203, 228, 255), largest_red=0.85, nuclei=(0.41, 2.43, 1.35), red_cells=(0.22, 0.35, 0.16))
 
 
@@ -58,14 +46,7 @@ def run(tmp_path_factory):
     torch.manual_seed(4)
     init_default_scope('mmdet')
     model = MODELS.build(MODEL).eval()
-    head = model.finder.bbox_head
-    for conv, feature in zip(head.convs, model.finder.extract_feat(torch.rand(2, 3, 96, 96))):
-        torch.nn.init.normal_(conv.weight)
-        torch.nn.init.zeros_(conv.bias)
-        raw = conv(feature)
-        factor = 1.5 / raw.std((0, 2, 3))
-        conv.weight.data *= factor[:, None, None, None]
-        conv.bias.data = -raw.mean((0, 2, 3)) * factor
+    spread_outputs(model.finder)
     crops = torch.nn.functional.interpolate(torch.rand(64, 3, 4, 4), (32, 32), mode='bilinear') * 4 - 2
     features, layer = model.reader.extract_feat(crops), model.reader.classifier.layers[0]
     torch.nn.init.normal_(layer.weight)
@@ -80,11 +61,7 @@ def run(tmp_path_factory):
     (folder / 'config.py').write_text(
         f"default_scope = 'mmdet'\nmodel = {MODEL}\ntest_dataloader = {data}\nred_cell_diameter = 20\n"
         f'film_colours = {COLOURS}\nmin_scores = dict({scores})\n')
-    rng = np.random.default_rng(0)
-    (folder / 'films').mkdir()
-    for number, (height, width) in enumerate([(96, 96), (120, 90), (64, 200)]):
-        coarse = rng.integers(0, 255, (height // 8 + 1, width // 8 + 1, 3), np.uint8)
-        cv2.imwrite(str(folder / f'films/{number}.png'), cv2.resize(coarse, (width, height)))
+    write_films(folder / 'films', [(96, 96), (120, 90), (64, 200)])
     return folder
 
 
