@@ -136,8 +136,6 @@ class Inferencer(BaseInferencer):
         return self._load_file(dict(img_path=str(source), img_id=0))
 
     def _ready(self, loaded: dict[str, Any], scale_xy: tuple[float, float] | None) -> dict[str, Any]:
-        if self.calibrator is not None and self._colours is not None:
-            loaded['img'] = self._colours.change(loaded['img'])
         return self._cached_pipeline(scale_xy)(loaded)
 
     def _detect(self, batch: Sequence[dict[str, Any]]) -> list[Detections]:

@@ -20,6 +20,7 @@ from PIL import Image
 
 import mmleuk
 from mmleuk.calibration import Calibrator, RedCells
+from mmleuk.calibration.colour import TrainingColours
 from mmleuk.errors import UserError
 from mmleuk.pictures.drawing import draw_prediction, load_image
 from mmleuk.schema import AttributeSchema
@@ -72,6 +73,8 @@ class BaseInferencer(ABC):
     calibrator: Calibrator | None
     scaled_to: float | None
     """Pixels of a red cell in the network's input; None: images are scaled to ``image_size``."""
+    _colours: TrainingColours | None
+    """Those that calibrated images get; None: images keep theirs."""
 
     def __init__(self, min_score: float | None, max_overlap: float, batch_size: int) -> None:
         for name, value in (('min_score', min_score), ('max_overlap', max_overlap)):
@@ -178,6 +181,8 @@ class BaseInferencer(ABC):
         """The network's input of a loaded image, and the red cells that its scale comes from."""
         size_hw, cells = loaded['img'].shape[:2], self._red_cells(loaded['img'])
         scale = None if cells is None or self.scaled_to is None else cells.scale(self.scaled_to)
+        if self.calibrator is not None and self._colours is not None:
+            loaded['img'] = self._colours.change(loaded['img'])
         return Prepared(self._ready(loaded, scale), size_hw, cells)
 
     def run_info(self) -> RunInfo:

@@ -95,8 +95,6 @@ class ExportedInferencer(BaseInferencer):
 
     def _ready(self, loaded: dict[str, Any], scale_xy: tuple[float, float] | None) -> NetworkInput:
         steps = self._steps if scale_xy is None else at_scale(self._steps, scale_xy)
-        if self.calibrator is not None and self._colours is not None:
-            loaded['img'] = self._colours.change(loaded['img'])
         return prepare(loaded['img'], steps, self.facts.mean, self.facts.std, self.facts.bgr_to_rgb)
 
     def _detect(self, batch: Sequence[NetworkInput]) -> list[Detections]:
