@@ -66,6 +66,7 @@ def listen(host: str, port: int) -> socket.socket:
         with closing(socket.socket(family)) as found:
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             found.bind((host, port))
+            found.listen()  # who asks before the server runs waits for it, and isn't refused
             return found.dup()
     except (OSError, OverflowError) as error:
         raise UserError(f'cannot serve on {host} port {port} ({getattr(error, "strerror", None) or error}); choose '
@@ -78,14 +79,23 @@ def serve(app: FastAPI, found: socket.socket, token: str | None, what: str) -> N
     shown = f'[{host}]' if ':' in host else host
     sys.stdout.write(f'{what}: http://{shown}:{port}/{f"?token={token}" if token else ""}   (Ctrl-C ends it)\n')
     sys.stdout.flush()
-    uvicorn.Server(uvicorn.Config(app, log_level='warning', access_log=False, timeout_graceful_shutdown=3)).run([found])
+    _server(app, seconds_to_end=3).run([found])
+
+
+def _server(app: FastAPI, seconds_to_end: int) -> uvicorn.Server:
+    """A server that leaves the logging of its process alone.
+
+    Uvicorn's own configuration closes all handlers that exist; absl's, which comes with TensorBoard, closes its stream.
+    """
+    return uvicorn.Server(uvicorn.Config(app, log_level='warning', log_config=None, access_log=False,
+                                         timeout_graceful_shutdown=seconds_to_end))
 
 
 @contextmanager
 def served(app: FastAPI) -> Iterator[str]:
     """The address of an app that a thread serves on this machine meanwhile."""
     with listen('127.0.0.1', 0) as found:
-        server = uvicorn.Server(uvicorn.Config(app, log_level='warning', timeout_graceful_shutdown=2))
+        server = _server(app, seconds_to_end=2)
         thread = threading.Thread(target=server.run, args=([found],), daemon=True)
         thread.start()
         try:

@@ -3,6 +3,7 @@
 import re
 import threading
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from desk_fixtures import CHROMIUM
@@ -124,6 +125,17 @@ def test_a_failure_does_not_end_the_queue(films, tmp_path):
     assert wait_for(client, bad, 'failed')['error'] == '0001.png: broken', 'no path of the server'
     assert 'its log says why' in wait_for(client, worse, 'failed')['error']
     wait_for(client, good, 'done')
+
+
+def test_serving_leaves_the_log_of_its_process_alone(films, tmp_path):
+    """TensorBoard brings absl, whose handler closes its stream when somebody sets up logging anew."""
+    absl_logging = pytest.importorskip('absl.logging', reason='needs absl-py (pip install absl-py)')
+    with (tmp_path / 'log.txt').open('w') as stream:
+        handler = absl_logging.PythonHandler(stream)
+        with served(serve_app(films(empty_reader), 'm.py')) as address:
+            assert urlopen(address, timeout=20).status == 200
+        assert not stream.closed
+        del handler
 
 
 def test_the_command_refuses(capsys):
