@@ -31,6 +31,7 @@ from mmleuk.schema import AttributeSchema
 from mmleuk.shipped import get_shipped
 from mmleuk.structures.detections import Detections
 from mmleuk.structures.prediction import AttributeReading, Cell, FailedImage, Prediction, Run, RunInfo
+from mmleuk.utils.batch_norm import fold_batch_norms
 from mmleuk.utils.checkpoint import check_attributes, fit_checkpoint, load_checkpoint_safely, state_dict_of
 from mmleuk.utils.config_file import build_model, building, read_config
 from mmleuk.utils.image_size import image_size_of, usable_image_size
@@ -101,7 +102,7 @@ class Inferencer(BaseInferencer):
         self.leukocytes = None if metainfo.get('leukocytes') is None else tuple(metainfo['leukocytes'])
         self.min_scores = {name: score for name, score in own_scores.items() if name in self.classes}
         raise_score_threshold(self.model, self.min_score)
-        self.model.to(self.device).eval()
+        fold_batch_norms(self.model.to(self.device).eval())
         with building(self.cfg):
             own = image_size_of(get_test_pipeline_cfg(self.cfg))
             self.image_size = own if image_size is None else usable_image_size(image_size, own, self.model)

@@ -15,6 +15,7 @@ from mmengine.config import Config, ConfigDict
 from mmleuk.calibration.colour import TrainingColours
 from mmleuk.calibration.red_cells import MIN_SCORE, Finder
 from mmleuk.shipped import get_shipped
+from mmleuk.utils.batch_norm import fold_batch_norms
 from mmleuk.utils.checkpoint import load_checkpoint_safely
 from mmleuk.utils.config_file import build_model, read_config
 
@@ -72,6 +73,7 @@ def load_finder(device: torch.device) -> tuple[Finder, float]:
     def loaded() -> Any:
         model: Any = build_model(cfg)
         model.load_state_dict(load_checkpoint_safely(shipped.weights)['state_dict'])
-        return model.to(device).eval()
+        fold_batch_norms(model.to(device).eval())
+        return model
 
     return RedCellFinder(loaded, cfg), float(cfg.red_cell_diameter)

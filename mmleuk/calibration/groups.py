@@ -98,11 +98,16 @@ def calibrate(images: Sequence[np.ndarray], find: Finder, diameter: float, n_ima
         n_images: how many images they stand for; default: these.
     """
     fields: list[RedCells] = []
+    of_other_scale = []
     for image in images:
-        seen = measure_again(image, find, diameter, fields[0]) if fields else None
-        seen = seen or measure_red_cells(image, find, diameter)
+        seen = measure_again(image, find, diameter, fields[0]) if fields else measure_red_cells(image, find, diameter)
         if seen is not None:
             fields.append(seen)
+        elif fields:
+            of_other_scale.append(image)
+    if 2 * len(fields) <= len(images):  # else most agree, and a search in the others, which takes long, changes nothing
+        searched = [measure_red_cells(image, find, diameter) for image in of_other_scale]
+        fields += [seen for seen in searched if seen is not None]
     return Calibration(images[0].shape[:2], n_images or len(images), tuple(fields), len(images))
 
 

@@ -67,6 +67,26 @@ def test_fields_of_two_microscopes_are_measured_one_by_one():
     assert calibrator.red_cells(film(30, 30)).width == pytest.approx(30, rel=0.05)
 
 
+@pytest.mark.parametrize('other', [film(60, 60), np.full((640, 640, 3), 230, np.uint8)])
+def test_where_two_of_three_agree_nothing_is_searched_in_the_third(other):
+    looks = []
+
+    def counted(image):
+        looks.append(image)
+        return find(image)
+
+    calibrate([film(30, 30), film(30, 30, seed=1)], counted, TARGET)
+    for_two = len(looks)
+    found = calibrate([film(30, 30), film(30, 30, seed=1), other], counted, TARGET)
+    assert len(looks) == 2 * for_two + 1
+    assert found.red_cells.width == pytest.approx(30, rel=0.05) and len(found.fields) == 2 and found.n_looked_at == 3
+
+
+def test_the_first_image_can_be_the_one_that_differs():
+    found = calibrate([film(60, 60), film(30, 30), film(30, 30, seed=1)], find, TARGET)
+    assert found.agrees and found.left_out == 1 and found.red_cells.width == pytest.approx(30, rel=0.05)
+
+
 def test_without_red_cells_it_says_what_to_do():
     found = calibrate([np.full((200, 200, 3), 230, np.uint8)], find, TARGET)
     assert found.red_cells is None and '--microns-per-pixel' in found.sentence
