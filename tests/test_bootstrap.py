@@ -188,3 +188,14 @@ def test_constraints_cover_every_need(bootstrap):
 def test_ci_runs_the_test_command_of_the_readme():
     assert 'exec make test' in (ROOT / '.ci' / 'run').read_text() and os.access(ROOT / '.ci' / 'run', os.X_OK)
     assert 'make test ' in (ROOT / 'README.md').read_text()
+
+
+def test_extras_are_part_of_what_makes_an_environment_complete(bootstrap, monkeypatch, tmp_path):
+    """The image for Docker installs fewer; a later `make env` completes it."""
+    asked = []
+    monkeypatch.setattr(bootstrap, 'install', lambda venv, *arguments: asked.append(arguments))
+    (tmp_path / '.opencv-headless').write_text(bootstrap.pinned('opencv-python-headless'))
+    bootstrap.install_rest(tmp_path, 'desk')
+    assert asked[0][-1] == f'{ROOT}[desk]'
+    (tmp_path / '.mmleuk-ready').write_text(bootstrap.wanted('desk'))
+    assert bootstrap.is_complete(tmp_path, 'desk') and not bootstrap.is_complete(tmp_path)

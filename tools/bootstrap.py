@@ -1,6 +1,6 @@
 """Create .venv with everything that mmleuk needs; called by `make env`, needs nothing but Python's own library.
 
-    python3 tools/bootstrap.py [--check] [--venv .venv]
+    python3 tools/bootstrap.py [--check] [--venv .venv] [--extras dev]
 
 Looks first and names all that is missing, with the command that installs it. Every step asks pip, which skips what is
 there already, so an interrupted run goes on where it stopped and a second one changes nothing.
@@ -21,7 +21,9 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -81,13 +83,13 @@ def missing_system_parts() -> list[Missing]:
     return found
 
 
-def missing_room(venv: Path) -> list[Missing]:
+def missing_room(venv: Path, extras: str = 'dev') -> list[Missing]:
     """Check disk space and write permission for a new environment."""
     folder = next(parent for parent in [venv, *venv.parents] if parent.exists())
     if not os.access(folder, os.W_OK):
         return [Missing(f'the right to write into {folder}')]
     free_gb = shutil.disk_usage(folder).free / 1e9
-    if not is_complete(venv) and free_gb < NEEDED_GB:
+    if not is_complete(venv, extras) and free_gb < NEEDED_GB:
         return [Missing(f'{NEEDED_GB} GB of disk space in {folder} ({free_gb:.1f} GB are free)')]
     return []
 
@@ -102,15 +104,15 @@ def explain(missing: list[Missing]) -> str:
     return '\n'.join(lines)
 
 
-def is_complete(venv: Path) -> bool:
+def is_complete(venv: Path, extras: str = 'dev') -> bool:
     """Did an earlier run get to its end, with the needs and versions of today?"""
     stamp = venv / '.mmleuk-ready'
-    return stamp.is_file() and stamp.read_text() == wanted()
+    return stamp.is_file() and stamp.read_text() == wanted(extras)
 
 
-def wanted() -> str:
+def wanted(extras: str = 'dev') -> str:
     """What the environment's content follows from."""
-    return (ROOT / 'setup.py').read_text() + CONSTRAINTS.read_text()
+    return f'extras: {extras}\n' + (ROOT / 'setup.py').read_text() + CONSTRAINTS.read_text()
 
 
 def pinned(name: str) -> str:
@@ -287,10 +289,10 @@ def install_mmcv(venv: Path) -> None:
                              'Out of memory? MAX_JOBS=1 make env. Then `make env` goes on from here.')
 
 
-def install_rest(venv: Path) -> None:
-    """MMDetection, this package, what its tests need; headless opencv last, since it overwrites opencv's files."""
+def install_rest(venv: Path, extras: str) -> None:
+    """MMDetection, this package with its extras; headless opencv last, since it overwrites opencv's files."""
     constraints = ['-c', str(CONSTRAINTS), '--no-build-isolation']
-    install(venv, *constraints, pinned('onedl-mmengine'), pinned('onedl-mmdetection'), '-e', f'{ROOT}[dev]')
+    install(venv, *constraints, pinned('onedl-mmengine'), pinned('onedl-mmdetection'), '-e', f'{ROOT}[{extras}]')
     stamp = venv / '.opencv-headless'
     if not stamp.is_file() or stamp.read_text() != pinned('opencv-python-headless'):
         install(venv, '--force-reinstall', '--no-deps', pinned('opencv-python-headless'))
@@ -303,17 +305,19 @@ def verify(venv: Path) -> None:
         raise BootstrapError(f'the environment in {venv} does not work; the lines above say what to do')
 
 
-def build(venv: Path) -> None:
+def build(venv: Path, extras: str = 'dev') -> None:
     """All steps in order."""
-    if is_complete(venv):
+    if is_complete(venv, extras):
         say(f'{venv} is complete (remove it to install again)')
         return
     create_venv(venv)
-    for number, (title, step) in enumerate([('torch and build tools', install_torch), ('mmcv', install_mmcv),
-                                            ('MMDetection and mmleuk', install_rest), ('examination', verify)], 1):
-        say(f'[{number}/4] {title}')
+    steps: list[tuple[str, Callable[[Path], None]]] = [
+        ('torch and build tools', install_torch), ('mmcv', install_mmcv),
+        ('MMDetection and mmleuk', partial(install_rest, extras=extras)), ('examination', verify)]
+    for number, (title, step) in enumerate(steps, 1):
+        say(f'[{number}/{len(steps)}] {title}')
         step(venv)
-    (venv / '.mmleuk-ready').write_text(wanted())
+    (venv / '.mmleuk-ready').write_text(wanted(extras))
 
 
 def main() -> int:
@@ -321,9 +325,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description='Create .venv with everything that mmleuk needs.')
     parser.add_argument('--check', action='store_true', help='only say what the system lacks')
     parser.add_argument('--venv', type=Path, default=ROOT / '.venv')
+    parser.add_argument('--extras', default='dev', metavar='NAME,NAME',
+                        help='extras of setup.py to install (default: dev: all of them and what tests need)')
     args = parser.parse_args()
     venv = args.venv.absolute()
-    missing = missing_python_parts() + missing_system_parts() + missing_room(venv)
+    missing = missing_python_parts() + missing_system_parts() + missing_room(venv, args.extras)
     if missing:
         print(explain(missing), file=sys.stderr)
     if any(item.fatal for item in missing):
@@ -332,7 +338,7 @@ def main() -> int:
         say('The system has all that is needed.')
         return 0
     try:
-        build(venv)
+        build(venv, args.extras)
     except BootstrapError as error:
         print(f'\nmake env: {error}', file=sys.stderr)
         return 1
