@@ -128,7 +128,7 @@ def test_a_failure_does_not_end_the_queue(films, tmp_path):
 
 
 def test_serving_leaves_the_log_of_its_process_alone(films, tmp_path):
-    """TensorBoard brings absl, whose handler closes its stream when somebody sets up logging anew."""
+    """TensorBoard brings absl, whose handler closes its stream when somebody sets up logging again."""
     absl_logging = pytest.importorskip('absl.logging', reason='needs absl-py (pip install absl-py)')
     with (tmp_path / 'log.txt').open('w') as stream:
         handler = absl_logging.PythonHandler(stream)
