@@ -1,4 +1,4 @@
-"""SLA-Det+ with pseudo-labels of the moving average, calibrated in the annotated regions. YOLOv5n, PBC, 320 px, 15 epochs.
+"""SLA-Det+ with pseudo-labels of the moving average, calibrated in the regions. YOLOv5n, PBC, 320 px, 15 epochs.
 
 MMLEUK_DATA=... python tools/train.py configs/sla_det/yolov5n_sla-plus-teacher_pbc.py
 """
