@@ -16,6 +16,7 @@ from mmleuk.transforms.center_crop import CenterCrop
 from mmleuk.transforms.checks import check_pipeline_moves_regions
 from mmleuk.transforms.color import ColorJitter, HSVJitter
 from mmleuk.transforms.crop_cell import CropCell
+from mmleuk.transforms.film_colours import FilmColours
 from mmleuk.transforms.formatting import PackCells
 from mmleuk.transforms.interference import (
     Defocus,
@@ -37,6 +38,7 @@ from mmleuk.transforms.resolution import Downscale, LoseResolution
 from mmleuk.transforms.stain import StainJitter
 
 __all__ = ['BlankOutsideRegions', 'CenterCrop', 'ColorJitter', 'CropAroundCells', 'CropCell', 'CropToRegion',
-           'Defocus', 'Downscale', 'HSVJitter', 'Impurities', 'IncompleteCells', 'LoadCellAnnotations', 'LoadImage',
-           'LoadPartMask', 'LoseResolution', 'MixUp', 'Mosaic', 'OverStaining', 'OverlappingCells', 'PackCells', 'Pad',
-           'PaleStaining', 'RandomAffine', 'RegionMosaic', 'StainJitter', 'check_pipeline_moves_regions']
+           'Defocus', 'Downscale', 'FilmColours', 'HSVJitter', 'Impurities', 'IncompleteCells', 'LoadCellAnnotations',
+           'LoadImage', 'LoadPartMask', 'LoseResolution', 'MixUp', 'Mosaic', 'OverStaining', 'OverlappingCells',
+           'PackCells', 'Pad', 'PaleStaining', 'RandomAffine', 'RegionMosaic', 'StainJitter',
+           'check_pipeline_moves_regions']
