@@ -1,7 +1,7 @@
 """Ours, YOLOv5n, labels of PBC, images of LeukemiaAttri at 40x, leukocytes as one class. 10 epochs on a CPU.
 
-It starts from the source-only training's weights (``load_from``). The target's red cells and nuclei get the colours of PBC's,
-in training and in testing, and images of PBC lose resolution: LeukemiaAttri's are less sharp.
+It starts from the source-only training's weights (``load_from``). The target's red cells and nuclei get the colours of
+PBC's, in training and in testing, and images of PBC lose resolution: LeukemiaAttri's are less sharp.
 
 MMLEUK_DATA=... python tools/train.py configs/domain_adaptation/yolov5n_stain-teacher_pbc-lld.py --cfg-options \
 load_from=...
