@@ -2,16 +2,20 @@
 #   docker build -t mmleuk .
 #   docker run --rm -p 127.0.0.1:8711:8711 mmleuk
 # It prints an address with a token; open it as http://127.0.0.1:8711/?token=...
+# Other commands: docs/review.md.
 FROM python:3.11-slim-bookworm AS build
-RUN apt-get update && apt-get install -y --no-install-recommends g++ make && rm -rf /var/lib/apt/lists/*
+# mmcv is compiled with the first two; the other two load the desktop flavour of OpenCV that mmcv brings.
+RUN apt-get update && apt-get install -y --no-install-recommends g++ make libgl1 libglib2.0-0 && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/mmleuk
 COPY . .
-# As make env does: torch for the CPU, mmcv compiled for it, versions of constraints.txt; no model or data set is loaded.
-RUN sh tools/bootstrap.sh --venv /opt/venv \
-    && /opt/venv/bin/pip install --no-cache-dir --constraint constraints.txt '.[desk]'
+# As make env does, without the tools of tests: torch without CUDA, mmcv, versions of constraints.txt. No data is loaded.
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ARG MMCV_LINKS=
+RUN sh tools/bootstrap.sh --venv /opt/venv --extras desk \
+    && /opt/venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.11-slim-bookworm
-RUN apt-get update && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 libpango-1.0-0 libpangoft2-1.0-0 \
+RUN apt-get update && apt-get install -y --no-install-recommends libpango-1.0-0 libpangoft2-1.0-0 \
     && rm -rf /var/lib/apt/lists/* && useradd --create-home mmleuk
 COPY --from=build /opt/venv /opt/venv
 USER mmleuk

@@ -199,3 +199,19 @@ def test_extras_are_part_of_what_makes_an_environment_complete(bootstrap, monkey
     assert asked[0][-1] == f'{ROOT}[desk]'
     (tmp_path / '.mmleuk-ready').write_text(bootstrap.wanted('desk'))
     assert bootstrap.is_complete(tmp_path, 'desk') and not bootstrap.is_complete(tmp_path)
+
+
+def test_the_image_for_docker_gets_nothing_that_git_ignores():
+    """Environments, data and results of a clone would be sent to the builder."""
+    left_out = [pattern.rstrip('*') for pattern in (ROOT / '.dockerignore').read_text().split()]
+    for pattern in (line.strip('/') for line in (ROOT / '.gitignore').read_text().split()):
+        assert any(name in (pattern, f'**/{pattern}') or name == '.' == pattern[0] for name in left_out), pattern
+
+
+def test_the_image_for_docker_installs_as_make_env_does():
+    """Its command is one that the installer takes, with extras that the package has."""
+    text = (ROOT / 'Dockerfile').read_text()
+    assert 'sh tools/bootstrap.sh --venv /opt/venv --extras desk ' in text
+    assert "'desk': " in (ROOT / 'setup.py').read_text()
+    done = subprocess.run([sys.executable, str(SCRIPT), '--help'], capture_output=True, text=True, check=True)
+    assert {'--venv', '--extras'} <= set(done.stdout.replace('[', ' ').split())
