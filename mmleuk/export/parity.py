@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,8 @@ class Parity:
         images, cells: that were compared.
         box: pixels of the original image.
         score, class_prob, attribute_prob: of the same cells in both.
-        novelty, diameter: the same, as a share of the value.
+        novelty, scale: the same, as a share of the value; the scale is a cell's diameter by the size of its box, as
+            diameters of slivers at the border differ by as much as their boxes may.
         at_threshold: cells that only one found, with a score at the lowest one.
         unmatched: other cells that only one found, 'image: class, score'.
     """
@@ -35,7 +37,7 @@ class Parity:
     class_prob: float = 0.0
     attribute_prob: float = 0.0
     novelty: float = 0.0
-    diameter: float = 0.0
+    scale: float = 0.0
     at_threshold: int = 0
     unmatched: tuple[str, ...] = ()
 
@@ -43,18 +45,18 @@ class Parity:
     def holds(self) -> bool:
         """Whether all differences are within the tolerances, and something was compared."""
         return not self.unmatched and self.cells > 0 and self.box <= BOX_TOLERANCE and max(
-            self.score, self.class_prob, self.attribute_prob, self.novelty, self.diameter) <= PROBABILITY_TOLERANCE
+            self.score, self.class_prob, self.attribute_prob, self.novelty, self.scale) <= PROBABILITY_TOLERANCE
 
     @property
     def text(self) -> str:
         """One line for people."""
         others = f', {self.at_threshold} at the lowest score in one only' if self.at_threshold else ''
         novelty = f', novelty {self.novelty:.1e} of itself' if self.novelty else ''
-        diameter = f', diameters {self.diameter:.1e} of themselves' if self.diameter else ''
+        scale = f', micrometres per pixel {self.scale:.1e} of themselves' if self.scale else ''
         lost = f'; {len(self.unmatched)} cells in one only, first {self.unmatched[0]}' if self.unmatched else ''
         return (f'{self.cells} cells of {self.images} images{others}: boxes within {self.box:.1e} px, scores '
                 f'{self.score:.1e}, probabilities of classes {self.class_prob:.1e}, of attributes '
-                f'{self.attribute_prob:.1e}{novelty}{diameter}{lost}')
+                f'{self.attribute_prob:.1e}{novelty}{scale}{lost}')
 
 
 def compare(one: BaseInferencer, other: BaseInferencer, paths: Sequence[Path]) -> Parity:
@@ -78,7 +80,7 @@ def compare(one: BaseInferencer, other: BaseInferencer, paths: Sequence[Path]) -
         _largest(pairs, lambda cell: cell.class_probs or ()),
         _largest(pairs, lambda cell: [prob for row in cell.probabilities.values() for prob in row]),
         _largest(pairs, lambda cell: [] if cell.novelty is None else [cell.novelty], relative=True),
-        _largest(pairs, lambda cell: [] if cell.diameter_um is None else [cell.diameter_um], relative=True),
+        _largest(pairs, _scale, relative=True),
         len(at_threshold),
         tuple(f'{image}: {cell.class_name}, {cell.score:.5f}' for image, cell in alone if cell not in at_threshold))
 
@@ -97,6 +99,12 @@ def _largest(pairs: Sequence[tuple[Cell, Cell]], values: Callable[[Cell], Sequen
         differences = np.abs(first - second) / (np.maximum(first, 1) if relative else 1)
         worst = max(worst, float(differences.max(initial=0)))
     return worst
+
+
+def _scale(cell: Cell) -> list[float]:
+    x1, y1, x2, y2 = cell.box
+    area = (x2 - x1) * (y2 - y1)
+    return [] if cell.diameter_um is None else [cell.diameter_um / math.sqrt(area) if area > 0 else 0.0]
 
 
 def _matched(first: Prediction, second: Prediction) -> Iterator[tuple[Cell | None, Cell | None]]:
