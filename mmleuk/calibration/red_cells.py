@@ -20,7 +20,8 @@ Finder = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Image (H, W, 3) uint8 BGR -> boxes xyxy (N, 4) and scores (N,) of its red cells, in the image's pixels."""
 
 FIRST_SIDE, STEP, ASPECTS = 192, 1.5, (1.0, 2.0, 0.5)
-"""The search: the longer side of the first look in network pixels, its growth, and the tried stretches of x over y."""
+"""The search: the longer side of the first look in network pixels (as in training, where red cells are about a fifth of
+it), its growth, and the tried stretches of x over y."""
 
 LOOK, CLOSE_LOOK = 224, 288
 """Sides of the window that is looked at in network pixels: in the search, and in the measurement after it."""
@@ -30,6 +31,7 @@ SMALLEST = 6
 
 MIN_SCORE, MIN_CELLS = 0.5, 5
 LARGEST_ASPECT, AGREEMENT, SAME = 4.0, 1.3, 1.1
+"""Ratios: of a red cell's width and height at most; of two measurements of one scale; of two that need no third."""
 
 
 @dataclass(frozen=True)
