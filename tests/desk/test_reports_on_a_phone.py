@@ -1,19 +1,12 @@
 """Reports in headless Chromium as wide as a phone: nothing scrolls sideways, each value stands behind its name."""
 
-from pathlib import Path
-
 import pytest
-from desk_fixtures import CHROMIUM, film_run, make_bank, render_films
+from desk_fixtures import film_run, make_bank, render_films
 
 from mmleuk import cli
 from mmleuk.pictures.crops import make_crops
 from mmleuk.report.page import render_page
 from mmleuk.report.statistics import morphology_bank
-
-pytest.importorskip('playwright', reason='needs Playwright (pip install playwright)')
-if not Path(CHROMIUM).exists():
-    pytest.skip('needs Chromium (apt-get install chromium)', allow_module_level=True)
-from playwright.sync_api import sync_playwright
 
 LONG_NAME = 'Film of a patient with a name as long as anyone_would_ever_give_to_one.tif'
 # Per table: the columns' names, and those that its rows show on a phone; '' for the bar and for a sentence.
@@ -36,14 +29,6 @@ def reports(tmp_path_factory):
     words = ['report', folder / 'bank.db', LONG_NAME, '--out', folder / 'film', '--no-pdf']
     assert cli.main(['bank', *map(str, words)]) == 0
     return [folder / 'run.html', folder / 'film/report.html']
-
-
-@pytest.fixture(scope='module')
-def browser():
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
-        yield chromium
-        chromium.close()
 
 
 @pytest.mark.parametrize('number, n_tables', [(0, 2), (1, 3)])

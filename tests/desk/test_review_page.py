@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from desk_fixtures import CHROMIUM, FILM, film_run, make_bank, render_films
+from desk_fixtures import FILM, film_run, make_bank, render_films
 
 from mmleuk import cli
 from mmleuk.bank.queries import Wanted, find_cells
@@ -16,20 +16,9 @@ from mmleuk.desk.review_app import review_app
 from mmleuk.desk.reviewing import FilmReview
 from mmleuk.schema import LEUKEMIA_CLASSES
 
-pytest.importorskip('playwright', reason='needs Playwright (pip install playwright)')
-if not Path(CHROMIUM).exists():
-    pytest.skip('needs Chromium (apt-get install chromium)', allow_module_level=True)
-from playwright.sync_api import expect, sync_playwright
+expect = pytest.importorskip('playwright.sync_api', reason='needs Playwright (pip install playwright)').expect
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope='module')
-def browser():
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

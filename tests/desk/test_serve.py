@@ -2,11 +2,9 @@
 
 import re
 import threading
-from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from desk_fixtures import CHROMIUM
 from fastapi.testclient import TestClient
 from PIL import Image
 
@@ -145,10 +143,7 @@ def test_the_command_refuses(capsys):
 
 
 @pytest.mark.slow
-def test_the_page_with_the_model_in_the_package(films, tmp_path):
-    playwright = pytest.importorskip('playwright.sync_api', reason='needs Playwright (pip install playwright)')
-    if not Path(CHROMIUM).exists():
-        pytest.skip('needs Chromium (apt-get install chromium)')
+def test_the_page_with_the_model_in_the_package(browser, films, tmp_path):
     from desk_fixtures import render_films
 
     from mmleuk.apis import Inferencer
@@ -156,9 +151,7 @@ def test_the_page_with_the_model_in_the_package(films, tmp_path):
     render_films(tmp_path / 'films', train=1)
     image = next(path for path in (tmp_path / 'films/images').rglob('*.*') if path.is_file())
     faults = []
-    with served(serve_app(films(FilmReader(Inferencer(device='cpu'))), 'm')) as address, \
-            playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
+    with served(serve_app(films(FilmReader(Inferencer(device='cpu'))), 'm')) as address:
         for width in (1280, 390):
             page = browser.new_page(viewport=dict(width=width, height=900))
             page.on('pageerror', lambda error: faults.append(str(error)))
@@ -176,5 +169,5 @@ def test_the_page_with_the_model_in_the_package(films, tmp_path):
             page.set_input_files('#choose', [dict(name='a.png', mimeType='image/png', buffer=b'nothing')])
             page.locator('.job.failed').wait_for()
             assert 'cannot be read as an image' in page.locator('.job.failed').inner_text()
-        browser.close()
+            page.close()
     assert faults == []
