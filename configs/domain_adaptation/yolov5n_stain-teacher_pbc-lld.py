@@ -24,7 +24,7 @@ model = dict(
     detector=dict(_base_.model, bbox_head=dict(
         _base_.model.bbox_head, num_classes=_base_.num_classes,
         image_size=_base_.image_size)),
-    # lower scores' labels are red cells, and with them their number grows from epoch to epoch
+    # Labels of lower scores are red cells, and there are more of them after each epoch.
     labeller=dict(type='mmleuk.ScoreLabeller', min_score=0.75, unsure_score=0.1),
     target_weight=0.5)
 train_dataloader = dict(dataset=dict(

@@ -28,8 +28,7 @@ class FilmColours(BaseTransform):
         dict(type='mmleuk.FilmColours', red_cells=(0.22, 0.35, 0.16), nuclei=(0.41, 2.43, 1.35), glass=(203, 228, 255))
     """
 
-    def __init__(self, *, red_cells: Density, nuclei: Density, glass: Density,
-                 largest_red: float = 0.0) -> None:
+    def __init__(self, *, red_cells: Density, nuclei: Density, glass: Density, largest_red: float = 0.0) -> None:
         self.colours = TrainingColours(largest_red, red_cells, nuclei, glass)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
