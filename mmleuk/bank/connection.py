@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -179,10 +180,28 @@ def _server(where: str) -> URL:
 def _set_up_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
-    for setting in (f'busy_timeout={WAIT_SECONDS * 1000}', 'journal_mode=WAL', 'synchronous=NORMAL', 'foreign_keys=ON',
-                    'cache_size=-65536', 'temp_store=MEMORY'):
+    cursor.execute(f'PRAGMA busy_timeout={WAIT_SECONDS * 1000}')
+    _keep_a_log(cursor)
+    for setting in ('synchronous=NORMAL', 'foreign_keys=ON', 'cache_size=-65536', 'temp_store=MEMORY'):
         cursor.execute(f'PRAGMA {setting}')
     cursor.close()
+
+
+def _keep_a_log(cursor: sqlite3.Cursor) -> None:
+    """Let readers see a bank while another process writes to it (write-ahead log).
+
+    A file keeps this setting, but a new one needs it. Where another process is making the same bank, SQLite refuses
+    the switch at once, whatever ``busy_timeout`` says, so the waiting is done here.
+    """
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            cursor.execute('PRAGMA journal_mode=WAL')
+            return
+        except sqlite3.OperationalError as error:
+            if 'locked' not in str(error) or time.monotonic() >= deadline:
+                raise
+        time.sleep(0.01)
 
 
 def _unreachable(where: str, error: Exception) -> UserError:

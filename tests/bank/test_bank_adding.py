@@ -4,6 +4,7 @@ import gc
 import hashlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from run_fixtures import make_cell
 from sqlalchemy import select, text
 
 from mmleuk.bank import adding
+from mmleuk.bank import connection as connection_module
 from mmleuk.bank.adding import add_run
 from mmleuk.bank.checks import problems
 from mmleuk.bank.connection import Bank, alembic_config, newest_revision, upgrade
@@ -226,6 +228,31 @@ def test_two_writers_at_once_lose_nothing(where, tmp_path):
     assert len(cells) == 3 * 6 * 3 * 20 == len({cell.id for cell in cells})
     assert len({(cell.film, cell.field) for cell in cells}) == 54
     assert all(cell.counted for cell in cells)
+
+
+def test_who_makes_the_same_bank_waits_for_the_other(tmp_path, monkeypatch):
+    """SQLite refuses to open a write-ahead log at once while another process makes its first tables."""
+    where = tmp_path / 'bank.db'
+    other = sqlite3.connect(where, isolation_level=None)
+    other.execute('BEGIN IMMEDIATE')
+    waited = []
+
+    def pause(seconds):
+        waited.append(seconds)
+        if len(waited) == 3:
+            other.execute('COMMIT')
+    monkeypatch.setattr(connection_module.time, 'sleep', pause)
+    bank = Bank(where, create=True)
+    assert len(waited) == 3 and add(bank, small_run()).new
+    other.execute('BEGIN IMMEDIATE')  # once there is a log, an open transaction keeps nobody from reading
+    assert len(everything(Bank(where))) == 4 and len(waited) == 3
+    monkeypatch.setattr(connection_module, 'WAIT_SECONDS', 0)
+    busy = sqlite3.connect(tmp_path / 'busy.db', isolation_level=None)
+    busy.execute('BEGIN IMMEDIATE')
+    with pytest.raises(UserError, match='database is locked'):
+        Bank(tmp_path / 'busy.db', create=True)
+    other.close()
+    busy.close()
 
 
 @pytest.mark.parametrize('after', [0.0, 0.02, 0.08])
