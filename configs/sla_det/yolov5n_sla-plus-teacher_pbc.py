@@ -14,7 +14,7 @@ model = dict(
     detector=dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size)),
     labeller=dict(num_classes=_base_.num_classes))
 train_dataloader = dict(dataset=dict(pipeline=[
-    dict(type='mmleuk.RegionMosaic', img_scale=(320, 320), prob=1.0),
+    dict(type='mmleuk.RegionMosaic', img_scale=(320, 320), prob=1.0, whole_cells=True, oversample_thr=1.0),
     *_base_.train_dataloader.dataset.pipeline]))
 default_hooks = dict(
     pseudo_labels=dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(8, None)),

@@ -22,7 +22,15 @@ class MultiImageMixDataset(MMDetMultiImageMixDataset):
     transform changes it and then rejects it. Here boxes and all other values are copied, pixels aren't: transforms
     make a new image, or write into their own one and reject nothing. A transform of yours that writes into ``img`` and
     then returns None, or a data set that returns the same array twice, needs MMDetection's class.
+
+    A transform with a method ``prepare`` is called with the data set once, before the first sample.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for transform in self.pipeline:
+            if hasattr(transform, 'prepare'):
+                transform.prepare(self.dataset)
 
     def __getitem__(self, index: int) -> Sample:
         """One sample after the whole pipeline.

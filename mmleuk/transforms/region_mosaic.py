@@ -6,15 +6,20 @@ Legend: N cells, R regions.
 from __future__ import annotations
 
 from functools import partial
+from math import ceil
 from typing import Any
 
 import numpy as np
+import torch
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
+from mmengine.logging import print_log
+from torch import Tensor
 
+from mmleuk.datasets.repeat_factors import cells_per_image, repeat_factors
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
-from mmleuk.structures import clip_regions
+from mmleuk.structures import CellBoxes, clip_regions, points_in_regions
 from mmleuk.transforms.fitting import fit_picture
 from mmleuk.transforms.masks import join_masks, move_masks, paste
 from mmleuk.transforms.selection import CELL_KEYS, cells_in_sight, select_cells
@@ -30,32 +35,58 @@ class RegionMosaic(BaseTransform):
 
     A cell whose centre lies in its window is kept and clipped there, an ignored box if it overlaps the window; regions
     are cut to the window. A window that is larger than the region lies at random around it; a smaller one at random
-    inside it.
+    inside it. Half of a large cell can lie outside of its window; ``whole_cells`` lets windows grow until the region
+    and its labelled cells are whole in them, and scales them down to their tiles.
 
     Args:
         img_scale: (width, height) of the canvas, and of the whole image that a window is cut from.
         tiles: windows per row and per column.
         prob: share of samples that are tiled; others stay unchanged.
         pad_val: grey value where the window is larger than the image.
+        whole_cells: windows grow, in both directions alike, and are scaled down, at most to the whole image in a tile.
+        oversample_thr: types with labelled cells in fewer images than this share are drawn more often, by the repeat
+            factors of their images. 0: all images alike.
 
     In the pipeline of a ``MultiImageMixDataset`` it takes ``tiles ** 2 - 1`` further images.
     """
 
     def __init__(self, *, img_scale: tuple[int, int] = (640, 640), tiles: int = 2, prob: float = 1.0,
-                 pad_val: int = 114) -> None:
-        if tiles < 1 or not 0 <= prob <= 1 or min(img_scale) < tiles:
-            raise UserError(f'RegionMosaic needs tiles >= 1, prob in [0, 1] and a canvas of at least one pixel per '
-                            f'tile, got tiles={tiles}, prob={prob}, img_scale={img_scale}')
+                 pad_val: int = 114, whole_cells: bool = False, oversample_thr: float = 0.0) -> None:
+        if tiles < 1 or not 0 <= prob <= 1 or min(img_scale) < tiles or not 0 <= oversample_thr <= 1:
+            raise UserError('RegionMosaic needs tiles >= 1, prob and oversample_thr in [0, 1] and a canvas of at least '
+                            f'one pixel per tile, got tiles={tiles}, prob={prob}, oversample_thr={oversample_thr}, '
+                            f'img_scale={img_scale}')
         self.img_scale = img_scale
         self.tiles = tiles
         self.prob = prob
         self.pad_val = pad_val
+        self.whole_cells = whole_cells
+        self.oversample_thr = oversample_thr
+        self._chances: np.ndarray | None = None
         self.window_wh = img_scale[0] // tiles, img_scale[1] // tiles
+
+    def prepare(self, dataset: Any) -> None:
+        """Look at all labels, so that rare types can be drawn more often, and log what that will give."""
+        if not self.oversample_thr:
+            return
+        counts = cells_per_image(dataset)
+        factors = repeat_factors(counts, self.oversample_thr)
+        self._chances = factors / factors.sum()
+        seen = [f'{name} {plain:.1f} -> {drawn:.1f}' for name, plain, drawn in zip(
+            dataset.metainfo['classes'], 100 * counts.mean(0), 100 * self._chances @ counts)]
+        print_log('RegionMosaic: labelled cells per 100 further windows, drawn evenly -> by rarity: ' + ', '.join(seen),
+                  'current')
 
     @cache_randomness
     def get_indexes(self, dataset: Any) -> list[int]:
         """Further images, drawn at random with replacement."""
-        return np.random.randint(0, len(dataset), self.tiles ** 2 - 1).tolist()
+        further = self.tiles ** 2 - 1
+        if not self.oversample_thr:
+            return np.random.randint(0, len(dataset), further).tolist()
+        if self._chances is None:
+            raise UserError('RegionMosaic: oversample_thr works in the pipeline of mmleuk.MultiImageMixDataset, which '
+                            'lets it see all labels first; not in that of MMDetection')
+        return np.random.choice(len(dataset), further, p=self._chances).tolist()
 
     @cache_randomness
     def _draw(self) -> np.ndarray:
@@ -89,11 +120,15 @@ class RegionMosaic(BaseTransform):
         tile = fit_picture(results, self.img_scale)
         image, boxes = tile['img'], tile['gt_bboxes']
         height, width = image.shape[:2]
-        known = boxes.regions[int(draws[0] * len(boxes.regions))].tolist() if len(boxes.regions) else (
-            0, 0, width, height)
-        left = window_start(known[0], known[2], self.window_wh[0], width, draws[1])
-        top = window_start(known[1], known[3], self.window_wh[1], height, draws[2])
-        window = slice(top, top + self.window_wh[1]), slice(left, left + self.window_wh[0])
+        known = boxes.regions[int(draws[0] * len(boxes.regions))] if len(boxes.regions) else (
+            boxes.regions.new_tensor([0, 0, width, height]))
+        window_wh = self.window_wh
+        if self.whole_cells:
+            known = _with_cells(known, boxes, (height, width))
+            window_wh = self._grown(known.tolist())
+        left = window_start(float(known[0]), float(known[2]), window_wh[0], width, draws[1])
+        top = window_start(float(known[1]), float(known[3]), window_wh[1], height, draws[2])
+        window = slice(top, top + window_wh[1]), slice(left, left + window_wh[0])
         tile['img'] = image = image[window]
         tile |= move_masks(tile, lambda masks: masks[:, window[0], window[1]])
         boxes.translate_((-left, -top))
@@ -103,12 +138,24 @@ class RegionMosaic(BaseTransform):
         boxes.clip_((rows, columns))
         boxes.regions = regions
         select_cells(tile, inside)
-        return tile
+        return tile if window_wh == self.window_wh else fit_picture(tile, self.window_wh)
 
+    def _grown(self, known: list[float]) -> tuple[int, int]:
+        """(width, height) of the smallest window in the shape of a tile that holds ``known`` xyxy, a tile at least."""
+        factor = max(1.0, (known[2] - known[0]) / self.window_wh[0], (known[3] - known[1]) / self.window_wh[1])
+        return ceil(self.window_wh[0] * factor), ceil(self.window_wh[1] * factor)
 
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(img_scale={self.img_scale}, tiles={self.tiles}, prob={self.prob}, '
-                f'pad_val={self.pad_val})')
+                f'pad_val={self.pad_val}, whole_cells={self.whole_cells}, '
+                f'oversample_thr={self.oversample_thr})')
+
+
+def _with_cells(region: Tensor, boxes: CellBoxes, image_hw: tuple[int, int]) -> Tensor:
+    """The smallest box around a region (4,) xyxy and the cells whose centres lie in it, cut at the image's border."""
+    inside = boxes.tensor[points_in_regions(boxes.centers, region[None])]
+    corners = torch.cat([region[None], clip_regions(inside, image_hw)])
+    return torch.cat([corners[:, :2].amin(0), corners[:, 2:].amax(0)])
 
 
 def window_start(low: float, high: float, size: int, limit: int, draw: float) -> int:

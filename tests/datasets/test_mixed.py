@@ -9,6 +9,7 @@ import torch
 from mmdet.registry import DATASETS
 
 from mmleuk.datasets.mixed import copy_but_pixels
+from mmleuk.errors import UserError
 
 LOAD = [dict(type='mmleuk.LoadImage'), dict(type='mmleuk.LoadCellAnnotations')]
 MOSAIC = dict(type='mmleuk.Mosaic', img_scale=(40, 40), pad_val=114.0)
@@ -46,6 +47,13 @@ def test_samples_are_mmdetections_to_the_last_bit(film, name):
             for mine, its in zip(one.get(key).values(), other.get(key).values()):
                 mine, its = (getattr(value, 'tensor', value) for value in (mine, its))
                 assert torch.equal(mine, its) if isinstance(mine, torch.Tensor) else np.array_equal(mine, its)
+
+
+def test_rare_types_are_drawn_more_often_once_the_labels_were_seen(film):
+    rare = [dict(type='mmleuk.RegionMosaic', img_scale=(64, 64), oversample_thr=1.0), *REST]
+    assert len(list(samples('mmleuk.', film, rare))) == 6
+    with pytest.raises(UserError, match='lets it see all labels first'):
+        list(samples('', film, rare))
 
 
 def test_pixels_are_shared_and_all_else_is_copied():

@@ -94,6 +94,44 @@ def test_cells_and_regions_follow_the_pixels(seed):
     assert (boxes.regions[:, :2] >= tiles * 20 - 1e-4).all() and (boxes.regions[:, 2:] <= tiles * 20 + 20 + 1e-4).all()
 
 
+def test_a_window_grows_until_its_cells_are_whole():
+    """Region and cell reach over 30 px, so a window of 30 x 30 px from (0, 0) is shown at two thirds of its size."""
+    part = sample(1, [[0, 8, 30, 20], [24, 20, 38, 26]], [[10., 10, 20, 20]])      # the second lies in no region
+    part['img'][:30, :30] = 7
+    out = tiled([part, *[sample(2, [], [])] * 3], [0] * 12, whole_cells=True)
+    assert (out['img'][:20, :20] == 7).all()
+    assert out['gt_bboxes'].tensor[0].tolist() == pytest.approx([0, 16 / 3, 20, 40 / 3], abs=1e-5)
+    assert out['gt_bboxes'].regions[0].tolist() == pytest.approx([20 / 3, 20 / 3, 40 / 3, 40 / 3], abs=1e-5)
+    assert len(out['gt_bboxes']) == 1
+    clipped = tiled([part, *[sample(2, [], [])] * 3], [0] * 12)
+    assert clipped['gt_bboxes'].tensor[0].tolist() == [0, 8, 20, 20]
+
+
+def test_what_fits_is_shown_as_without_growing():
+    parts = [sample(value, [[6, 12, 16, 18]], [[10., 10, 20, 20]]) for value in range(1, 5)]
+    one, other = (tiled(parts, [0.999] * 12, whole_cells=whole) for whole in (True, False))
+    assert np.array_equal(one['img'], other['img'])
+    assert (one['gt_bboxes'].widths == 10).all()           # a window does not begin right of the cell's left border
+    assert (other['gt_bboxes'].widths == 6).all()
+
+
+@given(st.integers(0, 2 ** 31 - 1))
+def test_labelled_cells_are_whole_in_windows_that_grow(seed):
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(24, 90, 2)
+    corner = rng.uniform(0, 0.6, 2) * (width, height)
+    region = np.array([*corner, *(corner + rng.uniform(0.2, 0.4, 2) * (width, height))])
+    centres = rng.uniform(region[:2], region[2:], (3, 2))
+    half = rng.uniform(1, np.maximum(np.minimum(centres, (width, height) - centres), 1.001))  # inside the image
+    part = sample(1, np.hstack([centres - half, centres + half]), [region.tolist()], size=(height, width))
+    out = tiled([part, *[sample(2, [], [])] * 3], [0, *rng.uniform(size=2), *[0] * 9], whole_cells=True)
+    boxes = out['gt_bboxes']
+    sides = torch.stack([boxes.widths, boxes.heights], 1)
+    scale = (sides / torch.from_numpy(2 * half)).numpy()
+    assert len(boxes) == 3 and scale == pytest.approx(np.full((3, 2), scale.mean()), rel=0.1)  # one scale, nothing cut
+    assert scale.mean() >= 0.45 * 40 / max(height, width)                 # the whole image in a tile is the most
+
+
 def test_probability_zero_changes_nothing():
     results = sample(1, [], []) | dict(mix_results=[])
     assert RegionMosaic(img_scale=(40, 40), prob=0.0)(results) is results
@@ -107,9 +145,36 @@ def test_seed_and_indexes():
     assert mosaic.get_indexes(range(50)) == first and len(first) == 8 and max(first) < 50
 
 
+class Labels(list):
+    """Images by the types of their cells."""
+
+    metainfo = dict(classes=('common', 'rare', 'absent'))
+
+    def get_data_info(self, index):
+        return dict(instances=[dict(bbox_label=label, ignore_flag=ignored) for label, ignored in self[index]])
+
+
+def test_rare_types_are_drawn_more_often(capsys):
+    labels = Labels([[(0, 0), (0, 0)]] * 15 + [[(0, 0), (1, 0)]] + [[(1, 1)]] * 4)  # four images with an ignored cell
+    mosaic = RegionMosaic(img_scale=(40, 40), tiles=2, oversample_thr=0.8)
+    mosaic.prepare(labels)
+    np.random.seed(0)
+    drawn = np.bincount(np.ravel([mosaic.get_indexes(labels) for _ in range(4000)]), minlength=20) / 12000
+    assert drawn[15] == pytest.approx(4 / 23, abs=0.01)      # in one of 20 images: sqrt(0.8 / 0.05) = 4 times
+    assert drawn[:15] == pytest.approx(np.full(15, 1 / 23), abs=0.01)
+    assert 'common 155.0 -> 147.8, rare 5.0 -> 17.4, absent 0.0 -> 0.0' in capsys.readouterr().out
+    even = RegionMosaic(img_scale=(40, 40), tiles=2)
+    even.prepare(None)                                       # looks at nothing
+    unprepared = RegionMosaic(oversample_thr=1.0)
+    with pytest.raises(UserError, match=r'mmleuk.MultiImageMixDataset'):
+        unprepared.get_indexes(labels)
+
+
 def test_settings_are_checked_and_regions_are_known_to_move():
     with pytest.raises(UserError, match='tiles=0'):
         RegionMosaic(tiles=0)
+    with pytest.raises(UserError, match='oversample_thr=2'):
+        RegionMosaic(oversample_thr=2)
     check_pipeline_moves_regions([dict(type='mmleuk.RegionMosaic')])
     assert torch.equal(*[tiled([sample(1, [[1, 1, 9, 9]], [[0., 0, 10, 10]])] * 4, [0.3] * 12)['gt_bboxes'].tensor
                          for _ in range(2)])

@@ -1,0 +1,18 @@
+"""YOLOv5n on PBC, completely annotated, with images composed as for SLA-Det+: the effect of the augmentation.
+
+MMLEUK_DATA=... python tools/train.py configs/yolov5/yolov5n_pbc_mosaic.py
+"""
+
+_base_ = [
+    '../_base_/models/yolov5n.py',
+    '../_base_/datasets/pbc_320.py',
+    '../_base_/schedules/short_15e.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size))
+train_dataloader = dict(dataset=dict(pipeline=[
+    dict(type='mmleuk.RegionMosaic', img_scale=(320, 320), prob=1.0, whole_cells=True, oversample_thr=1.0),
+    *_base_.train_dataloader.dataset.pipeline]))
+default_hooks = dict(skip_transforms=dict(
+    type='mmleuk.SkipTransformsHook', transforms=['mmleuk.RegionMosaic'], first_epoch=8, keep=0.5))
