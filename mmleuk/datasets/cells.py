@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os.path as osp
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from mmdet.datasets import BaseDetDataset
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.logging import print_log
 
 from mmleuk.datasets.annotations import AnnotationReader, Annotations, read_coco_json
+from mmleuk.datasets.choose_images import choose_domains, leave_out_images, listed_domains, listed_facts
 from mmleuk.datasets.presets import make_metainfo
 from mmleuk.datasets.relabel import relabel_classes
 from mmleuk.datasets.unlabelled import content_of_folder, without_labels
@@ -46,6 +45,9 @@ class CellDataset(BaseDetDataset):
         name_pattern: regular expression for file names with the groups ``patient`` and ``diagnosis``; what it doesn't
             find is None. Default: file names have no such information.
         domains: only the images whose ``domain`` is one of these; default all. It also holds in ``test_mode``.
+        leave_out: no image with one of these facts, such as ``dict(patient=['24'])``; keys are patient, diagnosis and
+            domain, which the file states or ``name_pattern`` reads. Default: every image. It also holds in
+            ``test_mode``.
         relabel: new class name by the file's; several may become one class, and None leaves a class out (its cells are
             background). ``metainfo`` names the new classes.
         check_images: check at the start that every image exists and, on a local disk, is complete.
@@ -66,12 +68,14 @@ class CellDataset(BaseDetDataset):
     def __init__(self, *, ann_file: str = '', data_prefix: Mapping[str, str] | None = None, data_root: str = '',
                  metainfo: Mapping | None = None, annotation: str | None = None, max_overhang_px: float = 1.0,
                  name_pattern: str | None = None, domains: Sequence[str] | None = None,
-                 relabel: Mapping[str, str | None] | None = None, check_images: bool = True,
-                 filter_cfg: Mapping | None = None, pipeline: Sequence = (), **kwargs: object) -> None:
+                 leave_out: Mapping[str, Sequence[str]] | None = None, relabel: Mapping[str, str | None] | None = None,
+                 check_images: bool = True, filter_cfg: Mapping | None = None, pipeline: Sequence = (),
+                 **kwargs: object) -> None:
         self.annotation = _known_annotation(annotation)
         self.max_overhang_px = max_overhang_px
         self.name_pattern = name_pattern
-        self.domains = _listed_domains(domains)
+        self.domains = listed_domains(domains)
+        self.leave_out = listed_facts(leave_out)
         self.relabel = dict(relabel or {})
         self.check_images = check_images
         if annotation == 'sparse':
@@ -103,7 +107,7 @@ class CellDataset(BaseDetDataset):
         """Records of all images, in the file's order."""
         annotations = self.read_annotations()
         annotations.raise_defects()
-        annotations = self._choose_domains(annotations)
+        annotations = self._choose_images(annotations)
         self._resolve_annotation(annotations)
         self._log_left_out(annotations)
         records = [self._make_record(image) for image in annotations.images]
@@ -126,17 +130,15 @@ class CellDataset(BaseDetDataset):
                       f'and {len(large) - len(kept)} without a cell; {len(kept)} are left', 'current')
         return kept
 
-    def _choose_domains(self, annotations: Annotations) -> Annotations:
-        if self.domains is None:
+    def _choose_images(self, annotations: Annotations) -> Annotations:
+        if self.domains is not None:
+            annotations = choose_domains(annotations, self.domains)
+        if not self.leave_out:
             return annotations
-        counts = Counter(image.domain for image in annotations.images)
-        absent = [domain for domain in self.domains if not counts[domain]]
-        if absent:
-            known = ', '.join(f'{domain} ({count} images)' for domain, count in counts.items())
-            raise UserError(f'{self.ann_file}: no image has the domain {absent[0]!r}; the file has {known}. Correct '
-                            'domains, or give the images their domain')
-        images = tuple(image for image in annotations.images if image.domain in self.domains)
-        return replace(annotations, images=images)
+        kept = leave_out_images(annotations, self.leave_out)
+        print_log(f'{self.ann_file}: leave_out={self.leave_out} leaves {len(kept.images)} of '
+                  f'{len(annotations.images)} images', 'current')
+        return kept
 
     def _resolve_annotation(self, annotations: Annotations) -> None:
         partly = [image for image in annotations.images if not image.is_known_everywhere]
@@ -187,12 +189,6 @@ def _known_annotation(annotation: str | None) -> str | None:
     if annotation is not None and annotation not in ANNOTATION_KINDS:
         raise UserError(f"annotation={annotation!r} is unknown; it must be 'complete', 'sparse' or 'hidden'")
     return annotation
-
-
-def _listed_domains(domains: Sequence[str] | None) -> tuple[str, ...] | None:
-    if isinstance(domains, str) or domains is not None and not domains:
-        raise UserError(f'domains={domains!r}: give a list of domains, such as [\'pbc\'], or leave it out for all')
-    return None if domains is None else tuple(domains)
 
 
 def _known_filters(filter_cfg: Mapping | None) -> dict | None:

@@ -78,6 +78,15 @@ def test_a_groups_name_stands_at_its_first_row(make_suite):
         ['| ends', 'Upper'], ['| ', 'Lower'], ['| ours', 'Ours']]
 
 
+def test_cells_stand_below_the_title_of_their_ap(make_suite, records):
+    suite = make_suite(rows=[row | dict(group='g') for row in ROWS], classes=['x', 'y'], cells=dict(y=0, x=23))
+    lines = [line.strip('|').split('|') for line in section(suite, records).splitlines() if line.startswith('| ')]
+    head, cells = ([cell.strip() for cell in line] for line in (lines[0], lines[2]))
+    assert head[:3] == ['', '', 'seeds'] and len(cells) == len(head)
+    assert [(title, cell) for title, cell in zip(head, cells) if cell] == [('', 'cells tested on'), ('AP x', '23')]
+    assert 'cells tested on' not in section(suite, {}), 'without a column of an AP there is nothing to put them below'
+
+
 def test_a_gap_that_is_none():
     assert gap_closed(0.5, lower=0.5, upper=0.5) is None and gap_closed(0.5, lower=0.6, upper=0.5) is None
     assert gap_closed(0.4, lower=0.5, upper=0.6) == -1.0

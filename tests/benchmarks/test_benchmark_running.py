@@ -50,6 +50,11 @@ def interrupted(tmp_path):
     return tmp_path
 
 
+def test_the_ap_of_a_class_that_does_not_occur_is_left_out(tmp_path):
+    write_log(tmp_path, '20260101_120000', {'coco/a_precision': float('nan'), 'coco/b_precision': 0.0, 'step': 1})
+    assert read_history(tmp_path).evaluations == {1: {'coco/b_precision': 0.0}}
+
+
 def test_what_a_later_attempt_repeated_counts_from_it_alone(interrupted):
     history = read_history(interrupted)
     assert history.evaluations == {1: {'coco/bbox_mAP': 0.1}, 2: {'coco/bbox_mAP': 0.2}}

@@ -1,10 +1,13 @@
 """A suite is read strictly, and a row is what its config, data and seed say."""
 
+import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 
+from benchmarking.cells import cells_tested_on, check_cells
 from benchmarking.identity import annotation_files, case_hash, config_hash, data_hash, resolve_config
 from benchmarking.results import missing_configs
 from benchmarking.suite import read_suite, read_suites
@@ -48,6 +51,8 @@ MEASURED = measured()
     (dict(metrics={'mAP': 3}), 'metrics: mAP: Input should be a valid string, got 3'),
     (dict(title=['x']), 'title: Input should be a valid string'),
     (dict(order=True), 'order: Input should be a valid integer, got True'),
+    (dict(classes=['x'], cells=dict(y=3)), "cells: 'y' is none of the classes x"),
+    (dict(classes=['x'], cells=dict(x=-3)), 'cells: x: Input should be greater than or equal to 0, got -3'),
     (dict(classes=[5]), 'classes 1: Input should be a valid string, got 5'),
     (dict(rows=[ROW, FUSED | dict(ensemble=['a', ['b']])]), 'rows 2: ensemble 2: Input should be a valid string'),
     (dict(rows=[ROW, FUSED | dict(ensemble=['a'])]), 'f: ensemble lists two rows or more'),
@@ -258,6 +263,34 @@ def test_committed_suites_are_sound(suite):
                 build_model(cfg)
             assert cfg.randomness.seed == row.seeds[0]
             assert cfg.train_cfg.max_epochs % cfg.train_cfg.val_interval == 0
+
+
+def test_the_cells_of_a_suite_are_those_of_its_data(make_suite, tiny_config):
+    """Of classes that the data lack nothing is known: rows of one suite may merge classes."""
+    counts = cells_tested_on(resolve_config(tiny_config))
+    coco = json.loads((tiny_config.parent / 'annotations.json').read_text())
+    assert counts == Counter(coco['categories'][cell['category_id'] - coco['categories'][0]['id']]['name']
+                             for cell in coco['annotations'])
+    rows = [dict(name='a', config=str(tiny_config), seeds=[0])]
+
+    def suite(**cells):
+        return make_suite(rows=rows, classes=['round', 'square', 'any'], cells=cells)
+    check_cells(right := suite(**counts, any=7), right.cases())
+    wrong = suite(square=counts['square'] + 1)
+    with pytest.raises(UserError, match=rf"small: cells: square: {counts['square'] + 1} in the suite, "
+                                        rf"{counts['square']} in .*of row 'a'; correct the suite"):
+        check_cells(wrong, wrong.cases())
+
+
+@pytest.mark.parametrize('suite', [suite for suite in read_suites(ROOT / 'benchmarks') if suite.cells],
+                         ids=lambda suite: suite.name)
+def test_the_cells_of_a_committed_suite_are_those_of_its_data(suite):
+    """Where the data are there."""
+    for case in suite.cases():
+        files = annotation_files(resolve_config(ROOT / case.row.config, case.cfg_options()))
+        if not all(path.exists() for path in files):
+            pytest.skip(f'{files[0]} is not there; MMLEUK_DATA names the folder')
+    check_cells(suite, suite.cases())
 
 
 def test_the_seed_in_a_path_is_the_trainings_own(make_suite):

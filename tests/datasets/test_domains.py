@@ -1,4 +1,4 @@
-"""Images of some domains, and images whose labels are hidden."""
+"""Images of some domains, images that are left out, and images whose labels are hidden."""
 
 import pytest
 
@@ -32,6 +32,55 @@ def test_an_unknown_domain_is_an_error(two_domains):
 def test_domains_are_a_list(two_domains, domains):
     with pytest.raises(UserError, match='give a list of domains'):
         DATASETS.build(two_domains.config(domains=domains))
+
+
+# ---------------------------------------------------------------- images that are left out
+
+@pytest.fixture
+def two_patients(film):
+    """Patient 24 by number in the file, patient 7 by the file's name, which also has the diagnosis."""
+    film.coco['images'][0]['patient'] = 24
+    film.coco['images'][1]['file_name'] = '7_AML.png'
+    (film.root / 'images/b.png').rename(film.root / 'images/7_AML.png')
+    film.write()
+    return film
+
+
+PATTERN = r'^(?P<patient>\d+)?.*_(?P<diagnosis>[A-Z]+)$'
+
+
+@pytest.mark.parametrize('test_mode', [False, True])
+@pytest.mark.parametrize(('values', 'left'), [(['24'], 3), ((24,), 3), (['7'], 7)])
+def test_a_patient_is_left_out(two_patients, test_mode, values, left):
+    data = DATASETS.build(two_patients.config(leave_out=dict(patient=values), name_pattern=PATTERN,
+                                              test_mode=test_mode))
+    assert [record['img_id'] for record in records(data)] == [left]
+
+
+def test_an_image_is_left_out_for_any_of_its_facts(two_patients):
+    config = two_patients.config(name_pattern=r'_(?P<diagnosis>[A-Z]+)$')
+    two_patients.coco['images'].append(dict(id=9, file_name='c.png', width=64, height=48, domain='far',
+                                            annotated_region=[]))
+    (two_patients.root / 'images/c.png').write_bytes((two_patients.root / 'images/7_AML.png').read_bytes())
+    two_patients.write()
+    with pytest.raises(UserError, match='leaves no image; list fewer'):
+        DATASETS.build(config | dict(leave_out=dict(diagnosis=['AML'], domain=['far'])))
+    data = DATASETS.build(config | dict(leave_out=dict(patient=['24'], domain=['far'])))
+    assert [record['img_id'] for record in records(data)] == [3]
+    assert len(DATASETS.build(config | dict(leave_out={}))) == 3
+
+
+def test_leaving_out_nothing_is_an_error(two_patients):
+    """A patient that no image has: a slip of the pen would train on what should be kept out."""
+    with pytest.raises(UserError, match=r"train.json: no image has the patient '42'; the file has 24 \(1 images\), 7 "
+                                        r'\(1 images\). Correct leave_out, or let name_pattern read it'):
+        DATASETS.build(two_patients.config(leave_out=dict(patient=['24', '42']), name_pattern=PATTERN))
+
+
+@pytest.mark.parametrize('leave_out', [dict(patient='24'), dict(patient=[]), dict(patients=['24']), ['24'], '24'])
+def test_what_is_left_out_is_a_dict_of_lists(two_patients, leave_out):
+    with pytest.raises(UserError, match=r"leave_out=.*such as dict\(patient=\['24'\]\); keys are patient, diagnosis"):
+        DATASETS.build(two_patients.config(leave_out=leave_out))
 
 
 # ---------------------------------------------------------------- other class names

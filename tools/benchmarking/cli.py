@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
+from benchmarking.cells import check_cells
 from benchmarking.cost import measure
 from benchmarking.document import document
 from benchmarking.identity import identity
@@ -72,13 +73,15 @@ def run(args: argparse.Namespace) -> int:
     """Run a suite's trainings that are not done; 0 when all are done, 1 when some are not.
 
     Raises:
-        UserError: bad suite, unknown rows, or a chosen row's config is missing.
+        UserError: bad suite, unknown rows, a chosen row's config is missing, or the data have other numbers of cells
+            than the suite says.
     """
     settings = Settings(
         work_dir=args.work_dir.absolute(), results=args.results.absolute(), jobs=args.jobs, threads=args.threads,
         workers=args.threads - 1 if args.workers is None else max(args.workers, 0), renew=args.renew)
     MMLogger.get_current_instance().setLevel('WARNING')  # not a line per config that is read
-    cases = read_suite(args.suite).choose(args.rows)
+    suite = read_suite(args.suite)
+    cases = suite.choose(args.rows)
     if args.list:
         _print_states(cases, settings)
         return 0
@@ -89,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
     for case in missing:
         _tell(f'{case.name}: left out, {", ".join(missing_configs(case))} does not exist')
     there = [case for case in cases if case not in missing]
+    check_cells(suite, there)
     run_cases(there, settings, _tell)
     return int(bool(missing) or any(state_of(case, settings, identity(case)) != DONE for case in there))
 

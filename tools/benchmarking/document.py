@@ -66,12 +66,22 @@ def results_table(suite: Suite, rows: Mapping[str, RowSummary]) -> str:
               *([_gap(suite, rows, row)] if gap else []),
               f'{row.seconds.mean / 60:.0f}' if row.seconds else '',
               f'{row.parameters / 1e6:.2f} M' if row.parameters else ''] for row in rows.values()]
-    table = markdown_table([head, *lines])
+    table = markdown_table([head, *_cells_tested(suite, head), *lines])
     if not gap:
         return table
     lower, upper = (suite.row(suite.roles[role]).title for role in ('lower', 'upper'))
     return f'{table}\n\nGap closed: how far a row\'s mean {next(iter(suite.metrics))} is on the way from "{lower}" ' \
            f'to "{upper}", over the seeds that all three have.'
+
+
+def _cells_tested(suite: Suite, head: Sequence[str]) -> list[list[str]]:
+    """A line above the rows with the number of cells below the title of each class's AP, where both are known."""
+    counts = {f'AP {name}': str(count) for name, count in suite.cells.items()}
+    if not set(counts) & set(head):
+        return []
+    line = [counts.get(title, '') for title in head]
+    line[head.index('seeds') - 1] = 'cells tested on'
+    return [line]
 
 
 def _of_seed(row: RowSummary, metric: str, seed: int) -> str:

@@ -6,6 +6,7 @@ A training that was interrupted has one such folder per attempt; what a later at
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -87,7 +88,9 @@ def _last(lines: list[Numbers]) -> Numbers:
 
 
 def _chosen(line: Numbers, wanted: Any) -> Numbers:
-    return {key: _short(value) for key, value in line.items() if wanted(key) and isinstance(value, (int, float))}
+    """Without NaN, which is no JSON: the AP of a class that does not occur."""
+    return {key: _short(value) for key, value in line.items()
+            if wanted(key) and isinstance(value, (int, float)) and not math.isnan(value)}
 
 
 def _short(value: float) -> float:

@@ -240,6 +240,7 @@ class Suite(Strict):
         rows: in the table's order.
         metrics: column title -> key of the evaluation.
         classes: class names whose AP gets a column, in order.
+        cells: class name -> number of cells that it is tested on, shown above its APs; a run compares it with the data.
         scalars: column title -> key of a logged scalar, averaged over the epochs that have it.
         roles: ``upper``, ``lower`` -> name of a row; with both the share of the gap is shown.
         checks: what is claimed.
@@ -255,6 +256,7 @@ class Suite(Strict):
     caption: str = ''
     metrics: dict[str, str] = dict(METRICS)
     classes: list[Text] = []
+    cells: dict[str, Annotated[int, Field(ge=0)]] = {}
     scalars: dict[str, str] = {}
     roles: dict[Literal['upper', 'lower'], str] = {}
     checks: list[Check] = []
@@ -295,6 +297,7 @@ class Suite(Strict):
             row.resolve(name, self.shared_options, self.rows[:number])
         titles = [*self.metrics, *self.scalars, *(f'AP {name}' for name in self.classes)]
         _check_known(self.roles.values(), names, 'rows', 'roles')
+        _check_known(self.cells, self.classes, 'classes', 'cells')
         if self.cost:
             _check_known([self.cost.reference, *self.cost.rows], names, 'rows', 'cost')
         for number, claim in enumerate(self.claims, start=1):

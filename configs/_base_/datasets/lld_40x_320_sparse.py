@@ -1,0 +1,21 @@
+"""LeukemiaAttri at 40x and 320 px by patient, 14 classes: a fifth of each training field is annotated.
+
+Without patient 24 and without class None, see ``lld_40x_320.py``; validation fields are annotated completely.
+"""
+
+_base_ = './cells_320.py'
+
+num_classes = 14
+train_dataloader = dict(dataset=dict(dataset=dict(
+    data_root='{{$MMLEUK_DATA:data}}/lld/40x/',
+    ann_file='annotations/train_sparse.json',
+    annotation='sparse',
+    leave_out=dict(patient=['24']),
+    metainfo=dict(preset='lld_40x'),
+    relabel={'None': None})))
+val_dataloader = dict(dataset=dict(
+    data_root='{{$MMLEUK_DATA:data}}/lld/40x/',
+    ann_file='annotations/val.json',
+    metainfo=dict(preset='lld_40x'),
+    relabel={'None': None}))
+test_dataloader = val_dataloader
