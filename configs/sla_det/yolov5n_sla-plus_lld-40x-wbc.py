@@ -12,7 +12,7 @@ _base_ = [
 
 model = dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size, truth='regions'))
 train_dataloader = dict(dataset=dict(pipeline=[
-    dict(type='mmleuk.RegionMosaic', img_scale=(320, 320), prob=1.0),
+    dict(type='mmleuk.RegionMosaic', img_scale=(320, 320), prob=1.0, whole_cells=True, oversample_thr=1.0),
     *_base_.train_dataloader.dataset.pipeline]))
 default_hooks = dict(skip_transforms=dict(
     type='mmleuk.SkipTransformsHook', transforms=['mmleuk.RegionMosaic'], first_epoch=21, keep=0.5))

@@ -1,4 +1,4 @@
-"""YOLOv5n on TXL-PBC, completely annotated, with images composed of windows drawn evenly: the effect of the augmentation.
+"""YOLOv5n on TXL-PBC, completely annotated, images composed of windows drawn evenly: the augmentation's effect.
 
 MMLEUK_DATA=... python tools/train.py configs/yolov5/yolov5n_txl-pbc_mosaic.py
 """
