@@ -23,7 +23,7 @@ import numpy as np
 
 from mmleuk.apis import Inferencer
 from mmleuk.datasets.converters.coco_files import read_coco
-from mmleuk.datasets.interference.copies import ANNOTATIONS
+from mmleuk.datasets.interference.names import ANNOTATIONS
 from mmleuk.errors import UserError
 from mmleuk.evaluation.factor_scores import FactorScores, Found, score_factor
 from mmleuk.structures.prediction import Prediction

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from mmleuk.datasets.check import examine_config
 from mmleuk.errors import UserError
 from mmleuk.utils.config_file import SettingsAction, read_config
 from mmleuk.utils.json_files import write_json
@@ -29,6 +28,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: the config can't be read, has a misspelt key or no data.
     """
+    # Late: --help must not wait for torch.
+    from mmleuk.datasets.check import examine_config
     if args.workers < 1:
         raise UserError(f'--workers {args.workers}: at least one is needed')
     cfg = read_config(args.config, args.cfg_options)

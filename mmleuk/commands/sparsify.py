@@ -7,7 +7,6 @@ from fractions import Fraction
 from pathlib import Path
 
 from mmleuk.datasets.converters.coco_files import read_coco
-from mmleuk.datasets.sparsify import sparsify_nested
 from mmleuk.errors import UserError
 from mmleuk.utils.json_files import write_json
 
@@ -32,6 +31,8 @@ def _share(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Write the files and print what they have; returns 0, or raises a UserError with nothing written."""
+    # Late: --help must not wait for torch.
+    from mmleuk.datasets.sparsify import sparsify_nested
     names = {share: args.out if len(args.fraction) == 1 else args.out.with_stem(f'{args.out.stem}_{share:g}')
              for share in args.fraction}
     there = [path for path in names.values() if path.exists()]

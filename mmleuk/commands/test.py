@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from mmleuk.engine.launch import add_test_arguments as add_arguments
-from mmleuk.engine.launch import run_test
+from mmleuk.utils.launch_arguments import add_test_arguments as add_arguments
 
 __all__ = ['add_arguments', 'run']
 
 
 def run(args: argparse.Namespace) -> int:
     """Test; an error is printed as the other commands print it."""
+    # Late: --help must not wait for torch.
+    from mmleuk.engine.launch import run_test
     return run_test(args, 'mmleuk')

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+import scipy  # its parts are imported on first use
 
 from mmleuk.evaluation.proportions import wilson_interval
 from mmleuk.schema import IGNORE
@@ -91,7 +91,7 @@ def kappa_interval(table: np.ndarray, confidence: float = 0.95) -> Interval | No
     off_diagonal = (shares * marginals ** 2).sum() - (np.diag(shares) * np.diag(marginals) ** 2).sum()
     spread = on_diagonal.sum() + (1 - kappa) ** 2 * off_diagonal - (kappa - expected * (1 - kappa)) ** 2
     error = math.sqrt(max(spread, 0.0) / table.sum()) / (1 - expected)
-    width = float(norm.ppf(0.5 + confidence / 2)) * error
+    width = float(scipy.stats.norm.ppf(0.5 + confidence / 2)) * error
     return max(kappa - width, -1.0), min(kappa + width, 1.0)
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+import scipy  # its parts are imported on first use
 from numpy.typing import NDArray
-from scipy.stats import t
 
 CONFIDENCE = 0.95
 RESAMPLES = 1000
@@ -26,7 +26,7 @@ def t_half_width(values: Sequence[float], confidence: float = CONFIDENCE) -> flo
     """
     if len(values) < 2:
         return None
-    quantile = float(t.ppf(0.5 + confidence / 2, len(values) - 1))
+    quantile = float(scipy.stats.t.ppf(0.5 + confidence / 2, len(values) - 1))
     return quantile * float(np.std(values, ddof=1)) / len(values) ** 0.5
 
 

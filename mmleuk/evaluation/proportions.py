@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import binomtest, false_discovery_control, fisher_exact
+import scipy  # its parts are imported on first use
 
 
 def wilson_interval(hits: int, n: int, confidence: float = 0.95) -> tuple[float, float] | None:
@@ -16,7 +16,7 @@ def wilson_interval(hits: int, n: int, confidence: float = 0.95) -> tuple[float,
     """
     if not n:
         return None
-    interval = binomtest(hits, n).proportion_ci(confidence, method='wilson')
+    interval = scipy.stats.binomtest(hits, n).proportion_ci(confidence, method='wilson')
     return float(interval.low), float(interval.high)
 
 
@@ -28,7 +28,7 @@ def exact_p(hits: int, n: int, other_hits: int, other_n: int) -> float:
     """
     if not n or not other_n:
         return 1.0
-    return float(fisher_exact([[hits, n - hits], [other_hits, other_n - other_hits]]).pvalue)
+    return float(scipy.stats.fisher_exact([[hits, n - hits], [other_hits, other_n - other_hits]]).pvalue)
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
@@ -37,4 +37,6 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     >>> [round(p, 3) for p in benjamini_hochberg([0.01, 0.04, 0.03, 0.5])]
     [0.04, 0.053, 0.053, 0.5]
     """
-    return [] if not len(p_values) else [float(p) for p in false_discovery_control(np.asarray(p_values, float))]
+    if not len(p_values):
+        return []
+    return [float(p) for p in scipy.stats.false_discovery_control(np.asarray(p_values, float))]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scipy.stats import chi2
+import scipy  # its parts are imported on first use
 
 from mmleuk.evaluation.proportions import wilson_interval
 
@@ -52,7 +52,7 @@ def joint_intervals(counts: Sequence[int], level: float = LEVEL) -> list[tuple[f
 
 def _poisson(count: int, error: float) -> float:
     """The mean of a Poisson distribution that reaches ``count`` or more with this probability."""
-    return float(chi2.ppf(error, 2 * count)) / 2
+    return float(scipy.stats.chi2.ppf(error, 2 * count)) / 2
 
 
 def widest_error(n: int, level: float = LEVEL) -> float:

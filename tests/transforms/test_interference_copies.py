@@ -11,6 +11,7 @@ from mmleuk.commands.interfere import add_arguments, run
 from mmleuk.datasets import CellDataset
 from mmleuk.datasets.annotations import read_annotations
 from mmleuk.datasets.interference import interfere
+from mmleuk.datasets.interference.names import FACTOR_NAMES
 from mmleuk.datasets.interference.preview import draw_sheet
 from mmleuk.errors import UserError
 from mmleuk.schema import AttributeSchema
@@ -18,6 +19,10 @@ from mmleuk.transforms.interference import FACTORS
 
 SCHEMA = dict(size=['small', 'big'])
 CLASSES = ('RBC', 'WBC')
+
+
+def test_the_commands_names_are_those_of_the_transforms():
+    assert FACTOR_NAMES == tuple(FACTORS)
 
 
 @pytest.fixture

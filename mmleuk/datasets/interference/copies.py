@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from mmleuk.datasets.converters.coco_files import CocoFile, read_coco
+from mmleuk.datasets.interference.names import ANNOTATIONS
 from mmleuk.datasets.interference.preview import draw_sheet
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
@@ -27,7 +28,6 @@ from mmleuk.utils.json_files import write_json
 from mmleuk.utils.new_folder import new_folder
 from mmleuk.utils.progress import progress
 
-ANNOTATIONS = 'annotations.json'
 VERSION = 1
 """Raised by every change that alters a pixel or a box."""
 _JPEG_QUALITY = 95
