@@ -123,7 +123,7 @@ def check(kind, claim='c', **what):
      'mAP@50-95: seed 0 0.800, ours 0.600, lower 0.500; seed 1 0.600, ours 0.640'),
     ('above_seed_by_seed', dict(row='ours', of=['lower']), 'met', 'mAP@50-95: seed 0 0.600, lower 0.500'),
     ('mean_above', dict(row='upper', of=['ours']), 'undecided',
-     'mean 0.700 (0.600..0.800), ours 0.620 (0.600..0.640) of 2 seeds'),
+     'mean 0.700 (0.600..0.800), ours 0.620 (0.600..0.640) of 2 seeds, difference +0.080 ± 1.525'),
     ('mean_above', dict(row='ours', of=['lower']), 'met', 'mean 0.600, lower 0.500 of 1 seed'),
     ('mean_above', dict(row='lower', of=['upper', 'ours']), 'not met',
      'mean 0.500, upper 0.800 of 1 seed; mean 0.500, ours 0.600 of 1 seed'),

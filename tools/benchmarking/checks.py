@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from benchmarking.suite import Claim, Suite
 from benchmarking.summary import RowSummary, Spread, gap_closed, on_same_seeds
+from mmleuk.evaluation.intervals import t_half_width
 from mmleuk.utils.words import plural_n
 
 _LOST_BY_ONE = ('worst_above_best', 'above_seed_by_seed')
@@ -70,7 +72,24 @@ def _mean_above(suite: Suite, rows: Mapping[str, RowSummary], claim: Claim) -> t
     pairs = {name: on_same_seeds([rows[claim.row], rows[name]], claim.metric) for name in claim.others}
     verdicts = [_is_above(own, other) for own, other in pairs.values()]
     met = False if False in verdicts else None if None in verdicts else True
-    return met, '; '.join(f'mean {own.text()}, {name} {_with_seeds(other)}' for name, (own, other) in pairs.items())
+    differences = {name: _difference(rows[claim.row].by_seed[claim.metric], rows[name].by_seed[claim.metric])
+                   for name in claim.others}
+    return met, '; '.join(f'mean {own.text()}, {name} {_with_seeds(other)}{differences[name]}'
+                          for name, (own, other) in pairs.items())
+
+
+def _difference(own: Mapping[int, float], other: Mapping[int, float]) -> str:
+    """The mean difference seed by seed with its 95% t interval, where two rows share two seeds or more.
+
+    >>> _difference({0: 0.52, 1: 0.53, 2: 0.54}, {2: 0.53, 0: 0.50, 1: 0.50, 3: 0.9})
+    ', difference +0.020 ± 0.025'
+    >>> _difference({0: 0.5, 1: 0.5}, {0: 0.4})
+    ''
+    """
+    differences = [value - other[seed] for seed, value in own.items() if seed in other]
+    if len(differences) < 2:
+        return ''
+    return f', difference {fmean(differences):+.3f} ± {t_half_width(differences):.3f}'
 
 
 def _is_above(one: Spread, other: Spread) -> bool | None:
