@@ -213,3 +213,26 @@ def test_heads_that_cannot_be_mined_are_refused():
 def test_rows_of_nested_outputs():
     a = torch.arange(6).view(3, 2)
     assert [part.tolist() for part in take_rows(([a], a[:, 0]), [2, 0])[0]] == [[[4, 5], [0, 1]]]
+
+
+def test_measured_thresholds_go_with_background_everywhere():
+    """The labeller reads the regions, the loss doesn't: it learns the same with other regions, until labels differ."""
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+    labeller = dict(type='mmleuk.CalibratedViewLabeller', num_classes=3, calibration=dict(min_evidence=1, decay=0.9))
+    model = MODELS.build(dict(type='mmleuk.CoMining', detector=yolov5(), labeller=labeller)).train()
+    model.activity.pseudo = True
+    views, samples = batch()
+    for view in samples.values():
+        view[0].set_metainfo(dict(annotated_regions=[[0., 0., 40., 64.]]))
+        view[1].set_metainfo(dict(annotated_regions=[]))
+    cell, hidden = CELLS[0]['boxes'][0], [44., 2., 62., 16.]
+    believe(model.detector.bbox_head, *[([cell, hidden], [0, 0], [0.9, 0.95]), NOTHING] * 2)
+    calls = seen_labels(model)
+    for _ in range(30):  # one wrong prediction more is always counted
+        losses = model.loss(views, samples)
+    assert torch.isfinite(total(losses))
+    assert calls[0] == [CELLS[0]['boxes'], CELLS[1]['boxes']]  # nothing is known yet
+    assert calls[-1] == [[*CELLS[0]['boxes'], hidden], CELLS[1]['boxes']]
+    assert count(model) == dict(labelled=2, confidence=0, kept=2)
+    assert any('calibration' in key for key in model.state_dict())

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mmengine.structures import InstanceData
 
-from mmleuk.models.labellers import OtherViewLabeller, TeacherMergeLabeller
+from mmleuk.models.labellers import CalibratedViewLabeller, OtherViewLabeller, TeacherMergeLabeller
 from mmleuk.models.labellers.base import shows_cell
 from mmleuk.models.labellers.other_view import merge_with_teacher
 
@@ -52,6 +52,51 @@ def test_each_detection_is_a_label_or_a_labelled_cell():
     assert labeller.group(answer, 'kept').bboxes.tolist() == [B]
     assert answer.weight.tolist() == [0, 1] and answer.teaches_box.tolist() == [False, True]
     assert labeller.counts_as_annotated and not answer.ignored.any()
+
+
+REGION = torch.tensor([[0., 0., 15., 15.]])  # holds A alone
+
+
+def calibrated(**options):
+    return CalibratedViewLabeller(num_classes=2, precision=0.6, calibration=dict(min_evidence=2, decay=0.9),
+                                  **options)
+
+
+def test_without_evidence_a_measured_threshold_finds_nothing():
+    answer = calibrated().select(scored((B, 0.99), (A_NEAR, 0.99)), boxes(A), REGION)
+    assert calibrated().count([answer]) == dict(labelled=1, confidence=1, kept=0)
+
+
+def test_a_threshold_is_measured_inside_the_regions_per_class():
+    """Class 0: seen 0.9 right twice, 0.4 wrong; 2 of 3 + 1 are right above 0.4, too few; 2 of 2 + 1 above 0.9."""
+    labeller = calibrated()
+    right = scored((A, 0.905), (B, 0.1))  # B lies outside, so nobody knows whether it is right
+    wrong = scored((A_FAR, 0.405))  # IoU 0.4 with the cell
+    labeller.observe([right, right, wrong], [boxes(A)] * 3, [REGION] * 3)
+    assert labeller.calibration.seen.sum() == 3 and labeller.calibration.thresholds().tolist() == [
+        [pytest.approx(0.9), 2.0]]
+    found = scored((B, 0.91), (C, 0.89), (B, 0.95), (A_NEAR, 0.5), (A_FAR, 0.95), labels=[0, 0, 1, 0, 0])
+    answer = labeller.select(found, boxes(A), REGION)
+    assert labeller.count([answer]) == dict(labelled=1, confidence=2, kept=2)
+    kept = labeller.group(answer, 'kept')
+    assert kept.bboxes.tolist() == [B, A_FAR]  # as in Co-mining, a region keeps nothing away
+    assert labeller.counts_as_annotated and answer.weight.tolist() == [1, 0, 0, 0, 1]
+
+
+def test_measured_thresholds_travel_with_the_weights():
+    first, second = calibrated(), calibrated()
+    first.observe([scored((A, 0.9))] * 3, [boxes(A)] * 3, [REGION] * 3)
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(first.calibration.thresholds(), second.calibration.thresholds())
+    assert second.calibration.thresholds()[0, 0] < 1
+
+
+def test_nothing_found_is_nothing_to_judge():
+    labeller = calibrated()
+    labeller.observe([scored(), scored((A, 0.5))], [boxes(A), boxes()], [REGION, torch.zeros(0, 4)])
+    assert labeller.calibration.seen.sum() == 0  # no region: no evidence
+    assert len(labeller.select(scored(), boxes(), REGION)) == 0
+    assert labeller.request('student').min_score == 0.05
 
 
 def test_a_teacher_is_merged_before_labelled_cells_are_dropped():

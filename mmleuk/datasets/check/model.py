@@ -16,6 +16,8 @@ HEADS = ('AttriHead', 'ConceptBottleneck', 'AttributeRecognizer')
 """Ends of the types of heads with ``attributes`` in their config."""
 EVERYWHERE_KNOWN = ('BlankOutsideRegions', 'CropToRegion')
 """Transforms after which the whole image is known, so that any model can train on it."""
+USES_REGIONS = ('SparseRegion', 'CalibratedViewLabeller')
+"""In the types of parts that use the regions; the labeller measures its thresholds there."""
 NOT_USED = ("the annotation is sparse, but no part of the model uses the regions: cells outside them will be learnt as "
             "background. Set truth='regions' (YOLOv5Head) or use mmleuk.SparseRegionSampler, as the *_sparse-regions_* "
             "configs do; if it is intended, set annotation='complete'")
@@ -127,8 +129,8 @@ def uses_regions(part: object) -> bool:
     >>> uses_regions(dict(type='FCOS', bbox_head=dict(type='FCOSHead')))
     False
     """
-    return any(str(node.get('truth')).startswith('regions') or 'SparseRegion' in str(node.get('type'))
-               for _, node in walk(part))
+    return any(str(node.get('truth')).startswith('regions')
+               or any(name in str(node.get('type')) for name in USES_REGIONS) for _, node in walk(part))
 
 
 def _sparse_pipelines(dataset: Any, around: tuple) -> Iterator[tuple]:

@@ -115,7 +115,8 @@ class SparseLabelDetector(BaseDetector):
         if self.loss_triplet is not None and (UNSURE not in self.labeller.criteria or len(self.views) > 1):
             raise UserError(f'{name}: loss_triplet needs one view and a labeller with the criterion "unsure", such as '
                             f'mmleuk.ThresholdLabeller; got a {type(self.labeller).__name__}')
-        needs_regions = self.pseudo_weight is not None or self.labeller.needs_regions
+        labeller_needs = self.labeller.needs_regions and not self.labeller.background_outside
+        needs_regions = self.pseudo_weight is not None or labeller_needs
         if 'pseudo' in self.terms and needs_regions and not self.adapter.uses_regions:
             raise UserError(f"{name}: a {type(self.labeller).__name__} needs a detector that takes no background from "
                             "outside the annotated regions; set bbox_head.truth='regions' (YOLOv5), or use "

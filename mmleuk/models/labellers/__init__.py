@@ -3,9 +3,9 @@
 from mmleuk.models.labellers.base import Labeller, Request
 from mmleuk.models.labellers.calibrated import CalibratedLabeller, RegionCalibration
 from mmleuk.models.labellers.objectness import ObjectnessLabeller
-from mmleuk.models.labellers.other_view import OtherViewLabeller, TeacherMergeLabeller
+from mmleuk.models.labellers.other_view import CalibratedViewLabeller, OtherViewLabeller, TeacherMergeLabeller
 from mmleuk.models.labellers.scores import ScoreLabeller
 from mmleuk.models.labellers.thresholds import ThresholdLabeller
 
-__all__ = ['CalibratedLabeller', 'Labeller', 'ObjectnessLabeller', 'OtherViewLabeller', 'RegionCalibration', 'Request',
-           'ScoreLabeller', 'TeacherMergeLabeller', 'ThresholdLabeller']
+__all__ = ['CalibratedLabeller', 'CalibratedViewLabeller', 'Labeller', 'ObjectnessLabeller', 'OtherViewLabeller',
+           'RegionCalibration', 'Request', 'ScoreLabeller', 'TeacherMergeLabeller', 'ThresholdLabeller']

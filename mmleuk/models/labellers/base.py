@@ -49,7 +49,8 @@ class Labeller:
     Attributes:
         criteria: names of the possible outcomes for a prediction, in the order of the tests; one is 'kept'.
         counts_as_annotated: found labels are used like annotated ones: weight 1, and their box is learnt, in any head.
-        needs_regions: :meth:`select` uses the annotated regions.
+        needs_regions: :meth:`observe` or :meth:`select` uses the annotated regions.
+        background_outside: with ``needs_regions``, the detector may still learn background outside the regions.
         sets_aside: :meth:`select` may mark predictions ``ignored``, so the detector must support ignored boxes.
         min_area: square pixels of the training set's smallest cell, measured by :class:`mmleuk.PseudoLabelHook`.
     """
@@ -57,6 +58,7 @@ class Labeller:
     criteria: tuple[str, ...] = (KEPT,)
     counts_as_annotated: bool = False
     needs_regions: bool = True
+    background_outside: bool = False
     sets_aside: bool = False
     min_area: float = 0.0
 

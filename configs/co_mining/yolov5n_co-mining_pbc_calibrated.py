@@ -1,0 +1,28 @@
+"""Co-mining with thresholds measured in the annotated regions: YOLOv5n on PBC at 320 px. 15 epochs on a CPU.
+
+MMLEUK_DATA=... python tools/train.py configs/co_mining/yolov5n_co-mining_pbc_calibrated.py
+"""
+
+_base_ = [
+    '../_base_/models/yolov5n.py',
+    '../_base_/datasets/pbc_320_sparse.py',
+    '../_base_/schedules/short_15e.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    _delete_=True,
+    type='mmleuk.CoMining',
+    detector=dict(
+        _base_.model,
+        bbox_head=dict(_base_.model.bbox_head, num_classes=_base_.num_classes, image_size=_base_.image_size)),
+    labeller=dict(type='mmleuk.CalibratedViewLabeller', num_classes=_base_.num_classes))
+train_dataloader = dict(dataset=dict(pipeline=[
+    *_base_.train_dataloader.dataset.pipeline[:-1],
+    dict(
+        type='MultiBranch',
+        branch_field=['original', 'augmented'],
+        original=[dict(type='mmleuk.PackCells')],
+        augmented=[dict(type='mmleuk.ColorJitter'), dict(type='mmleuk.PackCells')]),
+]))
+default_hooks = dict(pseudo_labels=dict(type='mmleuk.PseudoLabelHook'))
