@@ -134,6 +134,11 @@ def check(kind, claim='c', **what):
     ('at_least', dict(row='ours', value=3.6, metric='labels'), 'not met', 'labels: 3.5; wanted 3.6'),
     ('at_least', dict(row='ours', value=0.72, metric='mAP@50'), 'met', 'mAP@50: 0.72; wanted 0.72'),
     ('at_least', dict(row='upper', value=0.1, metric='labels'), 'open', 'waits for upper'),
+    ('reaches', dict(row='ours', of='upper', share=0.88), 'met',
+     'mAP@50-95: 0.620 (0.600..0.640), upper 0.700 (0.600..0.800) of 2 seeds, 88.6% of it; wanted 88%'),
+    ('reaches', dict(row='ours', of='upper', share=0.89), 'not met', '88.6% of it; wanted 89%'),
+    ('reaches', dict(row='ours', of='lower', share=1.2), 'met', '0.600, lower 0.500 of 1 seed, 120.0% of it'),
+    ('reaches', dict(row='upper', of='lower', share=0.9, metric='labels'), 'open', 'waits for upper, lower'),
 ])
 def test_checks_worked_by_hand(make_suite, records, kind, what, state, numbers):
     suite = make_suite(rows=ROWS, roles=dict(upper='upper', lower='lower'), scalars={'labels': 'pseudo/kept'},
@@ -182,6 +187,9 @@ def test_what_one_row_has_refuted_waits_for_no_other(make_suite, records, kind, 
     (check('mean_above', 7, row='ours', of=['lower']), 'claim: Input should be a valid string'),
     (check('at_least', row='ours', value=1, metric='speed'), "'speed' is none of the columns mAP@50-95"),
     (check('at_least', row='ours', value='many'), 'value: Input should be a valid number'),
+    (check('reaches', row='ours', of=['lower'], share=0.5), 'of: Input should be a valid string'),
+    (check('reaches', row='ours', of='theirs', share=0.5), "'theirs' is none of the rows upper, lower, ours"),
+    (check('reaches', row='ours', of='lower', share=0), 'share: Input should be greater than 0'),
     (check('gap_closed', row='ours', share=0.5), 'needs the roles lower and upper'),
 ])
 def test_wrong_checks_are_named_when_the_suite_is_read(make_suite, wrong, message):
@@ -265,6 +273,21 @@ def test_the_command_writes_document_and_plots(real_suite, record, tmp_path, cap
     result_path(results, suite.cases()[0]).write_text('{"format": 0}')
     assert report_main(arguments) == 2
     assert 'not a result of tools/benchmark.py' in capsys.readouterr().err
+
+
+def test_a_record_of_another_suite_is_shown(make_suite, record, tmp_path):
+    """Where that suite's settings are the record's; the table that shows it needs no record of its own."""
+    config = 'configs/yolov5/yolov5n_txl-pbc.py'
+    rows = [dict(name='upper', title='Upper', config=config, seeds=[0, 1])]
+    other = make_suite('other', rows=rows, **{'cfg-options': {'train_cfg.max_epochs': 2}})
+    case = other.choose('upper:0')[0]
+    write_result(result_path(tmp_path, case), record(case, 0.5, config_hash=config_hash(
+        ROOT / config, case.cfg_options())))
+    suite = make_suite(rows=[dict(name='upper', title='There', suite='other', seeds=[0])])
+    assert row_of(section(suite, current_results(tmp_path, suite)), 'There')[1:3] == ['0', '0.500']
+    make_suite('other', rows=rows)
+    suite = make_suite(rows=[dict(name='upper', title='There', suite='other', seeds=[0])])
+    assert row_of(section(suite, current_results(tmp_path, suite)), 'There')[1:3] == ['to run: 0', 'to run']
 
 
 def test_the_document_is_not_emptied_by_a_mistyped_folder(tmp_path, capsys):

@@ -36,7 +36,7 @@ MEASURED = measured()
     (dict(rows=[]), 'rows: List should have at least 1 item'),
     (dict(rows=[ROW, ROW]), "two rows have the name 'a'"),
     (dict(rows=[ROW | dict(seed=1)]), 'rows 1: seed: unknown key'),
-    (dict(rows=[dict(name='a', seeds=[0])]), 'rows 1: a needs either config, ensemble or measured'),
+    (dict(rows=[dict(name='a', seeds=[0])]), 'rows 1: a needs either config, ensemble, measured or suite'),
     (dict(rows=[dict(name='a', config='c.py')]), 'rows 1: seeds: key is missing'),
     (dict(rows=['a']), "rows 1: Input should be a valid dictionary .*got 'a'"),
     (dict(rows=[ROW | dict(name='A b')]), "rows 1: name: 'A b' names files"),
@@ -59,13 +59,13 @@ MEASURED = measured()
     (dict(rows=[ROW, FUSED | dict(ensemble=['a', 'a'])]), 'each once'),
     (dict(rows=[ROW, FUSED | dict(ensemble=['a', 'b']), ROW | dict(name='b')]), 'that stand above it'),
     (dict(rows=[ROW, ROW | dict(name='b'), FUSED | dict(ensemble=['a', 'b'], seeds=[1])]), 'and have its seeds'),
-    (dict(rows=[FUSED | dict(ensemble=['a', 'b'], config='c.py')]), 'f needs either config, ensemble or measured'),
+    (dict(rows=[FUSED | dict(ensemble=['a', 'b'], config='c.py')]), 'f needs either config, ensemble, measured'),
     (dict(rows=[ROW, ROW | dict(name='b'), FUSED | {'ensemble': ['a', 'b'], 'cfg-options': {'x': 1}}]),
      'takes no cfg-options'),
     (dict(rows=[MEASURED]), "m: measured: of names a row that stands above it.*one of none; got 'a'"),
     (dict(rows=[ROW, MEASURED | dict(seeds=[1])]), 'has its seeds'),
     (dict(rows=[ROW | {'cfg-options': {'x': 1}}, MEASURED]), 'no cfg-options'),
-    (dict(rows=[ROW, MEASURED | dict(config='c.py')]), 'm needs either config, ensemble or measured'),
+    (dict(rows=[ROW, MEASURED | dict(config='c.py')]), 'm needs either config, ensemble, measured or suite'),
     (dict(rows=[ROW, measured(command='mmleuk infer {checkpoint}')]), 'measured: command: .*and {out}'),
     (dict(rows=[ROW, measured(command='rm {checkpoint} {out}')]), 'write an mmleuk command'),
     (dict(rows=[ROW, measured(command='mmleuk infer {weights} {checkpoint} {out}')]), '{weights} stands for nothing'),
@@ -291,6 +291,61 @@ def test_the_cells_of_a_committed_suite_are_those_of_its_data(suite):
         if not all(path.exists() for path in files):
             pytest.skip(f'{files[0]} is not there; MMLEUK_DATA names the folder')
     check_cells(suite, suite.cases())
+
+
+OTHER = dict(name='b', suite='other', seeds=[1])
+
+
+def test_a_row_of_another_suite_is_that_ones(make_suite):
+    """Its config and options, filed where that one files it; not the options of the suite that shows it."""
+    options = {'train_cfg.max_epochs': 3, 'x': 1}
+    other = make_suite('other', rows=[ROW | dict(name='c'), ROW | dict(name='b', seeds=[0, 1], title='B', group='g')],
+                       **{'cfg-options': options})
+    suite = make_suite(rows=[OTHER, ROW, OTHER | dict(name='c', seeds=[0], title='Mine', group='here')],
+                       **{'cfg-options': {'y': 2}})
+    taken, own, renamed = suite.cases()
+    assert (taken.suite, taken.name, taken.row.config) == ('other', 'b_seed1', ROW['config']) and own.suite == 'small'
+    assert taken.cfg_options() == ['train_cfg.max_epochs=3', 'x=1', 'randomness.seed=1']
+    assert own.cfg_options() == ['y=2', 'randomness.seed=0']
+    assert [(case.row.title, case.row.group) for case in (taken, renamed)] == [('B', 'g'), ('Mine', 'here')]
+    assert renamed.suite == 'other' and renamed.cfg_options() == other.choose('c')[0].cfg_options()
+
+
+@pytest.mark.parametrize('row, message', [
+    (OTHER | dict(seeds=[0, 5]), 'small.yaml: b: suite: other trains no row of this name with these seeds, but none'),
+    (OTHER | dict(name='c', seeds=[0]), 'c: suite: other trains no row of this name with these seeds, but a, b'),
+    (OTHER | dict(suite='gone'), 'gone.yaml: cannot be read'),
+    (OTHER | dict(suite='small'), 'b: suite: small trains no row of this name'),
+    (OTHER | dict(config='c.py'), 'b needs either config, ensemble, measured or suite'),
+    (OTHER | {'cfg-options': {'x': 1}}, 'b: is not trained here and takes no cfg-options')])
+def test_a_row_that_the_other_suite_does_not_train_is_refused(make_suite, row, message):
+    make_suite('other', rows=[ROW, ROW | dict(name='b', seeds=[0, 1])])
+    with pytest.raises(UserError, match=message):
+        make_suite(rows=[ROW, row])
+
+
+def test_two_suites_may_show_rows_of_each_other(make_suite):
+    make_suite('other', rows=[ROW | dict(name='b', seeds=[1])])
+    make_suite(rows=[ROW, OTHER])
+    other = make_suite('other', rows=[ROW | dict(name='b', seeds=[1]), ROW | dict(config='') | dict(suite='small')])
+    assert [(case.suite, case.name) for case in other.cases()] == [('other', 'b_seed1'), ('small', 'a_seed0')]
+
+
+@pytest.mark.parametrize('name', ['pbc', 'txl'])
+def test_rows_of_a_share_are_those_of_a_fifth_with_another_file(name):
+    """Same config, same options; the model is built, and only the training's annotations are others."""
+    shares, fifth = (read_suite(ROOT / f'benchmarks/{name}_{kind}.yaml') for kind in ('shares', 'sparse'))
+    complete, = shares.choose('complete')
+    assert (complete.suite, case_hash(complete)) == (fifth.name, case_hash(fifth.choose('complete:0')[0]))
+    for number, share in ((10, '0.1'), (20, '0.05')):
+        for method in ('naive', 'soft-sampling', 'lr', 'sla-plus'):
+            case, = shares.choose(f'{method}-{number}')
+            cfg, of_fifth = (resolve_config(ROOT / one.row.config, one.cfg_options())
+                             for one in (case, fifth.choose(f'{method}:0')[0]))
+            build_model(cfg)
+            assert cfg.train_dataloader.dataset.dataset.ann_file == f'annotations/train_sparse_{share}.json'
+            cfg.train_dataloader.dataset.dataset.ann_file = 'annotations/train_sparse.json'
+            assert cfg.to_dict() == of_fifth.to_dict()
 
 
 def test_the_seed_in_a_path_is_the_trainings_own(make_suite):

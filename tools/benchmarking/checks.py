@@ -1,4 +1,4 @@
-"""Whether a suite's claims hold (:class:`benchmarking.suite.Check` describes each kind)."""
+"""Whether a suite's claims hold (:class:`benchmarking.claims.Check` describes each kind)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from benchmarking.suite import Claim, Suite
+from benchmarking.claims import Claim
+from benchmarking.suite import Suite
 from benchmarking.summary import RowSummary, Spread, gap_closed, on_same_seeds
 from mmleuk.evaluation.intervals import t_half_width
 from mmleuk.utils.words import plural_n
@@ -37,7 +38,7 @@ def _verdict(suite: Suite, rows: Mapping[str, RowSummary], claim: Claim) -> Verd
     missing = [name for name in names if not rows[name].complete or claim.metric not in rows[name].metrics]
     compare: Callable[..., tuple[bool | None, str]] = dict(
         worst_above_best=_worst_above_best, above_seed_by_seed=_above_seed_by_seed, mean_above=_mean_above,
-        gap_closed=_gap_closed, at_least=_at_least)[claim.kind]
+        gap_closed=_gap_closed, at_least=_at_least, reaches=_reaches)[claim.kind]
     if missing:
         waits_for = ', '.join(f'{name} (failed)' if rows[name].failed else name for name in missing)
         measured = tuple(name for name in claim.others if name not in missing)
@@ -126,6 +127,14 @@ def _gap_closed(suite: Suite, rows: Mapping[str, RowSummary], claim: Claim) -> t
 def _at_least(suite: Suite, rows: Mapping[str, RowSummary], claim: Claim) -> tuple[bool, str]:
     mean = rows[claim.row].metrics[claim.metric].mean
     return mean >= claim.threshold, f'{mean:.3g}; wanted {claim.threshold:g}'
+
+
+def _reaches(suite: Suite, rows: Mapping[str, RowSummary], claim: Claim) -> tuple[bool, str]:
+    name, = claim.others
+    own, other = on_same_seeds([rows[claim.row], rows[name]], claim.metric)
+    met = own.mean >= claim.threshold * other.mean
+    share = f', {own.mean / other.mean:.1%} of it' if other.mean else ''
+    return met, f'{own.text()}, {name} {_with_seeds(other)}{share}; wanted {claim.threshold:.0%}'
 
 
 def _listed(values: Mapping[str, float]) -> str:

@@ -44,7 +44,7 @@ def measure(suite: Suite, settings: Settings, weights: Path, iterations: int,
     reference, names, epoch = suite.cost.reference, suite.cost.rows, suite.cost.epoch
     if not weights.is_file():
         raise UserError(f'{weights}: no such checkpoint; train a row with tools/benchmark.py and name its last one')
-    cases = {name: Case(suite.name, suite.row(name), suite.row(name).seeds[0]) for name in (reference, *names)}
+    cases = {name: Case.of_row(suite.name, suite.row(name), suite.row(name).seeds[0]) for name in (reference, *names)}
     identities = {name: identity(case) for name, case in cases.items()}
     rows: dict[str, Any] = {}
     for name in names:

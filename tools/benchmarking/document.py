@@ -200,7 +200,7 @@ def notes(found: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
 
 def _by_row(suite: Suite, records: Records) -> list[tuple[str, Mapping[str, Any]]]:
     """The trainings' names and records, all seeds of a row together."""
-    names = [Case(suite.name, row, seed).name for row in suite.rows for seed in row.seeds]
+    names = [Case.of_row(suite.name, row, seed).name for row in suite.rows for seed in row.seeds]
     return [(name, records[name]) for name in names if name in records]
 
 

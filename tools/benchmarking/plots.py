@@ -54,7 +54,7 @@ def _curves(suite: Suite, records: Records, rows: Mapping[str, RowSummary], titl
             looks: Mapping[str, dict[str, Any]]) -> Figure:
     figure, axes = _empty(f'{suite.title}: {title}')
     for name, row in rows.items():
-        found = [records[Case(suite.name, row.row, seed).name] for seed in row.done]
+        found = [records[Case.of_row(suite.name, row.row, seed).name] for seed in row.done]
         _draw_curve(axes, curve(found, key), row.row.title, looks[name])
     axes.set_xlabel('epoch')
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -101,7 +101,7 @@ def current_cost(results: Path, suite: Suite) -> dict[str, Any] | None:
     if not isinstance(cost, dict) or not {'reference', 'config_hash', 'rows'} <= set(cost):
         raise UserError(f'{path}: not what tools/benchmark_cost.py writes; remove it and measure again')
     now = {row.name: case_hash(case) for row in suite.rows
-           if not missing_configs(case := Case(suite.name, row, row.seeds[0]))}
+           if not missing_configs(case := Case.of_row(suite.name, row, row.seeds[0]))}
     same = now.get(cost['reference']) == cost['config_hash']
     rows = {name: row for name, row in cost['rows'].items() if same and now.get(name) == row['config_hash']}
     return cost | dict(rows=rows, stale=[name for name in cost['rows'] if name not in rows])

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
+from benchmarking.claims import Check, Claim
 from benchmarking.measured import Measured
 from benchmarking.options import Options
 from benchmarking.yaml_files import Strict, Text, read_model
@@ -39,6 +40,8 @@ def _check_seeds(seeds: list[int]) -> list[int]:
 class Row(Strict):
     """A config and the seeds to train it with; or what is not trained: an ensemble of rows, or a command on one.
 
+    Or a row of another suite, shown here as well: its records, its commands, its work dirs.
+
     Attributes:
         name: as in file names: small letters, digits, ``-`` and ``_``.
         title: as in the table; by default the name.
@@ -47,6 +50,7 @@ class Row(Strict):
         group: rows of one group stand together in the table.
         ensemble: names of the rows above that an ensemble fuses.
         measured: a command on a row above.
+        suite: name of the suite in the same folder whose row of this name it is; title and group may be others here.
         own_options: of this row alone, for ``--cfg-options``; ``{seed}`` in a text stands for the training's seed.
     """
 
@@ -57,6 +61,7 @@ class Row(Strict):
     group: str = ''
     ensemble: list[Text] = []
     measured: Measured | None = None
+    suite: str = ''
     own_options: Options = Field(default={}, alias='cfg-options')
     _options: dict[str, Any] = PrivateAttr({})
     _members: tuple[Row, ...] = PrivateAttr(())
@@ -64,10 +69,11 @@ class Row(Strict):
 
     @model_validator(mode='after')
     def _is_of_one_kind(self) -> Row:
-        if bool(self.config) + ('ensemble' in self.model_fields_set) + (self.measured is not None) != 1:
-            raise ValueError(f'{self.name} needs either config, ensemble or measured')
+        kinds = bool(self.config), 'ensemble' in self.model_fields_set, self.measured is not None, bool(self.suite)
+        if sum(kinds) != 1:
+            raise ValueError(f'{self.name} needs either config, ensemble, measured or suite')
         if not self.config and self.own_options:
-            raise ValueError(f'{self.name}: is not trained and takes no cfg-options')
+            raise ValueError(f'{self.name}: is not trained here and takes no cfg-options')
         return self
 
     @property
@@ -81,7 +87,9 @@ class Row(Strict):
         Raises:
             ValueError: there are no such rows.
         """
-        trained = [row for row in above if row.config]
+        if self.suite:
+            return
+        trained = [row for row in above if row.config and not row.suite]
         if not self.config:
             rows = {row.name: row for row in trained if set(self.seeds) <= set(row.seeds)}
             self._members = self._measured_row(rows) if self.measured else self._fused_rows(rows)
@@ -96,6 +104,19 @@ class Row(Strict):
                                      f'suite; there are {", ".join(trainings) or "none"}')
                 found.append(trainings[training])
             self._sources[seed] = tuple(found)
+
+    def as_in(self, other: Suite) -> Row:
+        """This row of another suite, with that one's config and options.
+
+        Raises:
+            ValueError: it trains no such row, or not with these seeds.
+        """
+        found = {row.name: row for row in other.rows if set(self.seeds) <= set(row.seeds)}
+        if self.name not in found:
+            raise ValueError(f'{self.name}: suite: {other.name} trains no row of this name with these seeds, but '
+                             f'{", ".join(found) or "none"}')
+        own = self.model_dump(include={'suite', 'seeds', 'title', 'group'} & self.model_fields_set)
+        return found[self.name].model_copy(update=own)
 
     def _fused_rows(self, rows: Mapping[str, Row]) -> tuple[Row, ...]:
         if len(set(self.ensemble) & set(rows)) < max(len(self.ensemble), 2):
@@ -125,6 +146,11 @@ class Case:
     row: Row
     seed: int
 
+    @classmethod
+    def of_row(cls, suite: str, row: Row, seed: int) -> Case:
+        """The case of a suite's row, filed under the suite that trains it."""
+        return cls(row.suite or suite, row, seed)
+
     @property
     def name(self) -> str:
         """Names its files: ``<row>_seed<k>``."""
@@ -149,79 +175,6 @@ class Case:
         """``KEY=VALUE`` for ``tools/train.py --cfg-options``, the seed among them."""
         options = {**self.row.options_of(self.seed), 'randomness.seed': self.seed}
         return [f'{key}={_as_text(value)}' for key, value in options.items()]
-
-
-class _Compared(Strict):
-    row: str
-    of: list[Text] = Field(min_length=1)
-    metric: str = ''
-
-
-class _Share(Strict):
-    row: str
-    share: float = Field(gt=0, le=1)
-    metric: str = ''
-
-
-class _Value(Strict):
-    row: str
-    value: float
-    metric: str = ''
-
-
-class Check(Strict):
-    """A claim in words, and one of the kinds below; :mod:`benchmarking.checks` says whether it holds.
-
-    Attributes:
-        claim: what is claimed.
-        worst_above_best: ``{row: A, of: [B, ...], metric: TITLE}``: A's worst seed beats the best seed of each B.
-        above_seed_by_seed: likewise: A beats each B in every seed that both have. A seed gives rows of the same network
-            the same initial weights and the same order of images, so its luck cancels out.
-        mean_above: likewise: A's mean is above each B's over the seeds that both have, by more than seeds differ:
-            *met* or *not met* only where all of A's lie on one side of all of B's, and where there is one seed by 0.03
-            at least; else *undecided*.
-        gap_closed: ``{row: A, share: 0.5, metric: TITLE}``: A's worst seed lies at least that share of the way from the
-            mean of the role ``lower`` to that of ``upper``, of the seeds that all three have.
-        at_least: ``{row: A, value: 0.1, metric: TITLE}``: A's mean, of a scalar for instance.
-
-    ``metric`` is the title of a column, by default the suite's first. The first two are *not met* as soon as one of the
-    others that are measured is not beaten: what is still to run cannot change it.
-    """
-
-    claim: str
-    worst_above_best: _Compared | None = None
-    above_seed_by_seed: _Compared | None = None
-    mean_above: _Compared | None = None
-    gap_closed: _Share | None = None
-    at_least: _Value | None = None
-
-    @model_validator(mode='after')
-    def _is_of_one_kind(self) -> Check:
-        if len(self.model_fields_set) != 2:
-            kinds = [name for name in type(self).model_fields if name != 'claim']
-            raise ValueError(f'needs claim and one of {", ".join(kinds)}')
-        return self
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A check with its defaults filled in.
-
-    Attributes:
-        words: what is claimed.
-        kind: one of :class:`Check`'s.
-        row: of which row.
-        metric: title of the column.
-        others: names of the rows that it is compared with.
-        threshold: the share of the gap, or the value.
-    """
-
-    words: str
-    kind: str
-    row: str
-    metric: str
-    others: tuple[str, ...] = ()
-    threshold: float = 0.0
 
 
 class Cost(Strict):
@@ -278,9 +231,25 @@ class Suite(Strict):
         for check in self.checks:
             kind, = check.model_fields_set - {'claim'}
             what = getattr(check, kind)
+            others = getattr(what, 'of', ())
             found.append(Claim(check.claim, kind, what.row, what.metric or next(iter(self.metrics)),
-                               tuple(getattr(what, 'of', ())), getattr(what, 'share', getattr(what, 'value', 0.0))))
+                               (others,) if isinstance(others, str) else tuple(others),
+                               getattr(what, 'share', getattr(what, 'value', 0.0))))
         return tuple(found)
+
+    @property
+    def suites_shown(self) -> list[str]:
+        """Names of the other suites that rows are taken from."""
+        return list(dict.fromkeys(row.suite for row in self.rows if row.suite))
+
+    def with_rows_of(self, others: Mapping[str, Suite]) -> Suite:
+        """This suite with the rows of other suites filled in.
+
+        Raises:
+            ValueError: a suite has no such row.
+        """
+        rows = [row.as_in(others[row.suite]) if row.suite else row for row in self.rows]
+        return self.model_copy(update=dict(rows=rows))
 
     def resolve(self, name: str) -> Suite:
         """Take the file's name, connect the rows, and check every name that stands for a row or a column.
@@ -311,7 +280,7 @@ class Suite(Strict):
     def cases(self) -> list[Case]:
         """All trainings, the first seed of every row before the second of any: a whole table as early as can be."""
         rounds = max(len(row.seeds) for row in self.rows)
-        return [Case(self.name, row, row.seeds[number])
+        return [Case.of_row(self.name, row, row.seeds[number])
                 for number in range(rounds) for row in self.rows if number < len(row.seeds)]
 
     def choose(self, names: str | None) -> list[Case]:
@@ -340,12 +309,25 @@ def read_suite(path: str | Path) -> Suite:
     """Read a suite's YAML.
 
     Raises:
-        UserError: no such file, not YAML, a key unknown, missing or of another kind; names the file and the row.
+        UserError: no such file, not YAML, a key unknown, missing or of another kind; names the file and the row. Or so
+            is another suite that it shows rows of.
     """
     path = Path(path)
     suite = read_model(path, Suite)
+    others = {name: _read_trained(path.with_name(f'{name}.yaml')) for name in suite.suites_shown}
+    return _resolved(suite, path, others)
+
+
+def _read_trained(path: Path) -> Suite:
+    """A suite with the rows alone that it trains itself, so that two may show each other's."""
+    suite = read_model(path, Suite)
+    rows = [row for row in suite.rows if row.config]
+    return _resolved(suite.model_copy(update=dict(rows=rows, checks=[], roles={}, cost=None)), path, {})
+
+
+def _resolved(suite: Suite, path: Path, others: Mapping[str, Suite]) -> Suite:
     try:
-        return suite.resolve(path.stem)
+        return suite.with_rows_of(others).resolve(path.stem)
     except ValueError as error:
         raise UserError(f'{path}: {error}') from error
 

@@ -126,7 +126,7 @@ def keys_of(suite: Suite) -> dict[str, str]:
 
 
 def _summary(suite: Suite, row: Row, records: Records) -> RowSummary:
-    found = {seed: records.get(Case(suite.name, row, seed).name) for seed in row.seeds}
+    found = {seed: records.get(Case.of_row(suite.name, row, seed).name) for seed in row.seeds}
     done = {seed: record for seed, record in found.items() if record and record['status'] == DONE}
     failed = tuple(seed for seed, record in found.items() if record and record['status'] == FAILED)
     measured = list(done.values())
