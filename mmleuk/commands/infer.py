@@ -46,6 +46,7 @@ from mmleuk.utils.files import ensure_writable, write_atomic
 from mmleuk.utils.image_files import SUFFIXES
 from mmleuk.utils.image_inputs import check_images, list_images, name_images
 from mmleuk.utils.lock import FolderLock
+from mmleuk.utils.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from mmleuk.inference.base import BaseInferencer
@@ -99,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: bad input, folder, config, checkpoint or device; nothing has been written.
     """
+    keep_freed_memory()
     windows, team = windows_of(args), Team.of_torchrun()
     check_engine(args, team)
     inputs, config, checkpoint = split_model(args.inputs)

@@ -18,7 +18,6 @@ from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner as MMEngineRunner
 from mmengine.runner import find_latest_checkpoint
 
-from mmleuk.engine.memory import keep_freed_memory
 from mmleuk.engine.pseudo_label_hook import require_pseudo_label_hook
 from mmleuk.engine.runner import RANKS
 from mmleuk.errors import UserError
@@ -28,6 +27,7 @@ from mmleuk.utils.config_file import building, read_config
 from mmleuk.utils.files import check_target, ensure_writable, replacing
 from mmleuk.utils.launch_arguments import add_test_arguments, add_train_arguments
 from mmleuk.utils.lock import FolderLock
+from mmleuk.utils.memory import keep_freed_memory
 
 _AMP_WRAPPERS = {
     'OptimWrapper': 'mmleuk.AmpOptimWrapper',

@@ -69,11 +69,11 @@ class CellBoxes(HorizontalBoxes):
         super().__init__(data, dtype, device, clone, in_mode)
         if self.tensor.dim() != 2:
             raise ValueError(f'CellBoxes are (N, 4), got {tuple(self.tensor.shape)}')
-        self.attributes = self._check_attributes(self.tensor.new_zeros(len(self.tensor), 0)
-                                                 if attributes is None else attributes)
+        self.attributes = (self.tensor.new_zeros(len(self.tensor), 0, dtype=torch.int64) if attributes is None
+                           else self._check_attributes(attributes))
         real = self.tensor.dtype if self.tensor.is_floating_point() else torch.float32
-        self.regions = torch.as_tensor([] if regions is None else regions, dtype=real,
-                                       device=self.tensor.device).reshape(-1, 4)
+        self.regions = (self.tensor.new_zeros(0, 4, dtype=real) if regions is None else
+                        torch.as_tensor(regions, dtype=real, device=self.tensor.device).reshape(-1, 4))
         if clone:
             self.attributes = self.attributes.clone()
             self.regions = self.regions.clone()
@@ -86,6 +86,13 @@ class CellBoxes(HorizontalBoxes):
             raise ValueError(f'{len(self.tensor)} boxes need attributes (N, A), got {tuple(checked.shape)}')
         return checked
 
+    @classmethod
+    def _of(cls, tensor: Tensor, attributes: Tensor, regions: Tensor) -> CellBoxes:
+        """Boxes of tensors that are known to fit: transforms make 26 of them for a mosaic, and checks take longest."""
+        boxes = cls.__new__(cls)
+        boxes.tensor, boxes.attributes, boxes.regions = tensor, attributes, regions
+        return boxes
+
     def _like(self, tensor: Tensor, attributes: Tensor) -> CellBoxes:
         return type(self)(tensor, clone=False, attributes=attributes, regions=self.regions)
 
@@ -93,13 +100,13 @@ class CellBoxes(HorizontalBoxes):
 
     def __getitem__(self, index: Any) -> CellBoxes:
         """Boxes and attributes at ``index``; the regions are the image's and stay."""
-        boxes = super().__getitem__(index)
         if isinstance(index, np.ndarray):
             index = torch.as_tensor(index, device=self.device)
-        rows = self.attributes[index]
-        boxes.attributes = rows.unsqueeze(0) if rows.dim() == 1 else rows
-        boxes.regions = self.regions
-        return boxes
+        if not (isinstance(index, Tensor) and index.dim() == 1):
+            boxes = super().__getitem__(index)
+            rows = self.attributes[index]
+            return self._of(boxes.tensor, rows.unsqueeze(0) if rows.dim() == 1 else rows, self.regions)
+        return self._of(self.tensor[index], self.attributes[index], self.regions)
 
     def __setitem__(self, index: Any, values: CellBoxes) -> None:
         """Replace boxes and attributes at ``index``; the regions are the image's and stay."""
@@ -148,7 +155,7 @@ class CellBoxes(HorizontalBoxes):
 
     def clone(self) -> CellBoxes:
         """A copy that shares nothing."""
-        return type(self)(self.tensor, attributes=self.attributes, regions=self.regions)
+        return self._of(self.tensor.clone(), self.attributes.clone(), self.regions.clone())
 
     def __deepcopy__(self, memo: dict) -> CellBoxes:
         """A copy that shares nothing."""

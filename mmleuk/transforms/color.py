@@ -48,8 +48,11 @@ class HSVJitter(BaseTransform):
         image = checked_image(results, 'HSVJitter')
         scaled = np.arange(256) * self._random_factors()[:, None]
         scaled[0] %= HUES
-        table = scaled.clip(0, 255).astype(np.uint8).T.reshape(256, 1, 3)
-        results['img'] = cv2.cvtColor(cv2.LUT(cv2.cvtColor(image, cv2.COLOR_BGR2HSV), table), cv2.COLOR_HSV2BGR)
+        tables = scaled.clip(0, 255).astype(np.uint8)
+        # Channel by channel: OpenCV's look-up in a table of three channels takes twice as long.
+        channels = [cv2.LUT(channel, table) for channel, table in
+                    zip(cv2.split(cv2.cvtColor(image, cv2.COLOR_BGR2HSV)), tables, strict=True)]
+        results['img'] = cv2.cvtColor(cv2.merge(channels), cv2.COLOR_HSV2BGR)
         return results
 
     def __repr__(self) -> str:

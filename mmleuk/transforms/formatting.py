@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmdet.datasets.transforms import PackDetInputs
+from mmengine.structures import BaseDataElement
 
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
@@ -49,13 +50,19 @@ class PackCells(PackDetInputs):
             raise UserError(f'PackCells got {type(boxes).__name__}: load annotations with mmleuk.LoadCellAnnotations, '
                             'and remove transforms that make other boxes')
         sample = packed['data_samples']
-        known = dict(annotated_regions=boxes.regions)
+        regions = boxes.regions.clone()
         for instances in (sample.gt_instances, sample.ignored_instances):
             if 'bboxes' in instances:
                 instances.attributes = instances.bboxes.attributes
-            instances.set_metainfo(known)
-        sample.set_metainfo({**known, 'cells_moved': cells_moved(results)})
+            _set_fact(instances, annotated_regions=regions)
+        _set_fact(sample, annotated_regions=regions, cells_moved=cells_moved(results))
         return packed
+
+
+def _set_fact(element: BaseDataElement, **facts: Any) -> None:
+    """``set_metainfo`` without its deep copies, which took a tenth of the loading of a sample."""
+    for name, value in facts.items():
+        element.set_field(value, name, field_type='metainfo')
 
 
 def _check_masks(results: dict[str, Any]) -> None:

@@ -61,9 +61,11 @@ class LoadCellAnnotations(LoadAnnotations):
         super()._load_masks(results)
 
     def _load_bboxes(self, results: dict[str, Any]) -> None:
-        super()._load_bboxes(results)
-        results['gt_bboxes'] = CellBoxes(results['gt_bboxes'].tensor, clone=False, attributes=_attributes(results),
+        instances = results['instances']
+        corners = np.array([instance['bbox'] for instance in instances], np.float32).reshape(-1, 4)
+        results['gt_bboxes'] = CellBoxes(torch.from_numpy(corners), clone=False, attributes=_attributes(results),
                                          regions=_regions(results))
+        results['gt_ignore_flags'] = np.array([instance['ignore_flag'] for instance in instances], bool)
 
 
 def _view(results: dict[str, Any]) -> tuple[tuple[float, float], bool]:
@@ -90,13 +92,11 @@ def _attributes(results: dict[str, Any]) -> np.ndarray:
         raise UserError(f'{_name(results)}: the record has no num_attributes; mmleuk.CellDataset gives it '
                         '(0 where the data set has no attributes)')
     count = results['num_attributes']
-    table = np.empty((len(instances), count), dtype=np.int64)
-    for position, instance in enumerate(instances):
-        values = instance.get('attributes', ())
+    rows = [instance.get('attributes', ()) for instance in instances]
+    for position, values in enumerate(rows):
         if len(values) != count:
             raise UserError(f'{_name(results)}: cell {position} has {len(values)} attributes, the schema has {count}')
-        table[position] = values
-    return table
+    return np.array(rows, np.int64).reshape(len(rows), count)
 
 
 def _regions(results: dict[str, Any]) -> Tensor:

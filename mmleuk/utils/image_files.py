@@ -50,7 +50,8 @@ def read_image_file(path: str, backend_args: dict | None = None) -> bytes:
     """
     try:
         if backend_args is None and '://' not in path:
-            return Path(path).read_bytes()
+            with open(path, 'rb') as file:
+                return file.read()
         from mmengine.fileio import get  # late: it imports torch, and the message on a wrong path must not wait for it
 
         return get(path, backend_args=backend_args)

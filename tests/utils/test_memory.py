@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from mmleuk.engine.memory import keep_freed_memory
+from mmleuk.utils.memory import keep_freed_memory
 
 FAULTS_OF_EQUAL_TENSORS = """
 import resource, sys
 import torch
-from mmleuk.engine.memory import keep_freed_memory
+from mmleuk.utils.memory import keep_freed_memory
 if sys.argv[1] == 'keep':
     assert keep_freed_memory() and keep_freed_memory()
 for _ in range(11):
