@@ -81,7 +81,7 @@ class Claim:
         row: of which row.
         metric: title of the column.
         others: names of the rows that it is compared with.
-        threshold: the share of the gap, or the value.
+        threshold: the share of the gap or of the other row, or the value.
     """
 
     words: str
