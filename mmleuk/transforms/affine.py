@@ -62,10 +62,14 @@ class RandomAffine(MMDetRandomAffine):
         return back @ about_corner @ centre
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Move image, boxes, regions and masks; the input's box object stays unchanged."""
+        """Move image, boxes, regions and masks; the input's box object stays unchanged.
+
+        ``homography_matrix`` (3, 3) float64 is the way from the file's pixels, as MMDetection's transforms record it.
+        """
         height = results['img'].shape[0] + self.border[1] * 2
         width = results['img'].shape[1] + self.border[0] * 2
         matrix = self._get_random_homography_matrix(height, width).astype(np.float64)
+        results['homography_matrix'] = matrix @ results.get('homography_matrix', np.eye(3))
         results['img'] = _warp(results['img'], matrix, (width, height), self.border_val)
         results['img_shape'] = results['img'].shape[:2]
         results |= move_masks(results, lambda masks: np.stack([

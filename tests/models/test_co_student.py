@@ -1,6 +1,7 @@
 import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmdet.registry import MODELS
@@ -10,6 +11,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 from mmleuk.errors import UserError
+from mmleuk.models.detectors.sparse_label_detector import to_view
 
 CONFIG = Path(__file__).parents[2] / 'configs' / '_base_' / 'models' / 'yolov5n.py'
 SIZE = 64
@@ -154,3 +156,69 @@ def test_twice_is_the_same():
     views, samples = batch([CELL], [])
     first, second = model.loss(views, samples), model.loss(views, samples)
     assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+SHIFT = np.array([[1., 0., -20.], [0., 1., 0.], [0., 0., 1.]])
+SHEAR = np.array([[1., 0.5, 0.], [0., 1., 0.], [0., 0., 1.]])
+
+
+def seen_as(matrix):
+    return dict(homography_matrix=matrix, img_shape=(SIZE, SIZE))
+
+
+def test_boxes_move_between_views_by_hand():
+    """From a shifted view to a sheared one: back by 20 px, then x grows by half of y; a hull is wider than its box."""
+    found = instances([[0., 0., 10., 20.]], scores=torch.tensor([0.9]))
+    moved = to_view(found, seen_as(SHIFT), seen_as(SHEAR))
+    assert moved.bboxes.tolist() == [[20., 0., 40., 20.]] and moved.scores.tolist() == found.scores.tolist()
+    assert found.bboxes.tolist() == [[0., 0., 10., 20.]]
+    assert to_view(found, seen_as(SHEAR), seen_as(SHEAR)) is found
+    assert to_view(found, dict(img_shape=(SIZE, SIZE)), dict(img_shape=(SIZE, SIZE))) is found
+
+
+def test_what_another_view_hardly_shows_is_no_label():
+    """20 px to the left: the first box leaves the image, of the second 5% are left, of the third a half."""
+    found = instances([[0., 0., 19., 20.], [0., 0., 21., 20.], [10., 0., 30., 20.]], scores=torch.rand(3))
+    assert to_view(found, seen_as(np.eye(3)), seen_as(SHIFT)).bboxes.tolist() == [[0., 0., 10., 20.]]
+    nothing = instances([], scores=torch.zeros(0))
+    assert len(to_view(nothing, seen_as(np.eye(3)), seen_as(SHIFT))) == 0
+
+
+def test_views_of_unknown_geometry_are_refused():
+    with pytest.raises(UserError, match='meta_keys'):
+        to_view(instances([]), seen_as(SHIFT), dict(img_shape=(SIZE, SIZE)))
+
+
+def test_the_teacher_sees_the_plain_image_and_labels_move_into_each_view():
+    """The plain image is the file; the augmented view lies 20 px to the left."""
+    model = build()
+    teacher = with_teacher(model)
+    views, samples = batch([CELL])
+    views['plain'] = torch.full_like(views['original'], 0.5)
+    samples['plain'] = copy.deepcopy(samples['original'])
+    for view, matrix in dict(plain=np.eye(3), original=np.eye(3), augmented=SHIFT).items():
+        samples[view][0].set_metainfo(seen_as(matrix))
+    seen = []
+    teacher.detector.backbone.register_forward_hook(lambda module, inputs, out: seen.append(
+        torch.equal(inputs[0], views['plain'])))
+    believe(teacher.detector.bbox_head, [(NEW, 0.8)])
+    believe(model.detector.bbox_head, [], [([0., 44., 20., 62.], 0.7)])  # on the augmented view, 20 px to the left
+    calls = seen_labels(model)
+    model.loss(views, samples)
+    assert seen == [True]
+    left = [20., 40., 40., 60.]
+    # The original view learns what the other found, moved to the right; IoU below 0.5, so the teacher's is added.
+    assert calls == [[[CELL, [20., 44., 40., 62.], NEW]], [[CELL, left]]]
+
+
+def test_the_third_view_is_allowed_but_not_alone():
+    preprocessor = MODELS.build(dict(type='mmleuk.TwoViewsDataPreprocessor',
+                                     data_preprocessor=dict(type='DetDataPreprocessor')))
+    views, samples = batch([CELL])
+    data = dict(inputs={view: [image.clone() for image in images] for view, images in views.items()},
+                data_samples=dict(samples))
+    for key in data.values():
+        key['plain'] = copy.deepcopy(key['original'])
+    assert set(preprocessor(data, True)['inputs']) == {'original', 'augmented', 'plain'}
+    with pytest.raises(UserError, match='two views'):
+        preprocessor(dict(inputs=dict(plain=views['original']), data_samples=dict(plain=[])), True)

@@ -11,6 +11,8 @@ from mmleuk.registry import MODELS
 
 VIEWS = ('original', 'augmented')
 """Branches of ``MultiBranch``. Testing uses only the first."""
+PLAIN = 'plain'
+"""A third branch, which nobody learns: the image that a teacher sees."""
 
 
 @MODELS.register_module()
@@ -21,13 +23,13 @@ class TwoViewsDataPreprocessor(MultiBranchDataPreprocessor):
         data_preprocessor: config of the detector's own preprocessor; it processes each view, and batches in testing.
 
     Raises:
-        UserError: training data don't come in the branches of :data:`VIEWS`.
+        UserError: training data don't come in the branches of :data:`VIEWS`, with or without :data:`PLAIN`.
     """
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Training: ``inputs`` and ``data_samples``, each a dict of the two views. Testing: as the detector's own."""
+        """Training: ``inputs`` and ``data_samples``, each a dict of the views. Testing: as the detector's own."""
         views = tuple(data['inputs']) if isinstance(data['inputs'], Mapping) else ()
-        if training and set(views) != set(VIEWS):
+        if training and set(views) - {PLAIN} != set(VIEWS):
             raise UserError(f'training data come in two views, {VIEWS}; got {views or "one"}. End the pipeline '
                             f"with dict(type='MultiBranch', branch_field={list(VIEWS)}, original=[...], "
                             'augmented=[...])')

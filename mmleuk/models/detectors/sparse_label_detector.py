@@ -6,29 +6,33 @@ Legend: B images, N cells, K predictions. With two views every image comes twice
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.models.utils import rename_loss_dict, unpack_gt_instances
 from mmdet.structures import OptSampleList, SampleList
+from mmdet.structures.bbox import bbox_project
 from mmdet.utils import InstanceList
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from mmleuk.errors import UserError
-from mmleuk.models.data_preprocessors.two_views import VIEWS
+from mmleuk.models.data_preprocessors.two_views import PLAIN, VIEWS
 from mmleuk.models.detectors.adapters import Ignored, adapt, take_rows
 from mmleuk.models.detectors.teacher import Teacher
-from mmleuk.models.labellers.base import KEPT, SOURCES, UNSURE, DenseTargets, centres_in
+from mmleuk.models.labellers.base import KEPT, SOURCES, UNSURE, DenseTargets, box_area, centres_in
 from mmleuk.models.losses.no_loss import no_loss
 from mmleuk.models.task_modules.roi_features import RoIFeatures
 from mmleuk.models.task_modules.yolov5_assigner import BatchCells
 from mmleuk.registry import MODELS, TASK_UTILS
 from mmleuk.structures.regions import regions_of
 
+MIN_SIDE, MIN_VISIBLE = 2.0, 0.1
+"""Pixels, and share of a box's area, that another view has to show; those of :class:`mmleuk.RandomAffine`."""
 ASKED = dict(student=('student',), teacher=('teacher',), both=('student', 'teacher'))
 
 
@@ -59,10 +63,12 @@ class SparseLabelDetector(BaseDetector):
             Its ``data_preprocessor`` becomes this model's, for each view.
         labeller: config of a :class:`mmleuk.models.labellers.Labeller`.
         asks: who predicts: 'student', 'teacher' or 'both'.
-        two_views: every image comes in two views of the same geometry (MMDetection's ``MultiBranch`` at the pipeline's
-            end, with branches ``original`` and ``augmented``). The labels of a view come from the other view's
+        two_views: every image comes in two views (MMDetection's ``MultiBranch`` at the pipeline's end, with branches
+            ``original`` and ``augmented``). The labels of a view come from the other view's
             predictions. Both go through the network as one batch of 2B, so BatchNorm normalises them together; each
-            has its own loss. A teacher sees the original view.
+            has its own loss. A teacher sees the branch ``plain`` if there is one, else the original view. Where the
+            branches' geometry differs, ``PackCells`` has to keep ``homography_matrix``, by which labels move between
+            them (:func:`to_view`).
         pseudo_weight: None: found labels and annotation share one loss. A number: found labels have their own loss with
             this gain and without background (LLD Eq. 7; 0.1 in the paper). 0: found labels are not learnt.
         pseudo_mean: with ``pseudo_weight`` in YOLOv5, the divisor of the found labels' objectness loss. 'own': the
@@ -169,6 +175,9 @@ class SparseLabelDetector(BaseDetector):
             ``loss_triplet``.
         """
         images, samples = self._join(batch_inputs), self._join(batch_data_samples)
+        plain = None
+        if len(self.views) > 1 and PLAIN in batch_inputs:
+            plain = batch_inputs[PLAIN], [sample.metainfo for sample in batch_data_samples[PLAIN]]
         truth, ignored, metas = unpack_gt_instances(samples)
         outputs = self.adapter.forward(images)
         self.last_judged, dense_targets, labels = None, None, truth
@@ -176,7 +185,7 @@ class SparseLabelDetector(BaseDetector):
                                        for term in ('pseudo', 'triplet'))
         judged: InstanceList = []
         if wants_pseudo or wants_triplet:
-            judged, dense_targets = self.judge(outputs, images, truth, ignored, metas)
+            judged, dense_targets = self.judge(outputs, images, truth, ignored, metas, plain)
             self.last_judged = judged
         if wants_pseudo and self.pseudo_weight is None:
             labels = [self.merge(cells, found) for cells, found in zip(truth, judged)]
@@ -204,8 +213,8 @@ class SparseLabelDetector(BaseDetector):
         return [sample for view in VIEWS for sample in views[view]]
 
     @torch.no_grad()
-    def judge(self, outputs: tuple, images: Tensor, truth: InstanceList, ignored: Ignored,
-              metas: list[dict]) -> tuple[InstanceList, DenseTargets | None]:
+    def judge(self, outputs: tuple, images: Tensor, truth: InstanceList, ignored: Ignored, metas: list[dict],
+              plain: tuple[Tensor, list[dict]] | None = None) -> tuple[InstanceList, DenseTargets | None]:
         """Per image of each view: the judged predictions that it may learn.
 
         Args:
@@ -214,12 +223,14 @@ class SparseLabelDetector(BaseDetector):
             truth: per image the labelled cells.
             ignored: per image crowds; predictions inside them are neither right nor wrong and never become labels.
             metas: per image ``img_shape`` and ``annotated_regions``.
+            plain: images (B, 3, H, W) for the teacher, and their metainfo; None: it sees the original view.
         """
-        predictions, objectness = self.ask(outputs, images, truth, metas)
+        predictions, objectness = self.ask(outputs, images, truth, metas, plain)
         regions = regions_of(metas, images) if self.labeller.needs_regions else [images.new_zeros(0, 4)] * len(metas)
         half = len(truth) // 2
         if len(self.views) > 1:  # each view learns from the other's
-            predictions = predictions[half:] + predictions[:half]
+            other = [*range(half, 2 * half), *range(half)]
+            predictions = [to_view(predictions[of], metas[of], meta) for of, meta in zip(other, metas)]
         predictions = [found if crowd is None else found[~centres_in(found.bboxes, crowd.bboxes)]
                        for found, crowd in zip(predictions, ignored)]
         if self.training:
@@ -227,21 +238,28 @@ class SparseLabelDetector(BaseDetector):
         judged = [self.labeller.select(*image) for image in zip(predictions, truth, regions)]
         return judged, self.labeller.dense_targets(objectness)
 
-    def ask(self, outputs: tuple, images: Tensor, truth: InstanceList, metas: list[dict]) -> tuple[InstanceList, Any]:
-        """Predictions of the student, the teacher or both, and the objectness per location of the last one."""
+    def ask(self, outputs: tuple, images: Tensor, truth: InstanceList, metas: list[dict],
+            plain: tuple[Tensor, list[dict]] | None = None) -> tuple[InstanceList, Any]:
+        """Predictions of the student, the teacher or both, and the objectness per location of the last one.
+
+        There is no objectness of a plain view, since nobody learns it.
+        """
         answers, objectness = [], None
         for source in ASKED[self.asks]:
-            adapter, seen, rows = self.adapter, outputs, len(truth)
+            adapter, seen, shown = self.adapter, outputs, metas
             if source == 'teacher':
-                rows //= len(self.views)  # the original view, for both
+                rows = len(truth) // len(self.views)  # the original view, for both
+                pictures, shown = plain or (images[:rows], metas[:rows])
                 teacher: Any = self.teacher.module
                 adapter = teacher.adapter
-                seen = adapter.forward(images[:rows])
-            found = adapter.predict(seen, metas[:rows], self.labeller.request(source))
+                seen = adapter.forward(pictures)
+            found = adapter.predict(seen, shown, self.labeller.request(source))
             for image in found:
                 image.source = torch.full((len(image),), SOURCES.index(source), device=images.device)
-            objectness = adapter.dense_objectness(seen, truth[:rows])
-            answers.append(found * (len(truth) // rows))
+            of_plain = source == 'teacher' and plain is not None
+            objectness = None if of_plain else adapter.dense_objectness(seen, truth[:len(shown)])
+            copies = len(truth) // len(shown)
+            answers.append([to_view(image, *way) for image, *way in zip(found * copies, shown * copies, metas)])
         return [InstanceData.cat(list(image)) if len(image) > 1 else image[0] for image in zip(*answers)], objectness
 
     def merge(self, truth: InstanceData, judged: InstanceData) -> InstanceData:
@@ -336,6 +354,34 @@ class SparseLabelDetector(BaseDetector):
                                      torch.cat([found.bboxes, cells.boxes_xyxy]))
         of_unsure, of_cells = features.split([len(image), len(cells.image)])
         return self.loss_triplet(of_unsure, found.labels, of_cells, cells.label)
+
+
+def to_view(predictions: InstanceData, seen: Mapping[str, Any], wanted: Mapping[str, Any]) -> InstanceData:
+    """Predictions on one view of an image in the pixels of another one.
+
+    Boxes become the hull of their projection, clipped to the image. Those that are hardly visible there are left out,
+    by the rules of :class:`mmleuk.RandomAffine` for labelled cells. Views without a recorded geometry have the same.
+
+    Args:
+        predictions: ``bboxes`` (K, 4) in the pixels of the view ``seen``.
+        seen: metainfo with ``homography_matrix`` (3, 3), from the file's pixels to the view's, where it is recorded.
+        wanted: the same of the other view, with its ``img_shape``.
+
+    Raises:
+        UserError: only one of the views has recorded its geometry.
+    """
+    ways = [meta.get('homography_matrix') for meta in (seen, wanted)]
+    if (ways[0] is None) != (ways[1] is None):
+        raise UserError("one of an image's views has no homography_matrix; give PackCells of every branch the same "
+                        'meta_keys')
+    if ways[0] is None or np.array_equal(*ways):
+        return predictions
+    between = predictions.bboxes.new_tensor(ways[1] @ np.linalg.inv(ways[0]))
+    hulls = bbox_project(predictions.bboxes, between)
+    moved = predictions[:]
+    moved.bboxes = bbox_project(predictions.bboxes, between, wanted['img_shape'])
+    sides = moved.bboxes[:, 2:] - moved.bboxes[:, :2]
+    return moved[(sides > MIN_SIDE).all(1) & (box_area(moved.bboxes) > MIN_VISIBLE * box_area(hulls))]
 
 
 def weigh(loss: Any, gain: float) -> Any:

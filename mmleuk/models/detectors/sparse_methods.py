@@ -55,8 +55,9 @@ class CoMining(SparseLabelDetector):
 class CoStudent(SparseLabelDetector):
     """Co-Student's mechanism: Co-mining with the moving average of the weights as a teacher.
 
-    The teacher sees the original view. Each view's own detections are merged with the teacher's before they become
-    labels of the other view. A view of an image that ends up without any label adds no loss.
+    The teacher sees the branch ``plain``, or the original view without one. Each view's own detections are merged with
+    the teacher's before they become labels of the other view. A view of an image that ends up without any label
+    adds no loss.
 
     Args:
         detector: config of the detector; the original's is FCOS.
