@@ -16,12 +16,12 @@ from mmcv.transforms.utils import cache_randomness
 from mmengine.logging import print_log
 from torch import Tensor
 
-from mmleuk.datasets.repeat_factors import cells_per_image, repeat_factors
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
 from mmleuk.structures import CellBoxes, clip_regions, points_in_regions
 from mmleuk.transforms.fitting import fit_picture
 from mmleuk.transforms.masks import join_masks, move_masks, paste
+from mmleuk.transforms.repeat_factors import cells_per_image, repeat_factors
 from mmleuk.transforms.selection import CELL_KEYS, cells_in_sight, select_cells
 
 

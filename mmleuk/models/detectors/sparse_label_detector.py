@@ -370,13 +370,13 @@ def to_view(predictions: InstanceData, seen: Mapping[str, Any], wanted: Mapping[
     Raises:
         UserError: only one of the views has recorded its geometry.
     """
-    ways = [meta.get('homography_matrix') for meta in (seen, wanted)]
-    if (ways[0] is None) != (ways[1] is None):
+    before, after = (meta.get('homography_matrix') for meta in (seen, wanted))
+    if (before is None) != (after is None):
         raise UserError("one of an image's views has no homography_matrix; give PackCells of every branch the same "
                         'meta_keys')
-    if ways[0] is None or np.array_equal(*ways):
+    if before is None or after is None or np.array_equal(before, after):
         return predictions
-    between = predictions.bboxes.new_tensor(ways[1] @ np.linalg.inv(ways[0]))
+    between = predictions.bboxes.new_tensor(after @ np.linalg.inv(before))
     hulls = bbox_project(predictions.bboxes, between)
     moved = predictions[:]
     moved.bboxes = bbox_project(predictions.bboxes, between, wanted['img_shape'])

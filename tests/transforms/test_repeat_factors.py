@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from mmengine.dataset import ClassBalancedDataset
 
-from mmleuk.datasets.repeat_factors import cells_per_image, repeat_factors
+from mmleuk.transforms.repeat_factors import cells_per_image, repeat_factors
 
 
 class Counted:
