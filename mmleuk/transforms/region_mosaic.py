@@ -125,9 +125,10 @@ class RegionMosaic(BaseTransform):
         window_wh = self.window_wh
         if self.whole_cells:
             known = _with_cells(known, boxes, (height, width))
-            window_wh = self._grown(known.tolist())
-        left = window_start(float(known[0]), float(known[2]), window_wh[0], width, draws[1])
-        top = window_start(float(known[1]), float(known[3]), window_wh[1], height, draws[2])
+            window_wh = self._grown(known)
+        x1, y1, x2, y2 = known.tolist()
+        left = window_start(x1, x2, window_wh[0], width, draws[1])
+        top = window_start(y1, y2, window_wh[1], height, draws[2])
         window = slice(top, top + window_wh[1]), slice(left, left + window_wh[0])
         tile['img'] = image = image[window]
         tile |= move_masks(tile, lambda masks: masks[:, window[0], window[1]])
@@ -140,9 +141,10 @@ class RegionMosaic(BaseTransform):
         select_cells(tile, inside)
         return tile if window_wh == self.window_wh else fit_picture(tile, self.window_wh)
 
-    def _grown(self, known: list[float]) -> tuple[int, int]:
-        """(width, height) of the smallest window in the shape of a tile that holds ``known`` xyxy, a tile at least."""
-        factor = max(1.0, (known[2] - known[0]) / self.window_wh[0], (known[3] - known[1]) / self.window_wh[1])
+    def _grown(self, known: Tensor) -> tuple[int, int]:
+        """(width, height) of the smallest window in a tile's shape that holds ``known`` (4,) xyxy, a tile at least."""
+        width, height = (known[2:] - known[:2]).tolist()
+        factor = max(1.0, width / self.window_wh[0], height / self.window_wh[1])
         return ceil(self.window_wh[0] * factor), ceil(self.window_wh[1] * factor)
 
     def __repr__(self) -> str:
