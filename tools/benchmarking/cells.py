@@ -14,6 +14,7 @@ from benchmarking.machine import ROOT
 from benchmarking.suite import Case, Suite
 from mmleuk.errors import UserError
 from mmleuk.registry import DATASETS
+from mmleuk.transforms.repeat_factors import cells_per_image
 
 
 def cells_tested_on(cfg: Config) -> Counter[str]:
@@ -24,12 +25,7 @@ def cells_tested_on(cfg: Config) -> Counter[str]:
     """
     init_default_scope('mmdet')
     data = DATASETS.build(dict(cfg.val_dataloader.dataset, pipeline=[]))
-    classes = data.metainfo['classes']
-    counts = Counter(dict.fromkeys(classes, 0))
-    for index in range(len(data)):
-        counts.update(classes[cell['bbox_label']] for cell in data.get_data_info(index)['instances']
-                      if not cell['ignore_flag'])
-    return counts
+    return Counter(dict(zip(data.metainfo['classes'], cells_per_image(data).sum(0).tolist(), strict=True)))
 
 
 def check_cells(suite: Suite, cases: Iterable[Case]) -> None:
