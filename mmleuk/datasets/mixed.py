@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 from mmdet.datasets import MultiImageMixDataset as MMDetMultiImageMixDataset
+from mmdet.datasets.transforms import Pad, RandomFlip, Resize
 
 from mmleuk.registry import DATASETS
 
+NEVER_REJECT = (Pad, RandomFlip, Resize)
+"""MMDetection's transforms that never return None."""
 _PIXELS = ('img', 'gt_seg_map')
 _CONSTANT = (str, int, float, bool, type(None), bytes)
 Sample = dict[str, Any]
@@ -20,9 +23,10 @@ class MultiImageMixDataset(MMDetMultiImageMixDataset):
     """MMDetection's, with the same samples to the last bit, in less time.
 
     MMDetection's copies every loaded image, and the whole sample again before each transform, in case that the
-    transform changes it and then rejects it. Here boxes and all other values are copied, pixels aren't: transforms
-    make a new image, or write into their own one and reject nothing. A transform of yours that writes into ``img`` and
-    then returns None, or a data set that returns the same array twice, needs MMDetection's class.
+    transform changes it and then rejects it. Here nothing is copied for a transform that never rejects: one of
+    :data:`NEVER_REJECT`, or with ``rejects = False``. For others boxes and all other values are copied, pixels aren't.
+    A transform of yours that writes into ``img`` and then returns None, or a data set that returns the same objects
+    twice, needs MMDetection's class.
 
     A transform with a method ``prepare`` is called with the data set once, before the first sample.
     """
@@ -60,6 +64,9 @@ class MultiImageMixDataset(MMDetMultiImageMixDataset):
         raise RuntimeError(f'{type(transform).__name__} got no images: loading returned None {self.max_refetch} times')
 
     def _transformed(self, transform: Any, sample: Sample) -> Sample:
+        if type(transform) in NEVER_REJECT or not getattr(transform, 'rejects', True):
+            mixed: Sample = transform(sample)
+            return mixed
         for _ in range(self.max_refetch):
             changed: Sample | None = transform(copy_but_pixels(sample))
             if changed is not None:

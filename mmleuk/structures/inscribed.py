@@ -55,6 +55,16 @@ def project_regions(regions_xyxy: Tensor, homography: Tensor | np.ndarray) -> Te
     return moved.to(regions_xyxy.dtype)
 
 
+def scale_and_shift(homography: Tensor | np.ndarray) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """(x, y) scale and (x, y) shift of a (3, 3) homography that does nothing else and mirrors nothing; else None.
+
+    >>> scale_and_shift(np.diag([2., 3., 1.])), scale_and_shift(np.diag([-1., 1., 1.]))
+    (((2.0, 3.0), (0.0, 0.0)), None)
+    """
+    (a, b, x), (c, d, y), last = homography.tolist()
+    return ((a, d), (x, y)) if b == c == 0 and a > 0 and d > 0 and last == [0, 0, 1] else None
+
+
 def inscribed_rectangles(quads_xy: Tensor) -> Tensor:
     """A large axis-parallel rectangle inside each convex quadrilateral.
 

@@ -29,6 +29,7 @@ from mmleuk.transforms.interference import (
 from mmleuk.transforms.load_image import LoadImage
 from mmleuk.transforms.loading import LoadCellAnnotations
 from mmleuk.transforms.mixing import MixUp, Mosaic
+from mmleuk.transforms.mosaic_affine import MosaicAffine
 from mmleuk.transforms.padding import Pad
 from mmleuk.transforms.part_mask import LoadPartMask
 from mmleuk.transforms.quarter import CropAroundCells
@@ -39,6 +40,6 @@ from mmleuk.transforms.stain import StainJitter
 
 __all__ = ['BlankOutsideRegions', 'CenterCrop', 'ColorJitter', 'CropAroundCells', 'CropCell', 'CropToRegion',
            'Defocus', 'Downscale', 'FilmColours', 'HSVJitter', 'Impurities', 'IncompleteCells', 'LoadCellAnnotations',
-           'LoadImage', 'LoadPartMask', 'LoseResolution', 'MixUp', 'Mosaic', 'OverStaining', 'OverlappingCells',
-           'PackCells', 'Pad', 'PaleStaining', 'RandomAffine', 'RegionMosaic', 'StainJitter',
+           'LoadImage', 'LoadPartMask', 'LoseResolution', 'MixUp', 'Mosaic', 'MosaicAffine', 'OverStaining',
+           'OverlappingCells', 'PackCells', 'Pad', 'PaleStaining', 'RandomAffine', 'RegionMosaic', 'StainJitter',
            'check_pipeline_moves_regions']

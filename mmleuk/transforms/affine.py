@@ -18,6 +18,10 @@ from mmleuk.registry import TRANSFORMS
 from mmleuk.transforms.masks import move_masks
 from mmleuk.transforms.selection import select_cells
 
+TO_EDGE = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+TO_CENTRE = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
+"""Boxes count from the image's edge, where pixel 0 has its centre at 0.5; OpenCV counts from pixel 0's centre."""
+
 
 @TRANSFORMS.register_module()
 class RandomAffine(MMDetRandomAffine):
@@ -42,6 +46,8 @@ class RandomAffine(MMDetRandomAffine):
     Source: YOLOv5 release 6 (``hyp.scratch``: degrees 0, translate 0.1, scale 0.5, shear 0), written from its
     description.
     """
+
+    rejects = False
 
     def __init__(self, *, max_rotate_degree: float = 0.0, max_translate_ratio: float = 0.1,
                  scaling_ratio_range: tuple[float, float] = (0.5, 1.5), max_shear_degree: float = 0.0,
@@ -69,14 +75,20 @@ class RandomAffine(MMDetRandomAffine):
         height = results['img'].shape[0] + self.border[1] * 2
         width = results['img'].shape[1] + self.border[0] * 2
         matrix = self._get_random_homography_matrix(height, width).astype(np.float64)
-        results['homography_matrix'] = matrix @ results.get('homography_matrix', np.eye(3))
-        results['img'] = _warp(results['img'], matrix, (width, height), self.border_val)
-        results['img_shape'] = results['img'].shape[:2]
+        results['img'] = warp(results['img'], matrix, (width, height), self.border_val)
         results |= move_masks(results, lambda masks: np.stack([
-            _warp(mask, matrix, (width, height), 0, cv2.INTER_NEAREST) for mask in masks
+            warp(mask, matrix, (width, height), 0, cv2.INTER_NEAREST) for mask in masks
         ]) if len(masks) else np.zeros((0, height, width), np.uint8))
+        self.move_cells(results, matrix, (height, width))
+        return results
+
+    def move_cells(self, results: dict[str, Any], matrix: np.ndarray, size_hw: tuple[int, int]) -> None:
+        """Move boxes and regions by (3, 3), and keep the cells that an output of ``size_hw`` still shows."""
+        height, width = size_hw
+        results['homography_matrix'] = matrix @ results.get('homography_matrix', np.eye(3))
+        results['img_shape'] = size_hw
         boxes = results['gt_bboxes'].clone()
-        scaled_areas = boxes.areas * abs(np.linalg.det(matrix))
+        scaled_areas = boxes.areas * abs(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0])
         boxes.project_(matrix)
         boxes.clip_((height, width))
         results['gt_bboxes'] = boxes
@@ -84,7 +96,6 @@ class RandomAffine(MMDetRandomAffine):
         if 'gt_ignore_flags' in results:  # even a small visible part of an ignored box is not background
             keep |= torch.from_numpy(results['gt_ignore_flags']) & (boxes.widths > 0) & (boxes.heights > 0)
         select_cells(results, keep)
-        return results
 
     def _worth_keeping(self, widths: Tensor, heights: Tensor, scaled_areas: Tensor) -> Tensor:
         shorter, longer = widths.minimum(heights), widths.maximum(heights)
@@ -93,9 +104,8 @@ class RandomAffine(MMDetRandomAffine):
         return big & whole & (longer < self.max_aspect_ratio * shorter)
 
 
-def _warp(image: np.ndarray, matrix: np.ndarray, size_wh: tuple[int, int], border_val: tuple[int, ...] | int,
-          flags: int = cv2.INTER_LINEAR) -> np.ndarray:
-    # Boxes count from the image's edge, where pixel 0 has its centre at 0.5; OpenCV counts from pixel 0's centre.
-    to_edge = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-    to_centre = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
-    return cv2.warpAffine(image, (to_centre @ matrix @ to_edge)[:2], size_wh, flags=flags, borderValue=border_val)
+def warp(image: np.ndarray, matrix: np.ndarray, size_wh: tuple[int, int], border_val: tuple[int, ...] | int,
+         flags: int = cv2.INTER_LINEAR, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
+    """An image (H, W, ...) moved by (3, 3) in our pixels, as (height, width, ...) of ``size_wh``."""
+    return cv2.warpAffine(image, (TO_CENTRE @ matrix @ TO_EDGE)[:2], size_wh, flags=flags, borderMode=border,
+                          borderValue=border_val)

@@ -34,6 +34,8 @@ class HSVJitter(BaseTransform):
     Source: YOLOv5 release 6 (``hyp.scratch``: 0.015, 0.7, 0.4), written from its description.
     """
 
+    rejects = False
+
     def __init__(self, *, hue: float = 0.015, saturation: float = 0.7, value: float = 0.4) -> None:
         self.gains = np.array([hue, saturation, value])
         if not ((self.gains >= 0) & (self.gains <= 1)).all():
@@ -78,6 +80,8 @@ class ColorJitter(BaseTransform):
 
     Source: Co-mining (AAAI 2021): 0.8, 0.8, 0.8, 0.2 with probability 0.8, in torchvision's sense.
     """
+
+    rejects = False
 
     def __init__(self, *, brightness: float = 0.8, contrast: float = 0.8, saturation: float = 0.8, hue: float = 0.2,
                  prob: float = 0.8) -> None:

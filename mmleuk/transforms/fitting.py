@@ -21,8 +21,7 @@ def fit_picture(results: dict[str, Any], frame_wh: tuple[int, int]) -> dict[str,
     """
     image, boxes = results['img'], results['gt_bboxes'].clone()
     height, width = image.shape[:2]
-    ratio = min(frame_wh[0] / width, frame_wh[1] / height)
-    new_wh = max(round(width * ratio), 1), max(round(height * ratio), 1)
+    new_wh = fitted_size((width, height), frame_wh)
     if new_wh != (width, height):
         image = mmcv.imresize(image, new_wh)
         boxes.rescale_((new_wh[0] / width, new_wh[1] / height))
@@ -31,3 +30,13 @@ def fit_picture(results: dict[str, Any], frame_wh: tuple[int, int]) -> dict[str,
     if 'gt_masks' in results:
         fitted['gt_masks'] = results['gt_masks'].resize((new_wh[1], new_wh[0]))
     return fitted
+
+
+def fitted_size(image_wh: tuple[int, int], frame_wh: tuple[int, int]) -> tuple[int, int]:
+    """The largest size within a frame that keeps an image's aspect ratio, in whole pixels.
+
+    >>> fitted_size((640, 480), (320, 320))
+    (320, 240)
+    """
+    ratio = min(frame_wh[0] / image_wh[0], frame_wh[1] / image_wh[1])
+    return max(round(image_wh[0] * ratio), 1), max(round(image_wh[1] * ratio), 1)

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 from mmdet.datasets.transforms import LoadAnnotations
-from torch import Tensor
 
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
-from mmleuk.structures import CellBoxes, clip_regions
+from mmleuk.structures import CellBoxes
 
 
 @TRANSFORMS.register_module()
@@ -63,8 +62,8 @@ class LoadCellAnnotations(LoadAnnotations):
     def _load_bboxes(self, results: dict[str, Any]) -> None:
         instances = results['instances']
         corners = np.array([instance['bbox'] for instance in instances], np.float32).reshape(-1, 4)
-        results['gt_bboxes'] = CellBoxes(torch.from_numpy(corners), clone=False, attributes=_attributes(results),
-                                         regions=_regions(results))
+        results['gt_bboxes'] = CellBoxes.of(torch.from_numpy(corners), torch.from_numpy(_attributes(results)),
+                                            torch.from_numpy(_regions(results)))
         results['gt_ignore_flags'] = np.array([instance['ignore_flag'] for instance in instances], bool)
 
 
@@ -93,21 +92,25 @@ def _attributes(results: dict[str, Any]) -> np.ndarray:
                         '(0 where the data set has no attributes)')
     count = results['num_attributes']
     rows = [instance.get('attributes', ()) for instance in instances]
+    if not count and not any(rows):
+        return np.zeros((len(rows), 0), np.int64)
     for position, values in enumerate(rows):
         if len(values) != count:
             raise UserError(f'{_name(results)}: cell {position} has {len(values)} attributes, the schema has {count}')
     return np.array(rows, np.int64).reshape(len(rows), count)
 
 
-def _regions(results: dict[str, Any]) -> Tensor:
+def _regions(results: dict[str, Any]) -> np.ndarray:
     annotation = results.get('annotation')
     if annotation not in ('complete', 'sparse'):
         raise UserError(f"{_name(results)}: the record's annotation is {annotation!r}; it has to say 'complete' "
                         "(known everywhere) or 'sparse' (known in its annotated_regions)")
+    whole = 0, 0, results['width'], results['height']
     if 'annotated_regions' in results:
-        regions = torch.tensor(np.asarray(results['annotated_regions'], dtype=np.float32).reshape(-1, 4))
-        return clip_regions(regions, (results['height'], results['width']))
+        regions = np.asarray(results['annotated_regions'], np.float32).reshape(-1, 4)
+        cut = np.minimum(np.maximum(regions, 0), np.array(whole[2:] * 2, np.float32))
+        return cut[(cut[:, 2:] > cut[:, :2]).all(1)]
     if annotation == 'sparse':
         raise UserError(f'{_name(results)}: sparse annotation without annotated_regions; give the image its regions '
                         '([] where nothing is known), or set annotation="complete" if every cell is labelled')
-    return torch.tensor([[0, 0, results['width'], results['height']]], dtype=torch.float32)
+    return np.array([whole], np.float32)

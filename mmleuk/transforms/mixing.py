@@ -31,6 +31,8 @@ class Mosaic(MMDetMosaic):
     MMDetection's.
     """
 
+    rejects = False
+
     @cache_randomness
     def _draw(self) -> tuple[float, int, int]:
         chance, x, y = np.random.uniform([0, *[self.center_ratio_range[0]] * 2], [1, *[self.center_ratio_range[1]] * 2])
@@ -72,6 +74,8 @@ class MixUp(MMDetMixUp):
     Raises:
         UserError: the results hold masks.
     """
+
+    rejects = False
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Results with ``mix_results`` (one more); an image without cells isn't mixed in, as in MMDetection."""

@@ -50,6 +50,8 @@ class RegionMosaic(BaseTransform):
     In the pipeline of a ``MultiImageMixDataset`` it takes ``tiles ** 2 - 1`` further images.
     """
 
+    rejects = False
+
     def __init__(self, *, img_scale: tuple[int, int] = (640, 640), tiles: int = 2, prob: float = 1.0,
                  pad_val: int = 114, whole_cells: bool = False, oversample_thr: float = 0.0) -> None:
         if tiles < 1 or not 0 <= prob <= 1 or min(img_scale) < tiles or not 0 <= oversample_thr <= 1:

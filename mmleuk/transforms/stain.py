@@ -113,6 +113,8 @@ class StainJitter(BaseTransform):
     Source: Tellez et al. (IEEE TMI 2018) for jitter of stains, Macenko et al. (ISBI 2009) for their measurement.
     """
 
+    rejects = False
+
     def __init__(self, *, factor: float = 0.4, offset: float = 0.05, light: float = 0.05,
                  stains: Literal['macenko', 'fixed'] = 'macenko', prob: float = 0.8) -> None:
         if not (0 <= factor < 1 and 0 <= offset <= 1 and 0 <= light <= 1 and 0 <= prob <= 1):

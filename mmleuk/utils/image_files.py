@@ -140,8 +140,9 @@ def find_truncation(content: bytes) -> str | None:
     """
     if not content:
         return 'the file is empty'
-    if content.startswith(JPEG_START) and content.rfind(JPEG_END) <= content.rfind(JPEG_SCAN):
-        return 'the end of the JPEG data is missing'
+    if content.startswith(JPEG_START):
+        end = content.rfind(JPEG_END)
+        return 'the end of the JPEG data is missing' if end < 0 or content.find(JPEG_SCAN, end) > 0 else None
     if content.startswith(PNG_START) and content.rfind(PNG_END) < 0:
         return 'the end of the PNG data is missing'
     return None

@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmdet.registry import DATASETS
 
-from mmleuk.datasets.mixed import copy_but_pixels
+from mmleuk.datasets.mixed import MultiImageMixDataset, copy_but_pixels
 from mmleuk.errors import UserError
 
 LOAD = [dict(type='mmleuk.LoadImage'), dict(type='mmleuk.LoadCellAnnotations')]
@@ -17,6 +17,7 @@ REST = [dict(type='mmleuk.RandomAffine', border=(-20, -20)), dict(type='mmleuk.H
         dict(type='RandomFlip', prob=0.5), dict(type='mmleuk.PackCells')]
 PIPELINES = {
     'mosaic': [MOSAIC, *REST],
+    'mosaic in one step': [dict(type='mmleuk.MosaicAffine', img_scale=(40, 40)), *REST[1:]],
     'mixup': [MOSAIC, dict(type='mmleuk.MixUp', img_scale=(80, 80)), *REST],
     'regions': [dict(type='mmleuk.RegionMosaic', img_scale=(64, 64)), *REST],
     'one image': [dict(type='Resize', scale=(80, 80), keep_ratio=True), dict(type='Pad', size=(80, 80)), *REST],
@@ -25,9 +26,9 @@ PIPELINES = {
 }
 
 
-def samples(prefix, film, pipeline, seeds=range(6)):
+def samples(kind, film, pipeline, seeds=range(6)):
     film.write()
-    dataset = DATASETS.build(dict(type=f'{prefix}MultiImageMixDataset', dataset=film.config(pipeline=LOAD),
+    dataset = DATASETS.build(dict(type=kind, dataset=film.config(pipeline=LOAD),
                                   pipeline=deepcopy(pipeline), max_refetch=200))
     for seed in seeds:
         random.seed(seed)
@@ -38,7 +39,8 @@ def samples(prefix, film, pipeline, seeds=range(6)):
 
 @pytest.mark.parametrize('name', PIPELINES)
 def test_samples_are_mmdetections_to_the_last_bit(film, name):
-    for ours, theirs in zip(samples('mmleuk.', film, PIPELINES[name]), samples('', film, PIPELINES[name]), strict=True):
+    for ours, theirs in zip(samples('mmleuk.MultiImageMixDataset', film, PIPELINES[name]),
+                            samples('MultiImageMixDataset', film, PIPELINES[name]), strict=True):
         assert torch.equal(ours['inputs'], theirs['inputs'])
         one, other = ours['data_samples'], theirs['data_samples']
         assert one.metainfo.keys() == other.metainfo.keys()
@@ -51,9 +53,9 @@ def test_samples_are_mmdetections_to_the_last_bit(film, name):
 
 def test_rare_types_are_drawn_more_often_once_the_labels_were_seen(film):
     rare = [dict(type='mmleuk.RegionMosaic', img_scale=(64, 64), oversample_thr=1.0), *REST]
-    assert len(list(samples('mmleuk.', film, rare))) == 6
+    assert len(list(samples('mmleuk.MultiImageMixDataset', film, rare))) == 6
     with pytest.raises(UserError, match='lets it see all labels first'):
-        list(samples('', film, rare))
+        list(samples('MultiImageMixDataset', film, rare))
 
 
 def test_pixels_are_shared_and_all_else_is_copied():
@@ -66,24 +68,35 @@ def test_pixels_are_shared_and_all_else_is_copied():
     assert sample['gt_bboxes_labels'].tolist() == [1, 2] and sample['mix_results'][0]['boxes'].tolist() == [[1.] * 4]
 
 
-@pytest.mark.filterwarnings('ignore:The given NumPy array is not writable')
-@pytest.mark.parametrize('name', ['mosaic', 'mixup', 'regions', 'one image'])
-def test_transforms_do_not_write_into_the_pixels_they_get(film, name, monkeypatch):
-    def locked(sample):
-        copied = copy_but_pixels(sample)
-        for part in (copied, *copied.get('mix_results', ())):
-            part['img'].flags.writeable = False
-        return copied
+class LockedPixels(MultiImageMixDataset):
+    """Refuses transforms that write into the pixels they get."""
 
-    monkeypatch.setattr('mmleuk.datasets.mixed.copy_but_pixels', locked)
-    assert len(list(samples('mmleuk.', film, PIPELINES[name]))) == 6
+    def _transformed(self, transform, sample):
+        for part in (sample, *sample.get('mix_results', ())):
+            part['img'].flags.writeable = False
+        return super()._transformed(transform, sample)
+
+
+@pytest.mark.filterwarnings('ignore:The given NumPy array is not writable')
+@pytest.mark.parametrize('name', ['mosaic', 'mosaic in one step', 'mixup', 'regions', 'one image'])
+def test_transforms_do_not_write_into_the_pixels_they_get(film, name):
+    assert len(list(samples(LockedPixels, film, PIPELINES[name]))) == 6
+
+
+def test_only_transforms_that_may_reject_cost_copies(film, monkeypatch):
+    copied = []
+    monkeypatch.setattr('mmleuk.datasets.mixed.copy_but_pixels', lambda sample: copied.append(1) or sample)
+    list(samples('mmleuk.MultiImageMixDataset', film, PIPELINES['mosaic']))
+    assert not copied
+    list(samples('mmleuk.MultiImageMixDataset', film, [dict(type='RandomCrop', crop_size=(48, 64)), *REST], range(1)))
+    assert copied == [1]
 
 
 def test_a_transform_that_rejects_everything_is_named(film):
     film.coco['annotations'] = []
     pipeline = [dict(type='RandomCrop', crop_size=(20, 24), allow_negative_crop=False)]
     with pytest.raises(RuntimeError, match='RandomCrop returned None 200 times'):
-        list(samples('mmleuk.', film, pipeline, range(1)))
+        list(samples('mmleuk.MultiImageMixDataset', film, pipeline, range(1)))
 
 
 def test_skipped_transforms_are_left_out(film):

@@ -110,8 +110,8 @@ def samples_of(targets: np.ndarray, size: int, pixels: np.ndarray) -> Iterator[D
 def load(setup: dict[str, Any], size: int) -> Work:
     """One training sample of four images; the check is its number of cells."""
     cfg = Config.fromfile(CONFIGS / 'datasets' / 'leukemia_attri_640.py').train_dataloader.dataset.to_dict()
-    mosaic, affine, *others = cfg['pipeline']
-    pipeline = [mosaic | dict(img_scale=(size, size)), affine | dict(border=(-size // 2, -size // 2)), *others]
+    mosaic, *others = cfg['pipeline']
+    pipeline = [mosaic | dict(img_scale=(size, size)), *others]
     cells = dict(type='mmleuk.CellDataset', data_prefix=dict(img=setup['images']), annotation='complete',
                  ann_file=f'{setup["folder"]}/train.json', metainfo=dict(classes=setup['classes']),
                  pipeline=cfg['dataset']['pipeline'])

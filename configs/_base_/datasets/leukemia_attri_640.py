@@ -20,8 +20,7 @@ train_dataloader = dict(
                 dict(type='mmleuk.LoadCellAnnotations'),
             ]),
         pipeline=[
-            dict(type='mmleuk.Mosaic', img_scale=(640, 640), pad_val=114.0),
-            dict(type='mmleuk.RandomAffine', border=(-320, -320)),
+            dict(type='mmleuk.MosaicAffine', img_scale=(640, 640)),
             dict(type='mmleuk.HSVJitter'),
             dict(type='RandomFlip', prob=0.5),
             dict(type='mmleuk.PackCells'),
