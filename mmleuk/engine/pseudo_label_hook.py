@@ -101,11 +101,13 @@ class PseudoLabelHook(Hook):
         """Measure the smallest labelled cell; warn of a term that never starts.
 
         Raises:
-            UserError: the images' size isn't known.
+            UserError: the images' size isn't known, or the labeller needs attributes that nobody reads.
         """
         model = find_sparse_label_detector(runner.model)
         for term in model.terms:
             warn_if_never(runner, f'PseudoLabelHook: {term}_epochs', getattr(self, f'{term}_epochs')[0])
+        if model.labeller.schema is not None:
+            _ = model.attribute_reader
         if 'area' in model.labeller.criteria:
             size = self.image_size or training_size(model)
             model.labeller.min_area = smallest_cell_area(runner.train_dataloader.dataset, size)

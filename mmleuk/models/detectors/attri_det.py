@@ -59,6 +59,8 @@ class AttriDet(BaseDetector):
         self.taps = FeatureTaps(getattr(self.detector, 'detector', self.detector), feature_layers)
         self.attri_head = MODELS.build(self._with_measures(attri_head))
         self.loss_weight, self.min_score, self.on_ground_truth = loss_weight, min_score, on_ground_truth
+        if hasattr(self.detector, 'set_attribute_reader'):
+            self.detector.set_attribute_reader(self.read_boxes, self.attri_head.schema)
 
     def _with_measures(self, attri_head: dict) -> dict:
         if 'in_channels' in attri_head and 'featmap_strides' in attri_head:
@@ -113,6 +115,24 @@ class AttriDet(BaseDetector):
         if self.on_ground_truth:
             self._predict_on_ground_truth(batch_inputs, samples, features)
         return samples
+
+    @torch.no_grad()
+    def read_boxes(self, boxes_per_image: Sequence[Tensor], batch_inputs: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Attributes of boxes in the detector's last forward pass; training still gets its maps.
+
+        Args:
+            boxes_per_image: per image (K, 4), xyxy in input pixels.
+            batch_inputs: the images (B, 3, H, W) of that pass.
+
+        Returns:
+            Per image what :meth:`AttriHead.predict` gives; in training, too, without dropout.
+        """
+        boxes = [clip_boxes(boxes_xyxy, batch_inputs) for boxes_xyxy in boxes_per_image]
+        was_training = self.attri_head.training
+        try:
+            return self.attri_head.eval().predict(self.taps.look(), boxes)
+        finally:
+            self.attri_head.train(was_training)
 
     def _predict_on_ground_truth(self, batch_inputs: Tensor, samples: SampleList, features: Sequence[Tensor]) -> None:
         """Add ``gt_attributes``, row for row with ``gt_instances``, to the batch's samples that have ground truth."""

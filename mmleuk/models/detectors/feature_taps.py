@@ -49,12 +49,19 @@ class FeatureTap:
         self.output = output
 
     def take(self) -> Tensor:
-        """The captured map (B, C, H, W); the tap then drops it.
+        """The captured map; the tap then drops it. See :meth:`look`."""
+        try:
+            return self.look()
+        finally:
+            self.output = None
+
+    def look(self) -> Tensor:
+        """The captured map (B, C, H, W).
 
         Raises:
             UserError: the submodule didn't run, or its output isn't one map.
         """
-        output, self.output = self.output, None
+        output = self.output
         if output is None:
             raise UserError(f"feature layer {self.name!r} took no part in the detector's forward pass; "
                             'name one that does')
@@ -83,20 +90,27 @@ class FeatureTaps:
         if isinstance(names, str) or not names:
             raise UserError(f'feature_layers: expected a list of submodule names, got {names!r}')
         self.taps = [FeatureTap(model, name) for name in names]
+        self.is_open = False
 
     @contextmanager
     def open(self) -> Iterator[FeatureTaps]:
         """Context for a forward pass; maps left in the taps are dropped at the end, also after an error."""
         self.clear()
+        self.is_open = True
         try:
             yield self
         finally:
+            self.is_open = False
             self.clear()
 
     def clear(self) -> None:
         """Drop all captured maps."""
         for tap in self.taps:
             tap.output = None
+
+    def look(self) -> list[Tensor]:
+        """The captured maps; see :meth:`FeatureTap.look`. They stay captured if somebody in :meth:`open` needs them."""
+        return [tap.look() for tap in self.taps] if self.is_open else self.take()
 
     def take(self) -> list[Tensor]:
         """The captured maps; see :meth:`FeatureTap.take`."""

@@ -6,9 +6,9 @@ Legend: B images, N cells, K predictions. With two views every image comes twice
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -23,16 +23,19 @@ from torch import Tensor, nn
 from mmleuk.errors import UserError
 from mmleuk.models.data_preprocessors.two_views import PLAIN, VIEWS
 from mmleuk.models.detectors.adapters import Ignored, adapt, take_rows
+from mmleuk.models.detectors.attri_det import write_attributes
 from mmleuk.models.detectors.teacher import Teacher
 from mmleuk.models.labellers.base import KEPT, SOURCES, UNSURE, DenseTargets, box_area, centres_in
 from mmleuk.models.losses.no_loss import no_loss
 from mmleuk.models.task_modules.roi_features import RoIFeatures
 from mmleuk.models.task_modules.yolov5_assigner import BatchCells
 from mmleuk.registry import MODELS, TASK_UTILS
+from mmleuk.schema import AttributeSchema
 from mmleuk.structures.regions import regions_of
 
 MIN_SIDE, MIN_VISIBLE = 2.0, 0.1
 """Pixels, and share of a box's area, that another view has to show; those of :class:`mmleuk.RandomAffine`."""
+AttributeReader = Callable[[Sequence[Tensor], Tensor], Sequence[tuple[Tensor, Tensor]]]
 ASKED = dict(student=('student',), teacher=('teacher',), both=('student', 'teacher'))
 
 
@@ -104,6 +107,7 @@ class SparseLabelDetector(BaseDetector):
         self.skip_unlabelled = skip_unlabelled
         self._check()
         self.teacher = Teacher()
+        self._attribute_reader: AttributeReader | None = None
         self.activity = Activity()
         self.last_judged: InstanceList | None = None
 
@@ -144,6 +148,35 @@ class SparseLabelDetector(BaseDetector):
     def set_teacher(self, average: nn.Module) -> None:
         """Take predictions from this copy of the model; :class:`mmleuk.EMATeacherHook` calls it."""
         self.teacher = Teacher(average)
+
+    def set_attribute_reader(self, reader: AttributeReader, schema: AttributeSchema) -> None:
+        """Let a labeller see the attributes of predictions; :class:`mmleuk.AttriDet` around this model calls it.
+
+        Args:
+            reader: boxes per image (K, 4) in input pixels, and the images (B, 3, H, W) of the last forward pass ->
+                per image values (K, A) and probabilities (K, A, V).
+            schema: the attributes that it reads.
+
+        Raises:
+            UserError: the labeller needs other ones.
+        """
+        wanted = self.labeller.schema
+        if wanted is not None and wanted.values_by_key != schema.values_by_key:
+            raise UserError(f'{type(self).__name__}: the labeller needs the attributes {wanted.values_by_key}, '
+                            f'attri_head reads {schema.values_by_key}; give both the same attributes')
+        self._attribute_reader = reader
+
+    @property
+    def attribute_reader(self) -> AttributeReader:
+        """Reads attributes in this model's last forward pass.
+
+        Raises:
+            UserError: nobody reads attributes.
+        """
+        if self._attribute_reader is None:
+            raise UserError(f'a {type(self.labeller).__name__} needs the attributes of predictions; put the model into '
+                            'a mmleuk.AttriDet, as configs/sla_det/yolov5n_sla-plus-checked-teacher_pbc_attri.py does')
+        return self._attribute_reader
 
     # ------------------------------------------------------------------ the detector's own
 
@@ -246,21 +279,29 @@ class SparseLabelDetector(BaseDetector):
         """
         answers, objectness = [], None
         for source in ASKED[self.asks]:
-            adapter, seen, shown = self.adapter, outputs, metas
+            model, seen, pictures, shown = self, outputs, images, metas
             if source == 'teacher':
                 rows = len(truth) // len(self.views)  # the original view, for both
                 pictures, shown = plain or (images[:rows], metas[:rows])
-                teacher: Any = self.teacher.module
-                adapter = teacher.adapter
-                seen = adapter.forward(pictures)
-            found = adapter.predict(seen, shown, self.labeller.request(source))
+                model = cast(SparseLabelDetector, self.teacher.module)
+                seen = model.adapter.forward(pictures)
+            found = model.adapter.predict(seen, shown, self.labeller.request(source))
+            if self.labeller.schema is not None:
+                self.read_attributes(found, model.attribute_reader, pictures)
             for image in found:
                 image.source = torch.full((len(image),), SOURCES.index(source), device=images.device)
             of_plain = source == 'teacher' and plain is not None
-            objectness = None if of_plain else adapter.dense_objectness(seen, truth[:len(shown)])
+            objectness = None if of_plain else model.adapter.dense_objectness(seen, truth[:len(shown)])
             copies = len(truth) // len(shown)
             answers.append([to_view(image, *way) for image, *way in zip(found * copies, shown * copies, metas)])
         return [InstanceData.cat(list(image)) if len(image) > 1 else image[0] for image in zip(*answers)], objectness
+
+    def read_attributes(self, predictions: InstanceList, reader: AttributeReader, images: Tensor) -> None:
+        """Add ``attributes`` and ``attribute_probs`` to predictions; unknown where the labeller doesn't need them."""
+        needed = [self.labeller.is_read(found.labels) for found in predictions]
+        read = reader([found.bboxes[rows] for found, rows in zip(predictions, needed)], images)
+        for found, rows, answer in zip(predictions, needed, read):
+            write_attributes(found, rows, *answer)
 
     def merge(self, truth: InstanceData, judged: InstanceData) -> InstanceData:
         """Labels of one image: its annotated cells, then what the labeller kept.

@@ -1,5 +1,6 @@
 """Labellers: they choose the predictions of a sparsely annotated image that become labels, and reject the others."""
 
+from mmleuk.models.labellers.attribute_check import AttributeCheckLabeller, ReadingBottleneck
 from mmleuk.models.labellers.base import Labeller, Request
 from mmleuk.models.labellers.calibrated import CalibratedLabeller, RegionCalibration
 from mmleuk.models.labellers.objectness import ObjectnessLabeller
@@ -7,5 +8,6 @@ from mmleuk.models.labellers.other_view import CalibratedViewLabeller, OtherView
 from mmleuk.models.labellers.scores import ScoreLabeller
 from mmleuk.models.labellers.thresholds import ThresholdLabeller
 
-__all__ = ['CalibratedLabeller', 'CalibratedViewLabeller', 'Labeller', 'ObjectnessLabeller', 'OtherViewLabeller',
-           'RegionCalibration', 'Request', 'ScoreLabeller', 'TeacherMergeLabeller', 'ThresholdLabeller']
+__all__ = ['AttributeCheckLabeller', 'CalibratedLabeller', 'CalibratedViewLabeller', 'Labeller', 'ObjectnessLabeller',
+           'OtherViewLabeller', 'ReadingBottleneck', 'RegionCalibration', 'Request', 'ScoreLabeller',
+           'TeacherMergeLabeller', 'ThresholdLabeller']

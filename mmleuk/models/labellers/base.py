@@ -14,6 +14,7 @@ from mmdet.structures.bbox import bbox_overlaps
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmleuk.schema import AttributeSchema
 from mmleuk.structures.regions import points_in_regions
 
 SOURCES = ('annotation', 'student', 'teacher')
@@ -52,6 +53,8 @@ class Labeller:
         needs_regions: :meth:`observe` or :meth:`select` uses the annotated regions.
         background_outside: with ``needs_regions``, the detector may still learn background outside the regions.
         sets_aside: :meth:`select` may mark predictions ``ignored``, so the detector must support ignored boxes.
+        schema: attributes that it needs of predictions, which an :class:`mmleuk.AttriDet` around the detector reads;
+            None: it needs none.
         min_area: square pixels of the training set's smallest cell, measured by :class:`mmleuk.PseudoLabelHook`.
     """
 
@@ -60,19 +63,25 @@ class Labeller:
     needs_regions: bool = True
     background_outside: bool = False
     sets_aside: bool = False
+    schema: AttributeSchema | None = None
     min_area: float = 0.0
 
     def request(self, source: str) -> Request:
         """The predictions that :meth:`select` needs from this source, 'student' or 'teacher'."""
         raise NotImplementedError
 
+    def is_read(self, labels: Tensor) -> Tensor:
+        """With :attr:`schema`: predictions of which labels (K,) need their attributes, (K,) bool; default all."""
+        return torch.ones_like(labels, dtype=torch.bool)
+
     def select(self, predictions: InstanceData, truth: InstanceData, regions: Tensor) -> InstanceData:
         """Judge one image's predictions; the arguments stay unchanged.
 
         Args:
             predictions: ``bboxes`` (K, 4), ``scores`` (K,), ``labels`` (K,) and ``source`` (K,), index into
-                :data:`SOURCES`; with ``probabilities`` (K, C) where :meth:`request` asks for them. With two
-                views they come from the other view.
+                :data:`SOURCES`; with ``probabilities`` (K, C) where :meth:`request` asks for them, and with
+                ``attribute_probs`` (K, A, V), 0 where unread, if :attr:`schema` isn't None. With two views they come
+                from the other view.
             truth: the labelled cells, ``bboxes`` (N, 4) and ``labels`` (N,).
             regions: (R, 4), where the annotation is complete; empty if :attr:`needs_regions` is False.
 

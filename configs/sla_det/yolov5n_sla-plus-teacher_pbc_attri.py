@@ -1,0 +1,40 @@
+"""SLA-Det+ with attributes and a teacher's pseudo-labels: YOLOv5n on PBC, 320 px, 15 epochs.
+
+MMLEUK_DATA=... python tools/train.py configs/sla_det/yolov5n_sla-plus-teacher_pbc_attri.py
+"""
+
+_base_ = [
+    '../_base_/models/calibrated_yolov5n.py',
+    '../_base_/datasets/pbc_320_sparse.py',
+    '../_base_/schedules/short_15e.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    _delete_=True,
+    type='mmleuk.AttriDet',
+    detector=dict(
+        _base_.model,
+        detector=dict(_base_.model.detector, bbox_head=dict(
+            _base_.model.detector.bbox_head, num_classes=_base_.num_classes, image_size=_base_.image_size)),
+        labeller=dict(_base_.model.labeller, num_classes=_base_.num_classes)),
+    attri_head=dict(type='mmleuk.AttriHead', attributes='wbcatt'),
+    feature_layers=('backbone.stage1', 'backbone.stage2'),
+    min_score=0.05,
+    on_ground_truth=True)
+train_dataloader = dict(dataset=dict(pipeline=[
+    dict(type='mmleuk.RegionMosaic', img_scale=(320, 320), prob=1.0, whole_cells=True, oversample_thr=1.0),
+    *_base_.train_dataloader.dataset.pipeline]))
+default_hooks = dict(
+    pseudo_labels=dict(type='mmleuk.PseudoLabelHook', pseudo_epochs=(8, None)),
+    teacher=dict(type='mmleuk.EMATeacherHook'),
+    skip_transforms=dict(
+        type='mmleuk.SkipTransformsHook', transforms=['mmleuk.RegionMosaic'], first_epoch=8, keep=0.5))
+
+# WBCAtt's score: the mean over the values of an attribute, of binary ones too.
+val_evaluator = [
+    _base_.val_evaluator[0],
+    dict(type='mmleuk.AttributeF1Metric', binary='macro'),
+    dict(type='mmleuk.AttributeF1Metric', binary='macro', mode='gt_boxes'),
+]
+test_evaluator = val_evaluator
