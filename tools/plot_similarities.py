@@ -2,7 +2,8 @@
 
     python tools/plot_similarities.py CONFIG CHECKPOINT --out similarities.png
 
-Each panel has other features; a point is a labelled cell in its training batch. configs/sla_det/README.md shows one.
+Each panel has other features, also those of an AttriHead if the config has one. A point is a labelled cell in its
+training batch. configs/sla_det/README.md shows such a picture.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from mmleuk.errors import UserError
 from mmleuk.utils.command_line import exit_status
 from mmleuk.utils.config_file import SettingsAction, read_config
 
-KINDS = {'maps 1 and 2, 5 x 5 points (as in the loss)': (0, (8, 16), 5), 'maps 1 to 3, one point': (0, (8, 16, 32), 1),
-         'map 3, 3 x 3 points': (2, (32,), 3)}
+NECK = {'maps 1 and 2, 5 x 5 points (as in the loss)': (0, (8, 16), 5), 'maps 1 to 3, one point': (0, (8, 16, 32), 1),
+        'map 3, 3 x 3 points': (2, (32,), 3)}
 """Panel -> first map of the neck, strides of the maps from it on, points per side of a box."""
+ATTRIBUTES = "AttriHead's last hidden layer"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -46,12 +48,14 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f'--batches {args.batches}: at least one is needed')
     cfg = read_config(args.config, args.cfg_options, ('model', 'train_dataloader'))
     # Late: --help must not wait for torch.
-    from mmleuk.evaluation.similarities import measure_similarities
-    from mmleuk.models.task_modules.roi_features import RoIFeatures
+    from mmleuk.evaluation.similarities import attribute_features, measure_similarities, neck_features
     from mmleuk.report.similarities import similarity_plot
     from mmleuk.utils.files import write_atomic
-    kinds = [(first, RoIFeatures(strides, size)) for first, strides, size in KINDS.values()]
-    found = dict(zip(KINDS, measure_similarities(cfg, args.checkpoint, kinds, args.batches, args.seed)))
+    kinds = {title: neck_features(*which) for title, which in NECK.items()}
+    if 'attri_head' in cfg.model:
+        kinds[ATTRIBUTES] = attribute_features
+    measured = measure_similarities(cfg, args.checkpoint, list(kinds.values()), args.batches, args.seed)
+    found = dict(zip(kinds, measured))
     for title, each in found.items():
         print(f'{title}: {len(each.labels)} cells; mean over types: {each.satisfied:.1%} are more like all cells of '
               f'their type than like any other, {each.nearest_right:.1%} have a nearest cell of their type')

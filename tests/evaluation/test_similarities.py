@@ -6,8 +6,19 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from mmdet.registry import MODELS
+from mmdet.structures.bbox import bbox2roi
+from mmengine.registry import init_default_scope
+from small_attri_det import ATTRI_DET, DETECTOR
 
-from mmleuk.evaluation.similarities import Similarities, similarities_among
+from mmleuk.errors import UserError
+from mmleuk.evaluation.similarities import (
+    Similarities,
+    attribute_features,
+    neck_features,
+    see_batch,
+    similarities_among,
+)
 from mmleuk.models.losses.triplet_loss import similarity_extremes
 from mmleuk.report.similarities import similarity_plot
 
@@ -48,3 +59,34 @@ def test_without_partners_there_is_nothing_to_compare(labels):
     found = similarities_among(torch.ones(len(labels), 2), torch.tensor(labels, dtype=torch.long))
     assert len(found.least_same) == len(found.labels) == 0 and math.isnan(found.satisfied)
     assert similarity_plot({'none': found}).startswith(b'\x89PNG')
+
+
+BOXES = [torch.tensor([[4., 8., 40., 50.], [20., 20., 60., 64.]]), torch.tensor([[0., 0., 30., 30.]])]
+
+
+def see_noise(model):
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+    built = MODELS.build(model).eval()
+    images = torch.rand(2, 3, 96, 96)
+    with torch.no_grad():
+        return built, images, see_batch(built, images, bbox2roi(BOXES))
+
+
+def test_attributes_follow_linearly_from_the_attribute_features():
+    model, images, seen = see_noise(ATTRI_DET)
+    with torch.no_grad(), model.taps.open():
+        model.extract_feat(images)
+        logits = model.attri_head(model.taps.take(), BOXES)
+        assert torch.allclose(model.attri_head.classifier.layers[-1](attribute_features(seen)), logits, atol=1e-6)
+
+
+def test_features_of_the_neck_are_one_row_per_cell():
+    _, _, seen = see_noise(DETECTOR)
+    assert neck_features(0, (8, 16), 5)(seen).shape == (3, 2 * 16 * 25)
+    assert neck_features(2, (32,), 1)(seen).shape == (3, 16)
+
+
+def test_a_model_without_attributes_has_no_attribute_features():
+    with pytest.raises(UserError, match='FCOS has no AttriHead; give the config of one'):
+        attribute_features(see_noise(DETECTOR)[2])
