@@ -39,6 +39,9 @@ def build_parser() -> argparse.ArgumentParser:
                         help='override settings of the config')
     parser.add_argument('--labeller', nargs='+', action=SettingsAction, metavar='KEY=VALUE',
                         help='other settings of the labeller, such as sure_confidence=0.9')
+    parser.add_argument('--measure', action='store_true',
+                        help="the labeller measures its thresholds and counts anew in these images' annotated regions, "
+                        'instead of taking them from the checkpoint: for weights of another training')
     return parser
 
 
@@ -58,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
     from mmleuk.evaluation.pseudo_label_analysis import analyse
     from mmleuk.report.pseudo_labels import summary_table, write_analysis
     report = analyse(cfg, args.work_dir, args.truth, args.weights, args.images, args.min_iou, args.device,
-                     args.labeller)
+                     args.labeller, args.measure)
     print(f'{report["images"]} images, {sum(report["hidden"].values())} hidden cells, {report["weights"]} weights\n')
     print(summary_table(report))
     for path in write_analysis(report, out):

@@ -56,12 +56,20 @@ def default_weights(detector: SparseLabelDetector) -> Weights:
     return 'average' if detector.asks == 'teacher' else 'student'
 
 
-def load_epoch(model: nn.Module, path: Path, weights: Weights, classes: Sequence[str]) -> None:
+def load_epoch(model: nn.Module, path: Path, weights: Weights, classes: Sequence[str],
+               fresh: Mapping[str, Tensor] | None = None) -> None:
     """Load a checkpoint's student or its moving average.
 
     A checkpoint with a moving average has the average as ``state_dict``, for testing, and the student as
     ``ema_state_dict``: mmengine's hook swaps them. Without an average, ``state_dict`` is the student. The counts of a
-    CalibratedLabeller are always the student's, as in training: an average of counts lags behind.
+    labeller are always the student's, as in training: an average of counts lags behind.
+
+    Args:
+        model: gets the weights.
+        path: the checkpoint.
+        weights: which ones.
+        classes: of the data.
+        fresh: state of a labeller that hasn't observed anything, to be taken instead of the checkpoint's.
 
     Raises:
         UserError: the checkpoint has no moving average, or doesn't fit model and classes.
@@ -75,11 +83,18 @@ def load_epoch(model: nn.Module, path: Path, weights: Weights, classes: Sequence
     if weights == 'student' and swapped is not None:
         checkpoint['state_dict'] = student
     elif weights == 'average':
-        checkpoint['state_dict'] |= {key: value for key, value in student.items() if 'calibration' in key.split('.')}
+        checkpoint['state_dict'] |= {key: value for key, value in student.items() if _is_labellers(key)}
+    if fresh is not None:
+        rest = {key: value for key, value in checkpoint['state_dict'].items() if not _is_labellers(key)}
+        checkpoint['state_dict'] = rest | dict(fresh)
     fit_checkpoint(model, checkpoint, path, exact=True)
     check_attributes(model, checkpoint, path)
     check_classes(classes, checkpoint, path)
     model.load_state_dict(checkpoint['state_dict'], strict=False)
+
+
+def _is_labellers(key: str) -> bool:
+    return 'labeller' in key.split('.')
 
 
 def with_labeller(model: Any, options: Mapping[str, Any]) -> Any:
@@ -87,7 +102,8 @@ def with_labeller(model: Any, options: Mapping[str, Any]) -> Any:
 
     Args:
         model: config, of a SparseLabelDetector, an AttriDet around one, or any detector.
-        options: settings of the labeller; ``type`` selects another one.
+        options: settings of the labeller, such as ``nms_iou``, or ``labeller.nms_iou`` of one inside of another;
+            ``type`` selects another one.
     """
     node = model = copy.deepcopy(model)
     while not issubclass(MODELS.get(node['type']), SparseLabelDetector) and 'detector' in node:
@@ -97,7 +113,9 @@ def with_labeller(model: Any, options: Mapping[str, Any]) -> Any:
         return dict(type='mmleuk.SLADet', detector=node, labeller=labeller, pseudo_weight=0)
     if options:
         kept = {} if 'type' in options else node.get('labeller') or {}  # another labeller takes none of its settings
-        node['labeller'] = {**kept, **options}
+        merged = Config(dict(labeller=dict(kept)))
+        merged.merge_from_dict({f'labeller.{key}': value for key, value in options.items()})
+        node['labeller'] = merged.labeller.to_dict()
     return model
 
 
@@ -115,13 +133,17 @@ def build_model(cfg: Config, images: SparseImages, device: str = 'cpu',
 
 
 @torch.no_grad()
-def choose(model: nn.Module, batch: Sequence[dict]) -> tuple[list[InstanceData], list[tuple[float, float]]]:
-    """The labeller's decisions on a batch, boxes in input pixels; and each image's scale from original to input."""
+def choose(model: nn.Module, batch: Sequence[dict],
+           observe: bool = False) -> tuple[list[InstanceData], list[tuple[float, float]]]:
+    """The labeller's decisions on a batch, boxes in input pixels; and each image's scale from original to input.
+
+    With ``observe`` it learns from the batch's labelled cells first.
+    """
     detector = find_sparse_label_detector(model)
     preprocessor: Any = model.data_preprocessor
     data = preprocessor(pseudo_collate(batch), False)
     samples = data['data_samples']
-    return detector.find_labels(data['inputs'], samples), [sample.scale_factor for sample in samples]
+    return detector.find_labels(data['inputs'], samples, observe), [sample.scale_factor for sample in samples]
 
 
 def tally_groups(labeller: Labeller, judged: Sequence[InstanceData], scales_wh: Sequence[tuple[float, float]],
@@ -159,12 +181,28 @@ def analyse_checkpoint(model: nn.Module, images: SparseImages, min_iou: float = 
     return total
 
 
+def measure(model: nn.Module, images: SparseImages, batch_size: int = 8, desc: str = '') -> None:
+    """Let the labeller observe the labelled cells of all images once, as it does in an epoch of training."""
+    starts = range(0, len(images.indices), batch_size)
+    for start in progress(starts, total=len(starts), desc=desc):
+        choose(model, [images.dataset[index] for index in images.indices[start:start + batch_size]], observe=True)
+
+
+def settings_of(labeller: Any) -> dict[str, Any]:
+    """Type and plain settings of a labeller, and under ``labeller`` of the one inside it."""
+    plain = {key: value for key, value in vars(labeller).items()
+             if not key.startswith('_') and isinstance(value, (bool, int, float, str, list, tuple))}
+    inside = getattr(labeller, 'labeller', None)
+    return dict(type=type(labeller).__name__, **plain, **({} if inside is None else dict(labeller=settings_of(inside))))
+
+
 def _array(tensor: Tensor) -> NDArray:
     return tensor.cpu().numpy()
 
 
 def analyse(cfg: Config, work_dir: str | Path, truth: str, weights: Weights | None = None, limit: int | None = None,
-            min_iou: float = 0.5, device: str = 'cpu', labeller: Mapping[str, Any] | None = None) -> dict[str, Any]:
+            min_iou: float = 0.5, device: str = 'cpu', labeller: Mapping[str, Any] | None = None,
+            measured: bool = False) -> dict[str, Any]:
     """Judge the pseudo-labels of every checkpoint in a work dir.
 
     Args:
@@ -176,6 +214,8 @@ def analyse(cfg: Config, work_dir: str | Path, truth: str, weights: Weights | No
         min_iou: smallest IoU at which a candidate finds a cell.
         device: such as 'cpu' or 'cuda:0'.
         labeller: other settings of the labeller.
+        measured: the labeller measures anew with each checkpoint's weights, in the annotated regions of these images,
+            instead of taking what it measured in training. So a checkpoint may come from another training.
 
     Returns:
         Plain data for JSON; docs/pseudo_labels.md lists the fields.
@@ -190,18 +230,19 @@ def analyse(cfg: Config, work_dir: str | Path, truth: str, weights: Weights | No
     teacher = copy.deepcopy(model) if detector.asks == 'both' else model
     if detector.learns_from_teacher:
         detector.set_teacher(find_sparse_label_detector(teacher))
+    fresh = {key: value.clone() for key, value in model.state_dict().items() if _is_labellers(key)}
     hidden, epochs = images.count_hidden(), []
     for epoch, path in checkpoints.items():
-        load_epoch(model, path, weights, images.classes)
+        load_epoch(model, path, weights, images.classes, fresh if measured else None)
         if teacher is not model:
-            load_epoch(teacher, path, 'average', images.classes)
+            load_epoch(teacher, path, 'average', images.classes, fresh if measured else None)
+        if measured:
+            measure(model, images, desc=f'Epoch {epoch}, regions')
         tallies = analyse_checkpoint(model, images, min_iou, desc=f'Epoch {epoch}')
         criteria = {name: summarise(tally, hidden, images.classes) for name, tally in tallies.items()}
         epochs.append(dict(epoch=epoch, checkpoint=str(path), criteria=criteria))
-    settings = {key: value for key, value in vars(detector.labeller).items()
-                if not key.startswith('_') and isinstance(value, (bool, int, float, str, list, tuple))}
     return dict(format=FORMAT, config=str(cfg.filename), work_dir=str(work_dir), sparse=images.dataset.ann_file,
                 truth=truth, weights=weights, min_iou=min_iou, images=len(images.indices),
-                labeller=dict(type=type(detector.labeller).__name__, **settings),
-                min_cell_area=detector.labeller.min_area, classes=list(images.classes),
+                labeller=settings_of(detector.labeller),
+                measured=measured, min_cell_area=detector.labeller.min_area, classes=list(images.classes),
                 hidden=dict(zip(images.classes, hidden.tolist())), epochs=epochs)

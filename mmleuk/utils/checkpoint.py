@@ -33,7 +33,7 @@ MapLocation = str | torch.device | Callable | None
 
 _METHODS = {HistoryBuffer: ('min', 'max', 'current', 'mean'),
             OneCycleParamScheduler: ('_annealing_cos', '_annealing_linear')}
-_WRAPPED_DETECTOR = 'detector.'
+_WRAPPERS = ('detector.', 'labeller.')
 
 
 def _method(owner: type, name: str) -> Callable:
@@ -254,9 +254,9 @@ def _unwrapped(key: str) -> str:
     >>> _unwrapped('detector.detector.backbone.stem'), _unwrapped('detector.labeller.calibration.seen')
     ('backbone.stem', 'calibration.seen')
     """
-    while key.startswith(_WRAPPED_DETECTOR):
-        key = key.removeprefix(_WRAPPED_DETECTOR)
-    return key.removeprefix('labeller.')
+    while key.startswith(_WRAPPERS):
+        key = key.partition('.')[2]
+    return key
 
 
 def _mismatch(path: str | Path, loaded: dict, wanted: dict, matched: int) -> str:

@@ -17,9 +17,11 @@ from mmleuk.evaluation.pseudo_label_analysis import (
     default_weights,
     find_checkpoints,
     load_epoch,
+    settings_of,
     with_labeller,
 )
 from mmleuk.models.detectors import SparseLabelDetector
+from mmleuk.registry import TASK_UTILS
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs' / 'sla_det' / 'yolov5n_sla_txl-pbc.py'
@@ -40,6 +42,14 @@ def write_data(folder, complete, sparse, region=(0, 0, 320, 320)):
                 for i, (label, box) in enumerate(cells)]
         (folder / 'txl_pbc' / 'annotations' / f'{name}.json').write_text(
             json.dumps(dict(images=[image], annotations=rows, categories=categories)))
+
+
+def replace_labelled(folder, cell):
+    """Another labelled cell, (class, box xywh), for the image of :func:`write_data`."""
+    path = folder / 'txl_pbc' / 'annotations' / 'train_sparse.json'
+    data = json.loads(path.read_text())
+    data['annotations'][0].update(category_id=cell[0], bbox=list(cell[1]), area=cell[1][2] * cell[1][3])
+    path.write_text(json.dumps(data))
 
 
 def predict_everywhere(model, label):
@@ -141,6 +151,32 @@ def test_thresholds_are_those_that_the_student_counted(tmp_path):
     assert counted == {key for key in student if key.startswith('labeller.calibration.')}
 
 
+def test_a_labeller_may_measure_anew(trained):
+    """The checkpoint is of a training without this labeller. One of the 400 predictions in the region is right."""
+    (trained / 'epoch_10.pth').unlink()
+    x, y, width, height = at(10, 10)
+    replace_labelled(trained.parent, (1, (x, y, width - 2, height - 2)))
+    cfg = Config.fromfile(ROOT / 'configs' / 'sla_det' / 'yolov5n_sla-plus-teacher_txl-pbc.py')
+    options = {**TAKE_EVERYTHING, 'calibration.min_evidence': 1}
+    kept = {}
+    for precision in (0.001, 0.01):
+        options['calibration.precisions'] = (precision, precision)
+        report = analyse(cfg, trained, 'annotations/train.json', labeller=options, measured=True)
+        assert report['measured'] and report['weights'] == 'average'
+        kept[precision] = report['epochs'][0]['criteria']['kept']['taken']
+    assert kept == {0.001: 1200, 0.01: 0}
+
+
+def test_settings_of_a_labeller_inside_of_another():
+    inner = dict(type='mmleuk.OtherViewLabeller', min_score=0.4)
+    check = TASK_UTILS.build(dict(type='mmleuk.AttributeCheckLabeller', num_classes=3, attributes='leukemia',
+                                  labeller=inner))
+    settings = settings_of(check)
+    assert settings['type'] == 'AttributeCheckLabeller' and settings['min_probability'] == 0.05
+    assert settings['labeller'] == dict(type='OtherViewLabeller', min_score=0.4, nms_iou=0.5, labelled_iou=0.4)
+    json.dumps(settings)
+
+
 def test_thresholds_of_the_options_decide(trained):
     criteria = kept_of(CONFIG, trained, labeller=dict(sure_confidence=0.9999), limit=5)
     assert criteria['kept']['taken'] == 0 and criteria['kept']['precision'] is None
@@ -199,6 +235,9 @@ def test_every_method_and_any_detector_can_be_judged():
     assert 'nms_iou' not in sla['labeller'] and with_labeller(attri, {}) == attri
     other = dict(type='mmleuk.OtherViewLabeller', min_score=0.4)
     assert with_labeller(dict(sla, labeller=dict(sla['labeller'], max_entropy=0.3)), other)['labeller'] == other
+    around = dict(sla, labeller=dict(type='mmleuk.AttributeCheckLabeller', num_classes=3, labeller=other))
+    changed = with_labeller(around, {'labeller.min_score': 0.5, 'min_probability': 0.2})['labeller']
+    assert changed == dict(around['labeller'], min_probability=0.2, labeller=dict(other, min_score=0.5))
     plain = with_labeller(dict(type='mmleuk.AttriDet', detector=dict(type='FCOS')), {})
     assert plain['detector'] == dict(type='FCOS') and plain['labeller']['type'] == 'mmleuk.ThresholdLabeller'
 

@@ -218,7 +218,7 @@ class SparseLabelDetector(BaseDetector):
                                        for term in ('pseudo', 'triplet'))
         judged: InstanceList = []
         if wants_pseudo or wants_triplet:
-            judged, dense_targets = self.judge(outputs, images, truth, ignored, metas, plain)
+            judged, dense_targets = self.judge(outputs, images, truth, ignored, metas, plain, observe=self.training)
             self.last_judged = judged
         if wants_pseudo and self.pseudo_weight is None:
             labels = [self.merge(cells, found) for cells, found in zip(truth, judged)]
@@ -231,11 +231,15 @@ class SparseLabelDetector(BaseDetector):
         return losses
 
     @torch.no_grad()
-    def find_labels(self, images: Tensor, samples: SampleList) -> InstanceList:
-        """For analysis: all judged predictions of each image (B, 3, H, W); with two views both are the same image."""
+    def find_labels(self, images: Tensor, samples: SampleList, observe: bool = False) -> InstanceList:
+        """For analysis: all judged predictions of each image (B, 3, H, W); with two views both are the same image.
+
+        With ``observe`` the labeller learns from the images' labelled cells first, as in training.
+        """
         images = torch.cat([images] * len(self.views))
         truth, ignored, metas = unpack_gt_instances(list(samples) * len(self.views))
-        return self.judge(self.adapter.forward(images), images, truth, ignored, metas)[0][:len(samples)]
+        outputs = self.adapter.forward(images)
+        return self.judge(outputs, images, truth, ignored, metas, observe=observe)[0][:len(samples)]
 
     def _join(self, views: Any) -> Any:
         """Images or samples of all views one after the other."""
@@ -247,7 +251,8 @@ class SparseLabelDetector(BaseDetector):
 
     @torch.no_grad()
     def judge(self, outputs: tuple, images: Tensor, truth: InstanceList, ignored: Ignored, metas: list[dict],
-              plain: tuple[Tensor, list[dict]] | None = None) -> tuple[InstanceList, DenseTargets | None]:
+              plain: tuple[Tensor, list[dict]] | None = None, *,
+              observe: bool = False) -> tuple[InstanceList, DenseTargets | None]:
         """Per image of each view: the judged predictions that it may learn.
 
         Args:
@@ -257,6 +262,7 @@ class SparseLabelDetector(BaseDetector):
             ignored: per image crowds; predictions inside them are neither right nor wrong and never become labels.
             metas: per image ``img_shape`` and ``annotated_regions``.
             plain: images (B, 3, H, W) for the teacher, and their metainfo; None: it sees the original view.
+            observe: the labeller learns from the batch first.
         """
         predictions, objectness = self.ask(outputs, images, truth, metas, plain)
         regions = regions_of(metas, images) if self.labeller.needs_regions else [images.new_zeros(0, 4)] * len(metas)
@@ -266,7 +272,7 @@ class SparseLabelDetector(BaseDetector):
             predictions = [to_view(predictions[of], metas[of], meta) for of, meta in zip(other, metas)]
         predictions = [found if crowd is None else found[~centres_in(found.bboxes, crowd.bboxes)]
                        for found, crowd in zip(predictions, ignored)]
-        if self.training:
+        if observe:
             self.labeller.observe(predictions, truth, regions, objectness)
         judged = [self.labeller.select(*image) for image in zip(predictions, truth, regions)]
         return judged, self.labeller.dense_targets(objectness)

@@ -41,7 +41,7 @@ class AttributeCheckLabeller(nn.Module, Labeller):
         attributes: schema of the AttriHead: a preset's name (``wbcatt``) or ``{attribute: [value names]}``.
         min_probability: smallest probability of a label's type, in (0, 1), where all types that are checked are equally
             likely beforehand. With WBCAtt's attributes of PBC's labelled cells, 0.05 drops one of a hundred right
-            types and 97 of a hundred wrong ones among the described types (docs/pseudo_labels.md).
+            types and 94 of a hundred wrong ones among the described types (docs/pseudo_labels.md).
         bottleneck: further arguments of :class:`ReadingBottleneck`.
 
     This method is ours, not from a paper.
