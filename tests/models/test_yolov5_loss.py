@@ -15,8 +15,8 @@ C = 3
 WHOLE = [[0., 0., 64., 64.]]
 
 
-def head(truth='everywhere', num_classes=C):
-    return YOLOv5Head(num_classes=num_classes, in_channels=(4, 4, 4), truth=truth, image_size=64)
+def head(truth='everywhere', num_classes=C, **kwargs):
+    return YOLOv5Head(num_classes=num_classes, in_channels=(4, 4, 4), truth=truth, image_size=64, **kwargs)
 
 
 def outputs(batch=2, seed=0, num_classes=C):
@@ -219,6 +219,26 @@ def test_loss_is_blind_outside(first, second, seed, scale, truth):
     assert all(torch.equal(a, b) for a, b in zip(grads_before, grads_after))
     for grad, mask in zip(grads_after, masks):
         assert (grad.unflatten(1, (3, -1)).movedim(2, -1)[~mask] == 0).all()
+
+
+@pytest.mark.parametrize('region', [[[0., 0., 32., 32.]], [], WHOLE])
+def test_with_the_mean_over_all_a_known_location_weighs_what_it_does_in_plain_training(region):
+    def gradients(model):
+        outs = [out.requires_grad_() for out in outputs(batch=1)]
+        model.loss_by_feat(outs, [instances([[3., 5., 20., 27.]])], metas(region))['loss_obj'].backward()
+        return torch.cat([level[..., 4].flatten() for level in model.per_anchor([out.grad for out in outs])])
+
+    plain, masked = gradients(head()), gradients(head('regions', objectness_mean='all'))
+    counts = masked != 0
+    assert counts.any() and torch.allclose(masked[counts], plain[counts])
+    assert counts.all() == (region == WHOLE)
+    over_known = gradients(head('regions'))
+    assert torch.equal(over_known != 0, counts) and (over_known.abs() >= 0.999 * masked.abs()).all()
+
+
+def test_an_unknown_mean_is_refused():
+    with pytest.raises(UserError, match="objectness_mean is 'known' or 'all', got 'some'"):
+        head(objectness_mean='some')
 
 
 def test_strict_drops_a_labelled_cell_outside_and_text_keeps_it():

@@ -49,6 +49,10 @@ class YOLOv5Head(BaseDenseHead):
         image_size: training size in pixels; objectness gain scales with (image_size / 640)^2.
         gain_box, gain_objectness, gain_class: gains before they are scaled with levels, classes and image size.
         objectness_balance: weight of each level's objectness.
+        objectness_mean: the objectness loss is summed over known locations and divided by the number of these ('known')
+            or of all ('all'). With 'known', where a fifth of an image is annotated, a cell's objectness weighs five
+            times as much beside its type as in plain training; with 'all' the same. LLD doesn't say; its release
+            computes 'all'.
         max_ratio: anchor ratio threshold.
         test_cfg: score_thr, nms_pre, nms, max_per_img, multi_label.
 
@@ -61,11 +65,13 @@ class YOLOv5Head(BaseDenseHead):
                  anchors: Sequence[Sequence[Sequence[float]]] = ANCHORS, truth: Truth = 'everywhere',
                  image_size: int = 640, gain_box: float = 0.05, gain_objectness: float = 1.0,
                  gain_class: float = 0.5, objectness_balance: Sequence[float] = (4.0, 1.0, 0.4),
-                 max_ratio: float = 4.0, train_cfg: dict | None = None, test_cfg: dict | None = None,
-                 init_cfg: dict | None = None) -> None:
+                 objectness_mean: Literal['known', 'all'] = 'known', max_ratio: float = 4.0,
+                 train_cfg: dict | None = None, test_cfg: dict | None = None, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         if truth not in ('everywhere', 'regions', 'regions_strict'):
             raise UserError(f"YOLOv5Head.truth is 'everywhere', 'regions' or 'regions_strict', got {truth!r}")
+        if objectness_mean not in ('known', 'all'):
+            raise UserError(f"YOLOv5Head.objectness_mean is 'known' or 'all', got {objectness_mean!r}")
         if not len(in_channels) == len(strides) == len(anchors) == len(objectness_balance):
             raise UserError('YOLOv5Head: in_channels, strides, anchors and objectness_balance differ in length: '
                             f'{len(in_channels)}, {len(strides)}, {len(anchors)}, {len(objectness_balance)}')
@@ -74,6 +80,7 @@ class YOLOv5Head(BaseDenseHead):
         self.truth: Truth = truth
         self.image_size = image_size
         self.objectness_balance = tuple(objectness_balance)
+        self.objectness_mean = objectness_mean
         self.max_ratio = max_ratio
         self.train_cfg = train_cfg
         self.test_cfg = ConfigDict(test_cfg or {})
@@ -135,8 +142,8 @@ class YOLOv5Head(BaseDenseHead):
             assigned = [keep_known(level, known) for level, known in zip(assigned, inside) if known is not None]
         others = self.counted_elsewhere(logits, batch_img_metas, crowds)
         soft = None if dense_targets is None else dense_targets.objectness
-        parts = [level_losses(*level) for level in zip(logits, assigned, background, others,
-                                                       [None] * len(logits) if soft is None else soft)]
+        parts = [level_losses(*level, over_all=self.objectness_mean == 'all') for level in zip(
+            logits, assigned, background, others, [None] * len(logits) if soft is None else soft)]
         objectness = torch.stack([p.objectness * b for p, b in zip(parts, self.objectness_balance)]).sum()
         batch_size = len(batch_img_metas)
         return dict(loss_bbox=torch.stack([p.box for p in parts]).sum() * self.gain_box * batch_size,

@@ -69,7 +69,8 @@ def largest(target: Tensor, where: tuple[Tensor, ...], values: Tensor) -> Tensor
 
 
 def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor | None = None,
-                 others: Tensor | int = 0, objectness_target: Tensor | None = None) -> LossParts:
+                 others: Tensor | int = 0, objectness_target: Tensor | None = None,
+                 over_all: bool = False) -> LossParts:
     """Losses of one level.
 
     Args:
@@ -82,6 +83,8 @@ def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor |
         others: predictions that another loss learns; their number is added to the divisor of the objectness loss.
         objectness_target: (B, A, H, W) in [0, 1], the target where the assigned cell isn't annotated. None: the IoU of
             the predicted box with the cell's box, as for annotated cells.
+        over_all: the divisor of the objectness loss is the number of all predictions, unknown ones included, so that
+            a cell weighs what it does where everything is known.
 
     Returns:
         Means over this level's counted entries; 0 (with a gradient path) if nothing counts.
@@ -121,4 +124,5 @@ def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor |
     counted = weights > 0
     terms = binary_cross_entropy_with_logits(objectness, target, reduction='none') * weights
     total = torch.where(counted, terms, 0).sum()  # not terms[counted]: its gradient takes longer than the whole loss
-    return LossParts(box, total / (counted.sum() + others).clamp(min=1), classes)
+    divisor = objectness.numel() if over_all else (counted.sum() + others).clamp(min=1)
+    return LossParts(box, total / divisor, classes)
