@@ -37,14 +37,20 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
 
 
 def run_ops_in_float32() -> None:
-    """Let mmcv's RoIAlign and NMS run in float32 under CPU autocast; they reject bfloat16. Further calls do nothing."""
+    """Let RoIAlign, NMS and RoI extractors run in float32 under CPU autocast. Further calls do nothing.
+
+    mmcv's operations reject bfloat16. MMDetection's extractors also cast the boxes to the type of the maps, in which
+    coordinates from 256 on are even numbers.
+    """
     from mmcv.ops.nms import NMSop
     from mmcv.ops.roi_align import RoIAlignFunction
-    for operation in (NMSop, RoIAlignFunction):
+    from mmdet.models.roi_heads.roi_extractors import GenericRoIExtractor, SingleRoIExtractor
+    for operation in (NMSop, RoIAlignFunction, GenericRoIExtractor, SingleRoIExtractor):
         if not hasattr(operation.forward, 'in_float32'):
             forward = torch.amp.custom_fwd(operation.forward, device_type='cpu', cast_inputs=torch.float32)
             forward.in_float32 = True
-            operation.forward = staticmethod(forward)
+            is_method = issubclass(operation, torch.nn.Module)
+            operation.forward = forward if is_method else staticmethod(forward)
 
 
 class SummedGradients:

@@ -208,6 +208,27 @@ def test_roi_align_and_nms_run_under_cpu_autocast():
     assert len(kept) == 1 and pooled.shape == (2, 2, 2, 2)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason='CPU autocast')
+def test_rois_are_pooled_from_a_pyramid_in_float32_under_cpu_autocast():
+    """bfloat16 has 8 bits: it would pool the box of x = 257 at 256."""
+    from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+    extractor = SingleRoIExtractor(dict(type='RoIAlign', output_size=2, sampling_ratio=1), 1, [8, 16], finest_scale=28)
+    layer = nn.Linear(1, 1)
+    AmpOptimWrapper(optimizer=torch.optim.SGD(layer.parameters(), lr=0.1))
+    columns = torch.arange(40.0).expand(1, 1, 40, 40)  # bfloat16 has these numbers
+    maps = [columns.bfloat16().requires_grad_(), columns[..., ::2, ::2].bfloat16().requires_grad_()]
+    rois = torch.tensor([[0.0, 257.0, 8.0, 289.0, 40.0], [0.0, 8.0, 8.0, 168.0, 168.0]])
+    with torch.autocast('cpu', torch.bfloat16):
+        pooled = extractor(maps, rois)
+    assert pooled.dtype is torch.float32
+    # level 0: bins of 16 px, centres at 265 and 281 px, the map's pixel i at 8 i + 4 px
+    assert pooled[0, 0, 0].tolist() == pytest.approx([(265 - 4) / 8, (281 - 4) / 8])
+    # level 1: bins of 80 px, centres at 48 and 128 px, pixel i at 16 i + 8 px with the value 2 i
+    assert pooled[1, 0, 0].tolist() == pytest.approx([2 * (48 - 8) / 16, 2 * (128 - 8) / 16])
+    pooled.sum().backward()
+    assert [feature.grad.sum().item() for feature in maps] == [4, 4]  # the weights of each of four bins add up to one
+
+
 def test_average_follows_yolov5s_formula_once_per_update():
     """d = 0.9999 (1 - exp(-updates / 2000)); mmengine copies at the first update."""
     net = nn.BatchNorm1d(1)
