@@ -1,0 +1,20 @@
+"""Baseline: AttriDet with FCOS on PBC, plain training on sparse labels. 320 px, 15 epochs.
+
+MMLEUK_DATA=... python tools/train.py configs/fcos/fcos_r18_attri_pbc_sparse-as-complete.py
+"""
+
+_base_ = [
+    '../_base_/models/fcos_r18.py',
+    '../_base_/models/attri-det_resnet_wbcatt.py',
+    '../_base_/datasets/pbc_320_sparse.py',
+    '../_base_/schedules/short_15e.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    _base_.attri_det, _delete_=True,
+    detector=dict(
+        _base_.model, bbox_head=dict(_base_.model.bbox_head, num_classes=_base_.num_classes)))
+train_dataloader = dict(dataset=dict(dataset=dict(annotation='complete')))
+val_evaluator = [*_base_.val_evaluator, *_base_.attribute_scores]
+test_evaluator = val_evaluator

@@ -1,0 +1,20 @@
+"""AttriDet with FCOS on PBC's sparse labels, 320 px, 15 epochs; background counts only inside the regions.
+
+MMLEUK_DATA=... python tools/train.py configs/fcos/fcos_r18_attri_sparse-regions_pbc.py
+"""
+
+_base_ = [
+    '../_base_/models/fcos_r18.py',
+    '../_base_/models/attri-det_resnet_wbcatt.py',
+    '../_base_/datasets/pbc_320_sparse.py',
+    '../_base_/schedules/short_15e.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    _base_.attri_det, _delete_=True,
+    detector=dict(
+        _base_.model,
+        bbox_head=dict(_base_.model.bbox_head, type='mmleuk.SparseRegionFCOSHead', num_classes=_base_.num_classes)))
+val_evaluator = [*_base_.val_evaluator, *_base_.attribute_scores]
+test_evaluator = val_evaluator
