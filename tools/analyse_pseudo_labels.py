@@ -40,8 +40,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--labeller', nargs='+', action=SettingsAction, metavar='KEY=VALUE',
                         help='other settings of the labeller, such as sure_confidence=0.9')
     parser.add_argument('--measure', action='store_true',
-                        help="the labeller measures its thresholds and counts anew in these images' annotated regions, "
-                        'instead of taking them from the checkpoint: for weights of another training')
+                        help="the labeller measures its thresholds and counts again in these images' regions, not "
+                        'those of the checkpoint: for weights of another training')
     return parser
 
 

@@ -214,7 +214,7 @@ def analyse(cfg: Config, work_dir: str | Path, truth: str, weights: Weights | No
         min_iou: smallest IoU at which a candidate finds a cell.
         device: such as 'cpu' or 'cuda:0'.
         labeller: other settings of the labeller.
-        measured: the labeller measures anew with each checkpoint's weights, in the annotated regions of these images,
+        measured: the labeller measures again with each checkpoint's weights, in the annotated regions of these images,
             instead of taking what it measured in training. So a checkpoint may come from another training.
 
     Returns:

@@ -14,6 +14,7 @@ from test_sla_det import images, sample
 
 from mmleuk.engine.pseudo_label_hook import PseudoLabelHook, judged_sums
 from mmleuk.errors import UserError
+from mmleuk.models.data_preprocessors.two_views import TwoViewsDataPreprocessor
 from mmleuk.models.labellers import AttributeCheckLabeller, ReadingBottleneck
 from mmleuk.schema import IGNORE
 
@@ -181,24 +182,29 @@ def test_bad_arguments():
 
 # ------------------------------------------------------------------ in a training
 
-def attri_det(asks='teacher', check=True, attributes=COLOURS, seed=0, **terms):
-    """A small YOLOv5 in a SparseLabelDetector in an AttriDet; the labeller is calibrated from confidence 0.5 on."""
+def build(method, labeller, seed=0, **terms):
+    """An AttriDet around a method for sparse labels, which learns pseudo-labels from now on."""
     init_default_scope('mmdet')
     detector = Config.fromfile(CONFIG).model
     detector.bbox_head.update(num_classes=4, image_size=128, truth='regions')
-    inner = dict(type='mmleuk.CalibratedLabeller', num_classes=4)
-    checked = dict(type='mmleuk.AttributeCheckLabeller', labeller=inner, num_classes=4, attributes=attributes)
     torch.manual_seed(seed)
     model = MODELS.build(dict(
         type='mmleuk.AttriDet', feature_layers=('backbone.stage1', 'backbone.stage2'),
-        detector=dict(type='mmleuk.SparseLabelDetector', detector=detector, asks=asks,
-                      labeller=checked if check else inner, **terms),
+        detector=dict(type=f'mmleuk.{method}', detector=detector, labeller=labeller, **terms),
         attri_head=dict(type='mmleuk.AttriHead', attributes=COLOURS, conv_channels=(8, 8, 8), fc_channels=(16, 8))))
     model.init_weights()
-    calibration = (model.detector.labeller.labeller if check else model.detector.labeller).calibration
-    calibration.seen[:, 50:] = calibration.right[:, :, 50:] = 100
     model.detector.activity.pseudo = True
     return model.train()
+
+
+def attri_det(asks='teacher', check=True, attributes=COLOURS, seed=0, **terms):
+    """A small YOLOv5 in a SparseLabelDetector in an AttriDet; the labeller is calibrated from confidence 0.5 on."""
+    inner = dict(type='mmleuk.CalibratedLabeller', num_classes=4)
+    checked = dict(type='mmleuk.AttributeCheckLabeller', labeller=inner, num_classes=4, attributes=attributes)
+    model = build('SparseLabelDetector', checked if check else inner, seed, asks=asks, **terms)
+    calibration = (model.detector.labeller.labeller if check else model.detector.labeller).calibration
+    calibration.seen[:, 50:] = calibration.right[:, :, 50:] = 100
+    return model
 
 
 def with_teacher(**arguments):
@@ -259,7 +265,7 @@ def test_training_drops_contradicted_labels(asks):
     assert seen == [[1, 1]]
     judged = model.detector.last_judged
     assert model.detector.labeller.count(judged) == dict(confidence=0, area=0, kept=2, attributes=1)
-    assert judged[0].labels[judged[0].ignored].tolist() == [0] and not judged[1].ignored.any()
+    assert [image.labels[image.ignored].tolist() for image in judged] == [[0], []]
     assert 'loss_attributes' in losses and all(value.isfinite() for value in losses.values())
     assert all(tap.output is None for tap in model.taps.taps + average.taps.taps)
 
@@ -352,6 +358,46 @@ def test_two_batches_of_tiny_random_predictions_train():
         total.backward()
         assert total.isfinite()
     assert model.attri_head.extractor.convs[0].weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(('method', 'inner', 'taught'), [('CoMining', 'OtherViewLabeller', []),
+                                                         ('CoStudent', 'TeacherMergeLabeller', [[1, 0]])])
+def test_methods_with_two_views(method, inner, taught):
+    """Each view's label of class 0 would be the other view's, but both are read as blue."""
+    model = build(method, dict(type='mmleuk.AttributeCheckLabeller', num_classes=4, attributes=COLOURS,
+                               labeller=dict(type=f'mmleuk.{inner}')))
+    model.detector.labeller.bottleneck = counted()
+    average = copy.deepcopy(model)
+    model.detector.set_teacher(average.detector)
+    finds(model, (0, 6, 6, 0), (2, 6, 6, 0))
+    finds(average, (0, 6, 6, 0))
+    seen, seen_by_teacher = reads(model, read(BLUE)), reads(average, read(BLUE))
+    assert isinstance(model.data_preprocessor, TwoViewsDataPreprocessor)
+    data = model.data_preprocessor(dict(
+        inputs={view: list(255 * images()) for view in ('original', 'augmented')},
+        data_samples=dict(original=batch(), augmented=batch())), True)
+    losses = model.loss(data['inputs'], data['data_samples'])
+    assert seen == [[1, 0, 1, 0]] and seen_by_teacher == taught
+    counts = model.detector.labeller.count(model.detector.last_judged)
+    assert counts['attributes'] == 2 and counts['kept'] == 0
+    assert {'loss_attributes', 'original_loss_obj', 'augmented_loss_obj'} <= set(losses)
+
+
+def test_attributes_of_both_views_are_learnt():
+    """A view whose cells are all unknown leaves the mean of the other one; without dropout."""
+    model = build('CoMining', dict(type='mmleuk.OtherViewLabeller'))
+    model.attri_head.eval()
+    model.detector.eval()  # batch norm with running statistics: views don't change each other
+    unknown = batch()
+    unknown[0].gt_instances.attributes = torch.full((1, 2), IGNORE)
+    one = images()
+    views = dict(original=one, augmented=one.flip(0))
+
+    def loss(original, augmented):
+        return model.loss(views, dict(original=original, augmented=augmented))['loss_attributes']
+    both, first, second = loss(batch(), batch()), loss(batch(), unknown), loss(unknown, batch())
+    torch.testing.assert_close(both, (first + second) / 2)
+    assert first != second and loss(unknown, unknown) == 0
 
 
 def test_someone_has_to_read_the_same_attributes():

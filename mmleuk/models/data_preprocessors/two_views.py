@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+import torch
 from mmdet.models.data_preprocessors import MultiBranchDataPreprocessor
+from torch import Tensor
 
 from mmleuk.errors import UserError
 from mmleuk.registry import MODELS
@@ -13,6 +16,14 @@ VIEWS = ('original', 'augmented')
 """Branches of ``MultiBranch``. Testing uses only the first."""
 PLAIN = 'plain'
 """A third branch, which nobody learns: the image that a teacher sees."""
+
+
+def join_views(batch: Any) -> Any:
+    """Images (B, 3, H, W) or samples of both views, original first, as one batch of 2B; other batches as they are."""
+    if not isinstance(batch, Mapping):
+        return batch
+    parts = [batch[view] for view in VIEWS]
+    return torch.cat(parts) if isinstance(parts[0], Tensor) else [sample for part in parts for sample in part]
 
 
 @MODELS.register_module()

@@ -14,6 +14,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmleuk.errors import UserError
+from mmleuk.models.data_preprocessors.two_views import VIEWS, join_views
 from mmleuk.models.detectors.feature_taps import FeatureTaps, probe_features
 from mmleuk.registry import MODELS
 from mmleuk.schema import IGNORE
@@ -27,7 +28,7 @@ class AttriDet(BaseDetector):
     detector's losses and boxes don't change, and one-stage, two-stage and query-based detectors all work.
 
     Args:
-        detector: config of any detector. Its ``data_preprocessor`` becomes this model's.
+        detector: config of any detector. Its data preprocessor becomes this model's.
         attri_head: config of a :class:`AttriHead`; ``in_channels`` and ``featmap_strides`` are measured on the
             detector if they are left out.
         feature_layers: early submodules of the detector whose outputs the head gets: ``backbone.stage1`` and
@@ -51,10 +52,9 @@ class AttriDet(BaseDetector):
     def __init__(self, detector: dict, attri_head: dict, feature_layers: Sequence[str], *, loss_weight: float = 1.0,
                  min_score: float = 0.0, on_ground_truth: bool = False, data_preprocessor: dict | None = None,
                  init_cfg: dict | list | None = None) -> None:
-        detector = copy.deepcopy(detector)
-        own = detector.pop('data_preprocessor', None) or detector.get('detector', {}).get('data_preprocessor')
-        super().__init__(data_preprocessor=data_preprocessor or own, init_cfg=init_cfg)
-        self.detector = MODELS.build(detector)
+        built = MODELS.build(copy.deepcopy(detector))
+        super().__init__(data_preprocessor=data_preprocessor or built.data_preprocessor, init_cfg=init_cfg)
+        self.detector = built
         # in a SparseLabelDetector the layers are those of its detector
         self.taps = FeatureTaps(getattr(self.detector, 'detector', self.detector), feature_layers)
         self.attri_head = MODELS.build(self._with_measures(attri_head))
@@ -77,17 +77,20 @@ class AttriDet(BaseDetector):
         with self.taps.open():
             return self.detector._forward(batch_inputs, batch_data_samples)
 
-    def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
+    def loss(self, batch_inputs: Any, batch_data_samples: Any) -> dict[str, Tensor]:
         """The detector's losses and ``loss_attributes``, on ground-truth boxes.
 
         Args:
             batch_inputs: (B, 3, H, W).
             batch_data_samples: B samples; ``gt_instances`` with bboxes (N, 4) in input pixels and attributes (N, A).
+                Where the detector learns from two views, both arguments are dicts of them, and the attributes of both
+                are learnt.
 
         Raises:
             UserError: the samples have no attributes, or another number than the schema.
         """
-        boxes, attributes = zip(*[described_cells(sample, batch_inputs) for sample in batch_data_samples])
+        seen = batch_inputs if isinstance(batch_inputs, Tensor) else batch_inputs[VIEWS[0]]  # all views have one size
+        boxes, attributes = zip(*[described_cells(sample, seen) for sample in join_views(batch_data_samples)])
         with self.taps.open():
             losses = self.detector.loss(batch_inputs, batch_data_samples)
             features = self.taps.take()

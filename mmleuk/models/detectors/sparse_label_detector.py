@@ -21,7 +21,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from mmleuk.errors import UserError
-from mmleuk.models.data_preprocessors.two_views import PLAIN, VIEWS
+from mmleuk.models.data_preprocessors.two_views import PLAIN, VIEWS, join_views
 from mmleuk.models.detectors.adapters import Ignored, adapt, take_rows
 from mmleuk.models.detectors.attri_det import write_attributes
 from mmleuk.models.detectors.teacher import Teacher
@@ -207,7 +207,7 @@ class SparseLabelDetector(BaseDetector):
             ``augmented_``. Found labels with their own loss have ``loss_pseudo_...``; the triplet term has
             ``loss_triplet``.
         """
-        images, samples = self._join(batch_inputs), self._join(batch_data_samples)
+        images, samples = join_views(batch_inputs), join_views(batch_data_samples)
         plain = None
         if len(self.views) > 1 and PLAIN in batch_inputs:
             plain = batch_inputs[PLAIN], [sample.metainfo for sample in batch_data_samples[PLAIN]]
@@ -240,14 +240,6 @@ class SparseLabelDetector(BaseDetector):
         truth, ignored, metas = unpack_gt_instances(list(samples) * len(self.views))
         outputs = self.adapter.forward(images)
         return self.judge(outputs, images, truth, ignored, metas, observe=observe)[0][:len(samples)]
-
-    def _join(self, views: Any) -> Any:
-        """Images or samples of all views one after the other."""
-        if len(self.views) == 1:
-            return views
-        if isinstance(views[VIEWS[0]], Tensor):
-            return torch.cat([views[view] for view in VIEWS])
-        return [sample for view in VIEWS for sample in views[view]]
 
     @torch.no_grad()
     def judge(self, outputs: tuple, images: Tensor, truth: InstanceList, ignored: Ignored, metas: list[dict],
