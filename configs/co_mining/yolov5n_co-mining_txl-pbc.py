@@ -4,19 +4,15 @@ MMLEUK_DATA=... python tools/train.py configs/co_mining/yolov5n_co-mining_txl-pb
 """
 
 _base_ = [
-    '../_base_/models/yolov5n.py',
+    '../_base_/models/co-mining_yolov5n.py',
     '../_base_/datasets/txl_pbc_320_sparse.py',
     '../_base_/schedules/short.py',
     '../_base_/default_runtime.py',
 ]
 
 model = dict(
-    _delete_=True,
-    type='mmleuk.CoMining',
-    detector=dict(
-        _base_.model,
-        bbox_head=dict(_base_.model.bbox_head, num_classes=_base_.num_classes, image_size=_base_.image_size)),
-    labeller=dict(type='mmleuk.OtherViewLabeller', min_score=0.6))
+    detector=dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size)),
+    labeller=dict(min_score=0.6))
 train_dataloader = dict(dataset=dict(
     dataset=dict(annotation='complete'),
     pipeline=[

@@ -4,7 +4,7 @@
 """
 
 _base_ = [
-    '../_base_/models/yolov5n.py',
+    '../_base_/models/co-student_yolov5n.py',
     '../_base_/datasets/pbc_320_sparse.py',
     '../_base_/schedules/short_15e.py',
     '../_base_/default_runtime.py',
@@ -14,13 +14,7 @@ pack = dict(
     type='mmleuk.PackCells', meta_keys=('img_path', 'ori_shape', 'img_shape', 'scale_factor', 'homography_matrix'))
 colours = [[dict(type=name)] for name in (
     'AutoContrast', 'Equalize', 'Posterize', 'Solarize', 'Color', 'Contrast', 'Brightness', 'Sharpness')]
-model = dict(
-    _delete_=True,
-    type='mmleuk.CoStudent',
-    detector=dict(
-        _base_.model,
-        bbox_head=dict(_base_.model.bbox_head, num_classes=_base_.num_classes, image_size=_base_.image_size)),
-    labeller=dict(type='mmleuk.TeacherMergeLabeller', min_score=0.5, teacher_score=0.6))
+model = dict(detector=dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size)))
 train_dataloader = dict(dataset=dict(
     dataset=dict(annotation='complete'),
     pipeline=[

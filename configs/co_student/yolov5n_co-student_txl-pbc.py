@@ -4,19 +4,13 @@ MMLEUK_DATA=... python tools/train.py configs/co_student/yolov5n_co-student_txl-
 """
 
 _base_ = [
-    '../_base_/models/yolov5n.py',
+    '../_base_/models/co-student_yolov5n.py',
     '../_base_/datasets/txl_pbc_320_sparse.py',
     '../_base_/schedules/short.py',
     '../_base_/default_runtime.py',
 ]
 
-model = dict(
-    _delete_=True,
-    type='mmleuk.CoStudent',
-    detector=dict(
-        _base_.model,
-        bbox_head=dict(_base_.model.bbox_head, num_classes=_base_.num_classes, image_size=_base_.image_size)),
-    labeller=dict(type='mmleuk.TeacherMergeLabeller', min_score=0.5, teacher_score=0.6))
+model = dict(detector=dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size)))
 train_dataloader = dict(dataset=dict(
     dataset=dict(annotation='complete'),
     pipeline=[
