@@ -144,6 +144,19 @@ def test_a_contradicted_label_is_set_aside():
     assert len(none) == 0 and check.count([none]) == dict(labelled=0, kept=0, attributes=0)
 
 
+def test_thresholds_are_measured_on_what_is_left():
+    """Two predictions on labelled cells, one read as another type: the calibration counts one."""
+    check = AttributeCheckLabeller(labeller=dict(type='mmleuk.CalibratedLabeller', num_classes=4), num_classes=4,
+                                   attributes=COLOURS)
+    check.bottleneck = counted()
+    found = found_cells([0, 0], read(RED, BLUE))
+    truth = cells(found.bboxes.tolist(), [0, 0], [[0, 1], [0, 1]])
+    check.observe([found], [truth], [torch.tensor([[0., 0., 128., 128.]])])
+    calibration = check.labeller.calibration
+    assert calibration.seen.sum() == calibration.right[0].sum() == 1
+    assert check.bottleneck.described[0] == pytest.approx(30 * 0.99 + 2), 'the bottleneck counts both'
+
+
 def test_the_threshold_decides():
     """Half red, half blue, granules as of class 0: 1/32 of a chance for class 1."""
     mixed = found_cells([1], read(((0.5, 0.5, 0.), (0., 1.))))

@@ -30,7 +30,8 @@ class AttributeCheckLabeller(nn.Module, Labeller):
     The detector sits in an :class:`mmleuk.AttriDet`. Whoever predicts, student or teacher, also reads the attributes
     of its predictions with its AttriHead. A concept bottleneck (:class:`ReadingBottleneck`) turns them into a
     probability of the predicted type. A label with a probability below ``min_probability`` is neither learnt nor
-    background: its box is ignored. All others stay as the other labeller judged them.
+    background: its box is ignored. All others stay as the other labeller judged them; one that measures thresholds in
+    the regions measures them on predictions that pass this check.
 
     A type is checked if labelled cells of it have attributes. Red cells and platelets, say, have none, so their labels
     are never dropped; neither are those whose attributes nobody read.
@@ -82,18 +83,25 @@ class AttributeCheckLabeller(nn.Module, Labeller):
         """Which predicted labels (K,) are of described types: (K,) bool."""
         return self.bottleneck.described[labels] > 0
 
+    def contradicts(self, predictions: InstanceData) -> Tensor:
+        """(K,) bool, which predictions' attributes contradict their type."""
+        return self.bottleneck.probability(predictions.labels, predictions.attribute_probs) < self.min_probability
+
     def observe(self, predictions: Sequence[InstanceData], truth: Sequence[InstanceData], regions: Sequence[Tensor],
                 dense: DenseObjectness | None = None) -> None:
-        """Learn what is read on labelled cells of each type; the other labeller observes, too."""
-        self.labeller.observe(predictions, truth, regions, dense)
+        """Learn what is read on labelled cells of each type; the other labeller observes what isn't contradicted.
+
+        So a threshold that it measures is that of the labels that are left.
+        """
+        left = [found[~self.contradicts(found)] for found in predictions]
+        self.labeller.observe(left, truth, regions, dense)
         self.bottleneck.update(predictions, truth)
 
     def select(self, predictions: InstanceData, truth: InstanceData, regions: Tensor) -> InstanceData:
         """The other labeller's decisions, less the labels that are contradicted; see :class:`Labeller`."""
         found = self.labeller.select(predictions, truth, regions)
         kept = found.criterion == self.criteria.index(KEPT)
-        probability = self.bottleneck.probability(found.labels, found.attribute_probs)
-        contradicted = kept & (probability < self.min_probability)
+        contradicted = kept & self.contradicts(found)
         answer = found[:]
         answer.criterion = found.criterion.masked_fill(contradicted, self.criteria.index(CONTRADICTED))
         answer.weight = found.weight.masked_fill(contradicted, 0)
