@@ -19,7 +19,8 @@ model = dict(
             _base_.model.detector.bbox_head, num_classes=_base_.num_classes, image_size=_base_.image_size)),
         labeller=dict(
             type='mmleuk.AttributeCheckLabeller', num_classes=_base_.num_classes, attributes='wbcatt',
-            labeller=dict(_base_.model.labeller, num_classes=_base_.num_classes))),
+            labeller=dict(  # at the default 0.95 only red cells become labels: README.md
+                _base_.model.labeller, num_classes=_base_.num_classes, calibration=dict(precisions=(0.8, 0.9))))),
     attri_head=dict(type='mmleuk.AttriHead', attributes='wbcatt'),
     feature_layers=('backbone.stage1', 'backbone.stage2'),
     min_score=0.05,
