@@ -11,7 +11,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 from mmleuk.errors import UserError
-from mmleuk.models.detectors.sparse_label_detector import to_view
+from mmleuk.models.task_modules.view_geometry import to_view
 
 CONFIG = Path(__file__).parents[2] / 'configs' / '_base_' / 'models' / 'yolov5n.py'
 SIZE = 64

@@ -6,16 +6,14 @@ Legend: B images, N cells, K predictions. With two views every image comes twice
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-import numpy as np
 import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.models.utils import rename_loss_dict, unpack_gt_instances
 from mmdet.structures import OptSampleList, SampleList
-from mmdet.structures.bbox import bbox_project
 from mmdet.utils import InstanceList
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
@@ -25,16 +23,15 @@ from mmleuk.models.data_preprocessors.two_views import PLAIN, VIEWS, join_views
 from mmleuk.models.detectors.adapters import Ignored, adapt, take_rows
 from mmleuk.models.detectors.attri_det import write_attributes
 from mmleuk.models.detectors.teacher import Teacher
-from mmleuk.models.labellers.base import KEPT, SOURCES, UNSURE, DenseTargets, box_area, centres_in
+from mmleuk.models.labellers.base import KEPT, SOURCES, UNSURE, DenseTargets, centres_in
 from mmleuk.models.losses.no_loss import no_loss
 from mmleuk.models.task_modules.roi_features import RoIFeatures
+from mmleuk.models.task_modules.view_geometry import to_view
 from mmleuk.models.task_modules.yolov5_assigner import BatchCells
 from mmleuk.registry import MODELS, TASK_UTILS
 from mmleuk.schema import AttributeSchema
 from mmleuk.structures.regions import regions_of
 
-MIN_SIDE, MIN_VISIBLE = 2.0, 0.1
-"""Pixels, and share of a box's area, that another view has to show; those of :class:`mmleuk.RandomAffine`."""
 AttributeReader = Callable[[Sequence[Tensor], Tensor], Sequence[tuple[Tensor, Tensor]]]
 ASKED = dict(student=('student',), teacher=('teacher',), both=('student', 'teacher'))
 
@@ -393,34 +390,6 @@ class SparseLabelDetector(BaseDetector):
                                      torch.cat([found.bboxes, cells.boxes_xyxy]))
         of_unsure, of_cells = features.split([len(image), len(cells.image)])
         return self.loss_triplet(of_unsure, found.labels, of_cells, cells.label)
-
-
-def to_view(predictions: InstanceData, seen: Mapping[str, Any], wanted: Mapping[str, Any]) -> InstanceData:
-    """Predictions on one view of an image in the pixels of another one.
-
-    Boxes become the hull of their projection, clipped to the image. Those that are hardly visible there are left out,
-    by the rules of :class:`mmleuk.RandomAffine` for labelled cells. Views without a recorded geometry have the same.
-
-    Args:
-        predictions: ``bboxes`` (K, 4) in the pixels of the view ``seen``.
-        seen: metainfo with ``homography_matrix`` (3, 3), from the file's pixels to the view's, where it is recorded.
-        wanted: the same of the other view, with its ``img_shape``.
-
-    Raises:
-        UserError: only one of the views has recorded its geometry.
-    """
-    before, after = (meta.get('homography_matrix') for meta in (seen, wanted))
-    if (before is None) != (after is None):
-        raise UserError("one of an image's views has no homography_matrix; give PackCells of every branch the same "
-                        'meta_keys')
-    if before is None or after is None or np.array_equal(before, after):
-        return predictions
-    between = predictions.bboxes.new_tensor(after @ np.linalg.inv(before))
-    hulls = bbox_project(predictions.bboxes, between)
-    moved = predictions[:]
-    moved.bboxes = bbox_project(predictions.bboxes, between, wanted['img_shape'])
-    sides = moved.bboxes[:, 2:] - moved.bboxes[:, :2]
-    return moved[(sides > MIN_SIDE).all(1) & (box_area(moved.bboxes) > MIN_VISIBLE * box_area(hulls))]
 
 
 def weigh(loss: Any, gain: float) -> Any:
