@@ -5,7 +5,7 @@ MMLEUK_DATA=... python tools/train.py configs/dino/dino_r18_attri_pbc.py
 
 _base_ = [
     '../_base_/models/dino_r18.py',
-    '../_base_/models/attri-det_resnet_wbcatt.py',
+    '../_base_/models/attri-det_wbcatt.py',
     '../_base_/datasets/pbc_320.py',
     '../_base_/schedules/short_15e.py',
     '../_base_/default_runtime.py',

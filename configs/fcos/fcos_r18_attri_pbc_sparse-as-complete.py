@@ -5,7 +5,7 @@ MMLEUK_DATA=... python tools/train.py configs/fcos/fcos_r18_attri_pbc_sparse-as-
 
 _base_ = [
     '../_base_/models/fcos_r18.py',
-    '../_base_/models/attri-det_resnet_wbcatt.py',
+    '../_base_/models/attri-det_wbcatt.py',
     '../_base_/datasets/pbc_320_sparse.py',
     '../_base_/schedules/short_15e.py',
     '../_base_/default_runtime.py',

@@ -5,24 +5,20 @@ MMLEUK_DATA=... python tools/train.py configs/sla_det/yolov5n_sla-plus-teacher_p
 
 _base_ = [
     '../_base_/models/calibrated_yolov5n.py',
+    '../_base_/models/attri-det_wbcatt.py',
     '../_base_/datasets/pbc_320_sparse.py',
     '../_base_/schedules/short_15e.py',
     '../_base_/default_runtime.py',
 ]
 
 model = dict(
-    _delete_=True,
-    type='mmleuk.AttriDet',
+    _base_.attri_det, _delete_=True, feature_layers=('backbone.stage1', 'backbone.stage2'),
     detector=dict(
         _base_.model,
         detector=dict(_base_.model.detector, bbox_head=dict(
             _base_.model.detector.bbox_head, num_classes=_base_.num_classes, image_size=_base_.image_size)),
         labeller=dict(  # at the default 0.95 only red cells become labels: README.md
-            _base_.model.labeller, num_classes=_base_.num_classes, calibration=dict(precisions=(0.8, 0.9)))),
-    attri_head=dict(type='mmleuk.AttriHead', attributes='wbcatt'),
-    feature_layers=('backbone.stage1', 'backbone.stage2'),
-    min_score=0.05,
-    on_ground_truth=True)
+            _base_.model.labeller, num_classes=_base_.num_classes, calibration=dict(precisions=(0.8, 0.9)))))
 train_dataloader = dict(dataset=dict(pipeline=[
     dict(type='mmleuk.RegionMosaic', img_scale=(320, 320), prob=1.0, whole_cells=True, oversample_thr=1.0),
     *_base_.train_dataloader.dataset.pipeline]))
@@ -31,11 +27,5 @@ default_hooks = dict(
     teacher=dict(type='mmleuk.EMATeacherHook'),
     skip_transforms=dict(
         type='mmleuk.SkipTransformsHook', transforms=['mmleuk.RegionMosaic'], first_epoch=8, keep=0.5))
-
-# WBCAtt's score: the mean over the values of an attribute, of binary ones too.
-val_evaluator = [
-    _base_.val_evaluator[0],
-    dict(type='mmleuk.AttributeF1Metric', binary='macro'),
-    dict(type='mmleuk.AttributeF1Metric', binary='macro', mode='gt_boxes'),
-]
+val_evaluator = [*_base_.val_evaluator, *_base_.attribute_scores]
 test_evaluator = val_evaluator

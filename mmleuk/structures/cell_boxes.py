@@ -201,11 +201,11 @@ class CellBoxes(HorizontalBoxes):
 
     def translate_(self, distances: tuple[float, float]) -> None:
         """Shift boxes and regions by (x, y) pixels."""
-        self._move(lambda corners, pair: corners + pair, distances)
+        self._move(torch.add, distances)
 
     def rescale_(self, scale_factor: tuple[float, float]) -> None:
         """Scale boxes and regions with the image, by (x, y)."""
-        self._move(lambda corners, pair: corners * pair, scale_factor)
+        self._move(torch.mul, scale_factor)
 
     def scaled_and_shifted(self, scale_xy: tuple[float, float], shift_xy: tuple[float, float]) -> CellBoxes:
         """New boxes and regions, scaled, then shifted with the image; the attributes are the same tensor."""

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from mmdet.datasets.transforms import LoadAnnotations
+from torch import Tensor
 
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
-from mmleuk.structures import CellBoxes
+from mmleuk.structures import CellBoxes, clip_regions
 
 
 @TRANSFORMS.register_module()
@@ -63,7 +64,7 @@ class LoadCellAnnotations(LoadAnnotations):
         instances = results['instances']
         corners = np.array([instance['bbox'] for instance in instances], np.float32).reshape(-1, 4)
         results['gt_bboxes'] = CellBoxes.of(torch.from_numpy(corners), torch.from_numpy(_attributes(results)),
-                                            torch.from_numpy(_regions(results)))
+                                            _regions(results))
         results['gt_ignore_flags'] = np.array([instance['ignore_flag'] for instance in instances], bool)
 
 
@@ -100,17 +101,15 @@ def _attributes(results: dict[str, Any]) -> np.ndarray:
     return np.array(rows, np.int64).reshape(len(rows), count)
 
 
-def _regions(results: dict[str, Any]) -> np.ndarray:
+def _regions(results: dict[str, Any]) -> Tensor:
     annotation = results.get('annotation')
     if annotation not in ('complete', 'sparse'):
         raise UserError(f"{_name(results)}: the record's annotation is {annotation!r}; it has to say 'complete' "
                         "(known everywhere) or 'sparse' (known in its annotated_regions)")
-    whole = 0, 0, results['width'], results['height']
     if 'annotated_regions' in results:
-        regions = np.asarray(results['annotated_regions'], np.float32).reshape(-1, 4)
-        cut = np.minimum(np.maximum(regions, 0), np.array(whole[2:] * 2, np.float32))
-        return cut[(cut[:, 2:] > cut[:, :2]).all(1)]
+        regions = torch.tensor(np.asarray(results['annotated_regions'], dtype=np.float32).reshape(-1, 4))
+        return clip_regions(regions, (results['height'], results['width']))
     if annotation == 'sparse':
         raise UserError(f'{_name(results)}: sparse annotation without annotated_regions; give the image its regions '
                         '([] where nothing is known), or set annotation="complete" if every cell is labelled')
-    return np.array([whole], np.float32)
+    return torch.tensor([[0, 0, results['width'], results['height']]], dtype=torch.float32)

@@ -3,7 +3,7 @@
 500 proposals, of which most lie outside the regions of sparse labels; complete labels and plain training get as many.
 """
 
-_base_ = ['./faster-rcnn_r18.py', './attri-det_resnet_wbcatt.py']
+_base_ = ['./faster-rcnn_r18.py', './attri-det_wbcatt.py']
 
 model = dict(
     _base_.attri_det, _delete_=True,

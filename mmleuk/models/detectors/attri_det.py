@@ -18,6 +18,7 @@ from mmleuk.models.data_preprocessors.two_views import VIEWS, join_views
 from mmleuk.models.detectors.feature_taps import FeatureTaps, probe_features
 from mmleuk.registry import MODELS
 from mmleuk.schema import IGNORE
+from mmleuk.structures.regions import clip_boxes
 
 
 @MODELS.register_module()
@@ -130,7 +131,7 @@ class AttriDet(BaseDetector):
         Returns:
             Per image what :meth:`AttriHead.predict` gives; in training, too, without dropout.
         """
-        boxes = [clip_boxes(boxes_xyxy, batch_inputs) for boxes_xyxy in boxes_per_image]
+        boxes = [boxes_to_align(boxes_xyxy, batch_inputs) for boxes_xyxy in boxes_per_image]
         was_training = self.attri_head.training
         try:
             return self.attri_head.eval().predict(self.taps.look(), boxes)
@@ -146,19 +147,18 @@ class AttriDet(BaseDetector):
             sample.gt_attributes = InstanceData(attributes=values, attribute_probs=probabilities)
 
 
-def clip_boxes(boxes_xyxy: Tensor, batch_inputs: Tensor) -> Tensor:
+def boxes_to_align(boxes_xyxy: Tensor, batch_inputs: Tensor) -> Tensor:
     """Boxes (N, 4) cut at the borders of the inputs (B, C, H, W), with x2 >= x1 and y2 >= y1: RoIAlign needs that."""
     height, width = batch_inputs.shape[-2:]
-    limits = boxes_xyxy.new_tensor([width, height])
-    low = boxes_xyxy[:, :2].clamp(min=0).minimum(limits)
-    return torch.cat([low, boxes_xyxy[:, 2:].minimum(limits).maximum(low)], 1)
+    low, high = clip_boxes(boxes_xyxy, (height, width)).split(2, 1)
+    return torch.cat([low, high.maximum(low)], 1)
 
 
 def input_boxes(sample: DetDataSample, boxes_xyxy: Tensor, batch_inputs: Tensor, original: bool) -> Tensor:
     """Boxes (N, 4) of one sample in input pixels; with ``original`` they come in pixels of the original image."""
     if original:
         boxes_xyxy = scale_boxes(boxes_xyxy, sample.scale_factor)
-    return clip_boxes(boxes_xyxy, batch_inputs)
+    return boxes_to_align(boxes_xyxy, batch_inputs)
 
 
 def described_cells(sample: DetDataSample, batch_inputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -171,7 +171,7 @@ def described_cells(sample: DetDataSample, batch_inputs: Tensor) -> tuple[Tensor
     if 'attributes' not in cells:
         raise UserError(f'{sample.get("img_path", "a training image")}: its cells have no attributes; end the '
                         'training pipeline with mmleuk.PackCells and use a data set with attributes')
-    return clip_boxes(get_box_tensor(cells.bboxes), batch_inputs), cells.attributes
+    return boxes_to_align(get_box_tensor(cells.bboxes), batch_inputs), cells.attributes
 
 
 def are_described(instances: InstanceData, dataset_meta: Mapping[str, Any] | None) -> Tensor:

@@ -1,6 +1,7 @@
-"""WBCAtt's attributes for a detector with a ResNet: the AttriDet that a leaf puts its detector into, and its scores.
+"""WBCAtt's attributes for any detector: the AttriDet that a leaf puts its detector into, and its scores.
 
 No whole model, so it goes with any detector's base: ``model = dict(_base_.attri_det, _delete_=True, detector=...)``.
+The feature layers are those of a ResNet; a leaf with another backbone names its own.
 """
 
 attri_det = dict(
