@@ -112,6 +112,23 @@ def test_all_unknown_attributes_teach_nothing():
     assert not bottleneck.readings.any() and not bottleneck.described.any()
 
 
+def _process(rank, folder):
+    torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/meeting', rank=rank, world_size=2)
+    bottleneck = ReadingBottleneck(num_classes=4, attributes=COLOURS)
+    seen = [FAR] * rank                                                          # the first process sees no cell
+    bottleneck.update([predictions(seen, [0] * rank, read(*[RED] * rank))], [cells(seen, [0] * rank, [[0, 1]] * rank)])
+    torch.save(bottleneck.state_dict(), f'{folder}/{rank}.pth')
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_processes_share_what_they_read(tmp_path):
+    torch.multiprocessing.spawn(_process, args=(tmp_path,), nprocs=2)
+    first, second = (torch.load(tmp_path / f'{rank}.pth') for rank in range(2))
+    assert first['described'].tolist() == [1, 0, 0, 0] and torch.equal(first['readings'][0], read(RED)[0])
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
 # ------------------------------------------------------------------ the labeller
 
 def labeller(**arguments):
@@ -177,7 +194,7 @@ def test_it_stands_for_the_other_labeller():
     assert check.labeller.min_area == check.min_area == 7.0 and check.request('teacher').min_score == 0.3
     assert check.criteria == ('confidence', 'area', 'kept', 'attributes')
     assert (check.needs_regions, check.counts_as_annotated, check.background_outside) == (True, False, False)
-    assert check.sets_aside and check.dense_targets(None) is None
+    assert check.sets_aside and check.targets_per_location and check.dense_targets(None) is None
     view = labeller()
     assert (view.needs_regions, view.counts_as_annotated) == (False, True)
 

@@ -14,9 +14,9 @@ OUTSIDE = (0, 6, 6, 6., 1)      # outside the region, confidence 0.997
 INSIDE = (1, 1, 1, 6., 2)       # in the region of the second image
 
 
-def plus(trusted=True, head=None, **labeller):
+def plus(trusted=True, head=None, two_views=False, **labeller):
     """A model and, as its teacher, a copy; with ``trusted`` its predictions become labels from confidence 0.5 on."""
-    model = build(type='mmleuk.SparseLabelDetector', head=head, asks='teacher',
+    model = build(type='mmleuk.SparseLabelDetector', head=head, asks='teacher', two_views=two_views,
                   labeller=dict(type='mmleuk.CalibratedLabeller', num_classes=3, **labeller))
     teacher = copy.deepcopy(model)
     model.set_teacher(teacher)
@@ -156,3 +156,11 @@ def test_labels_say_how_far_they_count():
     joined = model.merge(truth, found)
     assert joined.labels.tolist() == [1, 2, 0] and joined.bboxes.tolist() == [[4, 4, 6, 6], [0, 0, 4, 6], [2, 2, 4, 4]]
     assert joined.teaches_box.tolist() == [True, True, False] and joined.source.tolist() == [0, 2, 2]
+
+
+def test_targets_of_locations_need_one_view():
+    """Another view shows a location's cell elsewhere; labels alone can move between views."""
+    with pytest.raises(UserError, match='set its learn_background=False and soft_objectness=False'):
+        plus(learn_background=False, two_views=True)
+    model, _ = plus(learn_background=False, soft_objectness=False, two_views=True)
+    assert not model.labeller.targets_per_location

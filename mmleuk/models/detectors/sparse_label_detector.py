@@ -122,6 +122,9 @@ class SparseLabelDetector(BaseDetector):
         if self.loss_triplet is not None and (UNSURE not in self.labeller.criteria or len(self.views) > 1):
             raise UserError(f'{name}: loss_triplet needs one view and a labeller with the criterion "unsure", such as '
                             f'mmleuk.ThresholdLabeller; got a {type(self.labeller).__name__}')
+        if self.labeller.targets_per_location and len(self.views) > 1:
+            raise UserError(f'{name}: the labeller teaches single locations, which another view has elsewhere; set its '
+                            'learn_background=False and soft_objectness=False, or use mmleuk.CalibratedViewLabeller')
         labeller_needs = self.labeller.needs_regions and not self.labeller.background_outside
         needs_regions = self.pseudo_weight is not None or labeller_needs
         if 'pseudo' in self.terms and needs_regions and not self.adapter.uses_regions:

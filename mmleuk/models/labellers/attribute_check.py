@@ -65,6 +65,7 @@ class AttributeCheckLabeller(nn.Module, Labeller):
         self.counts_as_annotated = self.labeller.counts_as_annotated
         self.needs_regions = self.labeller.needs_regions
         self.background_outside = self.labeller.background_outside
+        self.targets_per_location = self.labeller.targets_per_location
 
     @property
     def min_area(self) -> float:

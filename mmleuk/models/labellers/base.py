@@ -53,6 +53,8 @@ class Labeller:
         needs_regions: :meth:`observe` or :meth:`select` uses the annotated regions.
         background_outside: with ``needs_regions``, the detector may still learn background outside the regions.
         sets_aside: :meth:`select` may mark predictions ``ignored``, so the detector must support ignored boxes.
+        targets_per_location: :meth:`dense_targets` may add some. They belong to the image that was predicted on, so
+            they can't go to another view of it.
         schema: attributes that it needs of predictions, which an :class:`mmleuk.AttriDet` around the detector reads;
             None: it needs none.
         min_area: square pixels of the training set's smallest cell, measured by :class:`mmleuk.PseudoLabelHook`.
@@ -63,6 +65,7 @@ class Labeller:
     needs_regions: bool = True
     background_outside: bool = False
     sets_aside: bool = False
+    targets_per_location: bool = False
     schema: AttributeSchema | None = None
     min_area: float = 0.0
 

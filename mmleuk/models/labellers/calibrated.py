@@ -70,6 +70,7 @@ class CalibratedLabeller(nn.Module, Labeller):
         self.max_labelled_iou = max_labelled_iou
         self.learn_background = learn_background
         self.soft_objectness = soft_objectness
+        self.targets_per_location = learn_background or soft_objectness
 
     def request(self, source: str) -> Request:
         """One prediction per location."""
