@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from mmleuk.errors import UserError
 from mmleuk.models.labellers.base import DenseTargets
 from mmleuk.models.losses.yolov5_loss import decode_boxes, level_losses
+from mmleuk.models.task_modules.class_balance import ClassBalance
 from mmleuk.models.task_modules.yolov5_assigner import (
     BatchCells,
     LevelAssignment,
@@ -53,6 +54,8 @@ class YOLOv5Head(BaseDenseHead):
             or of all ('all'). With 'known', where a fifth of an image is annotated, a cell's objectness weighs five
             times as much beside its type as in plain training; with 'all' the same. LLD doesn't say; its release
             computes 'all'.
+        class_balance: 0: each prediction that learns a cell weighs the same in the class loss, as in YOLOv5. 1: each
+            type does, so that a rare one counts as much as red cells (:class:`ClassBalance`'s exponent).
         max_ratio: anchor ratio threshold.
         test_cfg: score_thr, nms_pre, nms, max_per_img, multi_label.
 
@@ -65,7 +68,7 @@ class YOLOv5Head(BaseDenseHead):
                  anchors: Sequence[Sequence[Sequence[float]]] = ANCHORS, truth: Truth = 'everywhere',
                  image_size: int = 640, gain_box: float = 0.05, gain_objectness: float = 1.0,
                  gain_class: float = 0.5, objectness_balance: Sequence[float] = (4.0, 1.0, 0.4),
-                 objectness_mean: Literal['known', 'all'] = 'known', max_ratio: float = 4.0,
+                 objectness_mean: Literal['known', 'all'] = 'known', class_balance: float = 0.0, max_ratio: float = 4.0,
                  train_cfg: dict | None = None, test_cfg: dict | None = None, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         if truth not in ('everywhere', 'regions', 'regions_strict'):
@@ -81,6 +84,7 @@ class YOLOv5Head(BaseDenseHead):
         self.image_size = image_size
         self.objectness_balance = tuple(objectness_balance)
         self.objectness_mean = objectness_mean
+        self.balance = ClassBalance(num_classes, class_balance) if class_balance else None
         self.max_ratio = max_ratio
         self.train_cfg = train_cfg
         self.test_cfg = ConfigDict(test_cfg or {})
@@ -142,7 +146,8 @@ class YOLOv5Head(BaseDenseHead):
             assigned = [keep_known(level, known) for level, known in zip(assigned, inside) if known is not None]
         others = self.counted_elsewhere(logits, batch_img_metas, crowds)
         soft = None if dense_targets is None else dense_targets.objectness
-        parts = [level_losses(*level, over_all=self.objectness_mean == 'all') for level in zip(
+        weights = None if self.balance is None else self.balance(torch.cat([level.label for level in assigned]))
+        parts = [level_losses(*level, over_all=self.objectness_mean == 'all', class_weights=weights) for level in zip(
             logits, assigned, background, others, [None] * len(logits) if soft is None else soft)]
         objectness = torch.stack([p.objectness * b for p, b in zip(parts, self.objectness_balance)]).sum()
         batch_size = len(batch_img_metas)

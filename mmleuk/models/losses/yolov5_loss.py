@@ -70,7 +70,7 @@ def largest(target: Tensor, where: tuple[Tensor, ...], values: Tensor) -> Tensor
 
 def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor | None = None,
                  others: Tensor | int = 0, objectness_target: Tensor | None = None,
-                 over_all: bool = False) -> LossParts:
+                 over_all: bool = False, class_weights: Tensor | None = None) -> LossParts:
     """Losses of one level.
 
     Args:
@@ -85,6 +85,7 @@ def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor |
             the predicted box with the cell's box, as for annotated cells.
         over_all: the divisor of the objectness loss is the number of all predictions, unknown ones included, so that
             a cell weighs what it does where everything is known.
+        class_weights: (C,), weight of a prediction in the class loss by the class that it learns; None: 1.
 
     Returns:
         Means over this level's counted entries; 0 (with a gradient path) if nothing counts.
@@ -113,6 +114,9 @@ def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor |
         if num_classes > 1:
             labels = one_hot(assigned.label, num_classes).to(predicted.dtype)
             weight = None if assigned.weight is None else assigned.weight[:, None]
+            if class_weights is not None:
+                of_class = class_weights.to(predicted.dtype)[assigned.label][:, None]
+                weight = of_class if weight is None else of_class * weight
             classes = binary_cross_entropy_with_logits(predicted[:, 5:], labels, weight)
     if background is None:
         if assigned.weight is None:
