@@ -23,6 +23,7 @@ from mmleuk.structures.inscribed import project_regions, scale_and_shift
 from mmleuk.structures.regions import clip_boxes, clip_regions
 
 Data = Tensor | np.ndarray | Sequence
+Pair = tuple[float, float]
 
 
 def _refuse(name: str) -> Callable[..., NoReturn]:
@@ -193,11 +194,13 @@ class CellBoxes(HorizontalBoxes):
         mirrored.flip_(img_shape, direction)
         self.regions = mirrored.tensor
 
-    def _move(self, change: Callable[[Tensor, Tensor], Tensor], pair_xy: tuple[float, float]) -> None:
+    def _move(self, change: Callable[[Tensor, Tensor], Tensor], pair_xy: Pair) -> None:
         """Change boxes and regions by two numbers; faster than the parent's way, a tensor's ``repeat``."""
         x, y = pair_xy
-        self.tensor = change(self.tensor, self.tensor.new_tensor((x, y, x, y)))
-        self.regions = change(self.regions, self.regions.new_tensor((x, y, x, y)))
+        of_regions = self.regions.new_tensor((x, y, x, y))
+        same = self.tensor.dtype == self.regions.dtype
+        self.tensor = change(self.tensor, of_regions if same else self.tensor.new_tensor((x, y, x, y)))
+        self.regions = change(self.regions, of_regions)
 
     def translate_(self, distances: tuple[float, float]) -> None:
         """Shift boxes and regions by (x, y) pixels."""
@@ -207,12 +210,21 @@ class CellBoxes(HorizontalBoxes):
         """Scale boxes and regions with the image, by (x, y)."""
         self._move(torch.mul, scale_factor)
 
-    def scaled_and_shifted(self, scale_xy: tuple[float, float], shift_xy: tuple[float, float]) -> CellBoxes:
-        """New boxes and regions, scaled, then shifted with the image; the attributes are the same tensor."""
-        moved = self.of(self.tensor, self.attributes, self.regions)
-        moved.rescale_(scale_xy)
-        moved.translate_(shift_xy)
-        return moved
+    @classmethod
+    def cat_moved(cls, box_list: Sequence[CellBoxes], scales_xy: Sequence[Pair],
+                  shifts_xy: Sequence[Pair]) -> CellBoxes:
+        """:meth:`cat` of boxes and regions that were scaled, then shifted with their images; the parts stay unchanged.
+
+        All at once: for the few cells of an image a step takes as long as for those of four.
+        """
+        joined = cls.cat(box_list)
+        scales, shifts = (joined.regions.new_tensor([(x, y, x, y) for x, y in pairs])
+                          for pairs in (scales_xy, shifts_xy))
+        for name in ('tensor', 'regions'):
+            counts = torch.tensor([len(getattr(boxes, name)) for boxes in box_list], device=joined.device)
+            part = torch.repeat_interleave(counts)  # the part that each row is of
+            setattr(joined, name, getattr(joined, name) * scales[part] + shifts[part])
+        return joined
 
     def resize_(self, scale_factor: tuple[float, float]) -> None:
         """Grow boxes about their own centres. The image doesn't move, so neither do the regions."""

@@ -13,12 +13,11 @@ import numpy as np
 
 from mmleuk.registry import TRANSFORMS
 from mmleuk.structures import CellBoxes
+from mmleuk.structures.cell_boxes import Pair
 from mmleuk.transforms.affine import RandomAffine, warp
 from mmleuk.transforms.fitting import fitted_size
 from mmleuk.transforms.mixing import QUARTERS, Mosaic
 from mmleuk.transforms.selection import CELL_KEYS
-
-Pair = tuple[float, float]
 
 
 @TRANSFORMS.register_module()
@@ -61,23 +60,23 @@ class MosaicAffine(RandomAffine):
         matrix = self._get_random_homography_matrix(*size_hw).astype(np.float64)
         image = np.full((*size_hw, *results['img'].shape[2:]), self.mosaic.pad_val, dtype=results['img'].dtype)
         parts = [results, *results['mix_results']]
-        placed = [self._draw_part(image, part, quarter, centre, matrix) for quarter, part in
+        placed = [self._draw_part(image, part['img'], quarter, centre, matrix) for quarter, part in
                   zip(QUARTERS, parts, strict=True)]
-        boxes = CellBoxes.cat(placed)
+        boxes = CellBoxes.cat_moved([part['gt_bboxes'] for part in parts], *zip(*placed))
         boxes.clip_(canvas_hw)  # those outside become empty, and are dropped with the next ones
         mixed = results | dict(img=image, gt_bboxes=boxes)
         mixed |= {key: np.concatenate([part[key] for part in parts]) for key in CELL_KEYS}
         self.move_cells(mixed, matrix, size_hw)
         return mixed
 
-    def _draw_part(self, image: np.ndarray, part: dict[str, Any], quarter: str, centre: list[int],
-                   matrix: np.ndarray) -> CellBoxes:
+    def _draw_part(self, image: np.ndarray, part: np.ndarray, quarter: str, centre: list[int],
+                   matrix: np.ndarray) -> tuple[Pair, Pair]:
         """Draw an image's part of the output (H, W, 3), which is the canvas moved by a scaling and shifting (3, 3).
 
         Returns:
-            Its cells and regions in pixels of the canvas.
+            The scale (x, y) and then the shift of its pixels to those of the canvas.
         """
-        height, width = part['img'].shape[:2]
+        height, width = part.shape[:2]
         new_wh = fitted_size((width, height), self.mosaic.img_scale)
         scale = new_wh[0] / width, new_wh[1] / height
         (x1, y1, x2, y2), (left, top, *_) = self.mosaic._mosaic_combine(quarter, centre, new_wh)
@@ -87,10 +86,9 @@ class MosaicAffine(RandomAffine):
         if columns.start < columns.stop and rows.start < rows.stop:
             part_to_canvas = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]], [0, 0, 1]])
             to_output = matrix @ part_to_canvas - [[0, 0, columns.start], [0, 0, rows.start], [0, 0, 0]]
-            image[rows, columns] = warp(part['img'], to_output, (columns.stop - columns.start, rows.stop - rows.start),
+            image[rows, columns] = warp(part, to_output, (columns.stop - columns.start, rows.stop - rows.start),
                                         0, border=cv2.BORDER_REPLICATE)
-        cells: CellBoxes = part['gt_bboxes']
-        return cells.scaled_and_shifted(scale, shift)
+        return scale, shift
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(mosaic={self.mosaic}, affine={super().__repr__()})'

@@ -59,6 +59,22 @@ def test_joining(cells, none):
         CellBoxes.cat([cells, CellBoxes(BOXES)])
 
 
+def test_joining_what_was_moved(cells, none):
+    """Equal to each part scaled, then shifted, then all joined, to the bit; also without regions or boxes."""
+    bare = CellBoxes(BOXES[:1], attributes=ATTRIBUTES[:1])
+    parts = [cells, none, bare]
+    scales, shifts = [(0.3, 0.7), (2.0, 0.5), (1.1, 1.3)], [(10.1, -3.0), (0.0, 7.0), (-0.5, 0.2)]
+    joined = CellBoxes.cat_moved(parts, scales, shifts)
+    moved = [part.clone() for part in parts]
+    for part, scale, shift in zip(moved, scales, shifts):
+        part.rescale_(scale)
+        part.translate_(shift)
+    expected = CellBoxes.cat(moved)
+    assert torch.equal(joined.tensor, expected.tensor) and torch.equal(joined.attributes, expected.attributes)
+    assert torch.equal(joined.regions, expected.regions) and len(joined.regions) == 4
+    assert cells.tensor.tolist() == BOXES and none.regions.tolist() == REGIONS, 'the parts stay'
+
+
 @pytest.mark.parametrize('copier', [CellBoxes.clone, copy.deepcopy, lambda b: pickle.loads(pickle.dumps(b))])
 def test_copies_share_nothing(cells, copier):
     copied = copier(cells)
