@@ -333,7 +333,7 @@ def test_two_suites_may_show_rows_of_each_other(make_suite):
 
 @pytest.mark.parametrize('name', ['pbc', 'txl'])
 def test_rows_of_a_share_are_those_of_a_fifth_with_another_file(name):
-    """Same config, same options; the model is built, and only the training's annotations (and precision) are others."""
+    """Same config, same options; the model is built, and only the annotations and the precision are others."""
     shares, fifth = (read_suite(ROOT / f'benchmarks/{name}_{kind}.yaml') for kind in ('shares', 'sparse'))
     complete, = shares.choose('complete')
     assert (complete.suite, case_hash(complete)) == (fifth.name, case_hash(fifth.choose('complete:0')[0]))
