@@ -16,7 +16,8 @@ model = dict(
     detector=dict(
         _base_.model,
         detector=dict(_base_.model.detector, bbox_head=dict(
-            _base_.model.detector.bbox_head, num_classes=_base_.num_classes, image_size=_base_.image_size)),
+            _base_.model.detector.bbox_head, num_classes=_base_.num_classes, image_size=_base_.image_size,
+            class_balance=0.5)),
         labeller=dict(
             type='mmleuk.AttributeCheckLabeller', num_classes=_base_.num_classes, attributes='wbcatt',
             labeller=dict(  # at the default 0.95 only red cells become labels: README.md

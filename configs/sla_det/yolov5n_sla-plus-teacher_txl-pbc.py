@@ -11,7 +11,8 @@ _base_ = [
 ]
 
 model = dict(
-    detector=dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size)),
+    detector=dict(bbox_head=dict(
+        num_classes=_base_.num_classes, image_size=_base_.image_size, class_balance=0.5)),
     labeller=dict(num_classes=_base_.num_classes))
 train_dataloader = dict(dataset=dict(pipeline=[
     dict(type='mmleuk.RegionMosaic', img_scale=(320, 320), prob=1.0, whole_cells=True, oversample_thr=1.0),

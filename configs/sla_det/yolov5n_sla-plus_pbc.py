@@ -12,7 +12,8 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(bbox_head=dict(num_classes=_base_.num_classes, image_size=_base_.image_size, truth='regions'))
+model = dict(bbox_head=dict(
+    num_classes=_base_.num_classes, image_size=_base_.image_size, truth='regions', class_balance=0.5))
 train_dataloader = dict(dataset=dict(pipeline=[
     dict(type='mmleuk.RegionMosaic', img_scale=(320, 320), prob=1.0, whole_cells=True, oversample_thr=1.0),
     *_base_.train_dataloader.dataset.pipeline]))
