@@ -34,6 +34,8 @@ MapLocation = str | torch.device | Callable | None
 _METHODS = {HistoryBuffer: ('min', 'max', 'current', 'mean'),
             OneCycleParamScheduler: ('_annealing_cos', '_annealing_linear')}
 _WRAPPERS = ('detector.', 'labeller.')
+_TRAINING_COUNTS = ('balance.counts', 'bbox_head.learning', 'bbox_head.known')
+"""Ends of the names of tensors that only a training uses: what ClassBalance and PositiveUnlabelledYOLOv5Head count."""
 
 
 def _method(owner: type, name: str) -> Callable:
@@ -136,7 +138,8 @@ def fit_checkpoint(model: nn.Module, checkpoint: dict[str, Any], path: str | Pat
     If a module's weights had other names in earlier versions, its ``old_names`` lists them by prefix.
     A plain detector's ``backbone.*`` becomes ``detector.backbone.*`` if the model wraps a detector (AttriDet,
     SparseLabelDetector, or both). For fine-tuning only, the reverse works, too: a plain detector takes the weights of
-    a wrapped one, without those of the wrapper.
+    a wrapped one, without those of the wrapper. Counts that only a training uses start anew where the checkpoint has
+    none, and are left out where the model has none.
 
     Args:
         model: The model to load the weights into, not wrapped for distribution.
@@ -154,6 +157,7 @@ def fit_checkpoint(model: nn.Module, checkpoint: dict[str, Any], path: str | Pat
     _apply_new_names(loaded, model)
     if hasattr(model, 'detector') or not exact:
         _fit_wrappers(loaded, wanted)
+    _fit_counts(loaded, wanted)
     misshapen = [key for key, value in wanted.items() if key in loaded and _shape(loaded[key]) != _shape(value)]
     matched = sum(key in loaded for key in wanted) - len(misshapen)
     if 2 * matched < len(wanted) or not wanted:
@@ -246,6 +250,15 @@ def _fit_wrappers(state: dict[str, Tensor], wanted: Iterable[str]) -> None:
         name = by_name.get(_unwrapped(key))
         if name is not None and name not in state:
             state[name] = state.pop(key)
+
+
+def _fit_counts(state: dict[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Drop counts of a training that the model doesn't keep, and take the model's own where there are none."""
+    for key in [key for key in state if key.endswith(_TRAINING_COUNTS) and key not in wanted]:
+        del state[key]
+    for key, value in wanted.items():
+        if key.endswith(_TRAINING_COUNTS):
+            state.setdefault(key, value.clone())
 
 
 def _unwrapped(key: str) -> str:

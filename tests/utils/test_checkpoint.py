@@ -11,6 +11,7 @@ from mmengine.runner.checkpoint import _load_checkpoint
 from torch import nn
 
 from mmleuk.errors import UserError
+from mmleuk.models.task_modules.class_balance import ClassBalance
 from mmleuk.schema import AttributeSchema
 from mmleuk.utils.checkpoint import (
     check_attributes,
@@ -169,6 +170,23 @@ def test_a_wrappers_own_weights_stay(tmp_path):
     source, target = Wrapper(), Wrapper()
     load_weights(target, saved(tmp_path / 'w.pth', {'state_dict': source.state_dict()}))
     assert torch.equal(target.attri_head.weight, source.attri_head.weight)
+
+
+def test_counts_of_a_training_are_no_part_of_the_architecture(tmp_path):
+    """A detector that counts types loads what one without has learnt, and the reverse; its own counts come back."""
+    counting, plain = Detector(), Detector()
+    counting.balance = ClassBalance(3)
+    counting.balance.counts += torch.tensor([4., 2., 1.])
+    with_counts, without = (saved(tmp_path / name, {'state_dict': model.state_dict()})
+                            for name, model in (('counts.pth', counting), ('plain.pth', plain)))
+    for path, source in ((with_counts, counting), (without, plain)):
+        for balance in (None, ClassBalance(3)):
+            target = Detector()
+            target.balance = balance
+            load_weights(target, path)
+            assert torch.equal(target.head.weight, source.head.weight)
+            if balance:
+                assert balance.counts.tolist() == ([4, 2, 1] if source is counting else [0, 0, 0])
 
 
 def test_another_architecture_is_refused_by_name(tmp_path):
