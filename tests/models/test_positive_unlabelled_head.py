@@ -82,7 +82,7 @@ def test_by_hand():
 
 
 def test_the_loss_of_background_is_never_negative():
-    """Outside there is no cell in sight, and those in the region are sure: nothing is learnt outside."""
+    """Outside there is no cell in sight, and those in the region are confident: nothing is learnt outside."""
     raw = outputs(batch=2)
     for level in raw:
         level.unflatten(1, (3, -1))[1, :, 4] = -20.
