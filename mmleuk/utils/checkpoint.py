@@ -138,8 +138,8 @@ def fit_checkpoint(model: nn.Module, checkpoint: dict[str, Any], path: str | Pat
     If a module's weights had other names in earlier versions, its ``old_names`` lists them by prefix.
     A plain detector's ``backbone.*`` becomes ``detector.backbone.*`` if the model wraps a detector (AttriDet,
     SparseLabelDetector, or both). For fine-tuning only, the reverse works, too: a plain detector takes the weights of
-    a wrapped one, without those of the wrapper. Counts that only a training uses start from zero where the checkpoint has
-    none, and are left out where the model has none.
+    a wrapped one, without those of the wrapper. Counts that only a training uses start from zero where the checkpoint
+    has none, and are left out where the model has none.
 
     Args:
         model: The model to load the weights into, not wrapped for distribution.
