@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
 from mmleuk.errors import UserError
-from mmleuk.models.dense_heads.yolov5_head import YOLOv5Head
+from mmleuk.models.dense_heads.yolov5_head import YOLOv5Head, crowd_boxes
 from mmleuk.models.labellers.base import DenseTargets
 from mmleuk.models.losses.yolov5_loss import complete_iou, decode_boxes, largest
 from mmleuk.models.task_modules.yolov5_assigner import BatchCells, LevelAssignment, locations_in_regions
@@ -74,15 +74,13 @@ class PositiveUnlabelledYOLOv5Head(YOLOv5Head):
         Raises:
             UserError: the labels are found by a labeller; this head learns from annotated cells alone.
         """
-        losses = super().loss_by_feat(outputs, batch_gt_instances, batch_img_metas, batch_gt_instances_ignore,
-                                      dense_targets)
-        logits = self.per_anchor(outputs)
         cells = BatchCells.from_instances(batch_gt_instances)
         if dense_targets is not None or cells.annotated is not None:
             raise UserError('PositiveUnlabelledYOLOv5Head learns from annotated cells alone; take mmleuk.YOLOv5Head '
                             'for pseudo-labels')
-        crowds = [logits[0].new_zeros(0, 4) if ignored is None else ignored.bboxes
-                  for ignored in batch_gt_instances_ignore or [None] * len(batch_img_metas)]
+        losses = super().loss_by_feat(outputs, batch_gt_instances, batch_img_metas, batch_gt_instances_ignore)
+        logits = self.per_anchor(outputs)
+        crowds = crowd_boxes(batch_gt_instances_ignore, len(batch_img_metas), logits[0])
         regions = regions_of(batch_img_metas, logits[0])
         assigned = self.assign(cells, logits)
         grids = [(tuple(level.shape[2:4]), stride) for level, stride in zip(logits, self.strides)]

@@ -134,8 +134,7 @@ class YOLOv5Head(BaseDenseHead):
         """
         logits = self.per_anchor(outputs)
         cells = BatchCells.from_instances(batch_gt_instances)
-        crowds = [logits[0].new_zeros(0, 4) if ignored is None else ignored.bboxes
-                  for ignored in batch_gt_instances_ignore or [None] * len(batch_img_metas)]
+        crowds = crowd_boxes(batch_gt_instances_ignore, len(batch_img_metas), logits[0])
         known = self.known_background(logits, batch_img_metas, crowds)
         if dense_targets is not None and dense_targets.background is not None:
             known = self.add_background(known, dense_targets.background, crowds)
@@ -291,6 +290,11 @@ class YOLOv5Head(BaseDenseHead):
         scores, _, index, found = filter_scores_and_topk(
             objectness * best, cfg.score_thr, cfg.nms_pre, results=dict(label=label[:, 0]))
         return InstanceData(scores=scores, labels=found['label'], bboxes=boxes[index], class_probs=classes[index])
+
+
+def crowd_boxes(ignored: Sequence[InstanceData | None] | None, number: int, like: Tensor) -> list[Tensor]:
+    """Boxes (N, 4) of each image's crowds, of ``number`` images; none where there are no crowds."""
+    return [like.new_zeros(0, 4) if crowds is None else crowds.bboxes for crowds in ignored or [None] * number]
 
 
 def keep_known(assigned: LevelAssignment, known: Tensor) -> LevelAssignment:
