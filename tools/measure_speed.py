@@ -31,8 +31,8 @@ from speed.turns import Side
 TASKS = tuple(f'{name}_{size}' for name in ('forward', 'train', 'load', 'field', 'onnx', 'batch8') for size in SIZES)
 PARTNER = {'batch8': 'field'}
 """What the original does where it has no such task."""
-SHARE = {'batch8': 8}
-"""Fields of a turn, where there are several."""
+SHARES = {'batch8': (8, 1), 'load': (16, 16)}
+"""Fields or samples of a turn of each side, where there are several."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -85,10 +85,10 @@ def run(args: argparse.Namespace) -> None:
 
 
 def measure(task: str, sides: Sequence[Side], turns: int) -> dict[str, Any]:
-    """All turns of a task, after two that warm up: CPU seconds (per field) and checks by side."""
+    """All turns of a task, after two that warm up: CPU seconds (per field or sample) and checks by side."""
     kind, _, size = task.partition('_')
     names = [task, f'{PARTNER.get(kind, kind)}_{size}']
-    shares = [SHARE.get(kind, 1), 1]
+    shares = SHARES.get(kind, (1, 1))
     row: dict[str, Any] = dict(task=task, cpu_s=[[] for _ in sides], checks=[[] for _ in sides])
     for turn in range(-2, turns):
         order = list(range(len(sides)))

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from mmcv.transforms.utils import cache_randomness
 from mmdet.datasets.transforms import RandomAffine as MMDetRandomAffine
-from torch import Tensor
 
 from mmleuk.registry import TRANSFORMS
 from mmleuk.transforms.masks import move_masks
@@ -84,24 +83,26 @@ class RandomAffine(MMDetRandomAffine):
 
     def move_cells(self, results: dict[str, Any], matrix: np.ndarray, size_hw: tuple[int, int]) -> None:
         """Move boxes and regions by (3, 3), and keep the cells that an output of ``size_hw`` still shows."""
-        height, width = size_hw
-        results['homography_matrix'] = matrix @ results.get('homography_matrix', np.eye(3))
+        before = results.get('homography_matrix')
+        results['homography_matrix'] = matrix if before is None else matrix @ before
         results['img_shape'] = size_hw
         boxes = results['gt_bboxes'].clone()
         scaled_areas = boxes.areas * abs(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0])
         boxes.project_(matrix)
-        boxes.clip_((height, width))
+        boxes.clip_(size_hw)
         results['gt_bboxes'] = boxes
-        keep = self._worth_keeping(boxes.widths, boxes.heights, scaled_areas)
+        sides = (boxes.tensor[:, 2:] - boxes.tensor[:, :2]).numpy()  # NumPy's steps on a few numbers cost half
+        keep = self._worth_keeping(sides, scaled_areas.numpy())
         if 'gt_ignore_flags' in results:  # even a small visible part of an ignored box is not background
-            keep |= torch.from_numpy(results['gt_ignore_flags']) & (boxes.widths > 0) & (boxes.heights > 0)
-        select_cells(results, keep)
+            keep |= results['gt_ignore_flags'] & (sides > 0).all(1)
+        select_cells(results, torch.from_numpy(keep))
 
-    def _worth_keeping(self, widths: Tensor, heights: Tensor, scaled_areas: Tensor) -> Tensor:
-        shorter, longer = widths.minimum(heights), widths.maximum(heights)
+    def _worth_keeping(self, sides: np.ndarray, scaled_areas: np.ndarray) -> np.ndarray:
+        """(N,) bool of boxes with visible sides (N, 2) and whole areas (N,)."""
+        shorter, longer = np.minimum(*sides.T), np.maximum(*sides.T)
         big = shorter > self.min_side
         whole = shorter * longer > self.min_area_ratio * scaled_areas
-        return big & whole & (longer < self.max_aspect_ratio * shorter)
+        return np.asarray(big & whole & (longer < self.max_aspect_ratio * shorter))
 
 
 def warp(image: np.ndarray, matrix: np.ndarray, size_wh: tuple[int, int], border_val: tuple[int, ...] | int,

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
+import numpy as np
+import torch
 from mmdet.datasets.transforms import PackDetInputs
 from mmengine.structures import BaseDataElement
+from torch import Tensor
 
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
@@ -45,7 +49,9 @@ class PackCells(PackDetInputs):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Pack; results without boxes (plain images) are packed as MMDetection does it."""
         _check_masks(results)
-        packed = super().transform(results)
+        packed = super().transform({key: value for key, value in results.items() if key != 'img'})
+        if 'img' in results:
+            packed['inputs'] = channels_first(results['img'])
         sample = packed['data_samples']
         _set_fact(sample, **{key: results[key] for key in self.facts if key in results})
         if 'gt_bboxes' not in results:
@@ -64,6 +70,24 @@ class PackCells(PackDetInputs):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(meta_keys={self.facts})'
+
+
+def channels_first(image: np.ndarray) -> Tensor:
+    """An image (H, W, C), or (H, W), as a tensor (C, H, W).
+
+    OpenCV takes a sixth of the time of a transposed copy, also for the mirrored views that ``RandomFlip`` leaves,
+    which NumPy copies byte by byte.
+
+    >>> channels_first(np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8)[:, ::-1]).tolist()
+    [[[4, 1]], [[5, 2]], [[6, 3]]]
+    """
+    down, right = (-1 if step < 0 else 1 for step in image.strides[:2])
+    if (down, right) != (1, 1):
+        axis = 0 if right == 1 else 1 if down == 1 else -1  # cv2.flip's code
+        image = cv2.flip(image[::down, ::right], axis)
+    planes = np.empty((image.size // (image.shape[0] * image.shape[1]), *image.shape[:2]), image.dtype)
+    cv2.split(image, list(planes))
+    return torch.from_numpy(planes)
 
 
 def _set_fact(element: BaseDataElement, **facts: Any) -> None:

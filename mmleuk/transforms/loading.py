@@ -107,8 +107,8 @@ def _regions(results: dict[str, Any]) -> Tensor:
         raise UserError(f"{_name(results)}: the record's annotation is {annotation!r}; it has to say 'complete' "
                         "(known everywhere) or 'sparse' (known in its annotated_regions)")
     if 'annotated_regions' in results:
-        regions = torch.tensor(np.asarray(results['annotated_regions'], dtype=np.float32).reshape(-1, 4))
-        return clip_regions(regions, (results['height'], results['width']))
+        regions = np.array(results['annotated_regions'], np.float32).reshape(-1, 4)
+        return clip_regions(torch.from_numpy(regions), (results['height'], results['width']))
     if annotation == 'sparse':
         raise UserError(f'{_name(results)}: sparse annotation without annotated_regions; give the image its regions '
                         '([] where nothing is known), or set annotation="complete" if every cell is labelled')

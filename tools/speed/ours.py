@@ -34,6 +34,8 @@ from speed.turns import Work, serve
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / '_base_'
 SCORE, OVERLAP, MOST = 0.25, 0.45, 1000
 """Thresholds of both sides: lowest score, largest IoU of two cells of a class, cells of a field."""
+LOADED = 16
+"""Samples that are loaded one after the other in a turn of both sides, as a loader makes them."""
 
 
 def main() -> None:
@@ -108,7 +110,7 @@ def samples_of(targets: np.ndarray, size: int, pixels: np.ndarray) -> Iterator[D
 
 
 def load(setup: dict[str, Any], size: int) -> Work:
-    """One training sample of four images; the check is its number of cells."""
+    """A batch of training samples, each of four images; the check is the mean number of cells."""
     cfg = Config.fromfile(CONFIGS / 'datasets' / 'leukemia_attri_640.py').train_dataloader.dataset.to_dict()
     mosaic, *others = cfg['pipeline']
     pipeline = [mosaic | dict(img_scale=(size, size)), *others]
@@ -117,9 +119,10 @@ def load(setup: dict[str, Any], size: int) -> Work:
                  pipeline=cfg['dataset']['pipeline'])
     dataset = DATASETS.build(dict(type='mmleuk.MultiImageMixDataset', dataset=cells, pipeline=pipeline))
 
-    def work(turn: int) -> int:
+    def work(turn: int) -> float:
         np.random.seed(turn)
-        return len(dataset[turn % len(dataset)]['data_samples'].gt_instances)
+        samples = [dataset[index % len(dataset)] for index in range(LOADED * turn, LOADED * (turn + 1))]
+        return sum(len(sample['data_samples'].gt_instances) for sample in samples) / LOADED
     return work
 
 
