@@ -43,6 +43,14 @@ def inferencer_of(attri, **more):
     return Inferencer(*map(str, attri), device='cpu', min_score=0.03, batch_size=2, **more)
 
 
+def command_of(process: psutil.Process) -> str:
+    """Its command line; '' if it has ended since it was listed."""
+    try:
+        return ' '.join(process.cmdline())
+    except psutil.NoSuchProcess:  # also a zombie
+        return ''
+
+
 @pytest.mark.slow
 def test_ray_gives_the_rows_of_one_process_although_a_worker_is_killed(attri, films, tmp_path, monkeypatch):
     pytest.importorskip('ray', reason='needs the extra [ray]')
@@ -55,8 +63,7 @@ def test_ray_gives_the_rows_of_one_process_although_a_worker_is_killed(attri, fi
         """After the first answers, once, kill a process that is at its next task."""
         add(self, record)
         added.append(tuple(record['step']))
-        at_work = [child for child in psutil.Process().children(recursive=True)
-                   if 'do_task' in ' '.join(child.cmdline())]
+        at_work = [child for child in psutil.Process().children(recursive=True) if 'do_task' in command_of(child)]
         if at_work and not killed:
             at_work[0].kill()
             killed.append(at_work[0].pid)
