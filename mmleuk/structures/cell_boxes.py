@@ -222,7 +222,7 @@ class CellBoxes(HorizontalBoxes):
         for name in ('tensor', 'regions'):
             moved: Tensor = getattr(joined, name)
             rows = np.repeat(pairs, [len(getattr(boxes, name)) for boxes in box_list], axis=0)
-            scales, shifts = torch.from_numpy(rows).to(moved).split(4, 1)
+            scales, shifts = torch.from_numpy(rows).to(joined.regions).split(4, 1)  # floats, also for boxes of integers
             setattr(joined, name, moved * scales + shifts)
         return joined
 

@@ -75,6 +75,11 @@ def test_joining_what_was_moved(cells, none):
     assert cells.tensor.tolist() == BOXES and none.regions.tolist() == REGIONS, 'the parts stay'
 
 
+def test_boxes_of_integers_are_moved_by_fractions():
+    moved = CellBoxes.cat_moved([CellBoxes(torch.tensor([[2, 4, 6, 8]]))], [(0.5, 1.5)], [(0.25, 0)])
+    assert moved.tensor.tolist() == [[1.25, 6, 3.25, 12]]
+
+
 @pytest.mark.parametrize('copier', [CellBoxes.clone, copy.deepcopy, lambda b: pickle.loads(pickle.dumps(b))])
 def test_copies_share_nothing(cells, copier):
     copied = copier(cells)
