@@ -26,12 +26,12 @@ from mmleuk.errors import UserError
 from mmleuk.utils.command_line import exit_status
 from mmleuk.utils.json_files import write_json
 from speed.material import SIZES, prepare, write_weights
-from speed.turns import Side
+from speed.turns import LOADED, Side
 
 TASKS = tuple(f'{name}_{size}' for name in ('forward', 'train', 'load', 'field', 'onnx', 'batch8') for size in SIZES)
 PARTNER = {'batch8': 'field'}
 """What the original does where it has no such task."""
-SHARES = {'batch8': (8, 1), 'load': (16, 16)}
+SHARES = {'batch8': (8, 1), 'load': (LOADED, LOADED)}
 """Fields or samples of a turn of each side, where there are several."""
 
 

@@ -27,11 +27,10 @@ from yolov5.utils.general import LOGGER, non_max_suppression, scale_boxes
 from yolov5.utils.loss import ComputeLoss
 from yolov5.utils.torch_utils import ModelEMA, smart_optimizer
 
-from speed.turns import Work, serve
+from speed.turns import LOADED, Work, serve
 
 HOME = Path(yolov5.__file__).parent
 SCORE, OVERLAP, MOST = 0.25, 0.45, 1000
-LOADED = 16
 """As of the other side."""
 
 

@@ -29,13 +29,11 @@ from mmleuk.utils.batch_norm import fold_batch_norms
 from mmleuk.utils.checkpoint import load_checkpoint_safely
 from mmleuk.utils.config_file import read_config
 from mmleuk.utils.memory import keep_freed_memory
-from speed.turns import Work, serve
+from speed.turns import LOADED, Work, serve
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / '_base_'
 SCORE, OVERLAP, MOST = 0.25, 0.45, 1000
 """Thresholds of both sides: lowest score, largest IoU of two cells of a class, cells of a field."""
-LOADED = 16
-"""Samples that are loaded one after the other in a turn of both sides, as a loader makes them."""
 
 
 def main() -> None:

@@ -17,6 +17,8 @@ from typing import Any
 
 Work = Callable[[int], Any]
 """A piece of work; its argument is the number of the turn."""
+LOADED = 16
+"""Samples that each side loads in a turn, one after the other, as a loader makes them."""
 
 
 def serve(tasks: Mapping[str, Callable[[], Work]], greeting: Any = None) -> None:
