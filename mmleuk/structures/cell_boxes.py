@@ -125,11 +125,7 @@ class CellBoxes(HorizontalBoxes):
             UserError: the boxes have different numbers of attributes.
         """
         joined = super().cat(box_list, dim)
-        counts = sorted({boxes.attributes.shape[1] for boxes in box_list})
-        if len(counts) > 1:
-            raise UserError(f'cannot join cells with {counts} attributes: data sets that are mixed in one '
-                            'image need the same attribute schema')
-        joined.attributes = torch.cat([boxes.attributes for boxes in box_list])
+        joined.attributes = _joined_attributes(box_list)
         joined.regions = torch.cat([boxes.regions for boxes in box_list])
         return joined
 
@@ -215,16 +211,19 @@ class CellBoxes(HorizontalBoxes):
                   shifts_xy: Sequence[Pair]) -> CellBoxes:
         """:meth:`cat` of boxes and regions that were scaled, then shifted with their images; the parts stay unchanged.
 
-        All at once: for the few cells of an image a step takes as long as for those of four.
+        In NumPy, whose steps on the few boxes of an image take less time than PyTorch's.
         """
-        joined = cls.cat(box_list)
-        pairs = np.array([(*scale, *scale, *shift, *shift) for scale, shift in zip(scales_xy, shifts_xy, strict=True)])
-        for name in ('tensor', 'regions'):
-            moved: Tensor = getattr(joined, name)
-            rows = np.repeat(pairs, [len(getattr(boxes, name)) for boxes in box_list], axis=0)
-            scales, shifts = torch.from_numpy(rows).to(joined.regions).split(4, 1)  # floats, also for boxes of integers
-            setattr(joined, name, moved * scales + shifts)
-        return joined
+        dtype = box_list[0].regions.numpy().dtype  # floats, also for boxes of integers
+        factors = [np.array((*scale, *scale), dtype) for scale in scales_xy]
+        offsets = [np.array((*shift, *shift), dtype) for shift in shifts_xy]
+
+        def moved(tensors: list[Tensor]) -> Tensor:
+            parts = [tensor.numpy() * factor + offset for tensor, factor, offset in
+                     zip(tensors, factors, offsets, strict=True)]
+            return torch.from_numpy(np.concatenate(parts, dtype=dtype))
+
+        return cls.of(moved([boxes.tensor for boxes in box_list]), _joined_attributes(box_list),
+                      moved([boxes.regions for boxes in box_list]))
 
     def resize_(self, scale_factor: tuple[float, float]) -> None:
         """Grow boxes about their own centres. The image doesn't move, so neither do the regions."""
@@ -262,6 +261,15 @@ class CellBoxes(HorizontalBoxes):
     squeeze = _refuse('squeeze')
     unsqueeze = _refuse('unsqueeze')
     stack = classmethod(_refuse('stack'))
+
+
+def _joined_attributes(box_list: Sequence[CellBoxes]) -> Tensor:
+    """Attributes of all, one after the other; a UserError if their numbers differ."""
+    counts = sorted({boxes.attributes.shape[1] for boxes in box_list})
+    if len(counts) > 1:
+        raise UserError(f'cannot join cells with {counts} attributes: data sets that are mixed in one '
+                        'image need the same attribute schema')
+    return torch.cat([boxes.attributes for boxes in box_list])
 
 
 def _mirrored(boxes_xyxy: Tensor, image_hw: tuple[int, int], direction: str) -> Tensor:

@@ -35,7 +35,9 @@ class Mosaic(MMDetMosaic):
 
     @cache_randomness
     def _draw(self) -> tuple[float, int, int]:
-        chance, x, y = np.random.uniform([0, *[self.center_ratio_range[0]] * 2], [1, *[self.center_ratio_range[1]] * 2])
+        low, high = self.center_ratio_range
+        chance, *shares = np.random.random_sample(3)
+        x, y = (low + (high - low) * share for share in shares)
         return chance, int(x * self.img_scale[0]), int(y * self.img_scale[1])
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

@@ -77,7 +77,13 @@ def test_joining_what_was_moved(cells, none):
 
 def test_boxes_of_integers_are_moved_by_fractions():
     moved = CellBoxes.cat_moved([CellBoxes(torch.tensor([[2, 4, 6, 8]]))], [(0.5, 1.5)], [(0.25, 0)])
-    assert moved.tensor.tolist() == [[1.25, 6, 3.25, 12]]
+    assert moved.tensor.tolist() == [[1.25, 6, 3.25, 12]] and moved.tensor.dtype == torch.float32
+
+
+def test_moving_keeps_double_precision():
+    boxes = CellBoxes(torch.tensor([[1, 2, 3, 4]], dtype=torch.float64), regions=REGIONS)
+    moved = CellBoxes.cat_moved([boxes], [(1 / 3, 1)], [(0, 0)])
+    assert moved.tensor[0, 0].item() == 1 / 3 and moved.regions.dtype == torch.float64
 
 
 @pytest.mark.parametrize('copier', [CellBoxes.clone, copy.deepcopy, lambda b: pickle.loads(pickle.dumps(b))])

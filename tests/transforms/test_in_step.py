@@ -14,7 +14,7 @@ from mmengine.dataset import pseudo_collate
 
 from mmleuk.errors import UserError
 from mmleuk.schema import IGNORE
-from mmleuk.structures import CellBoxes
+from mmleuk.structures import CellBoxes, clip_regions
 from mmleuk.testing import random_record, tiny_results, tiny_sample
 from mmleuk.transforms import LoadCellAnnotations, MixUp, Mosaic, PackCells, RandomAffine
 
@@ -129,6 +129,16 @@ def test_regions_by_kind_of_annotation():
         LoadCellAnnotations()(record | dict(annotation='sparse'))
     nowhere = LoadCellAnnotations()(record | dict(annotation='sparse', annotated_regions=[]))
     assert nowhere['gt_bboxes'].regions.shape == (0, 4)
+
+
+corners = st.floats(-200, 200, width=32)
+
+
+@given(st.lists(st.tuples(corners, corners, corners, corners), max_size=4))
+def test_regions_are_cut_at_the_border(regions):
+    record = random_record(np.random.default_rng(0)) | dict(annotated_regions=regions)
+    loaded = LoadCellAnnotations()(record)['gt_bboxes'].regions
+    assert torch.equal(loaded, clip_regions(torch.tensor(regions).reshape(-1, 4), (64, 80)))
 
 
 @pytest.mark.parametrize('change, message', [
