@@ -16,6 +16,7 @@ from mmleuk.calibration.colour import TrainingColours
 from mmleuk.calibration.red_cells import MIN_SCORE, Finder
 from mmleuk.shipped import get_shipped
 from mmleuk.utils.batch_norm import fold_batch_norms
+from mmleuk.utils.channels import channels_first
 from mmleuk.utils.checkpoint import load_checkpoint_safely
 from mmleuk.utils.config_file import build_model, read_config
 
@@ -48,7 +49,7 @@ class RedCellFinder:
         padded = np.full((-(-height // 32) * 32, -(-width // 32) * 32, 3), 114, np.uint8)
         padded[:height, :width] = self._colours.change(image)
         meta = dict(img_shape=(height, width), ori_shape=(height, width), scale_factor=(1.0, 1.0))
-        tensor = torch.from_numpy(np.ascontiguousarray(padded.transpose(2, 0, 1)))
+        tensor = channels_first(padded)
         data = model.finder.data_preprocessor(dict(inputs=[tensor], data_samples=[DetDataSample(metainfo=meta)]))
         head = model.finder.bbox_head
         # Fewer boxes to suppress than where cells are looked for.

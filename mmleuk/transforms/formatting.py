@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
-import numpy as np
-import torch
 from mmdet.datasets.transforms import PackDetInputs
 from mmengine.structures import BaseDataElement
-from torch import Tensor
 
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
 from mmleuk.structures import CellBoxes
 from mmleuk.transforms.loading import cells_moved
+from mmleuk.utils.channels import channels_first
 
 META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip', 'flip_direction', 'pad_param',
              'domain', 'factors', 'patient', 'diagnosis')
-FLIP_CODES = {(-1, 1): 0, (1, -1): 1, (-1, -1): -1}
-"""Directions of a mirrored view's rows and columns in memory -> what cv2.flip calls it."""
 
 
 @TRANSFORMS.register_module()
@@ -72,23 +67,6 @@ class PackCells(PackDetInputs):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(meta_keys={self.facts})'
-
-
-def channels_first(image: np.ndarray) -> Tensor:
-    """An image (H, W, C), or (H, W), as a tensor (C, H, W).
-
-    OpenCV is faster than a transposed copy, also for the mirrored views that ``RandomFlip`` leaves, which NumPy copies
-    byte by byte.
-
-    >>> channels_first(np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8)[:, ::-1]).tolist()
-    [[[4, 1]], [[5, 2]], [[6, 3]]]
-    """
-    down, right = steps = tuple(-1 if stride < 0 else 1 for stride in image.strides[:2])
-    if steps in FLIP_CODES:
-        image = cv2.flip(image[::down, ::right], FLIP_CODES[steps])
-    planes = np.empty((image.size // (image.shape[0] * image.shape[1]), *image.shape[:2]), image.dtype)
-    cv2.split(image, list(planes))
-    return torch.from_numpy(planes)
 
 
 def _set_fact(element: BaseDataElement, **facts: Any) -> None:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmleuk.transforms.formatting import channels_first
+from mmleuk.utils.channels import channels_first
 
 STEPS = st.sampled_from([1, -1])
 
