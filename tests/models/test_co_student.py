@@ -11,7 +11,6 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 from mmleuk.errors import UserError
-from mmleuk.models.task_modules.view_geometry import to_view
 
 CONFIG = Path(__file__).parents[2] / 'configs' / '_base_' / 'models' / 'yolov5n.py'
 SIZE = 64
@@ -159,34 +158,10 @@ def test_twice_is_the_same():
 
 
 SHIFT = np.array([[1., 0., -20.], [0., 1., 0.], [0., 0., 1.]])
-SHEAR = np.array([[1., 0.5, 0.], [0., 1., 0.], [0., 0., 1.]])
 
 
 def seen_as(matrix):
     return dict(homography_matrix=matrix, img_shape=(SIZE, SIZE))
-
-
-def test_boxes_move_between_views_by_hand():
-    """From a shifted view to a sheared one: back by 20 px, then x grows by half of y; a hull is wider than its box."""
-    found = instances([[0., 0., 10., 20.]], scores=torch.tensor([0.9]))
-    moved = to_view(found, seen_as(SHIFT), seen_as(SHEAR))
-    assert moved.bboxes.tolist() == [[20., 0., 40., 20.]] and moved.scores.tolist() == found.scores.tolist()
-    assert found.bboxes.tolist() == [[0., 0., 10., 20.]]
-    assert to_view(found, seen_as(SHEAR), seen_as(SHEAR)) is found
-    assert to_view(found, dict(img_shape=(SIZE, SIZE)), dict(img_shape=(SIZE, SIZE))) is found
-
-
-def test_what_another_view_hardly_shows_is_no_label():
-    """20 px to the left: the first box leaves the image, of the second 5% are left, of the third a half."""
-    found = instances([[0., 0., 19., 20.], [0., 0., 21., 20.], [10., 0., 30., 20.]], scores=torch.rand(3))
-    assert to_view(found, seen_as(np.eye(3)), seen_as(SHIFT)).bboxes.tolist() == [[0., 0., 10., 20.]]
-    nothing = instances([], scores=torch.zeros(0))
-    assert len(to_view(nothing, seen_as(np.eye(3)), seen_as(SHIFT))) == 0
-
-
-def test_views_of_unknown_geometry_are_refused():
-    with pytest.raises(UserError, match='meta_keys'):
-        to_view(instances([]), seen_as(SHIFT), dict(img_shape=(SIZE, SIZE)))
 
 
 def test_the_teacher_sees_the_plain_image_and_labels_move_into_each_view():
