@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_xyxy_to_cxcywh
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -49,11 +50,11 @@ def to_view(predictions: InstanceData, seen: Mapping[str, Any], wanted: Mapping[
     if before is None or after is None or np.array_equal(before, after):
         return predictions
     check_turn(before, seen)
-    sides = moved_by(predictions.bboxes[:, 2:] - predictions.bboxes[:, :2], np.linalg.inv(abs(before[:2, :2])))
     between = after @ np.linalg.inv(before)
-    centres = (predictions.bboxes[:, 2:] + predictions.bboxes[:, :2]) / 2
+    centres, seen_sides = bbox_xyxy_to_cxcywh(predictions.bboxes).split(2, 1)
     centres = moved_by(centres, between[:2, :2]) + centres.new_tensor(between[:2, 2])
-    hulls = boxes_about(centres, moved_by(sides, abs(after[:2, :2])))
+    sides = moved_by(seen_sides, np.linalg.inv(abs(before[:2, :2])))
+    hulls = bbox_cxcywh_to_xyxy(torch.cat([centres, moved_by(sides, abs(after[:2, :2]))], 1))
     moved = predictions[:]
     height, width = wanted['img_shape'][:2]
     moved.bboxes = torch.min(hulls.clamp(0), hulls.new_tensor([width, height, width, height]))
@@ -74,8 +75,3 @@ def moved_by(vectors: Tensor, matrix: np.ndarray) -> Tensor:
     """Vectors (K, 2) times (2, 2). In mixed precision a matrix product would round pixels to 8 bits."""
     x, y = vectors.new_tensor(matrix).T
     return vectors[:, :1] * x + vectors[:, 1:] * y
-
-
-def boxes_about(centres: Tensor, sides: Tensor) -> Tensor:
-    """Boxes (K, 4) with these centres and sides (K, 2)."""
-    return torch.cat([centres - sides / 2, centres + sides / 2], 1)
