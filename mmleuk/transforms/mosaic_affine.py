@@ -18,6 +18,7 @@ from mmleuk.transforms.affine import RandomAffine, warp
 from mmleuk.transforms.fitting import fitted_size
 from mmleuk.transforms.mixing import QUARTERS, Mosaic
 from mmleuk.transforms.selection import CELL_KEYS
+from mmleuk.utils.deferred_image import DeferredImage, decoded
 
 
 @TRANSFORMS.register_module()
@@ -35,8 +36,11 @@ class MosaicAffine(RandomAffine):
         pad_val: grey value where no image is.
         affine: arguments of :class:`RandomAffine`, except for ``border`` and ``border_val``.
 
-    In the pipeline of a ``MultiImageMixDataset`` it takes three further images.
+    In the pipeline of a ``MultiImageMixDataset`` it takes three further images. Of a :class:`DeferredImage` the file
+    is decoded only if the output shows a part of it.
     """
+
+    reads_deferred = True
 
     def __init__(self, *, img_scale: tuple[int, int] = (640, 640), center_ratio_range: Pair = (0.5, 1.5),
                  pad_val: int = 114, **affine: Any) -> None:
@@ -52,7 +56,7 @@ class MosaicAffine(RandomAffine):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Results with three more in ``mix_results`` to one of ``img_scale``; the parts stay unchanged."""
         if self.max_rotate_degree or self.max_shear_degree or 'gt_masks' in results:
-            return super().transform(self.mosaic.transform(results))
+            return super().transform(self.mosaic.transform(decoded(results)))
         width, height = self.mosaic.img_scale
         canvas_hw = 2 * height, 2 * width
         size_hw = canvas_hw[0] + 2 * self.border[1], canvas_hw[1] + 2 * self.border[0]
@@ -69,7 +73,7 @@ class MosaicAffine(RandomAffine):
         self.move_cells(mixed, matrix, size_hw)
         return mixed
 
-    def _draw_part(self, image: np.ndarray, part: np.ndarray, quarter: str, centre: list[int],
+    def _draw_part(self, image: np.ndarray, part: np.ndarray | DeferredImage, quarter: str, centre: list[int],
                    matrix: np.ndarray) -> tuple[Pair, Pair]:
         """Draw an image's part of the output (H, W, 3), which is the canvas moved by a scaling and shifting (3, 3).
 
@@ -86,8 +90,8 @@ class MosaicAffine(RandomAffine):
         if columns.start < columns.stop and rows.start < rows.stop:
             part_to_canvas = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]], [0, 0, 1]])
             to_output = matrix @ part_to_canvas - [[0, 0, columns.start], [0, 0, rows.start], [0, 0, 0]]
-            image[rows, columns] = warp(part, to_output, (columns.stop - columns.start, rows.stop - rows.start),
-                                        0, border=cv2.BORDER_REPLICATE)
+            size_wh = columns.stop - columns.start, rows.stop - rows.start
+            image[rows, columns] = warp(np.asarray(part), to_output, size_wh, 0, border=cv2.BORDER_REPLICATE)
         return scale, shift
 
     def __repr__(self) -> str:

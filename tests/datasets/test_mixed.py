@@ -1,7 +1,9 @@
 """mmleuk.MultiImageMixDataset gives MMDetection's samples, and copies no pixels."""
 
+import pickle
 import random
 from copy import deepcopy
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from mmdet.registry import DATASETS
 
 from mmleuk.datasets.mixed import MultiImageMixDataset, copy_but_pixels
 from mmleuk.errors import UserError
+from mmleuk.transforms import load_image
 
 LOAD = [dict(type='mmleuk.LoadImage'), dict(type='mmleuk.LoadCellAnnotations')]
 MOSAIC = dict(type='mmleuk.Mosaic', img_scale=(40, 40), pad_val=114.0)
@@ -73,7 +76,8 @@ class LockedPixels(MultiImageMixDataset):
 
     def _transformed(self, transform, sample):
         for part in (sample, *sample.get('mix_results', ())):
-            part['img'].flags.writeable = False
+            if isinstance(part['img'], np.ndarray):
+                part['img'].flags.writeable = False
         return super()._transformed(transform, sample)
 
 
@@ -81,6 +85,41 @@ class LockedPixels(MultiImageMixDataset):
 @pytest.mark.parametrize('name', ['mosaic', 'mosaic in one step', 'mixup', 'regions', 'one image'])
 def test_transforms_do_not_write_into_the_pixels_they_get(film, name):
     assert len(list(samples(LockedPixels, film, PIPELINES[name]))) == 6
+
+
+def test_of_a_mosaic_only_what_is_seen_is_decoded(film, monkeypatch):
+    decoded = []
+    decode = load_image.decode_image
+    monkeypatch.setattr(load_image, 'decode_image', lambda content, path, *how: decoded.append(path)
+                        or decode(content, path, *how))
+    corner = dict(PIPELINES['mosaic in one step'][0], center_ratio_range=(0.4, 0.4), scaling_ratio_range=(1.0, 1.0),
+                  max_translate_ratio=0.0)
+    sample, = samples('mmleuk.MultiImageMixDataset', film, [corner], range(1))
+    assert len(decoded) == 1  # the images meet outside of the output, so it shows the fourth one alone
+    assert isinstance(sample['img'], np.ndarray) and sample['img'].shape == (40, 40, 3)
+    list(samples('mmleuk.MultiImageMixDataset', film, [corner], range(1)))
+    assert len(decoded) == 2
+
+
+@pytest.mark.parametrize('skipped', [(), ('mmleuk.MosaicAffine',)])
+def test_transforms_that_do_not_ask_for_deferred_images_get_pixels(film, skipped):
+    film.write()
+    mixup = dict(type='mmleuk.MixUp', img_scale=(40, 40))
+    dataset = DATASETS.build(dict(type='mmleuk.MultiImageMixDataset', dataset=film.config(pipeline=LOAD),
+                                  pipeline=[PIPELINES['mosaic in one step'][0], mixup], skip_type_keys=list(skipped)))
+    assert dataset.defers and isinstance(dataset[0]['img'], np.ndarray)
+    dataset.update_skip_type_keys(['mmleuk.MosaicAffine', 'mmleuk.MixUp'])
+    assert dataset[0]['img'].shape == (48, 64, 3)
+    assert pickle.loads(pickle.dumps(dataset)).defers
+
+
+def test_nothing_is_deferred_where_pixels_are_needed_at_once(film):
+    film.write()
+    mosaic = PIPELINES['mosaic in one step'][:1]
+    build = partial(dict, type='mmleuk.MultiImageMixDataset', pipeline=mosaic)
+    floats = DATASETS.build(build(dataset=film.config(pipeline=[dict(LOAD[0], to_float32=True), LOAD[1]])))
+    resized = DATASETS.build(build(dataset=film.config(pipeline=[*LOAD, dict(type='Resize', scale=(20, 20))])))
+    assert not floats.defers and not resized.defers
 
 
 def test_only_transforms_that_may_reject_cost_copies(film, monkeypatch):
