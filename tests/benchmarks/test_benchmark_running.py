@@ -11,15 +11,17 @@ import time
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 from benchmarking.cli import benchmark_main
 from benchmarking.history import read_history
 from benchmarking.identity import identity
 from benchmarking.machine import cpu_model, git_state
-from benchmarking.results import outcome, result_path, write_result
+from benchmarking.results import count_parameters, outcome, result_path, write_result
 from benchmarking.running import Settings, Training, resume_point, state_of
 from benchmarking.scheduling import run_cases
 from mmleuk.errors import UserError
+from mmleuk.utils.config_file import read_config
 
 ROOT = Path(__file__).parents[2]
 
@@ -241,6 +243,12 @@ def test_an_ensemble_runs_when_its_members_are_done(make_suite, tiny_config, tmp
     (tmp_path / 'work/small/a_seed0/epoch_2.pth').unlink()
     assert benchmark_main([*arguments, '--rows', 'both']) == 1
     assert 'a_seed0/epoch_2.pth: no such checkpoint' in capsys.readouterr().out
+
+
+def test_weights_are_counted_of_a_detector_that_takes_no_meta_device():
+    model = read_config(ROOT / 'configs/dino/dino_r18_attri_pbc.py').model
+    detector = count_parameters(Config(dict(model=model.detector)))
+    assert 1e6 < detector < count_parameters(Config(dict(model=model)))
 
 
 @pytest.mark.slow

@@ -6,16 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-from mmdet.registry import MODELS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 
 from benchmarking.history import History
 from benchmarking.identity import case_hash
 from benchmarking.machine import ROOT
 from benchmarking.suite import Case, Suite
 from mmleuk.errors import UserError
+from mmleuk.utils.config_file import build_model
 from mmleuk.utils.files import write_atomic
 
 FORMAT = 1
@@ -133,11 +131,12 @@ def outcome(history: History, cfg: Config) -> dict[str, Any]:
 
 
 def count_parameters(cfg: Config) -> int:
-    """Number of weights of ``cfg.model``; no memory is taken for them."""
-    init_default_scope(cfg.get('default_scope') or 'mmdet')
-    with torch.device('meta'):
-        model = MODELS.build(cfg.model)
-    return sum(parameter.numel() for parameter in model.parameters())
+    """Number of weights of ``cfg.model``, which isn't changed.
+
+    The model is really built: on PyTorch's meta device MMDetection's DINO keeps some weights on the CPU, and AttriDet's
+    look at its feature maps fails.
+    """
+    return sum(parameter.numel() for parameter in build_model(cfg).parameters())
 
 
 def by_text(values: dict[int, Any]) -> dict[str, Any]:
