@@ -1,4 +1,4 @@
-"""DINO on TXL-PBC's sparse labels; background queries count only inside the regions.
+"""DINO on TXL-PBC's sparse labels; queries start, and background counts, only inside the regions.
 
 MMLEUK_DATA=... python tools/train.py configs/dino/dino_r18_sparse-regions_txl-pbc.py
 """
@@ -10,5 +10,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(bbox_head=dict(type='mmleuk.SparseRegionDINOHead', num_classes=_base_.num_classes))
+model = dict(
+    type='mmleuk.SparseRegionDINO',
+    bbox_head=dict(type='mmleuk.SparseRegionDINOHead', num_classes=_base_.num_classes))
 optim_wrapper = dict(optimizer=dict(lr=0.0005), clip_grad=dict(max_norm=1.0))
