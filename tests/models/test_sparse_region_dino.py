@@ -10,12 +10,12 @@ from mmdet.structures import DetDataSample
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
-from mmleuk.models.detectors.sparse_region_dino import known_places
+from mmleuk.models.detectors.sparse_region_dino import known_locations
 from mmleuk.utils.config_file import read_config
 
 CONFIG = Path(__file__).parents[2] / 'configs/dino/dino_r18_sparse-regions_txl-pbc.py'
 SIZE = 128
-PLACES = 16 ** 2 + 8 ** 2 + 4 ** 2 + 2 ** 2  # of strides 8 to 64
+LOCATIONS = 16 ** 2 + 8 ** 2 + 4 ** 2 + 2 ** 2  # of strides 8 to 64
 QUERIES = 20
 
 
@@ -44,12 +44,12 @@ CELL = (96, 96, 112, 112)
 
 def selected(model, *samples):
     """Places in pixels (B, P or Q, 2), where queries are taken from."""
-    places = []
+    locations = []
     generate = model.gen_encoder_output_proposals
 
     def spy(*args):
         features, proposals = generate(*args)
-        places.append(proposals[..., :2].sigmoid() * SIZE)
+        locations.append(proposals[..., :2].sigmoid() * SIZE)
         return features, proposals
 
     model.gen_encoder_output_proposals = spy
@@ -59,16 +59,16 @@ def selected(model, *samples):
             model.loss(images, list(samples))
         else:
             model.predict(images, list(samples))
-    return places[0]
+    return locations[0]
 
 
 def test_places_of_regions_and_of_labelled_cells_are_known():
     centres = torch.tensor([[0.25, 0.5], [0.75, 0.25], [0.8125, 0.8125]])  # in the region, outside, in the cell
     proposals = torch.cat([centres, torch.full((3, 2), 0.1)], 1).logit().expand(2, 3, 4)
-    known = known_places(proposals, [sample(LEFT, cells=[CELL]), sample()])
+    known = known_locations(proposals, [sample(LEFT, cells=[CELL]), sample()])
     assert known.tolist() == [[True, False, True], [False] * 3]
     nowhere = torch.full((1, 1, 4), torch.inf)
-    assert known_places(nowhere, [sample(ALL)]).tolist() == [[False]]
+    assert known_locations(nowhere, [sample(ALL)]).tolist() == [[False]]
 
 
 def test_queries_start_in_the_regions_and_on_labelled_cells():
@@ -78,18 +78,18 @@ def test_queries_start_in_the_regions_and_on_labelled_cells():
     assert (corner <= 64).all()
 
 
-def test_where_the_known_places_run_out_all_of_them_are_taken():
+def test_where_the_known_locations_run_out_all_of_them_are_taken():
     few, none = selected(detector(), sample((0, 0, 14, 14), cells=[(2, 2, 12, 12)]), sample())
     assert len(few) == len(none) == QUERIES
-    inside = {tuple(place) for place in few[(few <= 14).all(1)].round().int().tolist()}
+    inside = {tuple(location) for location in few[(few <= 14).all(1)].round().int().tolist()}
     assert inside == {(4, 4), (12, 4), (4, 12), (12, 12), (8, 8)}  # of strides 8 and 16
 
 
 def test_prediction_is_that_of_dino():
     ours, theirs = detector().eval(), detector(type='DINO').eval()
     theirs.load_state_dict(ours.state_dict())
-    places = selected(ours, sample(LEFT))
-    assert places.shape == (1, PLACES, 2)
+    locations = selected(ours, sample(LEFT))
+    assert locations.shape == (1, LOCATIONS, 2)
     images = torch.randn(1, 3, SIZE, SIZE)
     with torch.no_grad():
         one, = ours.predict(images, [sample(LEFT)])

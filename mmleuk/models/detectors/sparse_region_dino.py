@@ -1,6 +1,6 @@
 """DINO for sparse annotations: in training its queries start where something is known.
 
-Legend: B images, P places of the encoder's maps, Q queries, D channels.
+Legend: B images, P locations of the encoder's maps, Q queries, D channels.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from mmleuk.structures.regions import background_is_known, points_in_regions
 class SparseRegionDINO(DINO):
     """MMDetection's DINO, whose queries start in the annotated regions and on labelled cells while it trains.
 
-    DINO takes its Q queries from the encoder's places with the highest scores, and only those learn. Outside the
-    regions a query learns nothing (:class:`SparseRegionDINOHead`), so a place there keeps its score, and with a fifth
-    of each image annotated most queries would be such ones. Prediction is that of DINO.
+    DINO takes its Q queries from the encoder's locations with the highest scores, and only those learn. Outside the
+    regions a query learns nothing (:class:`SparseRegionDINOHead`), so a location there keeps its score. With a fifth of
+    each image annotated most queries would be such ones. Prediction is that of DINO.
 
     Args: as of mmdet's DINO; the head is a :class:`SparseRegionDINOHead`.
 
@@ -44,21 +44,21 @@ class SparseRegionDINO(DINO):
         features, proposals = super().gen_encoder_output_proposals(memory, *args)
         if self._samples is None:
             return features, proposals
-        chosen = self._choose(features.detach(), known_places(proposals, self._samples))[..., None]
+        chosen = self._choose(features.detach(), known_locations(proposals, self._samples))[..., None]
         return tuple(values.gather(1, chosen.expand(-1, -1, values.shape[2])) for values in (features, proposals))
 
     @torch.no_grad()
     def _choose(self, features: Tensor, known: Tensor) -> Tensor:
-        """Indices (B, Q) of the known places (B, P) with the highest scores; unknown ones only where these run out."""
+        """Indices (B, Q) of the known locations (B, P) with the highest scores; unknown ones where these run out."""
         scores = self.bbox_head.cls_branches[self.decoder.num_layers](features).float().sigmoid().amax(-1)
         return (scores + known).topk(self.num_queries, dim=1).indices
 
 
-def known_places(proposals: Tensor, samples: SampleList) -> Tensor:
+def known_locations(proposals: Tensor, samples: SampleList) -> Tensor:
     """Places (B, P) in a region, or in the box of a labelled cell.
 
     Args:
-        proposals: (B, P, 4), cx, cy, w, h before the sigmoid; infinite where there is no place.
+        proposals: (B, P, 4), cx, cy, w, h before the sigmoid; infinite where there is no location.
         samples: B samples with ``gt_instances``.
     """
     known = []
