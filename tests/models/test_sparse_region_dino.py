@@ -10,6 +10,7 @@ from mmdet.structures import DetDataSample
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
+from mmleuk.errors import UserError
 from mmleuk.models.detectors.sparse_region_dino import known_locations
 from mmleuk.utils.config_file import read_config
 
@@ -95,6 +96,12 @@ def test_prediction_is_that_of_dino():
         one, = ours.predict(images, [sample(LEFT)])
         other, = theirs.predict(images, [sample(LEFT)])
     assert torch.equal(one.pred_instances.bboxes, other.pred_instances.bboxes)
+
+
+def test_another_head_is_refused():
+    model = read_config(CONFIG).model
+    with pytest.raises(UserError, match="SparseRegionDINO needs bbox_head=.*SparseRegionDINOHead'.*, got DINOHead"):
+        detector(bbox_head=model.bbox_head | dict(type='DINOHead'))
 
 
 def test_with_all_known_the_losses_are_those_of_dino():

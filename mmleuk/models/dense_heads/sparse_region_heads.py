@@ -55,7 +55,8 @@ class SparseRegionDINOHead(DINOHead):
 
     The centre of its predicted box is a query's location. Denoising queries stay, since they are made from labelled
     cells. An image with fewer cells than another image of the batch gets filler queries; here they have no loss.
-    MMDetection trains them as background in the middle of the image.
+    MMDetection trains them as background in the middle of the image. The detector to use it in is
+    :class:`mmleuk.SparseRegionDINO`: DINO's own queries lie mostly outside the regions.
 
     Args: as of mmdet's DINOHead.
 

@@ -12,6 +12,8 @@ from mmdet.models.detectors import DINO
 from mmdet.structures import SampleList
 from torch import Tensor
 
+from mmleuk.errors import UserError
+from mmleuk.models.dense_heads.sparse_region_heads import SparseRegionDINOHead
 from mmleuk.registry import MODELS
 from mmleuk.structures.regions import background_is_known, points_in_regions
 
@@ -26,10 +28,19 @@ class SparseRegionDINO(DINO):
 
     Args: as of mmdet's DINO; the head is a :class:`SparseRegionDINOHead`.
 
+    Raises:
+        UserError: another head, which would learn cells outside the regions as background.
+
     Source: LLD 4.3, Eq. 4, for a detector that selects its queries.
     """
 
     _samples: SampleList | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not isinstance(self.bbox_head, SparseRegionDINOHead):
+            raise UserError("SparseRegionDINO needs bbox_head=dict(type='mmleuk.SparseRegionDINOHead'), got "
+                            f'{type(self.bbox_head).__name__}')
 
     def pre_decoder(self, memory: Tensor, memory_mask: Tensor, spatial_shapes: Tensor,
                     batch_data_samples: SampleList | None = None) -> tuple[dict, dict]:
