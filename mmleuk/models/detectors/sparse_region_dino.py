@@ -66,11 +66,14 @@ class SparseRegionDINO(DINO):
 
 
 def known_locations(proposals: Tensor, samples: SampleList) -> Tensor:
-    """Places (B, P) in a region, or in the box of a labelled cell.
+    """Find the locations (B, P) in a region, or in the box of a labelled cell.
 
     Args:
         proposals: (B, P, 4), cx, cy, w, h before the sigmoid; infinite where there is no location.
         samples: B samples with ``gt_instances``.
+
+    Returns:
+        (B, P) bool.
     """
     known = []
     for centres, sample in zip(proposals[..., :2].sigmoid(), samples, strict=True):
