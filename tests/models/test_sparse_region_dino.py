@@ -44,7 +44,7 @@ CELL = (96, 96, 112, 112)
 
 
 def selected(model, *samples):
-    """Places in pixels (B, P or Q, 2), where queries are taken from."""
+    """Locations in pixels (B, P or Q, 2), where queries are taken from."""
     locations = []
     generate = model.gen_encoder_output_proposals
 
@@ -63,7 +63,7 @@ def selected(model, *samples):
     return locations[0]
 
 
-def test_places_of_regions_and_of_labelled_cells_are_known():
+def test_locations_in_regions_and_in_labelled_cells_are_known():
     centres = torch.tensor([[0.25, 0.5], [0.75, 0.25], [0.8125, 0.8125]])  # in the region, outside, in the cell
     proposals = torch.cat([centres, torch.full((3, 2), 0.1)], 1).logit().expand(2, 3, 4)
     known = known_locations(proposals, [sample(LEFT, cells=[CELL]), sample()])

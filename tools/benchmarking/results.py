@@ -133,8 +133,7 @@ def outcome(history: History, cfg: Config) -> dict[str, Any]:
 def count_parameters(cfg: Config) -> int:
     """Number of weights of ``cfg.model``, which isn't changed.
 
-    The model is really built: on PyTorch's meta device MMDetection's DINO keeps some weights on the CPU, and AttriDet's
-    look at its feature maps fails.
+    The model is really built: not every one can be on PyTorch's meta device, such as MMSegmentation's Swin.
     """
     return sum(parameter.numel() for parameter in build_model(cfg).parameters())
 

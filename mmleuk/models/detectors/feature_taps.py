@@ -128,7 +128,8 @@ def probe_features(detector: BaseDetector, taps: FeatureTaps) -> tuple[list[int]
         Channels C_l and input pixels per map pixel, per tap.
     """
     modes = {module: module.training for module in detector.modules()}
-    parameter = next(detector.parameters())
+    # The backbone's, since a detector's first one may lie elsewhere: DINO makes its level embedding on the CPU.
+    parameter = next(getattr(detector, 'detector', detector).backbone.parameters())
     try:
         detector.eval()
         with taps.open():
