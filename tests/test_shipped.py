@@ -1,5 +1,7 @@
 """The model in the package loads without code from the file, finds cells at any scale, and names its sources."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from mmleuk.apis import Inferencer
 from mmleuk.calibration import RED_CELL_MICRONS
 from mmleuk.calibration.finder import load_finder
 from mmleuk.commands.infer import split_model
+from mmleuk.commands.serve import FilmReader
 from mmleuk.errors import UserError
 from mmleuk.shipped import DEFAULT, SHIPPED, get_shipped
 from mmleuk.utils.checkpoint import load_checkpoint_safely
@@ -66,6 +69,24 @@ def test_finds_cells_at_any_scale(inferencer):
         assert np.median([cell.diameter_um for cell in red]) == pytest.approx(RED_CELL_MICRONS, rel=0.15)
         x, y = prediction.um_per_px
         assert x / y == pytest.approx(factors[1] / factors[0], rel=0.15)
+
+
+def test_another_film_is_measured_anew(inferencer, tmp_path):
+    """Two microscopes may have one camera, so one image size; each call, and each film of the page, is a film."""
+    image = film()
+    magnified = cv2.resize(image, None, fx=2, fy=2, interpolation=cv2.INTER_AREA)[240:720, 240:720]
+    assert magnified.shape == image.shape
+    once, twice = (inferencer(pixels)[0].um_per_px[0] for pixels in (image, magnified))
+    assert twice == pytest.approx(once / 2, rel=0.15)
+    scales = []
+    for name, pixels in (('a', image), ('b', magnified)):
+        path = tmp_path / f'{name}.png'
+        cv2.imwrite(str(path), pixels)
+        FilmReader(inferencer)([path], [path.name], tmp_path, lambda number: None)
+        run = json.loads((tmp_path / 'predictions.json').read_text())
+        scales.append(run['images'][0]['um_per_px'][0])
+        assert len(run['run']['scales']) == 1
+    assert scales == pytest.approx([once, twice])
 
 
 def test_only_leukocytes_have_attributes(inferencer):

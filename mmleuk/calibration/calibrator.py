@@ -29,6 +29,10 @@ class Calibrator:
         self.stated = None if microns_per_pixel is None else RedCells.of_scale(microns_per_pixel)
         self.calibrations: dict[tuple[int, int], Calibration] = {}
 
+    def forget(self) -> None:
+        """Forget what was measured: the next film may come from another microscope. A stated scale stays."""
+        self.calibrations.clear()
+
     def measure_files(self, paths: Iterable[Path], load: Load) -> list[Calibration]:
         """Measure the images' sizes that are new; returns their calibrations.
 

@@ -79,6 +79,7 @@ class FilmReader:
             UserError: an image can't be read.
         """
         model = self.inferencer
+        model.forget_scales()
         model.calibrate(paths)
         leukocytes = leukocyte_classes(model.classes, model.leukocytes)
         predictions: list[Prediction] = []

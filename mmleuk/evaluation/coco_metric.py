@@ -6,7 +6,7 @@ import itertools
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,22 @@ def relabel_categories(dataset: dict[str, Any], classes: Sequence[str]) -> dict[
             'categories': [dict(id=label, name=name) for name, label in labels.items()],
             'annotations': [_annotation(a, number, labels[names[a['category_id']]])
                             for number, a in enumerate(annotations, start=1)]}
+
+
+def tested_images(dataset: dict[str, Any], tested: Set[Any]) -> dict[str, Any]:
+    """COCO data of the images with an id in ``tested``: a data set may leave others out (``domains``, ``indices``).
+
+    Args:
+        dataset: contents of a COCO file; not changed.
+        tested: ids of images.
+    """
+    images = [image for image in dataset['images'] if image['id'] in tested]
+    if left_out := len(dataset['images']) - len(images):
+        MMLogger.get_current_instance().info(
+            f'{left_out} of the {len(dataset["images"])} images in the annotation file were not tested; '
+            'their cells do not count as missed.')
+    return {**dataset, 'images': images,
+            'annotations': [a for a in dataset.get('annotations', []) if a['image_id'] in tested]}
 
 
 def _annotation(annotation: dict[str, Any], number: int, label: int) -> dict[str, Any]:
@@ -146,7 +162,8 @@ class CocoMetric(MMDetCocoMetric):
     - The files of ``outfile_prefix`` have the category ids of the annotation file and the names of the classes.
 
     Args:
-        ann_file: COCO JSON file of the images; None takes the truth from the samples.
+        ann_file: COCO JSON file of the images; None takes the truth from the samples. Its images that are not tested
+            don't count.
         classwise: print and return the AP of every class.
         kwargs: see MMDetection.
 
@@ -207,7 +224,8 @@ class CocoMetric(MMDetCocoMetric):
             stem = f'{folder}/results'
             if self._file_data is not None:
                 file_ids = {category['name']: category['id'] for category in self._file_data['categories']}
-                self._coco_api = _KnownTruth(relabel_categories(self._file_data, classes), self._file_regions)
+                tested = tested_images(self._file_data, {prediction['img_id'] for _, prediction in results})
+                self._coco_api = _KnownTruth(relabel_categories(tested, classes), self._file_regions)
             else:
                 truths = [truth for truth, _ in results]
                 data: Any = read_json(self.gt_to_coco_json(truths, stem))

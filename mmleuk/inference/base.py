@@ -110,7 +110,7 @@ class BaseInferencer(ABC):
         """``model``, ``config``, ``checkpoint`` and ``device`` of :class:`RunInfo`."""
 
     def __call__(self, inputs: Source | Iterable[Source]) -> list[Prediction]:
-        """Predict.
+        """Predict. Images of one size in one call count as those of one microscope.
 
         Args:
             inputs: an image file, a folder (searched recursively, sorted), a glob, a (H, W, 3) uint8 array in BGR
@@ -128,6 +128,7 @@ class BaseInferencer(ABC):
         names = [item for item in several if isinstance(item, (str, Path))]
         paths = list_images(names) if names or not arrays else []
         check_images(paths)
+        self.forget_scales()
         self.calibrate(paths)
         results = list(self.predict(paths)) + list(self._predict_arrays(arrays))
         failed = [result for result in results if isinstance(result, FailedImage)]
@@ -149,6 +150,11 @@ class BaseInferencer(ABC):
             found = self._detect([prepared.data for _, _, prepared in loaded]) if loaded else []
             for (name, path, prepared), detections in zip(loaded, found):
                 yield self._prediction(detections, prepared, name, str(path))
+
+    def forget_scales(self) -> None:
+        """Begin another film: images of a size that was measured before may come from another microscope."""
+        if self.calibrator is not None:
+            self.calibrator.forget()
 
     def calibrate(self, paths: Sequence[Path]) -> list[str]:
         """Measure the scale of images before :meth:`predict`, which else measures each size when it comes.

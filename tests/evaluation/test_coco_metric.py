@@ -92,6 +92,19 @@ def test_agrees_with_pycocotools_whatever_the_files_order(tmp_path, order, crowd
         assert scores[f'coco/{name}_precision'] == pytest.approx(alone, abs=6e-4)
 
 
+def test_images_that_were_not_tested_do_not_count(tmp_path):
+    """A data set may leave images of its file out (``domains``): the scores are those of a file without them."""
+    data, ids = make_file(tmp_path / 'all.json')
+    samples = make_predictions(data, ids)[2:7]
+    tested = {sample['img_id'] for sample in samples}
+    (tmp_path / 'tested.json').write_text(json.dumps({
+        **data, 'images': [image for image in data['images'] if image['id'] in tested],
+        'annotations': [one for one in data['annotations'] if one['image_id'] in tested]}))
+    expected = by_pycocotools(tmp_path / 'tested.json', samples, ids)
+    scores, _ = evaluate(tmp_path / 'all.json', samples)
+    assert [scores[f'coco/bbox_{name}'] for name in ('mAP', 'mAP_50', 'mAP_75')] == pytest.approx(expected, abs=1e-3)
+
+
 def test_ids_that_start_at_zero(tmp_path):
     """pycocotools takes a match with annotation 0 for none; ours doesn't."""
     data, ids = make_file(tmp_path / 'one.json')

@@ -7,12 +7,14 @@ import mmdet
 import pytest
 import torch
 from mmdet.registry import MODELS as MMDET_MODELS
+from mmdet.structures import DetDataSample
 from mmdet.testing import demo_mm_inputs
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
+from mmengine.structures import InstanceData
 
 from mmleuk.errors import UserError
-from mmleuk.models.detectors.attri_det import AttriDet
+from mmleuk.models.detectors.attri_det import AttriDet, ground_truth_boxes
 from mmleuk.models.detectors.feature_taps import FeatureTaps
 from mmleuk.registry import MODELS
 from mmleuk.schema import IGNORE
@@ -207,6 +209,18 @@ def test_attributes_of_ground_truth_boxes(fcos):
     for sample, (values, probabilities) in zip(found, expected):
         assert torch.equal(sample.gt_attributes.attributes, values)
         torch.testing.assert_close(sample.gt_attributes.attribute_probs, probabilities)
+
+
+def test_true_boxes_follow_a_flipped_view():
+    """Test-time augmentation: the image is mirrored, the cells were loaded afterwards, in original pixels."""
+    boxes = torch.tensor([[5.0, 10, 25, 30]])
+    expected = {None: [10, 20, 50, 60], 'horizontal': [150, 20, 190, 60], 'vertical': [10, 40, 50, 80]}
+    for direction, box in expected.items():
+        sample = DetDataSample(metainfo=dict(
+            scale_factor=(2.0, 2.0), ori_shape=(50, 100), flip=direction is not None, flip_direction=direction))
+        sample.gt_instances = InstanceData(bboxes=boxes)
+        assert ground_truth_boxes([sample], torch.zeros(1, 3, 100, 200))[0].tolist() == [box], direction
+        assert torch.equal(sample.gt_instances.bboxes, boxes)
 
 
 def test_a_copy_captures_its_own_features(fcos):

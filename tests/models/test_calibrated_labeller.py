@@ -104,6 +104,21 @@ def test_background_lies_under_what_cells_get():
     assert calibration.background_thresholds().tolist() == pytest.approx([0.09, 0.0])
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision_counts_as_float32_does(dtype):
+    """Heads whose scores stay in half precision under ``--amp``; 0.75 and 0.25 are exact in both."""
+    both = []
+    for cast in (torch.float32, dtype):
+        calibration = RegionCalibration(num_classes=2, num_levels=1, bins=100)
+        found = predictions((0, 0, 0.75, 0, 0, 10, 10), (0, 1, 0.25, 0, 0, 10, 10))
+        found[0].scores = found[0].scores.to(cast)
+        calibration.update(found, cells((0, 0, 0, 0, 10, 10)), [torch.tensor([0.25]).to(cast)])
+        both.append(calibration.state_dict())
+    assert both[0]['seen'].sum() == 2 and both[0]['right'].sum() == 2 and both[0]['places'][0, 50] == 1
+    for name, value in both[0].items():
+        assert torch.equal(value, both[1][name]) and both[1][name].dtype == torch.float32, name
+
+
 def test_old_batches_fade_and_state_is_saved():
     calibration = filled([0.9] * 10, [True] * 10, decay=0.5)
     assert calibration.thresholds()[0, 0].item() == pytest.approx(0.9)

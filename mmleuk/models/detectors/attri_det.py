@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample, OptSampleList, SampleList
-from mmdet.structures.bbox import get_box_tensor, scale_boxes
+from mmdet.structures.bbox import bbox_flip, get_box_tensor, scale_boxes
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -197,11 +197,21 @@ def kept_boxes(samples: SampleList, kept: Sequence[Tensor], batch_inputs: Tensor
 
 
 def ground_truth_boxes(samples: SampleList, batch_inputs: Tensor) -> list[Tensor] | None:
-    """In testing, the true boxes (N, 4) of each sample in input pixels; None if a sample has none."""
+    """In testing, the true boxes (N, 4) of each sample in input pixels; None if a sample has none.
+
+    They come in pixels of the original image, also where a view of test-time augmentation is flipped.
+    """
     if not all('gt_instances' in sample and 'bboxes' in sample.gt_instances for sample in samples):
         return None
-    return [input_boxes(sample, get_box_tensor(sample.gt_instances.bboxes).to(batch_inputs), batch_inputs, True)
-            for sample in samples]
+    return [input_boxes(sample, _flipped(sample, get_box_tensor(sample.gt_instances.bboxes).to(batch_inputs)),
+                        batch_inputs, True) for sample in samples]
+
+
+def _flipped(sample: DetDataSample, boxes_xyxy: Tensor) -> Tensor:
+    """Boxes (N, 4) in original pixels, mirrored as the sample's image is."""
+    if not sample.get('flip'):
+        return boxes_xyxy
+    return bbox_flip(boxes_xyxy, sample.ori_shape, sample.flip_direction)
 
 
 def write_attributes(instances: InstanceData, keep: Tensor, values: Tensor, probabilities: Tensor) -> None:

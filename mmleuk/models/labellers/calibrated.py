@@ -181,12 +181,12 @@ class RegionCalibration(nn.Module):
         seen, right, places = added
         for found, cells in zip(predictions, truth):
             where = found.labels, self._bins(found.scores)
-            seen.index_put_(where, torch.ones_like(found.scores), accumulate=True)
+            seen.index_put_(where, torch.ones_like(found.scores, dtype=seen.dtype), accumulate=True)
             for histogram, min_iou in zip(right, self.min_ious):
                 hits = right_predictions(found, cells, min_iou)
-                histogram.index_put_(where, hits.to(found.scores), accumulate=True)
+                histogram.index_put_(where, hits.to(histogram), accumulate=True)
         for histogram, values in zip(places, objectness):
-            histogram.index_add_(0, self._bins(values.sqrt()), torch.ones_like(values))
+            histogram.index_add_(0, self._bins(values.float().sqrt()), torch.ones_like(values, dtype=histogram.dtype))
         for histogram, new in zip((self.seen, self.right, self.places), added):
             all_reduce(new)  # every process has the same thresholds
             histogram.mul_(self.decay).add_(new)
@@ -209,4 +209,4 @@ class RegionCalibration(nn.Module):
         return (safe / self.bins) ** 2
 
     def _bins(self, values: Tensor) -> Tensor:
-        return (values * self.bins).long().clamp(0, self.bins - 1)
+        return (values.float() * self.bins).long().clamp(0, self.bins - 1)  # half precision has 8 bits of a bin
