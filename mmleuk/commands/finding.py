@@ -334,7 +334,7 @@ def _scan(inferencer: BaseInferencer, path: Path, name: str, plan: Plan, windows
             limits = slide.limits
     except SlideError as error:
         return Found(FailedImage(name, f'could not be read: {error}'))
-    prediction = Prediction(name, plan.size_hw, found.cells, str(path))
+    prediction = Prediction(name, plan.size_hw, found.cells, str(path), found.um_per_px)
     if len(plan) > 1:
         print(f'{name}: {plural_n(found.windows, "window")} ({found.empty} of empty glass), '
               f'{plural_n(len(found.cells), "cell")}')
@@ -360,11 +360,14 @@ def predict_fields(inferencer: BaseInferencer, batch: Sequence[Path], names: Map
         path = paths[result.image]
         named = replace(result, image=names[path])
         if isinstance(named, Prediction) and (named.image, 0) not in journal:
-            journal.add((named.image, 0), named.cells, size_hw=list(named.size_hw))
+            journal.add((named.image, 0), named.cells, size_hw=list(named.size_hw),
+                        um_per_px=named.um_per_px and list(named.um_per_px))
         found[path] = Found(named)
     return found
 
 
 def _recorded(journal: Journal, name: str, path: Path) -> Prediction:
-    height, width = journal.record((name, 0))['size_hw']
-    return Prediction(name, (height, width), tuple(journal.cells((name, 0))), str(path))
+    record = journal.record((name, 0))
+    (height, width), um_per_px = record['size_hw'], record['um_per_px']
+    return Prediction(name, (height, width), tuple(journal.cells((name, 0))), str(path),
+                      um_per_px and (um_per_px[0], um_per_px[1]))

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Protocol
 from mmleuk.errors import UserError
 from mmleuk.structures.prediction import Cell, cell_from_dict, cell_to_dict
 
-FORMAT = 'mmleuk.journal/1'
+FORMAT = 'mmleuk.journal/2'
 Step = tuple[str, int]
 """Name of an image, and the number of the step on it from 0."""
 
@@ -186,8 +186,7 @@ class Journal:
 def _difference(first: bytes, head: str) -> str:
     """Names of the settings that differ, for the message."""
     try:
-        before = json.loads(first)['settings']
-        now = json.loads(head)['settings']
+        before, now = (dict(each['settings'], format=each['format']) for each in map(json.loads, (first, head)))
         names = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
     except (ValueError, KeyError, TypeError, AttributeError):
         names = []

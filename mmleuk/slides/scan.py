@@ -31,12 +31,15 @@ class Scan:
         windows: number of windows.
         empty: how many of them were empty glass.
         repeated: detections that were left out because another window saw the same cell.
+        um_per_px: micrometres that a pixel is wide and high; None where the windows don't share one scale, or where
+            none shows more than glass.
     """
 
     cells: tuple[Cell, ...]
     windows: int
     empty: int
     repeated: int
+    um_per_px: tuple[float, float] | None = None
 
 
 def scan(slide: Slide, image: str, predict: Predict, plan: Plan, journal: Journal, *, batch_size: int = 1,
@@ -61,6 +64,7 @@ def scan(slide: Slide, image: str, predict: Predict, plan: Plan, journal: Journa
     """
     boxes: list[np.ndarray] = []
     window_of: list[int] = []
+    scales: set[tuple[float, float] | None] = set()
     empty = 0
     for number, windows in enumerate(_steps(plan, batch_size)):
         step = (image, number)
@@ -71,6 +75,7 @@ def scan(slide: Slide, image: str, predict: Predict, plan: Plan, journal: Journa
         record = journal.record(step)
         boxes.append(np.array([(*cell['box'], cell['score']) for cell in record['cells']]).reshape(-1, 5))
         window_of += record['windows']
+        scales |= {um_per_px and (um_per_px[0], um_per_px[1]) for um_per_px in record['um_per_px']}
         empty += record['empty']
         if on_step is not None:
             on_step(len(windows), len(record['cells']))
@@ -78,7 +83,8 @@ def scan(slide: Slide, image: str, predict: Predict, plan: Plan, journal: Journa
     kept = merge(found[:, :4], found[:, 4], np.array(window_of, np.int64), plan)
     cells = _cells(journal, image, [len(part) for part in boxes], kept)
     cells.sort(key=lambda cell: -cell.score)
-    return Scan(tuple(cells), len(plan), empty, len(found) - len(kept))
+    um_per_px = next(iter(scales)) if len(scales) == 1 else None
+    return Scan(tuple(cells), len(plan), empty, len(found) - len(kept), um_per_px)
 
 
 def find_steps(slide: Slide, image: str, predict: Predict, plan: Plan, journal: Recorder, mine: Callable[[int], bool],
@@ -122,7 +128,8 @@ def _predict(step: tuple[str, int], windows: Sequence[int], arrays: Sequence[np.
         left, top = plan.windows_xyxy[windows[index], :2].tolist()
         cells += [moved(cell, left, top) for cell in prediction.cells]
         window_of += [windows[index]] * len(prediction.cells)
-    journal.add(step, cells, windows=window_of, empty=len(arrays) - len(shown))
+    scales = [um_per_px and list(um_per_px) for um_per_px in dict.fromkeys(each.um_per_px for each in predictions)]
+    journal.add(step, cells, windows=window_of, empty=len(arrays) - len(shown), um_per_px=scales)
 
 
 def moved(cell: Cell, x: float, y: float) -> Cell:

@@ -190,6 +190,25 @@ def test_fields_resume_batch_by_batch(attri, tmp_path, monkeypatch):
     assert resumed == whole and [p.image for p in whole] == ['a/1.png', 'a/2.png', 'b/1.png', 'b/2.png', 'b/3.png']
 
 
+@pytest.mark.parametrize('cut', [(), ('--window', '48', '--overlap', '16')])
+def test_the_scale_stays_however_the_run_went(attri, tmp_path, monkeypatch, cut):
+    """An image has the stated scale, whole or in windows; and so has one that an earlier run found."""
+    from mmleuk.commands import infer as command
+    noise = np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / 'field.png'), cv2.resize(noise, (80, 60), interpolation=cv2.INTER_CUBIC))
+    words = ['infer', str(tmp_path / 'field.png'), *map(str, attri), '--device', 'cpu', '--min-score', '0.03',
+             '--no-report', '--no-pictures', '--microns-per-pixel', '0.2,0.1', *cut, '--out-dir']
+    assert main([*words, str(tmp_path / 'whole')]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(command, 'write_run', lambda *_: 1 / 0)  # killed after the last step
+        with pytest.raises(ZeroDivisionError):
+            main([*words, str(tmp_path / 'resumed')])
+    assert main([*words, str(tmp_path / 'resumed'), '--resume']) == 0
+    whole, resumed = (from_json(tmp_path / name / 'predictions.json').predictions for name in ('whole', 'resumed'))
+    assert whole == resumed and whole[0].um_per_px == pytest.approx((0.2, 0.1))
+    assert all(cell.diameter_um is not None for cell in whole[0].cells) and whole[0].cells
+
+
 def test_16_bits_are_refused_or_converted(attri, film, tmp_path, capsys):
     path, pixels = film
     twelve = tmp_path / 'twelve.png'

@@ -1,5 +1,7 @@
 """Scanning a film with a detector that sees dots: every dot once, also after a kill."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from slide_fixtures import DotDetector, dots
@@ -45,6 +47,32 @@ def test_every_cell_is_found_once_with_its_own_attributes(film, tmp_path):
     assert [c.score for c in found.cells] == sorted((c.score for c in found.cells), reverse=True)
 
 
+class Measuring(DotDetector):
+    """A detector that knows a scale per window, in the order in which it sees them; after the last one, that one."""
+
+    def __init__(self, *scales):
+        super().__init__()
+        self.scales = list(scales)
+
+    def predict(self, image):
+        scale = self.scales.pop(0) if len(self.scales) > 1 else self.scales[0]
+        return replace(super().predict(image), um_per_px=scale)
+
+
+@pytest.mark.parametrize('scales, expected', [
+    (((0.2, 0.1),), (0.2, 0.1)), ((None,), None), (((0.2, 0.1), (0.2, 0.11)), None), ((None, (0.2, 0.1)), None)])
+def test_an_image_has_the_scale_that_all_its_windows_share(film, tmp_path, scales, expected):
+    path, _ = film
+    assert run(path, tmp_path / 'j', Measuring(*scales)).um_per_px == expected
+    assert run(path, tmp_path / 'j', Measuring((9., 9.)), resume=True).um_per_px == expected  # as it was recorded
+
+
+def test_empty_glass_says_nothing_of_the_scale(tmp_path):
+    import cv2
+    cv2.imwrite(str(tmp_path / 'glass.png'), dots((300, 520), []))
+    assert run(tmp_path / 'glass.png', tmp_path / 'j', Measuring((0.2, 0.1))).um_per_px is None
+
+
 class Killed(DotDetector):
     def __init__(self, after):
         super().__init__()
@@ -77,6 +105,9 @@ def test_a_journal_of_another_run_is_refused(film, tmp_path):
     with pytest.raises(UserError, match='other min_score, window; give the same arguments'):
         Journal(tmp_path / 'j', dict(window=97, min_score=0.3), resume=True)
     assert (tmp_path / 'j').read_bytes() == before
+    (tmp_path / 'j').write_bytes(before.replace(b'mmleuk.journal/2', b'mmleuk.journal/1', 1))
+    with pytest.raises(UserError, match='other format; give the same arguments'):  # of an earlier version
+        Journal(tmp_path / 'j', dict(window=96), resume=True)
     (tmp_path / 'j').write_bytes(before + b'nonsense\n')
     with pytest.raises(UserError, match=r'byte \d+: is no step of a run'):
         Journal(tmp_path / 'j', dict(window=96), resume=True)
