@@ -64,6 +64,19 @@ def test_cells_come_back_as_they_were(where):
     bank.close()
 
 
+def test_a_field_keeps_its_scale(where):
+    """A run that doesn't know the scale says nothing about it; one that measured it anew does."""
+    bank, run, stored = Bank(where, create=True), small_run(), []
+    for digest, scale in (('one', (0.2, 0.1)), ('two', None), ('three', (0.21, 0.11))):
+        of_scale = replace(run, predictions=tuple(replace(p, um_per_px=scale) for p in run.predictions))
+        assert add(bank, of_scale, digest).new
+        with bank.reading() as connection:
+            rows = connection.execute(select(BankField.um_per_px_x, BankField.um_per_px_y)).all()
+        stored.append(sorted({tuple(row) for row in rows}, key=str))
+    assert stored == [[(0.2, 0.1)], [(0.2, 0.1)], [(0.21, 0.11)]]
+    bank.close()
+
+
 def test_probabilities_novelty_and_hashes_are_kept(where, tmp_path):
     (tmp_path / 'w.pth').write_bytes(b'weights')
     run = small_run()
