@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from statistics import median
 
 import torch
 from torch import Tensor
 
 import mmleuk
+from mmleuk.calibration.red_cells import SAME
 from mmleuk.ensemble.fusion import Detected, FusionSettings, fuse
 from mmleuk.errors import UserError
 from mmleuk.schema import IGNORE, Attribute, AttributeSchema
-from mmleuk.structures.prediction import AttributeReading, Cell, Prediction, Run, RunInfo
+from mmleuk.structures.prediction import AttributeReading, Cell, Prediction, Run, RunInfo, box_diameter
 from mmleuk.utils.progress import progress
 
 
@@ -125,16 +127,27 @@ def fuse_predictions(predictions: Sequence[Prediction], classes: Sequence[str], 
 
     Returns:
         The fused cells. Scores above 1 (:class:`Fused`) are cut to 1; an attribute that no member knew is unknown.
+        Scale and diameters are known if the models that know a scale agree on it.
 
     Raises:
         UserError: a class or an attribute's value that ``classes`` or ``schema`` lacks.
     """
     found = fuse([_detected(prediction, classes, schema) for prediction in predictions], settings)
     rows = [None] * len(found.scores) if found.attribute_probs is None else list(found.attribute_probs)
-    cells = [Cell(tuple(box), min(score, 1.0), label, classes[label], {} if probs is None else _readings(probs, schema))
+    um_per_px = _common_scale([p.um_per_px for p in predictions if p.um_per_px is not None])
+    cells = [Cell(tuple(box), min(score, 1.0), label, classes[label], {} if probs is None else _readings(probs, schema),
+                  diameter_um=None if um_per_px is None else box_diameter(box, um_per_px))
              for box, score, label, probs in zip(found.boxes_xyxy.tolist(), found.scores.tolist(),
                                                  found.labels.tolist(), rows)]
-    return Prediction(predictions[0].image, predictions[0].size_hw, tuple(cells), predictions[0].path)
+    return Prediction(predictions[0].image, predictions[0].size_hw, tuple(cells), predictions[0].path, um_per_px)
+
+
+def _common_scale(known: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """The median of the models' scales; None where no model knows one, or where they differ: then one is wrong."""
+    sides = list(zip(*known))
+    if not sides or any(max(side) > SAME * min(side) for side in sides):
+        return None
+    return median(sides[0]), median(sides[1])
 
 
 def _detected(prediction: Prediction, classes: Sequence[str], schema: AttributeSchema) -> Detected:

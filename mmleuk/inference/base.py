@@ -27,7 +27,7 @@ from mmleuk.schema import AttributeSchema
 from mmleuk.structures import prediction_files
 from mmleuk.structures.detections import Detections
 from mmleuk.structures.overlaps import suppress_overlaps
-from mmleuk.structures.prediction import Cell, FailedImage, Prediction, Run, RunInfo
+from mmleuk.structures.prediction import Cell, FailedImage, Prediction, Run, RunInfo, box_diameter
 from mmleuk.structures.readings import all_probabilities, class_probabilities, readings
 from mmleuk.utils.image_inputs import check_images, list_images, name_images
 
@@ -252,17 +252,11 @@ class BaseInferencer(ABC):
         novelties = [math.nan] * len(kept) if kept.novelty is None else kept.novelty.tolist()
         cells = [Cell(tuple(box), score, label, self.classes[label], attributes, probabilities, class_probs,
                       novelty=None if math.isnan(novelty) else novelty,
-                      diameter_um=None if um_per_px is None else _diameter(box, um_per_px))
+                      diameter_um=None if um_per_px is None else box_diameter(box, um_per_px))
                  for box, score, label, attributes, probabilities, class_probs, novelty in zip(
                      kept.boxes.tolist(), kept.scores.tolist(), kept.labels.tolist(), readings(kept, self.schema),
                      all_probabilities(kept, self.schema), class_probabilities(kept), novelties)]
         return Prediction(name, image.size_hw, tuple(cells), path, um_per_px)
-
-
-def _diameter(box_xyxy: Sequence[float], um_per_px: tuple[float, float]) -> float:
-    """Micrometres: of the circle with the area of the ellipse in the box."""
-    x1, y1, x2, y2 = box_xyxy
-    return math.sqrt((x2 - x1) * um_per_px[0] * (y2 - y1) * um_per_px[1])
 
 
 def _check_array(array: object, number: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, TypeVar
 
@@ -58,6 +58,16 @@ class Cell:
         """Predicted value of an attribute; IGNORE where the cell doesn't have it."""
         reading = self.attributes.get(key)
         return IGNORE if reading is None else reading['value_index']
+
+
+def box_diameter(box_xyxy: Sequence[float], um_per_px: tuple[float, float]) -> float:
+    """Micrometres: of the circle with the area of the ellipse in the box.
+
+    >>> round(box_diameter((0, 0, 40, 80), (0.2, 0.1)), 3)
+    8.0
+    """
+    x1, y1, x2, y2 = box_xyxy
+    return math.sqrt((x2 - x1) * um_per_px[0] * (y2 - y1) * um_per_px[1])
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -158,6 +159,24 @@ def test_runs_and_results_together(files, tmp_path):
     assert summary(again)['mAP'] == rows(comparison)[-1]['mAP']
     both = fuse_runs([run, run])
     assert both.info.min_score == pytest.approx(0.125)  # a cell that one of two models saw at 0.25
+
+
+@pytest.mark.parametrize('scales, expected, diameter', [
+    # The fused box is 10.5 x 10 pixels: 0.75 of a width of 10, and 0.25 of one of 12.
+    (((0.2, 0.1), (0.2, 0.1)), (0.2, 0.1), (2.1 * 1.0) ** 0.5),
+    (((0.2, 0.1), None), (0.2, 0.1), (2.1 * 1.0) ** 0.5),  # who doesn't know it says nothing about it
+    (((0.2, 0.1), (0.21, 0.1)), (0.205, 0.1), (2.1525 * 1.0) ** 0.5),  # two measurements
+    (((0.2, 0.1), (0.2, 0.12)), None, None),  # two scales: one is wrong
+    ((None, None), None, None)])
+def test_the_scale_stays_where_the_models_agree(scales, expected, diameter):
+    def of_scale(width, score, scale):
+        run = make_run(('WBC', (0.0, 0.0, width, 10.0), score, {}))
+        return replace(run, predictions=tuple(replace(p, um_per_px=scale) for p in run.predictions))
+
+    fused = fuse_runs([of_scale(10.0, 0.9, scales[0]), of_scale(12.0, 0.3, scales[1])])
+    assert [p.um_per_px for p in fused.predictions] == [expected and pytest.approx(expected)] * 2
+    cell, = fused.cells
+    assert cell.diameter_um == (diameter and pytest.approx(diameter))
 
 
 def test_confidences_above_one_are_cut():
