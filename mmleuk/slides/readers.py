@@ -27,6 +27,7 @@ OPENSLIDE_SUFFIXES = ('.svs', '.ndpi', '.mrxs', '.scn', '.vms', '.vmu', '.bif', 
 OME_SUFFIXES = ('.ome.tif', '.ome.tiff')
 BIG_TIFF_STARTS = (b'II+\0', b'MM\0+')
 INSTALL = "pip install 'mmleuk[wsi]'"
+_GREY_OR_RGB = ('b-w', 'grey16', 'srgb', 'rgb16', 'scrgb')  # libvips' interpretations of samples
 _STRIP_PX = 64
 _SPOTS, _SPOT_PX = 5, 256  # for percentiles: 5 x 5 spots of 256 px
 
@@ -169,6 +170,8 @@ class StreamedImage(Slide):
         if turned:
             raise SlideError(f'{path}: its EXIF orientation turns it, which large images cannot follow; save it '
                              'upright (vips autorot IN OUT)')
+        if self._image.interpretation not in _GREY_OR_RGB:
+            raise foreign_colours(path, self._image.interpretation)
         dtype = {'uchar': 'uint8', 'ushort': 'uint16', 'float': 'float32'}.get(self._image.format)
         if dtype is None:
             raise SlideError(f'{path}: has samples of the type {self._image.format}; convert the file to 8 or 16 bits')
@@ -214,6 +217,14 @@ class StreamedImage(Slide):
                 raise self._broken(error) from error
             strip[:] = np.frombuffer(data, dtype).reshape(strip.shape)
         return rows
+
+
+def foreign_colours(path: Path, stored: str) -> SlideError:
+    """The error for samples that are neither grey nor red, green and blue.
+
+    libvips converts CMYK, but to other colours than OpenCV gives for small images (by 30 of 255), so it isn't asked to.
+    """
+    return SlideError(f'{path}: its colours are stored as {stored}, not in grey or RGB; save it in RGB')
 
 
 def _needed(module: str, path: Path) -> Any:

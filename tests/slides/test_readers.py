@@ -5,11 +5,12 @@ import gc
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmleuk.errors import UserError
 from mmleuk.slides import readers
 from mmleuk.slides.intensity import Intensity, parse_intensity
-from mmleuk.slides.readers import StreamedImage, WholeImage, is_large, open_slide
+from mmleuk.slides.readers import SlideError, StreamedImage, WholeImage, is_large, open_slide
 
 tifffile = pytest.importorskip('tifffile', reason='needs the extra [wsi]')
 pytest.importorskip('imagecodecs', reason='needs the extra [wsi]')
@@ -96,6 +97,30 @@ def test_large_png_and_jpeg_are_decoded_row_by_row(tmp_path, rgb, suffix, tolera
     path.write_bytes(content[:len(content) // 2])
     with pytest.raises(UserError, match='cannot be decoded'), open_slide(path) as slide:
         slide.read(0, 154, 96, 96)
+
+
+@pytest.mark.parametrize(('name', 'mode', 'stored'), [
+    ('a.jpg', 'CMYK', 'cmyk'), ('a.tif', 'CMYK', 'SEPARATED'), ('a.tif', 'LAB', 'CIELAB'), ('a.tif', 'YCbCr', 'YCBCR')])
+@pytest.mark.parametrize('largest', [100, 10 ** 9])  # one huge strip, and tiles
+def test_colours_that_are_not_rgb_are_refused(tmp_path, rgb, monkeypatch, name, mode, stored, largest):
+    """Read as if they were red, green and blue, an orange film is blue."""
+    pytest.importorskip('pyvips', reason='needs the extra [wsi]')
+    from mmleuk.slides import tiff
+    monkeypatch.setattr(tiff, 'MAX_SEGMENT_BYTES', largest)
+    Image.fromarray(rgb).convert(mode).save(tmp_path / name)
+    with pytest.raises(SlideError, match=f'{name}: its colours are stored as {stored}, .*; save it in RGB'):
+        open_slide(tmp_path / name)
+
+
+def test_grey_in_a_png_is_read(tmp_path, rgb):
+    pytest.importorskip('pyvips', reason='needs the extra [wsi]')
+    cv2.imwrite(str(tmp_path / 'g.png'), rgb[..., 0])
+    assert_reads(tmp_path / 'g.png', np.repeat(rgb[..., :1], 3, 2), kind='StreamedImage')
+    for samples in (rgb, rgb[..., 0]):
+        cv2.imwrite(str(tmp_path / 's.png'), samples[..., ::-1].astype(np.uint16) * 257 if samples.ndim == 3
+                    else samples.astype(np.uint16) * 257)
+        wanted = samples if samples.ndim == 3 else np.repeat(rgb[..., :1], 3, 2)
+        assert_reads(tmp_path / 's.png', wanted, kind='StreamedImage', intensity=parse_intensity('full'))
 
 
 def test_tiff_of_one_huge_strip_is_streamed(tmp_path, rgb, monkeypatch):
