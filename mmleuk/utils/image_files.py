@@ -24,6 +24,7 @@ JPEG_START, JPEG_SCAN, JPEG_END = b'\xff\xd8\xff', b'\xff\xda', b'\xff\xd9'
 PNG_START, PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND'
 PNG_DEPTH_AT = 24  # offset of the bits per sample
 TIFF_STARTS = (b'II*\0', b'MM\0*')
+_TIFF_WIDTH, _TIFF_HEIGHT, _ORIENTATION = 256, 257, 274  # tags
 DARK_16_BIT = 2 ** 14  # values below this are at most 63 in 8 bits
 _END_BYTES = 4096  # smaller files are decoded: the end of a thumbnail looks like the end of the image
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
@@ -117,12 +118,16 @@ def check_image_file(path: str) -> None:
 def header_size(path: str | Path) -> tuple[int, int] | None:
     """Width and height of an image file from its header, rotated as in decoding; None if Pillow can't read it.
 
-    Takes 0.1 ms: the image isn't decoded.
+    Takes 0.1 ms: the image isn't decoded. OpenCV rotates all formats but WebP.
     """
     try:
         with Image.open(path) as image:
             width, height = image.size
-            return (height, width) if image.getexif().get(0x112, 1) in (5, 6, 7, 8) else (width, height)
+            # New versions of Pillow turn the size of TIFF files already.
+            tags = getattr(image, 'tag_v2', {})
+            width, height = tags.get(_TIFF_WIDTH, width), tags.get(_TIFF_HEIGHT, height)
+            turned = image.format != 'WEBP' and image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+            return (height, width) if turned else (width, height)
     except PILLOW_ERRORS:
         return None
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mmleuk.errors import UserError
-from mmleuk.utils.image_files import check_image_file, decode_image
+from mmleuk.utils.image_files import check_image_file, decode_image, header_size
 from mmleuk.utils.image_inputs import check_images, list_images
 
 
@@ -33,6 +33,18 @@ def test_twelve_bits_in_sixteen_are_refused(tmp_path, suffix, channels):
 def test_other_depths_are_read(suffix, dtype, brightest, read):
     image = decode_image(encoded(np.full((40, 50, 3), brightest, dtype), suffix), 'film')
     assert image.shape == (40, 50, 3) and image.dtype == np.uint8 and (image == read).all()
+
+
+@pytest.mark.parametrize('suffix', ['jpg', 'png', 'tif', 'webp'])
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_the_header_says_the_size_of_the_decoded_image(tmp_path, suffix, orientation):
+    """5 to 8 turn an image by a quarter; OpenCV doesn't turn WebP."""
+    path, exif = tmp_path / f'film.{suffix}', Image.Exif()
+    exif[0x112] = orientation
+    Image.new('RGB', (50, 40)).save(path, exif=exif)
+    decoded = decode_image(path.read_bytes(), 'film')
+    assert decoded.shape[:2] == ((50, 40) if orientation > 4 and suffix != 'webp' else (40, 50))
+    assert header_size(path) == decoded.shape[1::-1]
 
 
 def test_a_large_file_with_complete_ends_is_examined(tmp_path):
