@@ -12,8 +12,7 @@ from mmleuk.bank.boxes import box_text
 from mmleuk.bank.queries import FoundCell, cells_by_id
 from mmleuk.bank.tables import BankAttribute
 from mmleuk.errors import UserError
-from mmleuk.pictures.crops import crop_cell
-from mmleuk.pictures.drawing import load_image
+from mmleuk.pictures.crops import cell_pictures
 from mmleuk.structures.prediction import Cell, FailedImage
 from mmleuk.utils.files import replacing
 from mmleuk.utils.new_folder import new_folder
@@ -78,7 +77,8 @@ def write_pictures(connection: Connection, ids: Sequence[int], folder: str | Pat
     """A new folder with a picture of each cell, in a folder per type, and ``cells.csv``.
 
     Returns:
-        The number of pictures, and the fields whose images can't be read; their cells have none.
+        The number of pictures, and the fields whose images can't be read; their cells have none, or those above the
+        damage.
     """
     failed, written = [], 0
     with new_folder(folder, doing='exporting') as unfinished:
@@ -89,15 +89,14 @@ def write_pictures(connection: Connection, ids: Sequence[int], folder: str | Pat
             try:
                 if path is None:
                     raise UserError('the image came from no file')
-                image = load_image(path)
+                boxes = [Cell(cell.box, cell.score, 0, cell.type) for cell in inside]
+                for index, picture in cell_pictures(path, boxes):
+                    target = unfinished / safe_name(inside[index].type) / f'{inside[index].id}.jpg'
+                    target.parent.mkdir(exist_ok=True)
+                    picture.save(target, 'JPEG', quality=90)
+                    written += 1
             except UserError as error:
                 failed.append(FailedImage(inside[0].field, str(error)))
-                continue
-            for cell in inside:
-                target = unfinished / safe_name(cell.type) / f'{cell.id}.jpg'
-                target.parent.mkdir(exist_ok=True)
-                crop_cell(image, Cell(cell.box, cell.score, 0, cell.type)).save(target, 'JPEG', quality=90)
-                written += 1
     return written, failed
 
 

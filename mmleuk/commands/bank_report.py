@@ -6,10 +6,9 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from mmleuk.bank.connection import Bank
 from mmleuk.bank.films import CellKey, FilmContents, film_contents
@@ -17,15 +16,18 @@ from mmleuk.commands.bank_options import BANK_HELP
 from mmleuk.desk.reviewing import summary_of
 from mmleuk.errors import UserError
 from mmleuk.pictures.crops import crop_key, make_crops
-from mmleuk.pictures.drawing import load_image
 from mmleuk.report.field_quality import FieldQuality, field_quality
 from mmleuk.report.film import FilmFacts, film_report
 from mmleuk.report.film_page import pictured, render_film, to_pdf
 from mmleuk.report.statistics import morphology_bank
+from mmleuk.slides.readers import open_slide
 from mmleuk.structures.prediction import FailedImage, Run
 from mmleuk.utils.files import ensure_writable, write_atomic
 from mmleuk.utils.progress import progress
 from mmleuk.utils.words import plural_n
+
+JUDGED_PX = 2 ** 26
+"""Area of the largest image that is judged; larger ones are films, and the figures are those of single fields."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
         contents = film_contents(connection, args.film)
         review = summary_of(connection, args.film)
     _check_folder(args.out)
-    quality, failed = _qualities(contents.run)
-    report = film_report(contents.run, _facts(contents, quality, review, args.bank), args.leukocytes, args.blasts)
+    looked = _look(contents.run)
+    report = film_report(contents.run, _facts(contents, looked, review, args.bank), args.leukocytes, args.blasts)
     pictures = _pictures(report, contents)
     page = render_film(report, pictures)
     pdf = None if args.no_pdf else to_pdf(render_film(report, pictures, paper=True))
@@ -69,9 +71,9 @@ def run(args: argparse.Namespace) -> int:
     print(f'{report["sentence"]}\n{report["worth"]["text"]}')
     for path in written:
         print(f'  {path}')
-    for failure in failed:
+    for failure in looked.failed:
         print(f'error: {failure.image}: {failure.error}', file=sys.stderr)
-    return 1 if failed else 0
+    return 1 if looked.failed else 0
 
 
 def _check_folder(out: Path) -> None:
@@ -80,21 +82,39 @@ def _check_folder(out: Path) -> None:
         raise UserError(f'{out}: has a report of another command; choose another folder with --out')
 
 
-def _qualities(run: Run) -> tuple[dict[str, FieldQuality], list[FailedImage]]:
-    found, failed = {}, []
+@dataclass(frozen=True)
+class _Looked:
+    """What a look at the images of a film gave.
+
+    Args:
+        quality: figures of its fields by name.
+        large: images that are too large to be judged.
+        failed: images that can't be read.
+    """
+
+    quality: dict[str, FieldQuality] = field(default_factory=dict)
+    large: list[str] = field(default_factory=list)
+    failed: list[FailedImage] = field(default_factory=list)
+
+
+def _look(run: Run) -> _Looked:
+    looked = _Looked()
     for prediction in progress(run.predictions, total=len(run.predictions), desc='Looking at fields'):
         try:
             if prediction.path is None:
                 raise UserError('came from no file')
-            pixels = np.ascontiguousarray(np.asarray(load_image(prediction.path))[:, :, ::-1])
-            found[prediction.image] = field_quality(pixels)
+            with open_slide(prediction.path) as slide:
+                height, width = slide.size_hw
+                if height * width > JUDGED_PX:
+                    looked.large.append(prediction.image)
+                else:
+                    looked.quality[prediction.image] = field_quality(slide.read(0, 0, width, height))
         except UserError as error:
-            failed.append(FailedImage(prediction.image, str(error)))
-    return found, failed
+            looked.failed.append(FailedImage(prediction.image, str(error)))
+    return looked
 
 
-def _facts(contents: FilmContents, quality: Mapping[str, FieldQuality], review: Mapping[str, Any], bank: str
-           ) -> FilmFacts:
+def _facts(contents: FilmContents, looked: _Looked, review: Mapping[str, Any], bank: str) -> FilmFacts:
     info, notes = contents.run.info, []
     if not contents.compared:
         notes.append('Its fields were not compared: a cell that two fields show may be counted twice. Run mmleuk bank '
@@ -104,12 +124,15 @@ def _facts(contents: FilmContents, quality: Mapping[str, FieldQuality], review: 
     if contents.second_views:
         notes.append(f'{plural_n(contents.second_views, "cell")} not counted, since another field shows the same cell '
                      'better.')
+    if looked.large:
+        notes.append(f'Focus, thickness and stain are not judged in {plural_n(len(looked.large), "large image")}; they '
+                     'are figures of single fields.')
     made = {'Model': info.model, 'Config': info.config, 'Checkpoint': info.checkpoint,
             'Lowest score': f'{info.min_score:g}', 'Predictions made': info.created, 'mmleuk': info.version,
             'Bank': _without_password(bank),
             'Runs': ', '.join(map(str, contents.runs)), 'Reviewed cells': str(len(contents.reviewed))}
-    return FilmFacts(contents.name, contents.patient, contents.ids, contents.diameters_um, contents.reviewed, quality,
-                     notes, review if review['costs'] else {}, made)
+    return FilmFacts(contents.name, contents.patient, contents.ids, contents.diameters_um, contents.reviewed,
+                     looked.quality, notes, review if review['costs'] else {}, made)
 
 
 def _without_password(bank: str) -> str:

@@ -44,26 +44,38 @@ def make_crops(entries: Iterable[BankEntry],
     failed: list[FailedImage] = []
     on_disk = [entry for entry in entries if entry.prediction.path]
     for path, members in groupby(sorted(on_disk, key=crop_key), key=lambda entry: entry.prediction.path):
-        cells = sorted(members, key=lambda entry: entry.cell.box[1])  # from top to bottom, as large files are decoded
+        own = list(members)
         try:
-            tiles = _tiles(str(path), cells, intensity)
-            crops |= {crop_key(entry): data_uri(tile) for entry, tile in zip(cells, tiles)}
+            tiles = cell_pictures(str(path), [entry.cell for entry in own], intensity)
+            crops |= {crop_key(own[index]): data_uri(tile) for index, tile in tiles}
         except UserError as error:
-            failed.append(FailedImage(cells[0].prediction.image, f'no pictures of its cells: {error}'))
+            failed.append(FailedImage(own[0].prediction.image, f'no pictures of its cells: {error}'))
     return crops, failed
 
 
-def _tiles(path: str, entries: Sequence[BankEntry], intensity: Intensity | None) -> Iterator[Image.Image]:
+def cell_pictures(path: str, cells: Sequence[Cell],
+                  intensity: Intensity | None = None) -> Iterator[tuple[int, Image.Image]]:
+    """Index and picture of each cell of an image, from top to bottom, as large files are decoded.
+
+    Args:
+        path: of the image; a small one is read at once, of a large one only the cells.
+        cells: whose pictures are wanted.
+        intensity: how samples of other than 8 bits become 8.
+
+    Raises:
+        UserError: the image can't be read.
+    """
+    order = sorted(range(len(cells)), key=lambda index: _square_around(cells[index])[1])
     if intensity is None and not is_large(path):
         image = load_image(path)
-        yield from (crop_cell(image, entry.cell) for entry in entries)
+        yield from ((index, crop_cell(image, cells[index])) for index in order)
         return
     with open_slide(path, intensity) as slide:
         def cut(box: Box) -> Image.Image:
             pixels = slide.read(box[0], box[1], box[2] - box[0], box[3] - box[1])
             return Image.fromarray(np.ascontiguousarray(pixels[..., ::-1]))
 
-        yield from (_square(entry.cell, slide.size_hw[::-1], cut) for entry in entries)
+        yield from ((index, _square(cells[index], slide.size_hw[::-1], cut)) for index in order)
 
 
 def crop_cell(image: Image.Image, cell: Cell) -> Image.Image:
@@ -71,11 +83,15 @@ def crop_cell(image: Image.Image, cell: Cell) -> Image.Image:
     return _square(cell, image.size, image.crop)
 
 
-def _square(cell: Cell, size_wh: tuple[int, int], cut: Callable[[Box], Image.Image]) -> Image.Image:
+def _square_around(cell: Cell) -> Box:
     x1, y1, x2, y2 = cell.box
     half = max(x2 - x1, y2 - y1, 2.0) * (0.5 + _MARGIN)
     centre_x, centre_y = (x1 + x2) / 2, (y1 + y2) / 2
-    square = (round(centre_x - half), round(centre_y - half), round(centre_x + half), round(centre_y + half))
+    return round(centre_x - half), round(centre_y - half), round(centre_x + half), round(centre_y + half)
+
+
+def _square(cell: Cell, size_wh: tuple[int, int], cut: Callable[[Box], Image.Image]) -> Image.Image:
+    square = _square_around(cell)
     tile = Image.new('RGB', (square[2] - square[0], square[3] - square[1]), (128, 128, 128))
     visible = (max(0, square[0]), max(0, square[1]), min(size_wh[0], square[2]), min(size_wh[1], square[3]))
     if visible[0] < visible[2] and visible[1] < visible[3]:

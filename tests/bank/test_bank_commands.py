@@ -4,14 +4,18 @@ import json
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from bank_fixtures import small_run
+from PIL import Image
 from pypdf import PdfReader
 from run_fixtures import make_cell
 
 from mmleuk import cli
+from mmleuk.commands import bank_report
 from mmleuk.report.film import FilmFacts, film_report
 from mmleuk.report.film_page import pictured, render_film
+from mmleuk.slides import readers
 from mmleuk.structures.prediction import Prediction, Run
 from mmleuk.structures.prediction_files import to_json
 
@@ -118,6 +122,34 @@ def test_without_the_images_the_report_has_its_numbers(tmp_path, capsys):
     assert status == 1 and 'a.png: came from no file' in err
     page = (tmp_path / 'out/report.html').read_text()
     assert '<img' not in page and 'Lymphoblast' in page and not (tmp_path / 'out/report.pdf').exists()
+
+
+def test_pictures_and_report_of_a_large_film(tmp_path, capsys, monkeypatch):
+    """Only windows of it are read: Pillow refuses the whole. Left is red, right is blue."""
+    tifffile = pytest.importorskip('tifffile', reason='needs the extra [wsi]')
+    monkeypatch.setattr(readers, 'WHOLE_SIDE_PX', 100)
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 20_000)
+    pixels = np.zeros((200, 400, 3), np.uint8)
+    pixels[:, :200, 0], pixels[:, 200:, 2] = 255, 255
+    tifffile.imwrite(tmp_path / 'film.tif', pixels, tile=(64, 64), photometric='rgb')
+    # The second cell is lower, and larger: the square around it begins above the first one's.
+    cells = (make_cell('Neutrophil', box=(300., 60., 320., 80.)), make_cell('Myeloblast', box=(60., 62., 140., 142.)))
+    run = replace(small_run(), predictions=(Prediction('film.tif', (200, 400), cells, str(tmp_path / 'film.tif')),))
+    bank(capsys, 'add', tmp_path / 'b.db', to_json(run, tmp_path / 'p.json'), '--film', 'F')
+    status, out, err = bank(capsys, 'export', tmp_path / 'b.db', tmp_path / 'pictures')
+    assert (status, err) == (0, '') and out.endswith('2 pictures of 2 cells\n')
+    for kind, colour in (('Neutrophil', (0, 0, 255)), ('Myeloblast', (255, 0, 0))):
+        picture, = (tmp_path / 'pictures' / kind).iterdir()
+        assert np.abs(np.asarray(Image.open(picture)).astype(int) - colour).max() < 5
+    for most, judged in ((80_000, True), (79_999, False)):
+        monkeypatch.setattr(bank_report, 'JUDGED_PX', most)
+        status, _, err = bank(capsys, 'report', tmp_path / 'b.db', 'F', '--out', tmp_path / 'out', '--no-pdf')
+        report = json.loads((tmp_path / 'out/report.json').read_text())
+        assert (status, err, report['fields'][0]['quality'] is not None) == (0, '', judged)
+        assert any('not judged in 1 large image' in note for note in report['notes']) != judged
+    assert (tmp_path / 'out/report.html').read_text().count('<img') >= 2
+    (tmp_path / 'film.tif').unlink()
+    assert bank(capsys, 'report', tmp_path / 'b.db', 'F', '--out', tmp_path / 'out', '--no-pdf')[0] == 1
 
 
 def numbers_of(report):
