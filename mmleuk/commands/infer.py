@@ -287,14 +287,17 @@ def write_run(run: Run, out_dir: Path, formats: Sequence[str], report: bool, pic
 
 
 def picture_paths(images: Sequence[str]) -> dict[str, str]:
-    """Path of each image's drawing below the output folder; names that differ only in the suffix keep it.
+    """Path of each image's drawing below the output folder; images that would share one keep their suffixes.
 
     >>> picture_paths(['a/film.png', 'b.png', 'b.tif'])
     {'a/film.png': 'pictures/a/film.jpg', 'b.png': 'pictures/b.png.jpg', 'b.tif': 'pictures/b.tif.jpg'}
     """
-    stems = Counter(str(PurePosixPath(name).with_suffix('')) for name in images)
-    return {name: f'{PICTURES}/{stem if stems[stem] == 1 else name}.jpg'
-            for name in images for stem in [str(PurePosixPath(name).with_suffix(''))]}
+    stems = {name: str(PurePosixPath(name).with_suffix('')) for name in images}
+    counts = Counter(stems.values())
+    kept = {name for name in images if counts[stems[name]] > 1}
+    while more := {name for name in images if stems[name] in kept} - kept:  # b.png.jpg beside b.png and b.tif
+        kept |= more
+    return {name: f'{PICTURES}/{name if name in kept else stems[name]}.jpg' for name in images}
 
 
 def report_failures(failed: Sequence[FailedImage]) -> int:

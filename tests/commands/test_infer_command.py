@@ -55,6 +55,17 @@ def test_the_command_writes_only_what_is_wanted(attri, films, tmp_path):
     assert code == 0 and sorted(os.listdir(out)) == ['.mmleuk_infer.json', '.mmleuk_infer.lock', 'predictions.csv']
 
 
+@pytest.mark.parametrize(('images', 'drawn'), [
+    (['b.png', 'b.png.jpg'], ['b.jpg', 'b.png.jpg']),  # nothing to tell apart
+    (['b.png', 'b.tif', 'b.png.jpg'], ['b.png.jpg', 'b.tif.jpg', 'b.png.jpg.jpg']),
+    (['b', 'b.png', 'b.jpg.x'], ['b.jpg', 'b.png.jpg', 'b.jpg.jpg']),
+    (['a.png', 'a.tif', 'a.png.x', 'a.png.x.y'], ['a.png.jpg', 'a.tif.jpg', 'a.png.x.jpg', 'a.png.x.y.jpg']),
+    (['c/b.png', 'd/b.png'], ['c/b.jpg', 'd/b.jpg']), ([], [])])
+def test_every_image_has_a_drawing_of_its_own(images, drawn):
+    assert cli.picture_paths(images) == {name: f'pictures/{own}' for name, own in zip(images, drawn, strict=True)}
+    assert cli.picture_paths(images[::-1]) == cli.picture_paths(images)
+
+
 def test_an_earlier_runs_remains_go_and_a_users_own_files_stay(attri, films, tmp_path):
     out = tmp_path / 'out'
     words = (*attri, '--out-dir', out, '--device', 'cpu')
