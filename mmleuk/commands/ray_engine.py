@@ -214,9 +214,10 @@ def _records(tasks: Sequence[Task], setup: Setup, device: str | None,
         waiting = iter(tasks)
         at_work: list[Any] = []
         while True:
-            # Asked each time: machines may join. One task ahead of each worker, so that none has to wait for us.
+            # Asked each time: machines join and leave. One task ahead of each worker, so that none has to wait for us.
             most = workers or max(1, 2 * int(ray.cluster_resources().get('GPU' if gpu else 'CPU', 1)))
-            at_work += [remote.remote(run, shared, task) for task in islice(waiting, most - len(at_work))]
+            free = max(0, most - len(at_work))  # a machine that left leaves more tasks at work than there are workers
+            at_work += [remote.remote(run, shared, task) for task in islice(waiting, free)]
             if not at_work:
                 return
             done, at_work = ray.wait(at_work)

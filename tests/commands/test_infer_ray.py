@@ -1,5 +1,8 @@
 """mmleuk infer --engine ray: the rows of one process, also when a worker dies."""
 
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import psutil
@@ -104,6 +107,43 @@ def test_a_worker_finds_what_the_run_finds(attri, films, tmp_path, windows):
     worker = Worker(Setup(lambda: inferencer_of(attri), windows, inferencer.calibrator.calibrations))
     found = [record for task in tasks for record in worker.do(task)]
     assert {tuple(record['step']): record for record in found} == expected and len(found) == len(expected)
+
+
+class ShrinkingCluster:
+    """The functions of Ray that the engine calls. After the second task one of four machines with two cores is left."""
+
+    exceptions = SimpleNamespace(RayTaskError=KeyError, RayError=OSError)
+
+    def __init__(self):
+        self.machines, self.done, self.at_work = 4, 0, []
+
+    def cluster_resources(self):
+        return {'CPU': 2 * self.machines}
+
+    def remote(self, **options):
+        return lambda function: SimpleNamespace(remote=lambda run, shared, task: task)
+
+    def put(self, setup):
+        return setup
+
+    def wait(self, tasks):
+        self.at_work.append(len(tasks))
+        self.done += 1
+        self.machines = 4 if self.done < 2 else 1
+        return tasks[:1], tasks[1:]
+
+    def get(self, task):
+        return [dict(step=[task.slide[0], step], cells=[]) for step in task.steps]
+
+
+def test_machines_may_leave_the_cluster(monkeypatch):
+    """By hand: two tasks per core are 16, then 4; no task is added until fewer than 4 are at work, and none is lost."""
+    cluster = ShrinkingCluster()
+    monkeypatch.setattr(ray_engine, '_ray', lambda: nullcontext(cluster))
+    tasks = [Task(slide=('film.tif', 'film.tif'), steps=(number,)) for number in range(25)]
+    records = list(ray_engine._records(tasks, None, None, None))
+    assert [record['step'] for record in records] == [['film.tif', number] for number in range(25)]
+    assert cluster.at_work == [16, 16, *range(15, 4, -1), *[4] * 9, 3, 2, 1]
 
 
 def test_errors_reach_the_user(attri, films, tmp_path, monkeypatch, capsys):
