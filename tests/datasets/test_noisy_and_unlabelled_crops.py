@@ -108,6 +108,41 @@ def test_an_epoch_of_two_sources_ends_and_mixes_each_batch(crops, field):
         assert sorted(batches[:, :2].ravel()) == list(range(10)) and set(batches[:, 2]) == {10, 11}
 
 
+def sampler_of(sizes, rank=0, world_size=1, **more):
+    """Of data sets that are numbers; the process is set afterwards, since nothing is drawn before the first sample."""
+    both = ConcatDataset.__new__(ConcatDataset)
+    both.datasets, both.cumulative_sizes = [range(size) for size in sizes], np.cumsum(sizes).tolist()
+    sampler = EpochMultiSourceSampler(both, source_ratio=[2, 1], **more)
+    sampler.rank, sampler.world_size = rank, world_size
+    return sampler
+
+
+def test_a_resumed_training_goes_on_where_the_epoch_before_ended():
+    """By hand, unshuffled: two batches of 2 + 1 per epoch use 4 of 5 numbers (0 to 4) and 2 of 3 (5 to 7)."""
+    sampler = sampler_of((5, 3), batch_size=3, shuffle=False)
+    epochs = [[0, 1, 5, 2, 3, 6], [4, 0, 7, 1, 2, 5], [3, 4, 6, 0, 1, 7]]
+    assert [list(sampler) for _ in epochs] == epochs, 'as without a hook that tells the epoch'
+    for epoch in (2, 0, 1):
+        sampler.set_epoch(epoch)
+        assert list(sampler) == epochs[epoch]
+    assert list(sampler) == epochs[2]
+
+
+@pytest.mark.parametrize('rank, world_size', [(0, 1), (0, 2), (1, 2)])
+def test_each_process_resumes_with_the_samples_of_a_whole_training(rank, world_size):
+    whole, told, options = [], [], dict(rank=rank, world_size=world_size, batch_size=3, seed=7)
+    one, other = sampler_of((13, 5), **options), sampler_of((13, 5), **options)
+    for epoch in range(4):
+        other.set_epoch(epoch)
+        whole.append(list(one))
+        told.append(list(other))
+    assert whole == told and len({tuple(samples) for samples in whole}) == 4
+    for epoch in range(4):
+        resumed = sampler_of((13, 5), **options)
+        resumed.set_epoch(epoch)
+        assert [list(resumed) for _ in range(epoch, 4)] == whole[epoch:]
+
+
 def test_unlabelled_crops_know_nothing_but_their_domain(crops):
     data = UnlabelledCrops(domain='munich', **options(crops))
     info = data.get_data_info(3)
