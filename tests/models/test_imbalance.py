@@ -41,6 +41,23 @@ def test_the_loss_counts_in_training_only():
     assert classifier.imbalance.counts.sum() == 7
 
 
+def _process(rank, folder):
+    torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/meeting', rank=rank, world_size=2)
+    found = Imbalance([2, 3], 'inverse_frequency')
+    found.count(torch.zeros(0, 2, dtype=torch.int64) if rank else TARGETS)
+    found.count(TARGETS[:1] if rank else TARGETS[3:])
+    torch.save(found.counts, f'{folder}/{rank}.pth')
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_processes_share_what_they_count(tmp_path):
+    """One process counts the four cells and the last again, the other none and then the first."""
+    torch.multiprocessing.spawn(_process, args=(tmp_path,), nprocs=2)
+    for rank in range(2):
+        assert torch.load(tmp_path / f'{rank}.pth').tolist() == [[4, 2, 0], [2, 3, 0]]
+
+
 def test_logit_adjustment_by_hand():
     """With equal logits the loss is that of the frequencies 3/4 and 1/4."""
     found = Imbalance([2], 'logit_adjustment')

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from mmengine.dist import all_reduce
 from torch import Tensor, nn
 
 from mmleuk.errors import UserError
@@ -63,9 +64,11 @@ class Imbalance(nn.Module):
         self.register_buffer('counts', torch.zeros(len(cardinalities), max(cardinalities)))
 
     def count(self, targets: Tensor) -> None:
-        """Add a batch's known values, (N, A) int64."""
+        """Add the known values, (N, A) int64, of a batch of all processes."""
         known = F.one_hot(targets.clamp(min=0), self.counts.shape[1]) * (targets != IGNORE).unsqueeze(2)
-        self.counts += known.sum(0)
+        new = known.sum(0).to(self.counts)
+        all_reduce(new)  # every process has the same weights
+        self.counts += new
 
     def sum_and_count(self, index: int, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Loss of one attribute, summed over the known values, and their number.
