@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 from xml.etree.ElementTree import Element, ParseError, SubElement, indent, tostring
 
 from defusedxml import DefusedXmlException
@@ -35,7 +37,10 @@ FILE, CONFIG_FILE = 'tasks.json', 'label_config.xml'
 LABEL, IMAGE = 'label', 'image'
 _UPLOAD = re.compile(r'[0-9a-f]{8}-')
 """What Label Studio puts before the name of an uploaded file."""
+_URL = re.compile(r'/|https?://|.*\?d=')
+"""How addresses begin that Label Studio serves or a browser opens: percent-encoded, as names and keys of S3 are not."""
 _IGNORED = 'ignore'
+_SHAPES = ('rectanglelabels', 'polygonlabels', 'ellipselabels')
 
 
 def write(labels: Labels, out: Path) -> None:
@@ -122,7 +127,7 @@ def read(source: Path, known: Known) -> tuple[Labels, list[str]]:
     if not isinstance(tasks, list) or not all(isinstance(task, Mapping) and isinstance(task.get('data'), Mapping)
                                               for task in tasks):
         raise UserError(f'{path}: is no list of tasks with "data"; export the project as "JSON" (not as JSON-MIN)')
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     images = []
     for number, task in enumerate(tasks, 1):
         where = f'{path}: task {task.get("id", number)}'
@@ -132,7 +137,7 @@ def read(source: Path, known: Known) -> tuple[Labels, list[str]]:
             raise UserError(f'{where}: is not as Label Studio writes it ({error!r}); export the project again'
                             ) from error
     classes, values = _interface(path.parent / CONFIG_FILE)
-    notes = [f'{number} {what}' for what, number in counts.items()]
+    notes = [f'{number} {what}' for what, number in counts.items() if number]
     return known.labels(with_regions(images), [name for name in classes if name != REGION], values), notes
 
 
@@ -150,12 +155,10 @@ def _interface(path: Path) -> tuple[list[str], dict[str, list[str]]]:
                      for control in view.iter('Choices')}
 
 
-def _image(task: Mapping[str, Any], known: Known, where: str, counts: dict[str, int]) -> LabelledImage:
+def _image(task: Mapping[str, Any], known: Known, where: str, counts: Counter[str]) -> LabelledImage:
     name = _file_name(task['data'])
     answers = [answer for answer in task.get('annotations') or () if not answer.get('was_cancelled')]
-    if len(answers) > 1:
-        counts['tasks have several annotations, of which the newest was read'] = counts.get(
-            'tasks have several annotations, of which the newest was read', 0) + 1
+    counts['tasks have several annotations, of which the newest was read'] += len(answers) > 1
     answers = answers or list(task.get('predictions') or ())
     results = max(answers, key=lambda answer: str(answer.get('updated_at') or ''))['result'] if answers else []
     data = task['data']
@@ -182,34 +185,33 @@ def _file_name(data: Mapping[str, Any]) -> str:
     address = next((str(value) for key, value in data.items() if key == IMAGE or isinstance(value, str)), None)
     if address is None:
         raise KeyError(IMAGE)
-    name = PurePosixPath(address.split('?d=')[-1].split('?')[0]).name
+    if _URL.match(address):
+        address = unquote(address.split('?d=')[-1].split('?')[0])
+    name = PurePosixPath(address).name
     return _UPLOAD.sub('', name, count=1) if _UPLOAD.match(name) else name
 
 
 def _take(result: Mapping[str, Any], size_wh: tuple[int, int], cells: dict[str, dict[str, Any]],
-          counts: dict[str, int]) -> None:
+          counts: Counter[str]) -> None:
     """Put one result into the cell of its id."""
-    cell = cells.setdefault(str(result['id']), {})
-    value = result['value']
-    if result['type'] in ('rectanglelabels', 'polygonlabels', 'ellipselabels'):
-        label, *others = value[result['type']]
-        if others:
-            counts['cells have several labels, of which the first was read'] = counts.get(
-                'cells have several labels, of which the first was read', 0) + 1
-        box, what = _box(value, result['type'], size_wh)
-        if what:
-            counts[what] = counts.get(what, 0) + 1
-        cell.update(label=label, box=box, ignore=_IGNORED in ((result.get('meta') or {}).get('text') or []))
-        if result.get('score') is not None:
-            cell['score'] = float(result['score'])
-    elif result['type'] == 'choices':
+    kind = result['type']
+    if kind not in (*_SHAPES, 'choices') or 'id' not in result or 'value' not in result:
+        counts[f'results of the type {kind} were left out'] += 1  # such as relations, which have neither
+        return
+    cell, value = cells.setdefault(str(result['id']), {}), result['value']
+    if kind == 'choices':
         key, choice = result['from_name'], value['choices'][0]
         cell.setdefault('attributes', {})[key] = choice
         if result.get('score') is not None:
             cell.setdefault('probs', {})[key] = float(result['score'])
-    else:
-        what = f'results of the type {result["type"]} were left out'
-        counts[what] = counts.get(what, 0) + 1
+        return
+    label, *others = value[kind]
+    counts['cells have several labels, of which the first was read'] += bool(others)
+    box, what = _box(value, kind, size_wh)
+    counts[what] += bool(what)
+    cell.update(label=label, box=box, ignore=_IGNORED in ((result.get('meta') or {}).get('text') or []))
+    if result.get('score') is not None:
+        cell['score'] = float(result['score'])
 
 
 def _box(value: Mapping[str, Any], kind: str, size_wh: tuple[int, int]) -> tuple[Box, str]:

@@ -109,6 +109,33 @@ def test_label_studio(tmp_path):
         read_labels(tmp_path / 'min.json', 'label-studio', Known())
 
 
+def test_relations_of_label_studio_are_left_out(tmp_path):
+    """A relation between two cells has neither an id nor a value."""
+    relation = {'from_id': 'Dx_aB91ISN', 'to_id': 'poly', 'type': 'relation', 'direction': 'right'}
+    task = json.loads(json.dumps(LABEL_STUDIO[0]))
+    task['annotations'][1]['result'] += [relation, relation]
+    (tmp_path / 'export.json').write_text(json.dumps([task]))
+    labels, notes = read_labels(tmp_path / 'export.json', 'label-studio', Known())
+    assert [cell.class_name for cell in labels.cells] == ['Neutrophil', 'Monocyte']
+    assert notes[2:] == ['2 results of the type relation were left out']
+
+
+@pytest.mark.parametrize(('address', 'name'), [
+    ('/data/local-files/?d=films/Probe%201.png', 'Probe 1.png'),
+    ('/data/local-files/?d=films%2FZelle%20%C3%A4.png', 'Zelle ä.png'),
+    ('data/local-files/?d=films/100%2525.png', '100%25.png'),
+    ('http://localhost:8080/data/local-files/?d=films/what%3F%20100%25.png', 'what? 100%.png'),
+    ('/data/upload/2/7f4ea0c1-Zelle_%C3%A4.png', 'Zelle_ä.png'),
+    ('https://films.example/a%2Bb.png?token=1', 'a+b.png'),
+    ('s3://films/Probe 1 100%25.png', 'Probe 1 100%25.png'), ('films/100%25?.png', '100%25?.png'),
+    ('100%25.png', '100%25.png')])
+def test_addresses_of_label_studio(tmp_path, address, name):
+    """Its own addresses and those of the web are percent-encoded once; names and keys of a bucket are as they are."""
+    task = dict(id=1, data=dict(image=address, width=9, height=9))
+    (tmp_path / 'export.json').write_text(json.dumps([task]))
+    assert read_labels(tmp_path / 'export.json', 'label-studio', Known())[0].images[0].file_name == name
+
+
 def test_qupath(tmp_path):
     (tmp_path / 'film.png.geojson').write_text(json.dumps(QUPATH))
     labels, notes = read_labels(tmp_path, 'qupath', Known(sizes={'film.png': (100, 90)}.get))
