@@ -33,9 +33,12 @@ def _write_predictions(labels: Labels, out: Path) -> None:
 
 def _read_predictions(source: Path, known: Known) -> tuple[Labels, list[str]]:
     run = from_json(source)
-    more = [name for name in ('class_probs', 'novelty', 'embedding')
-            if any(getattr(cell, name) is not None for cell in run.cells)]
-    return from_run(run), [f'{", ".join(more)} of the cells are only in the predictions'] if more else []
+    notes = []
+    for rows, whose, names in ((run.cells, 'cells', ('class_probs', 'novelty', 'embedding')),
+                               (run.predictions, 'images', ('um_per_px',))):
+        more = [name for name in names if any(getattr(row, name) is not None for row in rows)]
+        notes += [f'{", ".join(more)} of the {whose} are only in the predictions'] if more else []
+    return from_run(run), notes
 
 
 FORMATS = {

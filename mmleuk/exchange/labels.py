@@ -30,6 +30,7 @@ class LabelledCell:
         probs: a model's probability of these values, by key.
         score: a model's confidence; None for a person's annotation.
         ignore: left out of losses and scores (COCO's ``iscrowd`` and ``ignore``).
+        diameter_um: as of :class:`mmleuk.structures.prediction.Cell`; None where it isn't known.
     """
 
     class_name: str
@@ -38,6 +39,7 @@ class LabelledCell:
     probs: Mapping[str, float] = field(default_factory=dict)
     score: float | None = None
     ignore: bool = False
+    diameter_um: float | None = None
 
 
 @dataclass(frozen=True)
@@ -176,9 +178,10 @@ def from_coco(data: Mapping[str, Any], images: Iterable[Any], where: str) -> Lab
                                 isinstance(given, Mapping))
             probs = {key: float(prob) for key, prob in (annotation.get('attribute_probs') or {}).items()
                      if key in attributes}
-            score = annotation.get('score')
+            score, diameter = annotation.get('score'), annotation.get('diameter_um')
             cells.append(LabelledCell(names[annotation['category_id']], (x, y, x + width, y + height), attributes,
-                                      probs, None if score is None else float(score), cell.ignore))
+                                      probs, None if score is None else float(score), cell.ignore,
+                                      float(diameter) if isinstance(diameter, (int, float)) else None))
         labelled.append(LabelledImage(image.file_name, image.width, image.height, tuple(cells), image.regions_xyxy))
     return Labels(tuple(names.values()), dict(schema.values_by_key), tuple(labelled))
 
@@ -213,6 +216,8 @@ def to_coco(labels: Labels) -> dict[str, Any]:
         for cell in image.cells:
             box = _xywh(cell.box)
             more: dict[str, Any] = {} if cell.score is None else dict(score=cell.score)
+            if cell.diameter_um is not None:
+                more['diameter_um'] = cell.diameter_um
             if cell.probs:
                 more['attribute_probs'] = dict(cell.probs)
             annotations.append(dict(id=len(annotations) + 1, image_id=image_id, category_id=ids[cell.class_name],
@@ -245,7 +250,8 @@ def from_run(run: Run) -> Labels:
 def _from_cell(cell: Cell) -> LabelledCell:
     known = {key: reading for key, reading in cell.attributes.items() if reading['value_index'] != IGNORE}
     return LabelledCell(cell.class_name, cell.box, {key: reading['value'] for key, reading in known.items()},
-                        {key: reading['prob'] for key, reading in known.items()}, cell.score)
+                        {key: reading['prob'] for key, reading in known.items()}, cell.score,
+                        diameter_um=cell.diameter_um)
 
 
 def to_run(labels: Labels, where: str) -> Run:
@@ -266,7 +272,8 @@ def to_run(labels: Labels, where: str) -> Run:
                 raise UserError(f'{where}: image {image.file_name}, cell {number}: has no score, so it is no '
                                 'prediction; convert to coco')
             readings = {key: _reading(schema, key, cell) for key in schema.keys}
-            cells.append(Cell(cell.box, cell.score, labels.classes.index(cell.class_name), cell.class_name, readings))
+            cells.append(Cell(cell.box, cell.score, labels.classes.index(cell.class_name), cell.class_name, readings,
+                              diameter_um=cell.diameter_um))
         predictions.append(Prediction(image.file_name, (image.height, image.width), tuple(cells)))
     return Run(RunInfo(labels.classes, schema, model=f'imported from {where}'), tuple(predictions))
 
@@ -309,6 +316,7 @@ def differences(before: Labels, after: Labels) -> list[str]:
             count('probabilities of attributes', sum(kept.probs.get(key) != prob for key, prob in cell.probs.items()))
             count('scores', cell.score != kept.score)
             count('marks of ignored cells', cell.ignore != kept.ignore)
+            count('diameters', cell.diameter_um != kept.diameter_um)
     return lines + [f'{number} {what}' for what, number in counts.items()]
 
 

@@ -16,7 +16,9 @@ from mmleuk.exchange.labels import REGION, Known, LabelledCell, LabelledImage, L
 from mmleuk.utils.files import replacing, write_atomic
 from mmleuk.utils.tables import csv_text, read_csv
 
-COLUMNS = ('image', 'height', 'width', 'cell', 'class_name', 'score', 'x1', 'y1', 'x2', 'y2', 'ignore')
+COLUMNS = ('image', 'height', 'width', 'cell', 'class_name', 'score', 'x1', 'y1', 'x2', 'y2', 'ignore',
+           'diameter_um')
+_OPTIONAL = ('cell', 'score', 'ignore', 'diameter_um')
 _METADATA = b'mmleuk'
 
 
@@ -30,7 +32,8 @@ def rows(labels: Labels) -> Iterator[dict[str, Any]]:
             attributes = {key: cell.attributes.get(key) for key in keys}
             probs = {f'{key}_prob': cell.probs.get(key) for key in keys}
             yield row | _box(cell.box) | dict(cell=number, class_name=cell.class_name, score=cell.score,
-                                              ignore=int(cell.ignore)) | attributes | probs
+                                              ignore=int(cell.ignore), diameter_um=cell.diameter_um
+                                              ) | attributes | probs
         for region in image.regions or ():
             yield row | _box(region) | dict(class_name=REGION)
         if not image.cells and not image.regions:
@@ -57,7 +60,7 @@ def write_parquet(labels: Labels, out: Path) -> None:
     arrow, parquet = _pyarrow()
     kinds = dict.fromkeys(_columns(labels), arrow.string())
     kinds |= dict.fromkeys(('height', 'width', 'cell', 'ignore'), arrow.int64())
-    kinds |= dict.fromkeys(('score', 'x1', 'y1', 'x2', 'y2'), arrow.float64())
+    kinds |= dict.fromkeys(('score', 'x1', 'y1', 'x2', 'y2', 'diameter_um'), arrow.float64())
     kinds |= {name: arrow.float64() for name in kinds if name.endswith('_prob')}
     facts = json.dumps(dict(classes=list(labels.classes), attributes={k: list(v) for k, v in labels.values.items()}))
     schema = arrow.schema(list(kinds.items()), metadata={_METADATA: facts.encode()})
@@ -87,7 +90,7 @@ def _pyarrow() -> tuple[Any, Any]:
 
 def read_csv_table(source: Path, known: Known) -> tuple[Labels, list[str]]:
     """Labels of a CSV file with these columns; others than attributes' must not be there."""
-    table = read_csv(source, [name for name in COLUMNS if name not in ('cell', 'score', 'ignore')])
+    table = read_csv(source, [name for name in COLUMNS if name not in _OPTIONAL])
     return _labels(table, known, source, [], {}), []
 
 
@@ -102,7 +105,7 @@ def read_parquet(source: Path, known: Known) -> tuple[Labels, list[str]]:
         table = parquet.read_table(source)
     except (OSError, arrow.ArrowException) as error:
         raise UserError(f'{source}: is no Parquet file that can be read ({error}); write it again') from error
-    missing = [name for name in COLUMNS if name not in table.column_names and name not in ('cell', 'score', 'ignore')]
+    missing = [name for name in COLUMNS if name not in table.column_names and name not in _OPTIONAL]
     if missing:
         raise UserError(f'{source}: has no column {missing[0]!r}')
     facts = json.loads((table.schema.metadata or {}).get(_METADATA, b'{}'))
@@ -128,14 +131,17 @@ def _labels(table: Sequence[Mapping[str, Any]], known: Known, source: Path, clas
                 areas.append(box)
                 continue
             probs = {key: float(row[f'{key}_prob']) for key in keys if row[f'{key}_prob'] not in (None, '')}
-            score = row.get('score')
             attributes = {key: str(row[key]) for key in keys if row[key] not in (None, '', 'unknown')}
             found.append(LabelledCell(str(row['class_name']), box, attributes,
                                       {key: prob for key, prob in probs.items() if key in attributes},
-                                      None if score in (None, '') else float(score),
-                                      str(row.get('ignore')) in ('1', '1.0', 'True')))
+                                      _number(row.get('score')), str(row.get('ignore')) in ('1', '1.0', 'True'),
+                                      _number(row.get('diameter_um'))))
         except (TypeError, ValueError) as error:
             raise UserError(f'{source}: row {number}: {error}; correct the table') from error
     listed = [LabelledImage(name, image.width, image.height, tuple(cells[name]), tuple(regions[name]))
               for name, image in images.items()]
     return known.labels(with_regions(listed), classes, values)
+
+
+def _number(value: Any) -> float | None:
+    return None if value in (None, '') else float(value)

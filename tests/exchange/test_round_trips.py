@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmleuk.cli import main
 from mmleuk.errors import UserError
 from mmleuk.exchange.formats import FORMATS, read_labels, write_labels
 from mmleuk.exchange.labels import Known, LabelledCell, LabelledImage, Labels, differences
+from mmleuk.structures.prediction import Cell, Prediction, Run, RunInfo
+from mmleuk.structures.prediction_files import from_json, to_json
 
 VALUES = {'nuclear_chromatin': ('open', 'coarse'), 'granule <colour> & "type"': ('nil', 'pink', "=1+1 'red'")}
 NAMES = {'cvat': 'out', 'cvat-coco': 'out.json', 'label-studio': 'out', 'qupath': 'out', 'labelme': 'out',
@@ -69,6 +72,27 @@ def test_predictions(name, tmp_path):
     for cell, same in zip(labels.cells, kept.cells, strict=True):
         assert same.box == pytest.approx(cell.box, abs=1e-6) and same.score == cell.score
         assert same.probs == cell.probs and same.attributes == cell.attributes
+
+
+@pytest.mark.parametrize('name', [*LOSSES, 'predictions', 'coco'])
+def test_diameters_are_kept_or_the_loss_is_named(name, tmp_path, capsys):
+    """Two cells, of which one has a diameter, on an image with a scale."""
+    cells = tuple(Cell((1.0, 2.0, 31.0, 32.0 + number), 0.5, 0, 'A', diameter_um=um) for number, um in
+                  enumerate((0.1 + 0.2, None)))
+    image = Prediction('a.png', (48, 64), cells, um_per_px=(0.1, 0.1))
+    source, out, back = tmp_path / 'source.json', tmp_path / NAMES.get(name, 'coco.json'), tmp_path / 'back.json'
+    to_json(Run(RunInfo(('A',)), (image,)), source)
+    labels, notes = read_labels(source, 'predictions', Known())
+    assert notes == ['um_per_px of the images are only in the predictions']
+    if name == 'predictions':
+        assert write_labels(labels, back, 'predictions') == []
+    else:
+        assert main(['data', 'convert', str(source), '--from', 'predictions', '--to', name, '--out', str(out)]) == 0
+        said = '1 diameters' in capsys.readouterr().out
+        assert said == (name in ('cvat', 'label-studio', 'qupath', 'labelme'))
+        assert main(['data', 'convert', str(out), '--from', name, '--to', 'predictions', '--out', str(back)]) == 0
+    kept = [cell.diameter_um for cell in from_json(back).cells]
+    assert kept == [None if name in ('cvat', 'label-studio', 'qupath', 'labelme') else 0.1 + 0.2, None]
 
 
 BOXES = st.tuples(*[st.floats(0, 200, allow_nan=False)] * 2, *[st.floats(0.5, 100, allow_nan=False)] * 2)
