@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from mmleuk.transfer.registration import Limits
     from mmleuk.transfer.run import check_rows, find_truth, load_pixels, make_coco, transfer_pair
     from mmleuk.utils.json_files import write_json
-    from mmleuk.utils.new_folder import new_folder
+    from mmleuk.utils.new_folder import new_folder, write_text
     from mmleuk.utils.progress import progress
     from mmleuk.utils.tables import csv_text
     _check(args)
@@ -71,9 +71,9 @@ def run(args: argparse.Namespace) -> int:
             if not args.no_review:
                 _draw(folder / 'review', result, coco, source, target)
         write_json(folder / 'annotations.json', make_coco(coco, results, limits, args.min_visible, args.domain))
-        (folder / 'pairs.csv').write_text(csv_text(_full_rows(results)), encoding='utf-8')
+        write_text(folder / 'pairs.csv', csv_text(_full_rows(results)))
         if truth is not None:
-            (folder / 'compare.csv').write_text(csv_text(check_rows(results)), encoding='utf-8')
+            write_text(folder / 'compare.csv', csv_text(check_rows(results)))
     unpaired = [image.file_name for image in coco.images if image.file_name not in {pair.source for pair in pairs}]
     _report(results, unpaired if not args.pairs else [], args)
     return int(any(result.carried is None for result in results))

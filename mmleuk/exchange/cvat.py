@@ -19,7 +19,7 @@ from defusedxml.ElementTree import fromstring
 from mmleuk.errors import UserError
 from mmleuk.exchange.labels import REGION, Box, Known, LabelledCell, LabelledImage, Labels, to_coco, with_regions
 from mmleuk.utils.json_files import read_json
-from mmleuk.utils.new_folder import new_folder
+from mmleuk.utils.new_folder import new_folder, write_text
 
 FILE, LABELS_FILE = 'annotations.xml', 'labels.json'
 UNKNOWN = 'unknown'
@@ -32,9 +32,8 @@ def write(labels: Labels, out: Path) -> None:
     """A new folder with annotations.xml and labels.json, the labels for the raw tab of a new task."""
     specs = _attribute_specs(labels)
     with new_folder(out) as folder:
-        (folder / FILE).write_bytes(_xml(labels, specs))
-        (folder / LABELS_FILE).write_text(json.dumps(_labels_for_task(labels, specs), indent=1, ensure_ascii=False),
-                                          encoding='utf-8')
+        write_text(folder / FILE, _xml(labels, specs))
+        write_text(folder / LABELS_FILE, json.dumps(_labels_for_task(labels, specs), indent=1, ensure_ascii=False))
 
 
 def _attribute_specs(labels: Labels) -> list[dict[str, Any]]:
@@ -73,7 +72,7 @@ def _labels_for_task(labels: Labels, specs: list[dict[str, Any]]) -> list[dict[s
     return own + ([dict(name=REGION, type='rectangle', attributes=[])] if _has_regions(labels) else [])
 
 
-def _xml(labels: Labels, specs: list[dict[str, Any]]) -> bytes:
+def _xml(labels: Labels, specs: list[dict[str, Any]]) -> str:
     root = Element('annotations')
     SubElement(root, 'version').text = '1.1'
     task = SubElement(SubElement(root, 'meta'), 'task')
@@ -98,7 +97,7 @@ def _xml(labels: Labels, specs: list[dict[str, Any]]) -> bytes:
         for region in image.regions or ():
             _add_box(element, REGION, region, {})
     indent(root, '  ')
-    return tostring(root, encoding='utf-8', xml_declaration=True) + b'\n'
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{tostring(root, encoding='unicode')}\n"
 
 
 def _texts(cell: LabelledCell, specs: list[dict[str, Any]], values: Mapping[str, tuple[str, ...]]) -> dict[str, str]:

@@ -31,7 +31,7 @@ from mmleuk.exchange.labels import (
     with_regions,
 )
 from mmleuk.utils.json_files import read_json
-from mmleuk.utils.new_folder import new_folder
+from mmleuk.utils.new_folder import new_folder, write_text
 
 FILE, CONFIG_FILE = 'tasks.json', 'label_config.xml'
 LABEL, IMAGE = 'label', 'image'
@@ -54,7 +54,7 @@ def write(labels: Labels, out: Path) -> None:
             raise UserError(f'an attribute is called {key!r}, as a control of the labelling interface is; rename it')
     tasks = [_task(image, number) for number, image in enumerate(labels.images, 1)]
     with new_folder(out) as folder:
-        (folder / FILE).write_text(json.dumps(tasks, indent=1, ensure_ascii=False), encoding='utf-8')
+        write_text(folder / FILE, json.dumps(tasks, indent=1, ensure_ascii=False))
         (folder / CONFIG_FILE).write_bytes(labelling_interface(labels))
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from mmleuk.errors import UserError
 from mmleuk.exchange.labels import REGION, Box, Known, LabelledCell, LabelledImage, Labels, with_regions
 from mmleuk.exchange.one_per_image import own_facts, read_each, write_each
+from mmleuk.utils.files import utf8
 
 SUFFIX = '.geojson'
 OWN = 'mmleuk'
@@ -48,7 +49,7 @@ def _feature(image: LabelledImage, number: int, label: str, box: Box, measuremen
         properties['measurements'] = dict(measurements)
     if metadata:
         properties['metadata'] = dict(metadata)
-    identity = str(uuid.uuid5(uuid.NAMESPACE_URL, f'{image.file_name}#{number}'))
+    identity = str(uuid.uuid5(uuid.NAMESPACE_URL, utf8(f'{image.file_name}#{number}').decode()))
     return dict(type='Feature', id=identity, geometry=dict(type='Polygon', coordinates=[ring]), properties=properties)
 
 

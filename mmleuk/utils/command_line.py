@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import math
 import sys
@@ -28,6 +29,8 @@ def exit_status(run: Callable[[Args], object], args: Args, name: str = 'error',
         The command's own status, 2 on bad input, 130 on Ctrl-C.
     """
     logging.raiseExceptions = False  # nobody may read on (`| head`): logging would print a traceback per message
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors='replace')  # a file name may have bytes that aren't UTF-8; files get '?', too
     try:
         status = run(args)
     except UserError as error:

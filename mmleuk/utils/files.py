@@ -100,11 +100,18 @@ def write_atomic(path: str | Path, content: str | bytes) -> Path:
     Raises:
         UserError: see :func:`replacing`.
     """
-    # File names may have bytes that aren't UTF-8. Write them, too.
-    data = content.encode('utf-8', errors='replace') if isinstance(content, str) else content
     with replacing(path) as temporary:
-        temporary.write_bytes(data)
+        temporary.write_bytes(utf8(content) if isinstance(content, str) else content)
     return Path(path)
+
+
+def utf8(text: str) -> bytes:
+    """Text as files hold it. Of a file name whose bytes aren't UTF-8, these become question marks.
+
+    >>> utf8('ä'), utf8(b'zelle_\\xe4.png'.decode(errors='surrogateescape'))
+    (b'\\xc3\\xa4', b'zelle_?.png')
+    """
+    return text.encode('utf-8', errors='replace')
 
 
 def _real_file(path: str | Path) -> Path:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mmleuk.errors import UserError
+from mmleuk.utils.files import utf8
 
 
 @contextmanager
@@ -93,4 +94,4 @@ def _remove_leftovers(parent: Path, prefix: str) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a file into an unfinished folder, and make the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding='utf-8')
+    path.write_bytes(utf8(text))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import cv2
 import numpy as np
@@ -85,6 +86,18 @@ def test_fields_are_found_by_content(fields, tmp_path):
     assert [(row['source'], row['target'], row['found_by']) for row in rows] == [
         ('f0.png', 't0.png', 'content'), ('f1.png', 't1.png', 'content')]
     assert not (tmp_path / 'out/review').exists()
+
+
+def test_names_of_bytes_that_are_no_text(fields, tmp_path, capsys):
+    """Latin-1 in a file name, as old disks and archives have it: the tables show a question mark."""
+    (tmp_path / 'targets').mkdir()
+    odd = os.fsdecode(b't0_\xe4.png')
+    (tmp_path / 'targets' / odd).write_bytes((fields / 'targets/t0.png').read_bytes())
+    assert cli.main(['transfer', str(fields / 'films.json'), str(tmp_path / 'targets'), '--images',
+                     str(fields / 'films'), '--out', str(tmp_path / 'out')]) == 0
+    assert 't0_?.png' in capsys.readouterr().out and len(list((tmp_path / 'out/review').iterdir())) == 1
+    with open(tmp_path / 'out/pairs.csv', newline='', encoding='utf-8') as file:
+        assert [(row['source'], row['target']) for row in csv.DictReader(file)] == [('f0.png', 't0_?.png')]
 
 
 def test_a_pair_of_different_fields_is_refused(fields, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Labels to each tool's format and back: cell by cell the same, or the loss is named."""
 
 import json
+import os
 
 import pytest
 from hypothesis import given, settings
@@ -125,6 +126,17 @@ def test_differences_are_seen():
     assert differences(labels, other) == [
         'classes without cells (Never)', 'the list of attribute values', '1 image sizes',
         '1 annotated regions of images', '1 boxes', '1 types', '1 attribute values', '1 scores', '1 images']
+
+
+@pytest.mark.parametrize('name', ['cvat', 'label-studio', 'qupath', 'labelme', 'csv'])
+def test_names_of_bytes_that_are_no_text(name, tmp_path):
+    """An image's name in Latin-1 has a question mark in the files, and aborts nothing."""
+    images = tuple(LabelledImage(file, 9, 9, (LabelledCell('A', (1.0, 2.0, 3.0, 4.0)),))
+                   for file in (os.fsdecode(b'zelle_\xe4.png'), 'b.png'))
+    assert '1 images' in write_labels(Labels(('A',), {}, images), tmp_path / NAMES[name], name)
+    kept, _ = read_labels(tmp_path / NAMES[name], name, Known())
+    assert {image.file_name for image in kept.images} == {'b.png', 'zelle_?.png'}
+    assert [cell.class_name for cell in kept.cells] == ['A', 'A']
 
 
 def test_what_cannot_be_written(tmp_path):

@@ -1,6 +1,7 @@
 """mmleuk segment: masks, measures and page from images; bad input leaves nothing behind."""
 
 import csv
+import os
 
 import numpy as np
 import pytest
@@ -87,6 +88,16 @@ def test_an_image_without_a_cell_is_said(tmp_path, trained, capsys):
     assert 'no cell in empty.png' in capsys.readouterr().out
     row, = csv.DictReader((tmp_path / 'out/measures.csv').open(encoding='utf-8'))
     assert row['cell'] == 'no' and row['nc_ratio'] == ''
+
+
+def test_names_of_bytes_that_are_no_text(tmp_path, trained, capsys):
+    (tmp_path / 'in').mkdir()
+    odd = os.fsdecode(b'zelle_\xe4.png')
+    Image.new('RGB', (96, 96), (240, 230, 230)).save(tmp_path / 'in' / odd)
+    assert main(['segment', str(tmp_path / 'in'), *trained, '--out', str(tmp_path / 'out')]) == 0
+    assert 'no cell in zelle_?.png' in capsys.readouterr().out and (tmp_path / 'out/masks' / odd).is_file()
+    row, = csv.DictReader((tmp_path / 'out/measures.csv').open(encoding='utf-8'))
+    assert row['img_name'] == 'zelle_?.png' and (tmp_path / 'out/masks.html').read_text(encoding='utf-8')
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [

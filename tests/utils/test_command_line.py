@@ -25,6 +25,11 @@ def test_a_users_error_is_one_line(capsys):
     assert capsys.readouterr() == ('', 'tool: a.py: KeyError: no such key\n')
 
 
+def test_names_of_bytes_that_are_no_text_are_printed(capsys):
+    assert exit_status(lambda args: print('zelle_\udce4.png'), Namespace()) == 0
+    assert capsys.readouterr().out == 'zelle_?.png\n'
+
+
 def test_ctrl_c_says_how_to_go_on(capsys):
     def run(args):
         raise KeyboardInterrupt

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mmleuk.errors import UserError
-from mmleuk.utils.new_folder import new_folder
+from mmleuk.utils.new_folder import new_folder, write_text
 
 KILLED = """
 import os, sys
@@ -41,6 +41,12 @@ def test_the_folder_of_a_run_that_is_alive_stays(tmp_path):
         assert living.is_dir()
         living.rename(first)
     assert (tmp_path / 'out/a.txt').read_text() == 'second' and names(tmp_path) == ['out']
+
+
+def test_text_with_a_name_that_is_none(tmp_path):
+    """os.listdir gives a byte that isn't UTF-8 as half a sign, which no file can hold."""
+    write_text(tmp_path / 'a/b.txt', os.fsdecode(b'zelle_\xe4 ') + 'ä\n')
+    assert (tmp_path / 'a/b.txt').read_bytes() == b'zelle_? \xc3\xa4\n'
 
 
 def test_errors_leave_nothing_and_the_folder_before(tmp_path):
