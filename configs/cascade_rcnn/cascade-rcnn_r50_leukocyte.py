@@ -10,5 +10,10 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(roi_head=dict(
-    bbox_head=[dict(head, num_classes=_base_.num_classes) for head in _base_.model.roi_head.bbox_head]))
+model = dict(
+    roi_head=dict(
+        bbox_head=[dict(head, num_classes=_base_.num_classes) for head in _base_.model.roi_head.bbox_head]),
+    train_cfg=dict(  # no background under difficult cells; without any it is the RandomSampler
+        rpn=dict(sampler=dict(type='mmleuk.SparseRegionSampler')),
+        rcnn=[dict(stage, sampler=dict(stage['sampler'], type='mmleuk.SparseRegionSampler'))
+              for stage in _base_.model.train_cfg.rcnn]))

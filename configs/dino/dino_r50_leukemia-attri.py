@@ -10,7 +10,10 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(bbox_head=dict(num_classes=_base_.num_classes))
+# learns no background under ignored cells; without any it is MMDetection's DINO
+model = dict(
+    type='mmleuk.SparseRegionDINO',
+    bbox_head=dict(type='mmleuk.SparseRegionDINOHead', num_classes=_base_.num_classes))
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=0.0001, weight_decay=0.0001),
     clip_grad=dict(max_norm=0.1, norm_type=2))

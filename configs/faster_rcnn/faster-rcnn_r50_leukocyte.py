@@ -10,4 +10,8 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))
+model = dict(
+    roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)),
+    train_cfg=dict(  # no background under difficult cells; without any it is the RandomSampler
+        rpn=dict(sampler=dict(type='mmleuk.SparseRegionSampler')),
+        rcnn=dict(sampler=dict(type='mmleuk.SparseRegionSampler'))))

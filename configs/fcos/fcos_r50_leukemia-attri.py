@@ -10,7 +10,9 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(bbox_head=dict(num_classes=_base_.num_classes))
+# learns no background under ignored cells; without any it is MMDetection's head
+model = dict(bbox_head=dict(
+    type='mmleuk.SparseRegionFCOSHead', num_classes=_base_.num_classes, loss_cls=dict(type='mmleuk.KnownFocalLoss')))
 optim_wrapper = dict(
     optimizer=dict(lr=0.01),
     paramwise_cfg=dict(bias_lr_mult=2.0, bias_decay_mult=0.0),

@@ -10,4 +10,6 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(bbox_head=dict(num_classes=_base_.num_classes))
+# learns no background under ignored cells; without any it is MMDetection's head
+model = dict(bbox_head=dict(
+    type='mmleuk.SparseRegionFCOSHead', num_classes=_base_.num_classes, loss_cls=dict(type='mmleuk.KnownFocalLoss')))

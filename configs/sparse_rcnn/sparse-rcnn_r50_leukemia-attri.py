@@ -10,8 +10,13 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(roi_head=dict(
-    bbox_head=[dict(head, num_classes=_base_.num_classes) for head in _base_.model.roi_head.bbox_head]))
+# learns no background under ignored cells; without any it is MMDetection's head
+model = dict(
+    roi_head=dict(bbox_head=[
+        dict(head, type='mmleuk.SparseRegionDIIHead', num_classes=_base_.num_classes)
+        for head in _base_.model.roi_head.bbox_head]),
+    train_cfg=dict(rcnn=[
+        dict(stage, sampler=dict(type='mmleuk.SparseRegionPseudoSampler')) for stage in _base_.model.train_cfg.rcnn]))
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=0.000025, weight_decay=0.0001),
     clip_grad=dict(max_norm=1, norm_type=2))

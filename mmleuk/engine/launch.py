@@ -260,7 +260,7 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> tuple[dict[str, Any], lis
     """
     from mmdet.registry import DATASETS
 
-    from mmleuk.datasets.check import check_head_attributes, check_num_classes, check_sparse
+    from mmleuk.datasets.check import check_head_attributes, check_ignored, check_num_classes, check_sparse
     from mmleuk.schema import AttributeSchema
     datasets: dict[str, Any] = {}
     warnings = []
@@ -278,7 +278,8 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> tuple[dict[str, Any], lis
         if metainfo.get('classes'):
             check_num_classes(cfg, metainfo['classes'])
         check_head_attributes(cfg, AttributeSchema.from_dict(metainfo.get('attributes') or {}), training=training)
-        warnings += [f'{loader}: {text}' for text in check_sparse(cfg, dataset, training=training)]
+        found = check_sparse(cfg, dataset, training=training) + (check_ignored(cfg, dataset) if training else [])
+        warnings += [f'{loader}: {text}' for text in found]
     return datasets, warnings
 
 

@@ -66,12 +66,14 @@ def set_everywhere(part: object, key: str, value: object) -> None:
             set_everywhere(child, key, value)
 
 
-def make_batch(*images: tuple[Sequence[Sequence[float]], Sequence[Sequence[float]]]) -> dict:
+def make_batch(*images: tuple[Sequence[Sequence[float]], Sequence[Sequence[float]]],
+               ignored: Sequence[Sequence[float]] = ()) -> dict:
     """Noise at 128 px with cells and regions, as a loader gives it.
 
     Args:
         images: per image the cells' boxes and the annotated regions, xyxy in pixels; every cell is of class 1 and of
             value 1 in every attribute.
+        ignored: boxes of ignored cells in every image.
     """
     draw = torch.Generator().manual_seed(3)
     inputs, samples = [], []
@@ -82,10 +84,14 @@ def make_batch(*images: tuple[Sequence[Sequence[float]], Sequence[Sequence[float
         cells = InstanceData(
             bboxes=torch.tensor(boxes).reshape(-1, 4), labels=torch.ones(len(boxes), dtype=torch.long),
             attributes=torch.ones(len(boxes), len(LEUKEMIA_ATTRIBUTES), dtype=torch.long))
-        nothing = cells[:0]
-        for instances in (cells, nothing):
+        crowds = InstanceData(
+            bboxes=torch.tensor(ignored).reshape(-1, 4), labels=torch.ones(len(ignored), dtype=torch.long),
+            attributes=torch.ones(len(ignored), len(LEUKEMIA_ATTRIBUTES), dtype=torch.long))
+        for instances in (cells, crowds):
             instances.set_metainfo(dict(annotated_regions=meta['annotated_regions']))
-        sample = DetDataSample(metainfo=meta, gt_instances=cells, ignored_instances=nothing)
+        if len(ignored):
+            cells.set_metainfo(dict(ignored_boxes=crowds.bboxes))
+        sample = DetDataSample(metainfo=meta, gt_instances=cells, ignored_instances=crowds)
         inputs.append(torch.randint(0, 256, (3, *size), generator=draw, dtype=torch.uint8))
         samples.append(sample)
     return dict(inputs=inputs, data_samples=samples)
@@ -188,6 +194,17 @@ def check_background_inside_is_learnt(detector: BaseDetector) -> None:
     whole = gradients_of(detector, make_batch(([], EVERYWHERE)))
     assert any(gradient.any() for gradient in half.values())
     assert any(not torch.allclose(half[name], gradient) for name, gradient in whole.items())
+
+
+def check_ignored_cells_are_no_background(detector: BaseDetector) -> None:
+    """An ignored cell over all but the left half teaches nothing: as if only that half were known."""
+    right = ((64.00001, 0.0, 128.0, 128.0),)  # a location at 64 is known in both
+    freeze_statistics(detector)
+    half = gradients_of(detector, make_batch(([CELL], LEFT_HALF)))
+    ignored = gradients_of(detector, make_batch(([CELL], EVERYWHERE), ignored=right))
+    detector.train()
+    for name, gradient in half.items():
+        torch.testing.assert_close(ignored[name], gradient, rtol=1e-3, atol=1e-5, msg=f'{name} differs')
 
 
 def check_labelled_cells_are_learnt(detector: BaseDetector) -> None:
@@ -294,6 +311,6 @@ def check_nothing_to_learn(learner: SparseLabelDetector) -> None:
 PLAIN: tuple[Callable[[BaseDetector], None], ...] = (check_first_stage_learns, check_empty_images)
 SPARSE: tuple[Callable[[BaseDetector], None], ...] = (
     check_unknown_images_teach_nothing, check_unknown_images_are_in_no_average, check_background_inside_is_learnt,
-    check_labelled_cells_are_learnt)
+    check_labelled_cells_are_learnt, check_ignored_cells_are_no_background)
 LEARNING: tuple[Callable[[SparseLabelDetector], None], ...] = (
     check_found_labels_are_learnt, check_rest_is_the_detector, check_nothing_to_learn)

@@ -28,6 +28,7 @@ class PackCells(PackDetInputs):
         (R, 4) float32 xyxy in the pixels of the boxes: input pixels in training, where annotations are loaded first;
         original pixels in testing, where they are loaded after resizing. Metainfo doesn't move when a
         sample goes to a GPU.
+        ``ignored_boxes`` in the metainfo of ``gt_instances``: (M, 4) float32, those of ``ignored_instances``, if any.
         ``cells_moved`` in the data sample's metainfo: the cells aren't in original pixels, which metrics need.
 
     Args:
@@ -62,6 +63,8 @@ class PackCells(PackDetInputs):
             if 'bboxes' in instances:
                 instances.attributes = instances.bboxes.attributes
             _set_fact(instances, annotated_regions=regions)
+        if len(sample.ignored_instances):
+            _set_fact(sample.gt_instances, ignored_boxes=sample.ignored_instances.bboxes.tensor)
         _set_fact(sample, annotated_regions=regions, cells_moved=cells_moved(results))
         return packed
 

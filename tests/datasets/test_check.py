@@ -13,6 +13,7 @@ from mmleuk.commands.check import add_arguments, run
 from mmleuk.datasets.check import (
     check_config,
     check_head_attributes,
+    check_ignored,
     check_num_classes,
     examine_config,
     find_num_classes,
@@ -322,6 +323,21 @@ def test_training_on_regions_that_nobody_heeds_and_testing_on_them_is_warned_of(
     _, (learnt, tested) = check_data(cfg, ['train_dataloader', 'val_dataloader'])
     assert learnt.startswith('train_dataloader: the annotation is sparse, but no part of the model')
     assert tested.startswith('val_dataloader: only regions of the images are annotated')
+
+
+@pytest.mark.parametrize('model, warned', [
+    (dict(type='FCOS', bbox_head=dict(type='FCOSHead')), True),
+    (dict(type='FCOS', bbox_head=dict(type='mmleuk.SparseRegionFCOSHead')), False),
+    (dict(type='FasterRCNN', train_cfg=dict(rpn=dict(assigner=dict(ignore_iof_thr=-1)))), True),
+    (dict(type='FasterRCNN', train_cfg=dict(rpn=dict(assigner=dict(ignore_iof_thr=0.5)))), False)])
+def test_ignored_cells_that_a_model_would_learn_as_background(model, warned):
+    class Records(list):
+        get_data_info = list.__getitem__
+    ignored, kept = dict(ignore_flag=1), dict(ignore_flag=0)
+    data = Records([dict(instances=[ignored, kept]), dict(instances=[ignored]), dict(img_path='a crop')])
+    found = check_ignored(dict(model=model), argparse.Namespace(datasets=[argparse.Namespace(dataset=data), Records()]))
+    assert [text.split(' (')[0] for text in found] == (['2 cells are ignored'] if warned else [])
+    assert check_ignored(dict(model=model), Records([dict(instances=[kept])])) == []
 
 
 def test_regions_that_the_config_speaks_against_or_tests_on(splits):

@@ -16,7 +16,7 @@ from torch import nn
 
 from mmleuk.errors import UserError
 from mmleuk.models.adapt import ConfMix, keep_statistics
-from mmleuk.models.adapt.conf_mix import strictness
+from mmleuk.models.adapt.conf_mix import as_labels, crowds_without, strictness
 
 ROOT = Path(__file__).parents[2]
 SIZE = 64
@@ -177,6 +177,17 @@ def test_sparse_regions_of_the_source(kind):
 
 
 # ---------------------------------------------------------------- ConfMix
+
+def test_ignored_cells_end_at_the_pasted_quarter():
+    """The quarter is the target's: x and y from 32 on. One crowd reaches into it, one is inside, one is elsewhere."""
+    crowds = InstanceData(bboxes=torch.tensor([[20., 40, 50, 60], [40, 40, 60, 60], [0, 0, 9, 9]]),
+                          labels=torch.tensor([0, 1, 2]))
+    left = crowds_without(crowds, 3, (64, 64))
+    assert left.bboxes.tolist() == [[20, 40, 32, 60], [0, 0, 9, 9]] and left.labels.tolist() == [0, 2]
+    labels = as_labels(InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0).long()), {}, left)
+    assert torch.equal(labels.ignored_boxes, left.bboxes)
+    assert crowds_without(None, 3, (64, 64)) is None
+
 
 def test_conf_mix_learns_the_pasted_quarter():
     model = build('ConfMix')

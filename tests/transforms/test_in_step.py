@@ -82,6 +82,7 @@ def test_chain_down_to_the_data_preprocessor(seed, counts, kinds):
         assert instances.attributes.tolist() == [[n, 7 * n] for n in instances.labels.tolist()]
         assert all((n % 3 == 0) == ignored for n in instances.labels.tolist())
         assert torch.equal(instances.annotated_regions, sample.annotated_regions)
+    assert torch.equal(sample.gt_instances.get('ignored_boxes', torch.zeros(0, 4)), sample.ignored_instances.bboxes)
     assert sample.annotated_regions.shape[1] == 4
 
 
@@ -94,6 +95,7 @@ def test_packed_fields_and_metainfo():
     sample = PackCells()(copy.deepcopy(results))['data_samples']
     assert sample.gt_instances.attributes.tolist() == [[1, IGNORE, 0]]
     assert sample.ignored_instances.attributes.tolist() == [[0, 0, 0]]
+    assert sample.gt_instances.ignored_boxes.tolist() == [[3, 3, 5, 5]]
     assert sample.annotated_regions.tolist() == [[0, 0, 70, 30]]          # the part outside the image is gone
     assert sample.gt_instances[:0].annotated_regions.tolist() == [[0, 0, 70, 30]]
     assert sample.to('cpu').gt_instances.annotated_regions.dtype == torch.float32

@@ -23,6 +23,11 @@ NOT_USED = ("the annotation is sparse, but no part of the model uses the regions
             "configs do; if it is intended, set annotation='complete'")
 HALF_USED = ('{} takes background from everywhere, though other samplers of the model use the regions: cells '
                "outside them will be learnt as background there. Give it type='mmleuk.SparseRegionSampler', too")
+USES_IGNORED = ('SparseRegion', 'YOLOv5Head', 'CenterRegionAssigner')
+"""In the types of parts that learn no background under ignored cells; MMDetection's FSAF has the last."""
+IGNORED = ('{} cells are ignored (iscrowd, ignore, difficult), but the model learns their area as background. Use '
+           'mmleuk.SparseRegionSampler, mmleuk.SparseRegionFCOSHead or the like, as the *_sparse-regions_* configs do; '
+           'they take complete annotations, too')
 SPARSE_TRUTH = ('only regions of the images are annotated: scores count only the cells there, and detections outside '
                 'are left out; test on completely annotated images')
 
@@ -104,6 +109,34 @@ def check_sparse(cfg: Mapping, dataset: Any, *, training: bool) -> list[str]:
     if not found:
         return []
     return find_unused_regions(cfg) if training else [SPARSE_TRUTH]
+
+
+def check_ignored(cfg: Mapping, dataset: Any) -> list[str]:
+    """Warning if training data have ignored cells that the model would learn as background; else empty."""
+    if uses_ignored(cfg.get('model')):
+        return []
+    number = sum(bool(cell.get('ignore_flag')) for records in _records(dataset) for record in records
+                 for cell in record.get('instances') or ())
+    return [IGNORED.format(number)] if number else []
+
+
+def uses_ignored(part: object) -> bool:
+    """Whether a part of a model's config learns no background under ignored cells.
+
+    >>> uses_ignored(dict(type='FCOS', bbox_head=dict(type='FCOSHead')))
+    False
+    """
+    return any(any(name in str(node.get('type')) for name in USES_IGNORED) or (node.get('ignore_iof_thr') or -1) > 0
+               for _, node in walk(part))
+
+
+def _records(dataset: Any) -> Iterator[Iterator[Mapping]]:
+    """The records of every data set in one and its wrappers."""
+    inner = [one for one in (getattr(dataset, 'dataset', None), *getattr(dataset, 'datasets', ())) if one is not None]
+    for one in inner:
+        yield from _records(one)
+    if not inner and hasattr(dataset, 'get_data_info'):
+        yield (dataset.get_data_info(index) for index in range(len(dataset)))
 
 
 def find_unused_regions(cfg: Mapping) -> list[str]:

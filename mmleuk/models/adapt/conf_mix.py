@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,15 @@ from torch import Tensor
 
 from mmleuk.datasets.source_target import SOURCE, TARGET
 from mmleuk.models.adapt.base import SourceTargetDetector
-from mmleuk.models.adapt.mixing import best_quarter, mix_labels, paste_quarter, quarter_window, regions_without
+from mmleuk.models.adapt.mixing import (
+    best_quarter,
+    cut_away,
+    large_enough,
+    mix_labels,
+    paste_quarter,
+    quarter_window,
+    regions_without,
+)
 from mmleuk.models.detectors.sparse_label_detector import weigh
 from mmleuk.registry import MODELS
 from mmleuk.structures.regions import regions_of
@@ -87,8 +95,9 @@ class ConfMix(SourceTargetDetector):
         scores = torch.cat([found.scores for found in labels])
         gamma = float((scores > self.sure_score).float().mean()) if len(scores) else 0.0
         where = [self.mixed_meta(metas[row], quarter, images[SOURCE]) for row, quarter in taken]
-        losses = self.losses_on(mixed, [as_labels(found, meta) for found, meta in zip(labels, where)], where,
-                                [crowds[row] for row, _ in taken], learn=bool(rows))
+        left = [crowds_without(crowds[row], quarter, image_hw) for row, quarter in taken]
+        losses = self.losses_on(mixed, [as_labels(*each) for each in zip(labels, where, left)], where, left,
+                                learn=bool(rows))
         return {name: weigh(value, gamma) for name, value in losses.items() if 'loss' in name}
 
     @staticmethod
@@ -116,7 +125,17 @@ class ConfMix(SourceTargetDetector):
             head.uncertainty_weight = 0.0
 
 
-def as_labels(found: InstanceData, meta: Mapping[str, Any]) -> InstanceData:
-    """Found cells as the detector's loss takes annotated ones: ``bboxes``, ``labels`` and the known regions."""
+def crowds_without(crowds: InstanceData | None, quarter: int, image_hw: Sequence[int]) -> InstanceData | None:
+    """The source's ignored cells (``bboxes``, ``labels``) where the pasted quarter doesn't cover them."""
+    if crowds is None:
+        return None
+    boxes = cut_away(crowds.bboxes, quarter_window(quarter, image_hw))
+    return InstanceData(bboxes=boxes, labels=crowds.labels)[large_enough(boxes, 1.0)]
+
+
+def as_labels(found: InstanceData, meta: Mapping[str, Any], crowds: InstanceData | None = None) -> InstanceData:
+    """Found cells as the detector's loss takes annotated ones: ``bboxes``, ``labels`` and what is known."""
     known = {key: meta[key] for key in ('annotated_regions',) if key in meta}
+    if crowds is not None:
+        known['ignored_boxes'] = crowds.bboxes
     return InstanceData(metainfo=known, bboxes=found.bboxes, labels=found.labels)

@@ -311,7 +311,9 @@ class SparseLabelDetector(BaseDetector):
         kept, weighs = self.labeller.group(judged, KEPT), self._weighs
         if not weighs:
             kept = kept[self._is_hard(kept)]
-        both = InstanceData(metainfo=dict(truth.metainfo, ignored_boxes=judged.bboxes[self._set_aside(judged)]),
+        crowds = truth.metainfo.get('ignored_boxes', judged.bboxes[:0]).to(judged.bboxes)
+        ignored = torch.cat([crowds, judged.bboxes[self._set_aside(judged)]])
+        both = InstanceData(metainfo=dict(truth.metainfo, ignored_boxes=ignored),
                             bboxes=torch.cat([truth.bboxes, kept.bboxes]),
                             labels=torch.cat([truth.labels, kept.labels]))
         if weighs:
