@@ -184,8 +184,9 @@ def _fields(connection: Connection, predictions: Sequence[Prediction], films: Ma
             raise UserError(f'film {films[row["name"]]!r} has another image called {row["name"]!r} in this bank; name '
                             'the film differently')
         fields[str(row['name'])] = field.id
-    now_known = {key: func.coalesce(bindparam(f'b_{key}'), getattr(BankField, key)) for key in _SCALE}
-    statement = update(BankField).where(BankField.id == bindparam('b_id')).values(path=bindparam('b_path'), **now_known)
+    known_scale: dict[str, Any] = {key: func.coalesce(bindparam(f'b_{key}'), getattr(BankField, key)) for key in _SCALE}
+    statement = update(BankField).where(BankField.id == bindparam('b_id')).values(
+        path=bindparam('b_path'), **known_scale)
     connection.execute(statement, [dict(b_id=fields[row['name']], **{f'b_{key}': row[key] for key in ('path', *_SCALE)})
                                    for row in rows])
     return fields

@@ -26,8 +26,8 @@ from mmleuk.utils.files import ensure_writable, write_atomic
 from mmleuk.utils.progress import progress
 from mmleuk.utils.words import plural_n
 
-JUDGED_PX = 2 ** 26
-"""Area of the largest image that is judged; larger ones are films, and the figures are those of single fields."""
+MEASURED_PX = 2 ** 26
+"""Area of the largest image whose quality is measured; larger ones are films, and the figures are for single fields."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +88,7 @@ class _Looked:
 
     Args:
         quality: figures of its fields by name.
-        large: images that are too large to be judged.
+        large: images that are too large for figures.
         failed: images that can't be read.
     """
 
@@ -105,7 +105,7 @@ def _look(run: Run) -> _Looked:
                 raise UserError('came from no file')
             with open_slide(prediction.path) as slide:
                 height, width = slide.size_hw
-                if height * width > JUDGED_PX:
+                if height * width > MEASURED_PX:
                     looked.large.append(prediction.image)
                 else:
                     looked.quality[prediction.image] = field_quality(slide.read(0, 0, width, height))
@@ -125,8 +125,8 @@ def _facts(contents: FilmContents, looked: _Looked, review: Mapping[str, Any], b
         notes.append(f'{plural_n(contents.second_views, "cell")} not counted, since another field shows the same cell '
                      'better.')
     if looked.large:
-        notes.append(f'Focus, thickness and stain are not judged in {plural_n(len(looked.large), "large image")}; they '
-                     'are figures of single fields.')
+        notes.append(f'{plural_n(len(looked.large), "large image")} without figures of focus, thickness and stain: '
+                     'these are for single fields.')
     made = {'Model': info.model, 'Config': info.config, 'Checkpoint': info.checkpoint,
             'Lowest score': f'{info.min_score:g}', 'Predictions made': info.created, 'mmleuk': info.version,
             'Bank': _without_password(bank),

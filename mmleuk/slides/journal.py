@@ -186,7 +186,7 @@ class Journal:
 def _difference(first: bytes, head: str) -> str:
     """Names of the settings that differ, for the message."""
     try:
-        before, now = (dict(each['settings'], format=each['format']) for each in map(json.loads, (first, head)))
+        before, now = (dict(read['settings'], format=read['format']) for read in (json.loads(first), json.loads(head)))
         names = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
     except (ValueError, KeyError, TypeError, AttributeError):
         names = []

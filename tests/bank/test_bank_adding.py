@@ -65,7 +65,7 @@ def test_cells_come_back_as_they_were(where):
 
 
 def test_a_field_keeps_its_scale(where):
-    """A run that doesn't know the scale says nothing about it; one that measured it anew does."""
+    """A run that doesn't know the scale says nothing about it; one that measured it again does."""
     bank, run, stored = Bank(where, create=True), small_run(), []
     for digest, scale in (('one', (0.2, 0.1)), ('two', None), ('three', (0.21, 0.11))):
         of_scale = replace(run, predictions=tuple(replace(p, um_per_px=scale) for p in run.predictions))

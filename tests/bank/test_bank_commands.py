@@ -141,12 +141,12 @@ def test_pictures_and_report_of_a_large_film(tmp_path, capsys, monkeypatch):
     for kind, colour in (('Neutrophil', (0, 0, 255)), ('Myeloblast', (255, 0, 0))):
         picture, = (tmp_path / 'pictures' / kind).iterdir()
         assert np.abs(np.asarray(Image.open(picture)).astype(int) - colour).max() < 5
-    for most, judged in ((80_000, True), (79_999, False)):
-        monkeypatch.setattr(bank_report, 'JUDGED_PX', most)
+    for most, measured in ((80_000, True), (79_999, False)):
+        monkeypatch.setattr(bank_report, 'MEASURED_PX', most)
         status, _, err = bank(capsys, 'report', tmp_path / 'b.db', 'F', '--out', tmp_path / 'out', '--no-pdf')
         report = json.loads((tmp_path / 'out/report.json').read_text())
-        assert (status, err, report['fields'][0]['quality'] is not None) == (0, '', judged)
-        assert any('not judged in 1 large image' in note for note in report['notes']) != judged
+        assert (status, err, report['fields'][0]['quality'] is not None) == (0, '', measured)
+        assert any('1 large image without figures of focus' in note for note in report['notes']) != measured
     assert (tmp_path / 'out/report.html').read_text().count('<img') >= 2
     (tmp_path / 'film.tif').unlink()
     assert bank(capsys, 'report', tmp_path / 'b.db', 'F', '--out', tmp_path / 'out', '--no-pdf')[0] == 1
