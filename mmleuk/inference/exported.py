@@ -25,7 +25,7 @@ from mmleuk.inference.suppression import suppress
 from mmleuk.schema import IGNORE, AttributeSchema
 from mmleuk.structures.detections import Detections
 from mmleuk.utils.image_files import decode_image, read_image_file
-from mmleuk.utils.image_size import at_image_size, at_scale
+from mmleuk.utils.image_size import at_image_size, at_scale, in_strides
 
 COLUMNS = tuple(field.name for field in fields(Detections))
 GREY = 114
@@ -69,7 +69,7 @@ class ExportedInferencer(BaseInferencer):
             self._cells = open_session(cells_path(self.path))
         self.image_size, self._steps = facts.image_size, facts.steps
         if image_size not in (None, facts.image_size):
-            self.image_size = -(-image_size // facts.pad_size_divisor) * facts.pad_size_divisor
+            self.image_size = in_strides(image_size, facts.image_size, facts.pad_size_divisor)
             self._steps = tuple(at_image_size(facts.steps, self.image_size))
         scale = facts.red_cells
         self.scaled_to = None if scale is None or image_size is not None else scale.diameter

@@ -94,14 +94,25 @@ def usable_image_size(size: int, own: int | None, model: nn.Module) -> int:
     Raises:
         UserError: no whole number of pixels, or too many.
     """
+    preprocessor = getattr(model, 'data_preprocessor', None)
+    preprocessor = getattr(preprocessor, 'data_preprocessor', preprocessor)
+    return in_strides(size, own, getattr(preprocessor, 'pad_size_divisor', 1))
+
+
+def in_strides(size: int, own: int | None, stride: int) -> int:
+    """The requested size, rounded up to a multiple of the stride, unless it is the config's own.
+
+    Raises:
+        UserError: no whole number of pixels, or too many.
+
+    >>> in_strides(33, 40, 32), in_strides(40, 40, 32)
+    (64, 40)
+    """
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise UserError(f'image_size is {size!r}; it is a whole number of pixels, at least 1')
     if size > MAX_IMAGE_SIZE:
         raise UserError(f'image_size is {size}; images of more than {MAX_IMAGE_SIZE} pixels need more memory than '
                         'there is')
-    preprocessor = getattr(model, 'data_preprocessor', None)
-    preprocessor = getattr(preprocessor, 'data_preprocessor', preprocessor)
-    stride = getattr(preprocessor, 'pad_size_divisor', 1)
     return size if size == own else -(-size // stride) * stride
 
 

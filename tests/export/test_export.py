@@ -100,6 +100,12 @@ def test_another_image_size_is_the_configs_way_of_it(files):
     assert parity.holds, parity.text
 
 
+@pytest.mark.parametrize('size', [0, -32, 320.0, 40_000])
+def test_a_size_that_is_none_is_refused(files, size):
+    with pytest.raises(UserError, match=f'image_size is {size}; '):
+        ExportedInferencer(files / 'inside.onnx', image_size=size)
+
+
 def test_openvino_finds_the_same(run, parts):
     pytest.importorskip('openvino', reason="needs pip install 'mmleuk[export]'")
     from mmleuk.export.parity import compare
