@@ -138,7 +138,8 @@ class Films:
 
     def position(self, film: Film) -> int:
         """How many films wait before this one."""
-        waiting = [one.id for one in self._films.values() if one.state == 'waiting']
+        with self._lock:
+            waiting = [one.id for one in self._films.values() if one.state == 'waiting']
         return waiting.index(film.id) if film.id in waiting else 0
 
     def close(self) -> None:
@@ -156,8 +157,8 @@ class Films:
     def _work(self) -> None:
         while (film := self._waiting.get()) is not None:
             film.state = 'running'
-            film.results.mkdir()
             try:
+                film.results.mkdir()
                 film.facts = self.reader(film.paths, film.names, film.results, partial(_progress, film))
                 film.state = 'done'
             except UserError as error:

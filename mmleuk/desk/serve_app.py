@@ -53,7 +53,7 @@ def add(request: Request, images: Annotated[list[UploadFile], File()]) -> dict[s
             with open(films.add_image(film, image.filename or ''), 'wb') as target:
                 shutil.copyfileobj(image.file, target)
         films.submit(film)
-    except UserError:
+    except Exception:  # also a full disk, which the rest of the film must not keep full
         films.drop(film)
         raise
     return dict(id=film.id)

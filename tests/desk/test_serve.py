@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from mmleuk import cli
-from mmleuk.desk.jobs import Films, Limits
+from mmleuk.desk.jobs import Film, Films, Limits
 from mmleuk.desk.pages import served
 from mmleuk.desk.serve_app import serve_app
 from mmleuk.errors import UserError
@@ -123,6 +123,55 @@ def test_a_failure_does_not_end_the_queue(films, tmp_path):
     assert wait_for(client, bad, 'failed')['error'] == '0001.png: broken', 'no path of the server'
     assert 'its log says why' in wait_for(client, worse, 'failed')['error']
     wait_for(client, good, 'done')
+
+
+def film_of(queue, folder):
+    film = queue.new()
+    queue.add_image(film, 'a.png').write_bytes(png(folder)[1])
+    return film
+
+
+def test_a_film_without_space_for_results_does_not_end_the_queue(films, tmp_path):
+    queue = films(empty_reader)
+    film = film_of(queue, tmp_path)
+    film.results.touch()  # no folder can be made there
+    queue.submit(film)
+    assert 'the server failed' in wait_for(client_of(queue), film.id, 'failed')['error']
+    other = film_of(queue, tmp_path)
+    queue.submit(other)
+    wait_for(client_of(queue), other.id, 'done')
+
+
+def test_a_full_disk_keeps_nothing_of_a_film(films, tmp_path, monkeypatch):
+    def full(source, target):
+        raise OSError(28, 'No space left on device')
+
+    queue = films(empty_reader)
+    kept = queue.new().folder.parent
+    monkeypatch.setattr('mmleuk.desk.serve_app.shutil.copyfileobj', full)
+    with pytest.raises(OSError, match='No space left'):
+        send(client_of(queue), png(tmp_path))
+    assert len(list(kept.iterdir())) == 1
+
+
+def test_a_film_may_come_while_the_films_are_counted(films, tmp_path):
+    """The first film's state is read while the films are counted; meanwhile another one is sent."""
+    class Watched(Film):
+        def __getattribute__(self, name):
+            if name == 'state' and threading.current_thread() is threading.main_thread() and not coming.is_alive():
+                coming.start()
+                coming.join(0.5)
+            return super().__getattribute__(name)
+
+    go = threading.Event()
+    queue = films(lambda *args: go.wait(20) and {})
+    first, second = film_of(queue, tmp_path), film_of(queue, tmp_path)
+    coming = threading.Thread(target=lambda: queue.submit(second))
+    queue._films['watched'] = Watched('watched', tmp_path)
+    assert queue.position(first) == 0
+    coming.join(10)
+    go.set()
+    wait_for(client_of(queue), second.id, 'done')
 
 
 def test_serving_leaves_the_log_of_its_process_alone(films, tmp_path):
