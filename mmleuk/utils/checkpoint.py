@@ -6,12 +6,14 @@ source can then run code. Here only tensors, plain values and mmengine's own rec
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import torch
@@ -33,6 +35,7 @@ MapLocation = str | torch.device | Callable | None
 
 _METHODS = {HistoryBuffer: ('min', 'max', 'current', 'mean'),
             OneCycleParamScheduler: ('_annealing_cos', '_annealing_linear')}
+_HASH_IN_NAME = re.compile(r'-[0-9a-f]{8,64}\.')
 _WRAPPERS = ('detector.', 'labeller.')
 _TRAINING_COUNTS = ('balance.counts', 'bbox_head.learning', 'bbox_head.known')
 """Ends of the names of tensors that only a training uses: what ClassBalance and PositiveUnlabelledYOLOv5Head count."""
@@ -302,7 +305,7 @@ def load_from_http(url: str, map_location: MapLocation = None, **unused: Any) ->
     Raises:
         UserError: the download failed, or the file is refused.
     """
-    path = Path(torch.hub.get_dir()) / 'checkpoints' / url.rsplit('/', 1)[-1]
+    path = _cached(url)
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -310,6 +313,18 @@ def load_from_http(url: str, map_location: MapLocation = None, **unused: Any) ->
         except OSError as error:
             raise UserError(f'{url}: cannot be downloaded ({error}); fetch the file and give its path') from error
     return load_checkpoint_safely(path, map_location)
+
+
+def _cached(url: str) -> Path:
+    """The file of an address in torch hub's cache.
+
+    A name with a hash of its file, as PyTorch and OpenMMLab give, is the file's name there. Others, such as
+    epoch_12.pth, are on many servers; a hash of the address tells them apart.
+    """
+    name = PurePosixPath(urlsplit(url).path).name
+    if not _HASH_IN_NAME.search(name):
+        name = f'{hashlib.sha256(url.encode()).hexdigest()[:16]}_{name}'
+    return Path(torch.hub.get_dir()) / 'checkpoints' / name
 
 
 def refuse_scheme(url: str, map_location: MapLocation = None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from mmleuk.utils.checkpoint import (
     check_attributes,
     fit_checkpoint,
     load_checkpoint_safely,
+    load_from_http,
     load_weights,
     use_safe_loading,
 )
@@ -132,6 +133,27 @@ def test_every_path_of_mmengine_is_safe(tmp_path):
         _load_checkpoint(evil)
     with pytest.raises(UserError, match='files and http'):
         _load_checkpoint('s3://bucket/x.pth')
+
+
+def test_each_address_has_its_own_file(tmp_path, monkeypatch):
+    """Two servers' epoch_12.pth differ; a name with a hash, as of PyTorch, is one file, and may lie there already."""
+    downloads = []
+
+    def download(url, path, progress):
+        downloads.append(url)
+        torch.save(dict(state_dict={'weight': torch.tensor([float(len(downloads))])}), path)
+
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', download)
+    addresses = ['https://one.example/epoch_12.pth', 'https://two.example/epoch_12.pth',
+                 'https://one.example/other/epoch_12.pth', 'https://one.example/epoch_12.pth?version=2']
+    for _ in range(2):
+        found = [load_from_http(address)['state_dict']['weight'].item() for address in addresses]
+        assert found == [1, 2, 3, 4] and downloads == addresses
+    torch.save(dict(state_dict={'weight': torch.zeros(1)}), tmp_path / 'checkpoints/resnet50-0676ba61.pth')
+    for server in ('download.pytorch.org/models', 'mirror.example'):
+        assert load_from_http(f'https://{server}/resnet50-0676ba61.pth')['state_dict']['weight'].item() == 0
+    assert downloads == addresses
 
 
 def test_weights_arrive_twice_alike(tmp_path):
