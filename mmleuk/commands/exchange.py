@@ -9,7 +9,7 @@ from typing import Any
 from mmleuk.datasets.converters.coco_files import CocoFile, check_coco
 from mmleuk.errors import UserError
 from mmleuk.exchange.formats import FORMATS, read_labels, write_labels
-from mmleuk.exchange.labels import Known, from_coco, to_coco
+from mmleuk.exchange.labels import Known, Labels, from_coco, to_coco
 from mmleuk.schema import DECLARATIONS, AttributeSchema
 from mmleuk.utils.image_files import header_size
 from mmleuk.utils.json_files import read_json
@@ -49,8 +49,15 @@ def known_facts(args: argparse.Namespace, classes: tuple[str, ...]) -> Known:
 
 def read_coco_of(source: Path, name: str, known: Known) -> tuple[CocoFile, list[str]]:
     """Checked COCO JSON of labels in a tool's format, and notes on what could not be read."""
-    labels, notes = read_labels(source, name, known)
+    labels, notes = _read(source, name, known)
     return check_coco(to_coco(labels), source), notes
+
+
+def _read(source: Path, name: str, known: Known) -> tuple[Labels, list[str]]:
+    """Labels that every format can hold, and notes on what was left out."""
+    labels, notes = read_labels(source, name, known)
+    labels, empty = labels.with_area()
+    return labels, notes + ([f'{empty} predicted cells without area were left out'] if empty else [])
 
 
 def convert(args: argparse.Namespace, coco: CocoFile | None, known: Known) -> list[str]:
@@ -66,7 +73,7 @@ def convert(args: argparse.Namespace, coco: CocoFile | None, known: Known) -> li
     """
     source = Path(args.paths[0])
     if coco is None:
-        labels, notes = read_labels(source, args.source_format, known)
+        labels, notes = _read(source, args.source_format, known)
     else:
         data = coco.data
         if len(known.schema) and not data.get('attributes'):

@@ -82,6 +82,18 @@ class Labels:
                     names.append(name)
         return {key: tuple(names) for key, names in found.items()}
 
+    def with_area(self) -> tuple[Labels, int]:
+        """The same without predicted cells whose box has no area, which COCO refuses, and how many these are.
+
+        A model's boxes are cut at the border of the image. A person's box without area is an error, and stays.
+        """
+        def stays(cell: LabelledCell) -> bool:
+            return cell.score is None or min(_xywh(cell.box)[2:]) > 0
+
+        kept = replace(self, images=tuple(
+            replace(image, cells=tuple(filter(stays, image.cells))) for image in self.images))
+        return kept, len(self.cells) - len(kept.cells)
+
     def checked(self, where: str) -> Labels:
         """The same, if names and boxes can be written by every tool.
 

@@ -96,6 +96,26 @@ def test_diameters_are_kept_or_the_loss_is_named(name, tmp_path, capsys):
     assert kept == [None if name in ('cvat', 'label-studio', 'qupath', 'labelme') else 0.1 + 0.2, None]
 
 
+@pytest.mark.parametrize('name', ['coco', 'voc', 'yolo', 'cvat-coco', 'csv'])
+def test_predicted_cells_without_area_are_left_out(name, tmp_path, capsys):
+    """Of three cells one ends where it starts, and one a ten-millionth of a pixel later."""
+    boxes = (50.0, 48.0, 60.0, 48.0), (1.0, 2.0, 31.0, 32.0), (5.0, 6.0, 5.0000001, 9.0)
+    cells = tuple(Cell(box, 0.5, 0, 'A') for box in boxes)
+    to_json(Run(RunInfo(('A',)), (Prediction('a.png', (48, 64), cells),)), tmp_path / 'source.json')
+    words = ['data', 'convert', str(tmp_path / 'source.json'), '--from', 'predictions']
+    assert main([*words, '--to', name, '--out', str(tmp_path / 'out')]) == 0
+    said = capsys.readouterr().out
+    assert 'source.json: 2 predicted cells without area were left out' in said and '1 cells' in said
+
+
+def test_a_persons_cell_without_area_stays():
+    """It is an error of the labels, which the reader of COCO names."""
+    cells = LabelledCell('A', (1.0, 2.0, 1.0, 9.0)), LabelledCell('A', (1.0, 2.0, 1.0, 9.0), score=0.5)
+    labels = Labels(('A',), {}, (LabelledImage('a.png', 9, 9, cells), LabelledImage('b.png', 9, 9)))
+    kept, empty = labels.with_area()
+    assert empty == 1 and [image.cells for image in kept.images] == [cells[:1], ()]
+
+
 BOXES = st.tuples(*[st.floats(0, 200, allow_nan=False)] * 2, *[st.floats(0.5, 100, allow_nan=False)] * 2)
 CELLS = st.builds(
     lambda name, box, chosen, ignore: LabelledCell(name, (box[0], box[1], box[0] + box[2], box[1] + box[3]),
