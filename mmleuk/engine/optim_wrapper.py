@@ -75,8 +75,8 @@ class SummedGradients:
     _pending: int = 0
 
     def scale_loss(self, loss: Tensor) -> Tensor:
-        """Undo DistributedDataParallel's mean and sum over accumulated batches; a mean loss keeps both means."""
-        return loss * get_world_size() if self.loss_is_sum else loss / self.accumulate
+        """Undo DistributedDataParallel's mean where the loss is a sum; of accumulated batches see :meth:`step`."""
+        return loss * get_world_size() if self.loss_is_sum else loss
 
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
         """Add this batch's gradient to the accumulated ones."""
@@ -93,7 +93,12 @@ class SummedGradients:
         return self._pending + 1 >= self.accumulate or self.is_last_of_epoch
 
     def step(self, **kwargs: Any) -> None:
-        """Update the weights."""
+        """Update the weights; the gradient of mean losses is their mean over the batches that are accumulated."""
+        if not self.loss_is_sum and self._pending > 1:  # at the end of an epoch they are fewer
+            for group in self.optimizer.param_groups:
+                for parameter in group['params']:
+                    if parameter.grad is not None:
+                        parameter.grad /= self._pending
         super().step(**kwargs)  # type: ignore[misc]  # the OptimWrapper's
         self._pending = 0
         self.updated = True

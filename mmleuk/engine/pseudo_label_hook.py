@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -172,13 +173,12 @@ def _epoch_range(name: str, epochs: Sequence[int | None]) -> tuple[float, float]
 
 def judged_sums(labeller: Labeller, judged: Sequence[InstanceData]) -> dict[str, float]:
     """Sums over a batch's judged predictions, which can be added over batches."""
-    sums: dict[str, float] = dict(labeller.count(judged), images=len(judged))
-    for image in judged:
-        kept = labeller.group(image, KEPT)
-        sums['score'] = sums.get('score', 0.0) + float(kept.scores.sum())
-        if 'entropy' in kept:
-            sums['entropy_of_kept'] = sums.get('entropy_of_kept', 0.0) + float(kept.entropy.sum())
-    return sums
+    kept = [labeller.group(image, KEPT) for image in judged]
+    totals = {'score': [image.scores.sum().double() for image in kept],
+              'entropy_of_kept': [image.entropy.sum().double() for image in kept if 'entropy' in image]}
+    present = {name: torch.stack(values).sum() for name, values in totals.items() if values}
+    read = torch.stack(list(present.values())).tolist() if present else []  # one wait for the GPU
+    return dict(labeller.count(judged), images=len(judged)) | dict(zip(present, read))
 
 
 def judged_means(sums: Mapping[str, float], criteria: Sequence[str]) -> dict[str, float]:

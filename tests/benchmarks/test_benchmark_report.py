@@ -174,6 +174,26 @@ def test_what_one_row_has_refuted_waits_for_no_other(make_suite, records, kind, 
     assert verdict.state == 'not met' and verdict.numbers == f'mAP@50-95: {numbers}'
 
 
+@pytest.mark.parametrize('kind', ['worst_above_best', 'above_seed_by_seed', 'mean_above'])
+def test_a_comparison_needs_the_metric_of_every_seed(make_suite, records, kind):
+    """Seed 0 alone would meet the claim; what seed 1 has, nobody knows."""
+    suite = make_suite(rows=ROWS, checks=[check(kind, row='ours', of=['lower'])])
+    assert judge(suite, summarise(suite, records))[0].state == 'met'
+    del records['ours_seed1']['metrics']['coco/bbox_mAP']
+    verdict, = judge(suite, summarise(suite, records))
+    assert (verdict.state, verdict.numbers) == ('open', 'waits for ours')
+
+
+def test_a_row_without_a_common_seed_is_not_compared(make_suite, record):
+    rows = [dict(ROWS[2]), dict(ROWS[1]), dict(ROWS[0], seeds=[2])]
+    suite = make_suite(rows=rows, checks=[check('above_seed_by_seed', row='ours', of=['lower', 'upper'])])
+    scores = dict(SCORES, upper_seed2=0.9)
+    found = {case.name: record(case, scores[case.name]) for case in suite.cases()}
+    assert judge(suite, summarise(suite, found))[0].state == 'undecided'
+    found['lower_seed0']['metrics']['coco/bbox_mAP'] = 0.7
+    assert judge(suite, summarise(suite, found))[0].state == 'not met'
+
+
 @pytest.mark.parametrize('wrong, message', [
     (check('above', row='ours'), 'above: unknown key'),
     ('worst', 'Input should be a valid dictionary'),

@@ -162,6 +162,19 @@ def test_gradients_sum_over_batches_and_the_epochs_end_updates():
     assert seen == [(False, 0.0), (False, 0.0), (True, -3.0), (False, -3.0), (True, -5.0)]
 
 
+def test_gradients_of_mean_losses_are_means_over_the_batches_of_each_update():
+    """Three batches, then the two that are left at the epoch's end: each update has the batches' mean gradient."""
+    weight = nn.Parameter(torch.zeros(1))
+    wrapper = YOLOv5OptimWrapper(torch.optim.SGD([weight], lr=1.0))
+    wrapper.accumulate, wrapper.loss_is_sum = 3, False
+    seen = []
+    for step, gradient in enumerate((1.0, 2.0, 6.0, 1.0, 3.0)):
+        wrapper.is_last_of_epoch = step == 4
+        wrapper.update_params(weight.sum() * gradient)
+        seen.append(weight.item())
+    assert seen == [0.0, 0.0, -3.0, -3.0, -5.0]
+
+
 @pytest.mark.parametrize(('sums', 'expected'), [(True, -12.0), (False, -1.0)])
 def test_losses_are_multiplied_by_the_processes_where_they_are_sums_over_images(monkeypatch, sums, expected):
     """YOLOv5's of four processes and three batches of gradient 1: 12; a mean loss's stays 1."""

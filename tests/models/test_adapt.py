@@ -176,6 +176,14 @@ def test_sparse_regions_of_the_source(kind):
     assert torch.equal(known, wanted)
 
 
+def test_attributes_are_refused_when_the_model_is_built():
+    init_default_scope('mmdet')
+    with pytest.raises(UserError, match='AttriDet cannot hold a DACA'):
+        MODELS.build(dict(type='mmleuk.AttriDet', detector=dict(type='mmleuk.DACA', detector=yolov5()),
+                          attri_head=dict(type='mmleuk.AttriHead', attributes='leukemia'),
+                          feature_layers=('backbone.stage1', 'backbone.stage2')))
+
+
 # ---------------------------------------------------------------- ConfMix
 
 def test_ignored_cells_end_at_the_pasted_quarter():

@@ -116,6 +116,15 @@ def test_cross_entropy_over_known_values():
     assert total.item() == 0 and known.item() == 0 and (logits.grad == 0).all()
 
 
+@pytest.mark.parametrize('gammas', [dict(gamma_pos=0.5), dict(gamma_neg=0.5), dict(gamma_neg=0.0, gamma_pos=0.0)])
+def test_gradients_of_small_exponents_stay_finite(gammas):
+    """Values that are learnt so well that a float32 sigmoid is 0 or 1, or below the clip."""
+    logits = torch.tensor([-40.0, -5.0, 0.0, 5.0, 40.0, 1e4, -1e4] * 2, requires_grad=True)
+    total, _ = asymmetric_loss(logits, torch.tensor([1] * 7 + [0] * 7), **gammas)
+    total.backward()
+    assert total.isfinite() and logits.grad.isfinite().all()
+
+
 def test_bad_settings_and_shapes():
     with pytest.raises(UserError, match='clip'):
         AsymmetricLoss(clip=1.0)

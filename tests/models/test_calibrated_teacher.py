@@ -53,6 +53,19 @@ def test_a_trusted_prediction_outside_becomes_a_label():
     assert all(p.grad is None for p in teacher.parameters())
 
 
+def test_images_without_a_label_can_be_left_out():
+    """Of targets per location as well: the loss is that of the first image alone."""
+    model, teacher = plus()
+    model.skip_unlabelled = True
+    for part in (model, teacher):
+        part.eval()
+    both = batch()
+    both[1].gt_instances = both[1].gt_instances[:0]
+    alone = model.loss(images()[:1], both[:1])
+    for name, value in model.loss(images(), both).items():
+        torch.testing.assert_close(value, alone[name])
+
+
 def test_what_is_trusted_as_cell_need_not_be_trusted_as_box():
     model, teacher = plus()
     model.labeller.calibration.right[1] = 0                     # right at IoU 0.5, never at 0.75

@@ -107,6 +107,14 @@ def test_pooled_by_hand():
     assert torch.allclose(pooled([maps], masks)[0], torch.tensor(expected))
 
 
+def test_pooled_sums_of_float16_maps_do_not_overflow():
+    """56 x 56 locations of 30: their sum is above 65,504, float16's largest number."""
+    with torch.autocast('cpu', dtype=torch.float16):
+        found = pooled([torch.full((1, 2, 56, 56), 30.0, dtype=torch.float16)],
+                       torch.ones(1, 1, 56, 56, dtype=torch.bool))
+    assert found.dtype == torch.float32 and torch.equal(found, torch.full((1, 1, 2), 30.0))
+
+
 def test_masked_images_show_one_part_each():
     """What is outside a group can't change its vector; what is inside does."""
     extractor = StructureExtractor(32, TINY, 0.0, groups=('nucleus', 'cytoplasm')).eval()

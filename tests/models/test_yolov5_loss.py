@@ -300,6 +300,17 @@ def test_what_is_no_label_learns_the_objectness_that_is_advised():
     assert gradient[0, 0, 1, 1, 4].item() == pytest.approx((0.5 - 1) / 4)
 
 
+@pytest.mark.parametrize('order', [[0, 1], [1, 0]])
+def test_the_larger_weight_counts_where_labels_share_a_prediction(order):
+    """An annotated cell (1.0) and a found label (0.1) at one location, nothing else known: log 2, in either order."""
+    where = dict(image=torch.zeros(2).long(), anchor=torch.zeros(2).long(), row=torch.zeros(2).long(),
+                 column=torch.zeros(2).long(), label=torch.tensor([0, 1]), anchor_size=torch.ones(2, 2),
+                 boxes=torch.tensor([[0.5, 0.5, 0.5, 1.0]] * 2))
+    parts = level_losses(torch.zeros(1, 1, 2, 2, 7), LevelAssignment(**where, weight=torch.tensor([1.0, 0.1])[order]),
+                         torch.zeros(1, 2, 2, dtype=torch.bool))
+    assert parts.objectness.item() == pytest.approx(math.log(2))
+
+
 def test_a_labels_weight_by_hand():
     """Half of the weight is half of its share in each sum; what the sums are divided by stays."""
     where = dict(image=torch.tensor([0, 0]), anchor=torch.tensor([0, 0]), row=torch.tensor([0, 1]),

@@ -35,7 +35,7 @@ def judge(suite: Suite, rows: Mapping[str, RowSummary]) -> list[Verdict]:
 def _verdict(suite: Suite, rows: Mapping[str, RowSummary], claim: Claim) -> Verdict:
     names = [claim.row, *claim.others, *([suite.roles['lower'], suite.roles['upper']]
                                          if claim.kind == 'gap_closed' else [])]
-    missing = [name for name in names if not rows[name].complete or claim.metric not in rows[name].metrics]
+    missing = [name for name in names if not rows[name].complete or not _has_metric(rows[name], claim)]
     compare: Callable[..., tuple[bool | None, str]] = dict(
         worst_above_best=_worst_above_best, above_seed_by_seed=_above_seed_by_seed, mean_above=_mean_above,
         gap_closed=_gap_closed, at_least=_at_least, reaches=_reaches)[claim.kind]
@@ -44,12 +44,18 @@ def _verdict(suite: Suite, rows: Mapping[str, RowSummary], claim: Claim) -> Verd
         measured = tuple(name for name in claim.others if name not in missing)
         if claim.kind in _LOST_BY_ONE and claim.row not in missing and measured:
             met, numbers = compare(suite, rows, replace(claim, others=measured))
-            if not met:
+            if met is False:
                 return Verdict(claim.words, 'not met', f'{claim.metric}: {numbers}; still to run: {waits_for}')
         return Verdict(claim.words, 'open', f'waits for {waits_for}')
     met, numbers = compare(suite, rows, claim)
     state = 'undecided' if met is None else 'met' if met else 'not met'
     return Verdict(claim.words, state, f'{claim.metric}: {numbers}')
+
+
+def _has_metric(row: RowSummary, claim: Claim) -> bool:
+    """Whether a comparison has all of a row's seeds; a scalar of one row may come from some of them."""
+    seeds = set(row.by_seed.get(claim.metric, ()))
+    return bool(seeds) and (claim.kind == 'at_least' or seeds == set(row.done))
 
 
 def _worst_above_best(suite: Suite, rows: Mapping[str, RowSummary], claim: Claim) -> tuple[bool, str]:
@@ -58,13 +64,15 @@ def _worst_above_best(suite: Suite, rows: Mapping[str, RowSummary], claim: Claim
     return worst > max(best.values()), f'worst {worst:.3f}; best of {_listed(best)}'
 
 
-def _above_seed_by_seed(suite: Suite, rows: Mapping[str, RowSummary], claim: Claim) -> tuple[bool, str]:
+def _above_seed_by_seed(suite: Suite, rows: Mapping[str, RowSummary], claim: Claim) -> tuple[bool | None, str]:
     own = rows[claim.row].by_seed[claim.metric]
     of_seeds = {name: rows[name].by_seed[claim.metric] for name in claim.others}
     pairs = [(seed, value, {name: others[seed] for name, others in of_seeds.items() if seed in others})
              for seed, value in own.items()]
     pairs = [(seed, value, others) for seed, value, others in pairs if others]
-    met = bool(pairs) and all(value > max(others.values()) for _, value, others in pairs)
+    met: bool | None = all(value > max(others.values()) for _, value, others in pairs)
+    if met and not all(set(own) & set(others) for others in of_seeds.values()):
+        met = None  # a row shares no seed with it, so nothing was compared
     numbers = '; '.join(f'seed {seed} {value:.3f}, {_listed(others)}' for seed, value, others in pairs)
     return met, numbers or 'no seed is in both'
 

@@ -72,6 +72,11 @@ class SourceTargetDetector(SparseLabelDetector):
         self.target_weight = target_weight
         self.statistics = statistics
 
+    def set_attribute_reader(self, *args: Any) -> None:
+        """Refuse :class:`mmleuk.AttriDet`: only the source's cells have attributes, and its taps see both domains."""
+        raise UserError(f'mmleuk.AttriDet cannot hold a {type(self).__name__}; adapt the detector alone, and train the '
+                        'attributes on the source')
+
     @staticmethod
     def wrap_preprocessor(each: dict, two_views: bool) -> dict:
         """The preprocessor of pairs."""

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import OptSampleList, SampleList
+from mmengine.dist import all_reduce
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
@@ -46,10 +47,13 @@ class MostFrequentValues(BaseDetector):
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
         """Count the known values of the samples; the loss is 0."""
+        new = torch.zeros_like(self.counts)
         for sample in batch_data_samples:
             values = sample.gt_instances.attributes  # (N, A)
             known = F.one_hot(values.clamp(min=0), self.counts.shape[1]) * (values >= 0).unsqueeze(2)
-            self.counts += known.sum(0).to(self.counts)
+            new += known.sum(0).to(new)
+        all_reduce(new)  # every process counts all samples
+        self.counts += new
         return dict(loss_attributes=self.unused.sum() * 0)
 
     @torch.no_grad()

@@ -175,7 +175,8 @@ def pooled(maps: Sequence[Tensor], masks: Tensor) -> Tensor:
     levels = []
     for features in maps:
         height, width = features.shape[2:]
-        shares = F.adaptive_avg_pool2d(masks.float(), (height, width))
-        sums = torch.einsum('bchw,bphw->bpc', features.float(), shares)
-        levels.append(sums / shares.sum((2, 3)).clamp(min=1e-6)[..., None])
+        with torch.autocast(features.device.type, enabled=False):  # in float16 a sum of thousands overflows
+            shares = F.adaptive_avg_pool2d(masks.float(), (height, width))
+            sums = torch.einsum('bchw,bphw->bpc', features.float(), shares)
+            levels.append(sums / shares.sum((2, 3)).clamp(min=1e-6)[..., None])
     return torch.cat(levels, 2)

@@ -357,9 +357,11 @@ class SparseLabelDetector(BaseDetector):
             taught = [row for row in rows if len(labels[row])] if self.skip_unlabelled else rows
             # Computed even if no image has a label: some heads average over processes, and the others would wait.
             taken = taught or rows[:1]
-            part = outputs if taken == list(range(len(labels))) else take_rows(outputs, taken)
+            part, targets = outputs, dense_targets
+            if taken != list(range(len(labels))):
+                part, targets = take_rows(outputs, taken), dense_targets and dense_targets.of_images(taken)
             found = self.adapter.loss(part, [labels[row] for row in taken], [metas[row] for row in taken],
-                                      [ignored[row] for row in taken], dense_targets)
+                                      [ignored[row] for row in taken], targets)
             if not taught:  # always a finite 0, with a gradient path to every parameter
                 found = {name: no_loss(self.detector) for name in found if 'loss' in name}
             losses |= found if len(self.views) == 1 else rename_loss_dict(f'{view}_', found)

@@ -137,6 +137,11 @@ class DenseTargets:
     background: Sequence[Tensor] | None = None
     objectness: Sequence[Tensor] | None = None
 
+    def of_images(self, rows: Sequence[int]) -> DenseTargets:
+        """Those of some of the B images."""
+        return DenseTargets(*(None if levels is None else [level[rows] for level in levels]
+                              for levels in (self.background, self.objectness)))
+
 
 def judged(predictions: InstanceData, criterion: Tensor, kept: int, *, teaches_box: Tensor | None = None,
            weight: Tensor | None = None, ignored: Tensor | None = None) -> InstanceData:

@@ -50,9 +50,14 @@ def asymmetric_loss(logits: Tensor, targets: Tensor, *, gamma_neg: float = 4.0, 
     probability = scores.sigmoid()
     shifted = (probability - clip).clamp(min=0)
     log_absent = torch.log1p(-shifted) if clip else F.logsigmoid(-scores)
-    loss_present = (1 - probability) ** gamma_pos * F.logsigmoid(scores)
-    loss_absent = shifted ** gamma_neg * log_absent
+    loss_present = _power(1 - probability, gamma_pos) * F.logsigmoid(scores)
+    loss_absent = _power(shifted, gamma_neg) * log_absent
     return -torch.where(present, loss_present, loss_absent).sum(), known.sum()
+
+
+def _power(base: Tensor, exponent: float) -> Tensor:
+    """``base ** exponent`` of numbers from 0 to 1; below an exponent of 1 the gradient at 0 would be infinite."""
+    return (base.clamp(min=1e-12) if 0 < exponent < 1 else base) ** exponent
 
 
 def true_probability(logits: Tensor, *, gamma_neg: float = 4.0, gamma_pos: float = 1.0, clip: float = 0.08) -> Tensor:

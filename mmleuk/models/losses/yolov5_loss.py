@@ -68,6 +68,15 @@ def largest(target: Tensor, where: tuple[Tensor, ...], values: Tensor) -> Tensor
     return target.flatten().scatter_reduce(0, flat, values, 'amax').view(target.shape)
 
 
+def _location_weights(background: Tensor, where: tuple[Tensor, ...], assigned: LevelAssignment) -> Tensor:
+    """Weights (B, A, H, W) of the objectness: those of the background, written over, and of the labels at ``where``."""
+    background[where] = 1 if assigned.weight is None else 0
+    if assigned.weight is None:
+        return background
+    # where labels share a location the larger weight counts, which is an annotated cell's
+    return largest(background, where, assigned.weight.to(background))
+
+
 def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor | None = None,
                  others: Tensor | int = 0, objectness_target: Tensor | None = None,
                  over_all: bool = False, class_weights: Tensor | None = None) -> LossParts:
@@ -123,8 +132,7 @@ def level_losses(logits: Tensor, assigned: LevelAssignment, background: Tensor |
             return LossParts(box, binary_cross_entropy_with_logits(objectness, target), classes)
         background = torch.ones_like(objectness)
     background = background if background.dim() == 4 else background[:, None]
-    weights = background.expand_as(objectness).to(objectness.dtype, copy=True)
-    weights[where] = 1 if assigned.weight is None else assigned.weight
+    weights = _location_weights(background.expand_as(objectness).to(objectness.dtype, copy=True), where, assigned)
     counted = weights > 0
     terms = binary_cross_entropy_with_logits(objectness, target, reduction='none') * weights
     total = torch.where(counted, terms, 0).sum()  # not terms[counted]: its gradient takes longer than the whole loss
