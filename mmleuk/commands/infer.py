@@ -27,7 +27,7 @@ from mmleuk.commands.finding import (
     windows_of,
 )
 from mmleuk.commands.ray_engine import check_ray, find_with_ray
-from mmleuk.commands.run_files import PICTURES, begin_run, check_inputs_stay, end_run
+from mmleuk.commands.run_files import PICTURES, begin_run, check_inputs_stay, check_users_files_stay, end_run
 from mmleuk.commands.team import Team
 from mmleuk.errors import UserError
 from mmleuk.pictures.crops import make_crops
@@ -91,8 +91,8 @@ def run(args: argparse.Namespace) -> int:
 
     All images are decoded once before the model runs (of large ones a corner): an unreadable one stops the run before
     anything is written. An image that becomes unreadable later is reported; everything else is still written. Files of
-    an earlier run that this run doesn't write are removed; other files stay. A second run in the same folder at the
-    same time is refused.
+    an earlier run that this run doesn't write are removed; other files stay, and a run that would overwrite one of them
+    is refused. So is a second run in the same folder at the same time.
 
     Returns:
         0, or 1 if an image could not be read during the run.
@@ -107,12 +107,11 @@ def run(args: argparse.Namespace) -> int:
     paths = list_images(inputs, skip=args.out_dir, suffixes=(*SUFFIXES, *OPENSLIDE_SUFFIXES))
     check_images([path for path in paths if not windows.scans(path)])
     check_slides([path for path in paths if windows.scans(path)], windows)
+    pictures, tables = _files_to_write(args, paths)
     inferencer = _inferencer(args, config, checkpoint, team)
     check_windows(inferencer, paths, windows)
     scales = calibrate(inferencer, paths, windows)
     leukocytes = leukocyte_classes(inferencer.classes, args.leukocytes or inferencer.leukocytes)
-    pictures = {} if args.no_pictures else picture_paths(name_images(paths))
-    check_inputs_stay(Path(args.out_dir), pictures.values(), paths)
     out_dir = ensure_writable(args.out_dir)
     if team.rank:
         with open_journal(out_dir, inferencer, paths, windows, args.resume, team) as journal:
@@ -129,6 +128,7 @@ def run(args: argparse.Namespace) -> int:
                 _find_with_ray(args, config, checkpoint, inferencer, paths, windows, journal)
             found = _look(inferencer, find(inferencer, paths, windows, journal, draw=bool(pictures)),
                           {image: out_dir / name for image, name in pictures.items()}, leukocytes)
+            begin_run(out_dir, tables)
             written, lost = write_run(found, out_dir, args.format, not args.no_report, pictures, leukocytes,
                                       windows.intensity)
             drawn = [pictures[prediction.image] for prediction in found.predictions] if pictures else []
@@ -139,6 +139,20 @@ def run(args: argparse.Namespace) -> int:
     for path in [*written, *([out_dir / PICTURES] if drawn else [])]:
         print(f'  {path}')
     return report_failures([*found.failed, *lost])
+
+
+def _files_to_write(args: argparse.Namespace, paths: Sequence[Path]) -> tuple[dict[str, str], list[str]]:
+    """Path of each image's drawing, and those of the other files, below the output folder.
+
+    Raises:
+        UserError: one of them would overwrite an input, or a file of the user.
+    """
+    pictures = {} if args.no_pictures else picture_paths(name_images(paths))
+    tables = [f'predictions.{kind}' for kind in args.format] + ([] if args.no_report else ['report.html'])
+    out_dir = Path(args.out_dir)
+    check_inputs_stay(out_dir, pictures.values(), paths)
+    check_users_files_stay(out_dir, [*tables, *pictures.values()])
+    return pictures, tables
 
 
 def split_model(words: Sequence[str]) -> tuple[list[str], str | None, str | None]:

@@ -40,8 +40,21 @@ def check_inputs_stay(folder: Path, names: Iterable[str], inputs: Iterable[Path]
                             'folder with --out-dir, or give --no-pictures')
 
 
+def check_users_files_stay(folder: Path, names: Iterable[str]) -> None:
+    """Refuse to overwrite files that no earlier run wrote, or that were changed since.
+
+    Raises:
+        UserError: a file of such a name is there.
+    """
+    ours = _ours(folder)
+    for name in names:
+        if name not in ours and os.path.exists(folder / name):
+            raise UserError(f'{folder / name}: is not from mmleuk infer, or was changed since, and this run would '
+                            'overwrite it; choose another folder with --out-dir, or move the file')
+
+
 def begin_run(folder: Path, names: Iterable[str]) -> None:
-    """Record the drawings that a run will write, so that they are known if it is killed.
+    """Record files that a run is about to write, so that they are known if it is killed.
 
     An existing file that no earlier run wrote becomes ours only when this run has written it.
 
@@ -49,8 +62,8 @@ def begin_run(folder: Path, names: Iterable[str]) -> None:
         UserError: the folder is not writable.
     """
     ours = _ours(folder)
-    drawn = (name for name in names if name in ours or not os.path.lexists(folder / name))
-    _record(folder, {**ours, **dict.fromkeys(drawn)})
+    new = (name for name in names if name in ours or not os.path.lexists(folder / name))
+    _record(folder, {**ours, **dict.fromkeys(new)})
 
 
 def end_run(folder: Path, written: Collection[str]) -> None:

@@ -77,6 +77,40 @@ def test_an_earlier_runs_remains_go_and_a_users_own_files_stay(attri, films, tmp
         'predictions.csv']
 
 
+@pytest.mark.parametrize(('name', 'first'), [
+    ('report.html', False), ('predictions.json', False), ('predictions.csv', True), ('pictures/b.jpg', True)])
+def test_a_users_file_stops_the_run_before_the_model(attri, films, tmp_path, monkeypatch, name, first):
+    """Of the user alone, or written by a first run and corrected by hand."""
+    out = tmp_path / 'out'
+    words = (films, *attri, '--out-dir', out, '--device', 'cpu')
+    if first:
+        cli.run(arguments(*words))
+    out.mkdir(exist_ok=True)
+    (out / name).write_text('by hand')
+    monkeypatch.setattr(cli, '_inferencer', lambda *_: pytest.fail('the model is loaded'))
+    with pytest.raises(UserError, match=f'{name}: .*--out-dir'):
+        cli.run(arguments(*words))
+    assert (out / name).read_text() == 'by hand'
+
+
+def test_a_users_file_that_the_run_does_not_write_does_not_stop_it(attri, films, tmp_path):
+    out = tmp_path / 'out'
+    out.mkdir()
+    (out / 'report.html').write_text('by hand')
+    assert cli.run(arguments(films, *attri, '--out-dir', out, '--device', 'cpu', '--no-report')) == 0
+    assert (out / 'report.html').read_text() == 'by hand'
+
+
+def test_a_run_killed_between_its_files_goes_on(attri, films, tmp_path, monkeypatch):
+    words = (films, *attri, '--out-dir', tmp_path / 'out', '--device', 'cpu')
+    with monkeypatch.context() as patch:
+        patch.setattr(cli, 'render_page', lambda *_: 1 / 0)  # the other files are written by now
+        with pytest.raises(ZeroDivisionError):
+            cli.run(arguments(*words))
+    assert (tmp_path / 'out/predictions.json').exists()
+    assert cli.run(arguments(*words, '--resume')) == 0
+
+
 def test_images_in_a_folder_called_pictures_are_not_drawn_over(attri, films, tmp_path):
     """As after ``cd films; mmleuk infer pictures/*.jpg ... --out-dir .``."""
     image = tmp_path / 'pictures' / 'film.jpg'

@@ -5,7 +5,14 @@ import os
 
 import pytest
 
-from mmleuk.commands.run_files import RECORD, begin_run, check_inputs_stay, end_run, files_of_runs
+from mmleuk.commands.run_files import (
+    RECORD,
+    begin_run,
+    check_inputs_stay,
+    check_users_files_stay,
+    end_run,
+    files_of_runs,
+)
 from mmleuk.errors import UserError
 
 
@@ -102,3 +109,25 @@ def test_no_picture_takes_its_images_place(tmp_path):
     check_inputs_stay(tmp_path, ['pictures/x.jpg'], [tmp_path / 'pictures/y.jpg', tmp_path / 'x.jpg'])
     with pytest.raises(UserError, match='x.jpg: is an input, and its drawing would overwrite it'):
         check_inputs_stay(tmp_path, ['pictures/x.jpg'], [tmp_path / 'pictures/../pictures/x.jpg'])
+
+
+def test_a_users_file_is_not_overwritten(tmp_path):
+    names = ['report.html', 'predictions.csv', 'pictures/x.jpg']
+    check_users_files_stay(tmp_path / 'none', names)
+    run(tmp_path, *names)
+    check_users_files_stay(tmp_path, names)
+    (tmp_path / 'pictures/x.jpg').write_bytes(b'drawn over by hand')
+    with pytest.raises(UserError, match=r'pictures/x\.jpg: is not from mmleuk infer, or was changed since'):
+        check_users_files_stay(tmp_path, names)
+    check_users_files_stay(tmp_path, names[:2])
+    (tmp_path / RECORD).unlink()
+    with pytest.raises(UserError, match=r'report\.html: .*; choose another folder with --out-dir, or move the file$'):
+        check_users_files_stay(tmp_path, names)
+
+
+def test_a_killed_runs_files_are_its_own(tmp_path):
+    run(tmp_path, 'predictions.csv')
+    begin_run(tmp_path, ['predictions.csv', 'report.html'])
+    (tmp_path / 'predictions.csv').write_text('written again')
+    touch(tmp_path, 'report.html')  # and killed
+    check_users_files_stay(tmp_path, ['predictions.csv', 'report.html'])
