@@ -324,7 +324,7 @@ document.addEventListener('keydown', event => {
   const boxKey = (event.altKey || event.shiftKey) && ARROWS.has(event.key);
   if (event.ctrlKey || event.metaKey || event.altKey && !boxKey || !state.film || document.querySelector('dialog[open]')) return;
   if (event.target.matches('select, input:not([type=checkbox])') || event.key === ' ' || event.key === 'Tab') return;
-  if (event.key === 'Enter' && event.target.matches('button:not(#confirm)') && event.target.closest('header, .bar')) return;
+  if (event.key === 'Enter' && event.target.matches('button:not(#confirm)')) return;
   if (state.busy) return event.preventDefault();
   if (state.mode && moveTool(event)) return event.preventDefault();
   const has = state.draft || state.current;

@@ -1,0 +1,67 @@
+"""The scripts of the pages with Node in place of a browser: what keys do, what is said, what is sent."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import mmleuk.desk
+
+pytestmark = pytest.mark.skipif(shutil.which('node') is None, reason='needs node to run the scripts of the pages')
+STATIC = Path(mmleuk.desk.__file__).parent / 'static'
+PAGE = Path(__file__).with_name('fake_page.mjs')
+
+
+def cell(number, name, look=1):
+    return dict(id=number, look=look, box=[10, 10, 50, 50], type=name, score=0.9, diameter_um=None, drawn=False,
+                attributes={}, elsewhere=None, said={}, reasons=[])
+
+
+def film(*cells):
+    """A film of one field; red cells are no leukocytes."""
+    types = [dict(name='Blast', leukocyte=True, colour='#0072b2', dashed=False),
+             dict(name='Red cell', leukocyte=False, colour='#d55e00', dashed=True)]
+    return dict(film='F', fields=[dict(look=1, name='f1.png', width=400, height=300)], types=types, attributes=[],
+                cells=list(cells), regions=[dict(id=7, look=1, box=[0, 0, 100, 100])])
+
+
+def in_page(folder, page, answers, steps):
+    """Run steps, which fill ``found``, in a page whose server gives these answers by path; what was found and sent."""
+    shutil.copytree(STATIC, folder / 'page')
+    shutil.copy(PAGE, folder / 'page')
+    (folder / 'page/package.json').write_text('{"type": "module"}')
+    (folder / 'page/run.js').write_text(f"""
+import {{ asksBeforeLeaving, open, press, idle, text }} from './fake_page.mjs';
+const answers = {json.dumps(answers)}, byId = id => document.getElementById(id), found = {{}};
+const sent = open(new URL('{page}.html', import.meta.url), path => answers[path.split('?')[0]] ?? {{ id: 1 }});
+const script = await import('./{page}.js');
+await idle();
+{steps}
+console.log(JSON.stringify({{ ...found, sent }}));
+process.exit(0);
+""")
+    done = subprocess.run(['node', 'run.js'], cwd=folder / 'page', capture_output=True, text=True, timeout=60,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def review(folder, steps, *cells):
+    answers = {'/api/start': dict(film='F', who='Ada'), '/api/film': film(*cells)}
+    return in_page(folder, 'review', answers, steps)
+
+
+@pytest.mark.parametrize(('button', 'said'), [
+    ('#no-cell', [dict(cell='no cell')]), ('#next', []), ('#zoom', []), ('[data-value=Blast]', []),
+    ('#confirm', [dict(type='Blast')])])
+def test_enter_on_a_button_does_what_the_button_says(tmp_path, button, said):
+    found = review(tmp_path, f"document.querySelector('{button}').focus(); await press('Enter');",
+                   cell(1, 'Blast'), cell(2, 'Blast'))
+    assert [one['body']['said'] for one in found['sent']] == said
+
+
+def test_enter_elsewhere_confirms(tmp_path):
+    found = review(tmp_path, "await press('Enter'); found.card = text('card');", cell(1, 'Blast'), cell(2, 'Blast'))
+    assert [one['path'] for one in found['sent']] == ['/api/cells/1'] and 'Cell 2' in found['card']
