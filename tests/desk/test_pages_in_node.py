@@ -65,3 +65,22 @@ def test_enter_on_a_button_does_what_the_button_says(tmp_path, button, said):
 def test_enter_elsewhere_confirms(tmp_path):
     found = review(tmp_path, "await press('Enter'); found.card = text('card');", cell(1, 'Blast'), cell(2, 'Blast'))
     assert [one['path'] for one in found['sent']] == ['/api/cells/1'] and 'Cell 2' in found['card']
+
+
+SHOWN = """
+found.progress = text('progress'), found.card = text('card'), found.said = text('said');
+found.boxes = script.picture.cells.length, found.regions = script.picture.regions.length;
+"""
+
+
+def test_a_list_without_cells_shows_the_field(tmp_path):
+    found = review(tmp_path, SHOWN, cell(1, 'Red cell'), cell(2, 'Red cell'))
+    assert found['progress'] == 'Ada: 0 of 0 cells answered, 1 region reviewed'
+    assert found['card'].startswith('No cell of this kind') and found['said'] == ''
+    assert (found['boxes'], found['regions']) == (2, 1)
+
+
+def test_the_last_cell_of_the_list_becomes_a_red_cell(tmp_path):
+    found = review(tmp_path, f"await press('2'); await press('Enter'); {SHOWN}", cell(1, 'Blast'), cell(2, 'Red cell'))
+    assert [one['body']['said'] for one in found['sent']] == [dict(type='Red cell')]
+    assert found['progress'].startswith('Ada: 0 of 0 cells') and 'Cell 1: answered' in found['card']

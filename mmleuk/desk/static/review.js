@@ -103,13 +103,12 @@ function go(id) {
 // The next cell in the order; with open, the next one without an answer.
 function step(by, open = false) {
   const list = listed(), at = list.findIndex(cell => cell.id === state.current);
-  if (!list.length) return;
   if (open) {
     const rest = list.slice(at + 1).find(cell => !answered(cell)) ?? list.find(cell => !answered(cell));
-    if (!rest) say('Every cell of the list is answered.');
+    if (!rest && list.length) say('Every cell of the list is answered.');
     return go(rest?.id ?? state.current);
   }
-  go(list[at < 0 ? 0 : (at + by + list.length) % list.length].id);
+  if (list.length) go(list[at < 0 ? 0 : (at + by + list.length) % list.length].id);
 }
 
 function toField(by) {
