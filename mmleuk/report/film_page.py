@@ -11,14 +11,18 @@ from mmleuk.pictures.colours import class_styles
 from mmleuk.report.render import render
 
 MAX_PICTURES = 400
-"""Cells with a picture in the list of all cells: a page of some MB. The others are named."""
+"""Cells with a picture: a page of some MB. The others are named."""
+PER_TYPE = 12
+"""Cells of each type that stand beside its attributes."""
 
 
 def pictured(report: Mapping[str, Any]) -> list[int]:
-    """Ids of the cells that the page shows: the ones to look at first, then each type's, up to a limit."""
+    """Ids of the cells with a picture: the ones to look at first, those beside each type, then others up to a limit."""
     wanted = [entry['cell'] for entry in report['look_first']]
-    wanted += [cell['id'] for cell in report['cells'][:MAX_PICTURES]]
-    return list(dict.fromkeys(wanted))
+    wanted += [cell for one in report['types'] for cell in one['cells'][:PER_TYPE]]
+    least = len(set(wanted))
+    wanted += [cell['id'] for cell in report['cells']]
+    return list(dict.fromkeys(wanted))[:max(least, MAX_PICTURES)]
 
 
 def render_film(report: Mapping[str, Any], pictures: Mapping[int, str], paper: bool = False) -> str:
@@ -32,7 +36,8 @@ def render_film(report: Mapping[str, Any], pictures: Mapping[int, str], paper: b
     """
     names = [one['name'] for one in report['types']]
     return render('film.html', report=report, pictures=pictures, facts=report['made'], percent=percent, paper=paper,
-                  cells={cell['id']: cell for cell in report['cells']}, styles=class_styles(names, names),
+                  per_type=PER_TYPE, cells={cell['id']: cell for cell in report['cells']},
+                  styles=class_styles(names, names),
                   found=[one for one in report['types'] if one['count']],
                   absent=[one['name'] for one in report['types'] if not one['count']])
 
