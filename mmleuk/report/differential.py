@@ -11,7 +11,7 @@ from mmleuk.report.intervals import FEW, LEVEL, VERY_FEW, joint_intervals, share
 from mmleuk.report.statistics import Distribution, attribute_distributions, morphology_bank
 from mmleuk.schema import AttributeSchema, is_leukocyte, normalise_class_name
 from mmleuk.structures.prediction import BankEntry, Prediction
-from mmleuk.utils.words import listed, plural_n
+from mmleuk.utils.words import listed, percent, plural_n
 
 BLASTS_FROM = 0.2
 """Share of blasts from which classifications of acute leukaemia ask for blasts to be counted by a person."""
@@ -155,7 +155,7 @@ def blasts_in_words(found: Differential) -> str:
     if part is None or part.share is None:
         return ''
     text = (f'Cells that the model calls {listed(found.blast_types, "or")}: {part.count} of {part.n}, '
-            f'{100 * part.share:.0f}% (95% interval {100 * part.low:.0f} to {100 * part.high:.0f}%).')
+            f'{percent(part.share)}% (95% interval {percent(part.low)} to {percent(part.high)}%).')
     if part.low >= BLASTS_FROM:
         return f'{text} Even the low end is {BLASTS_FROM:.0%} or more: a person has to look at these cells soon.'
     if part.high >= BLASTS_FROM:

@@ -9,6 +9,7 @@ from typing import Any
 from mmleuk.errors import UserError
 from mmleuk.pictures.colours import class_styles
 from mmleuk.report.render import render
+from mmleuk.utils.words import percent
 
 MAX_PICTURES = 400
 """Cells with a picture: a page of some MB. The others are named."""
@@ -35,22 +36,22 @@ def render_film(report: Mapping[str, Any], pictures: Mapping[int, str], paper: b
             longer part.
     """
     names = [one['name'] for one in report['types']]
-    return render('film.html', report=report, pictures=pictures, facts=report['made'], percent=percent, paper=paper,
+    return render('film.html', report=report, pictures=pictures, facts=report['made'], percent=in_percent, paper=paper,
                   per_type=PER_TYPE, cells={cell['id']: cell for cell in report['cells']},
                   styles=class_styles(names, names),
                   found=[one for one in report['types'] if one['count']],
                   absent=[one['name'] for one in report['types'] if not one['count']])
 
 
-def percent(part: Mapping[str, Any] | Sequence[float]) -> str:
+def in_percent(part: Mapping[str, Any] | Sequence[float]) -> str:
     """A share, or an interval, in percent.
 
-    >>> percent([0.123, 0.456]), percent(dict(share=0.5)), percent(dict(share=None))
-    ('12 to 46', '50', '–')
+    >>> in_percent([0.004, 0.456]), in_percent(dict(share=0.5)), in_percent(dict(share=None))
+    ('0.4 to 46', '50', '–')
     """
     if isinstance(part, Mapping):
-        return '–' if part['share'] is None else f'{100 * part["share"]:.0f}'
-    return f'{100 * part[0]:.0f} to {100 * part[1]:.0f}'
+        return '–' if part['share'] is None else percent(part['share'])
+    return f'{percent(part[0])} to {percent(part[1])}'
 
 
 def to_pdf(page: str) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 from mmleuk.pictures.colours import class_styles
 from mmleuk.pictures.crops import CROP_PX, CropKey, crop_key
 from mmleuk.report.differential import blasts_in_words, differential, order_in_words, worth
-from mmleuk.report.film_page import percent
+from mmleuk.report.film_page import in_percent
 from mmleuk.report.render import render
 from mmleuk.report.sentence import describe
 from mmleuk.report.statistics import attribute_distributions, count_types, morphology_bank, typical_by_type
@@ -48,7 +48,7 @@ def render_page(run: Run, crops: Mapping[CropKey, str], pictures: Mapping[str, s
              'Made': info.created, 'mmleuk': info.version}
     return render('report.html', run=run, film=film, types=types, crop_px=CROP_PX,
                   found=found, worth=worth(found.n), order=order_in_words(found), blasts=blasts_in_words(found),
-                  percent=percent, absent=[name for name in info.classes if name not in shown],
+                  percent=in_percent, absent=[name for name in info.classes if name not in shown],
                   distributions=attribute_distributions(bank, info.schema),
                   images=[_image(run, prediction, pictures, names) for prediction in run.predictions], facts=facts)
 

@@ -112,7 +112,7 @@ def test_words_follow_the_intervals():
     assert 'leave open' in blasts_in_words(of(('Myeloblast', 5), ('Neutrophil', 15)))
     assert 'a person has to look at these cells soon' in blasts_in_words(of(('Myeloblast', 18), ('Neutrophil', 2)))
     few = blasts_in_words(of(('Myeloblast', 1), ('Neutrophil', 199)))
-    assert '1 of 200, 0% (95% interval 0 to 3%)' in few and 'however few' in few
+    assert '1 of 200, 0.5% (95% interval 0.1 to 2.8%)' in few and 'however few' in few
     none = blasts_in_words(of(('Neutrophil', 200)))
     assert '0 of 200' in none and 'person' not in none
     assert blasts_in_words(of()) == ''

@@ -1,5 +1,7 @@
 """The page of a film: which cells have pictures, and where its links lead."""
 
+import re
+
 from run_fixtures import make_cell
 
 from mmleuk.report.film import FilmFacts, film_report
@@ -30,3 +32,25 @@ def test_rare_types_of_a_large_film_have_pictures():
 def test_a_small_film_has_all_pictures():
     assert sorted(pictured(report_of(('Neutrophil', 30), ('Myeloblast', 1)))) == list(range(1, 32))
     assert pictured(report_of()) == []
+
+
+def links_of(page):
+    """Links within the page, and what they lead to."""
+    return set(re.findall(r'href="#([^"]+)"', page)), set(re.findall(r' id="([^"]+)"', page))
+
+
+def test_few_blasts_do_not_read_as_none():
+    """Wilson's interval of 3 of 820: 0.0012 and 0.0107."""
+    report = report_of(('Neutrophil', 817), ('Myeloblast', 3))
+    assert '3 of 820, 0.4% (95% interval 0.1 to 1.1%).' in report['blasts']['text']
+    page = render_film(report, {})
+    assert '<td class="n" data-name="%">0.4</td><td class="n" data-name="95% interval, %">0.1 to 1.1</td>' in page
+    links, ids = links_of(page)
+    assert 'list-blasts' in links <= ids
+
+
+def test_a_film_without_blasts_has_no_link_to_them():
+    page = render_film(report_of(('Neutrophil', 200)), {})
+    links, ids = links_of(page)
+    assert 'Blasts: Cells that the model calls' in page and '0 of 200, 0% (95% interval 0 to 1.9%)' in page
+    assert 'list-blasts' not in links | ids and links <= ids
