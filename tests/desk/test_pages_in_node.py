@@ -84,3 +84,63 @@ def test_the_last_cell_of_the_list_becomes_a_red_cell(tmp_path):
     found = review(tmp_path, f"await press('2'); await press('Enter'); {SHOWN}", cell(1, 'Blast'), cell(2, 'Red cell'))
     assert [one['body']['said'] for one in found['sent']] == [dict(type='Red cell')]
     assert found['progress'].startswith('Ada: 0 of 0 cells') and 'Cell 1: answered' in found['card']
+
+
+MOVE = "await press('Shift+ArrowRight');"
+RESIZE = "await press('Alt+ArrowDown');"
+SAID = "found.asks = asksBeforeLeaving(), found.before = text('said');"
+LOST = "found.said = text('said'), found.after = asksBeforeLeaving();"
+
+
+def of_cells(folder, steps):
+    return review(folder, steps, cell(1, 'Blast'), cell(2, 'Blast'), cell(3, 'Blast'))
+
+
+@pytest.mark.parametrize('leave', [
+    "await press('k');", "await press('x');", "await press(']');", "await press('n');",
+    'script.picture.on.chosen(2);', "document.querySelector('#order').children[1].click();"])
+def test_who_goes_on_without_enter_is_told(tmp_path, leave):
+    found = of_cells(tmp_path, f"{RESIZE} await press('2'); {SAID} {leave} {LOST}")
+    assert found['asks'] and not found['before'] and not found['after']
+    assert found['said'] == 'Not kept: Box, Type of cell 1. Enter keeps what is shown.'
+    assert [one['body']['said'] for one in found['sent']] in ([], [dict(cell='no cell')])
+
+
+@pytest.mark.parametrize(('change', 'lost'), [(MOVE, 'Box'), ("await press('2');", 'Type')])
+def test_what_was_not_kept_is_named(tmp_path, change, lost):
+    found = of_cells(tmp_path, f"{change} {SAID} await press('j'); {LOST}")
+    assert found['asks'] and found['said'] == f'Not kept: {lost} of cell 1. Enter keeps what is shown.'
+
+
+@pytest.mark.parametrize('steps', [
+    '', "await press('1');", f"{MOVE} await press('Shift+ArrowLeft');", f"{MOVE} await press('Escape');",
+    f"{MOVE} await press('Enter');", f"{RESIZE} await press('2'); await press('Enter');",
+    f"{MOVE} await press('Enter'); await press('k'); {MOVE} await press('Shift+ArrowLeft');"])
+def test_what_is_kept_or_is_no_change_is_not_named(tmp_path, steps):
+    found = of_cells(tmp_path, f"{steps} {SAID} await press('j'); {LOST}")
+    assert (found['said'], found['asks'], found['after']) == ('', False, False)
+
+
+DRAW = "await press('a'); await press('Enter'); await press('2');"
+
+
+@pytest.mark.parametrize('leave', ["await press('j');", "await press('a');", "await press('r');"])
+def test_a_new_cell_that_was_not_kept_is_named(tmp_path, leave):
+    found = review(tmp_path, f"{DRAW} {SAID} {leave} {LOST} await press('Escape'); await press('Enter');",
+                   cell(1, 'Blast'), cell(2, 'Blast'))
+    assert found['asks'] and not found['after']
+    assert found['said'] == 'Not kept: the new cell. Enter keeps what is shown.'
+    assert [one['body']['said'] for one in found['sent']] == [dict(type='Blast')], 'as the model said'
+
+
+def test_a_new_cell_takes_the_place_of_a_change(tmp_path):
+    found = review(tmp_path, f"await press('2'); {DRAW} {LOST} await press('Enter'); found.kept = text('said');",
+                   cell(1, 'Blast'))
+    assert found['said'] == 'Not kept: Type of cell 1. Enter keeps what is shown.'
+    assert found['kept'] == 'The cell is kept.'
+    assert [one['path'] for one in found['sent']] == ['/api/cells']
+
+
+def test_a_new_cells_type_goes_with_it(tmp_path):
+    found = review(tmp_path, f"{DRAW} await press('Escape'); {SAID} await press('Enter');", cell(1, 'Blast'))
+    assert [one['body']['said'] for one in found['sent']] == [dict(type='Blast')] and not found['asks']

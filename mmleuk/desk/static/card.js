@@ -16,6 +16,13 @@ export function boxOf(cell, chosen = {}) {
   return chosen.box ?? (cell.said.box ? cell.said.box.split(',').map(Number) : cell.box);
 }
 
+// What was chosen of a cell and is not kept yet, by the names on its card.
+export function unkept(film, cell, chosen) {
+  const kept = shown(cell), box = chosen.box && String(chosen.box) !== String(boxOf(cell));
+  const changed = rows(film).filter(({ key }) => key in chosen && chosen[key] !== (kept[key] ?? UNKNOWN));
+  return [...(box ? ['Box'] : []), ...changed.map(row => row.name)];
+}
+
 // Rows of a card: the type first, then the attributes.
 export function rows(film) {
   return [{ key: 'type', name: 'Type', values: film.types.map(type => type.name) },

@@ -1,7 +1,7 @@
 // The review of a film. The server keeps every answer; this page only shows and asks.
 
 import { moved, resized } from './box.js';
-import { boxOf, card, rows, shown, UNKNOWN } from './card.js';
+import { boxOf, card, rows, shown, UNKNOWN, unkept } from './card.js';
 import { ask, byId, element } from './dom.js';
 import { Meter } from './meter.js';
 import { Order } from './order.js';
@@ -94,8 +94,8 @@ function crop(cell) {
 }
 
 function go(id) {
-  leave();
-  state.current = id, state.chosen = {}, state.row = 0;
+  drop();
+  state.current = id;
   show();
   if (id) picture.reveal(boxOf(cellOf(id)));
 }
@@ -195,6 +195,7 @@ const HINTS = {
   region: 'A region: drag a box, or use arrows, + and -; f takes the whole field. Enter goes on, Esc leaves.' };
 
 function begin(kind) {
+  if (state.draft) drop();
   leave();
   state.mode = kind;
   byId('mode').textContent = HINTS[kind];
@@ -202,17 +203,32 @@ function begin(kind) {
 }
 
 function leave() {
+  if (state.draft) state.chosen = {};
   state.mode = state.draft = null;
   byId('mode').textContent = '';
   picture.end();
 }
 
+// What Enter has not kept, in words.
+function waiting() {
+  if (state.draft) return 'the new cell';
+  const cell = cellOf(state.current), names = cell ? unkept(state.film, cell, state.chosen) : [];
+  return names.length ? `${names.join(', ')} of cell ${cell.id}` : '';
+}
+
+// Leave the cell that is shown, and say what is lost of it.
+function drop() {
+  const lost = waiting();
+  leave();
+  state.chosen = {}, state.row = 0;
+  if (lost) say(`Not kept: ${lost}. Enter keeps what is shown.`);
+}
+
 async function place() {
   const box = picture.tool.map(value => Math.round(value * 100) / 100), look = picture.field.look;
   if (state.mode === 'cell') {
-    leave();
+    drop();
     state.draft = { id: 0, look, box, type: null, attributes: {}, said: {}, reasons: [], score: 1 };
-    state.chosen = {}, state.row = 0;
     return show();
   }
   const middle = ([x1, y1, x2, y2]) => [(x1 + x2) / 2, (y1 + y2) / 2];
@@ -244,6 +260,7 @@ async function keepDraft() {
   state.film.cells = state.film.cells.filter(cell => cell.id !== id);  // drawn before, and called no cell
   state.film.cells.push({ ...state.draft, id, box, type: said.type, drawn: true, said: { ...said, cell: 'cell' }, reasons: ['drawn by a person'] });
   indexCells();
+  leave();
   go(id);
   say('The cell is kept.');
 }
@@ -343,6 +360,8 @@ document.addEventListener('keydown', event => {
   event.preventDefault();
   action();
 });
+
+window.addEventListener('beforeunload', event => { if (state.film && waiting()) event.preventDefault(); });
 
 const BUTTONS = { confirm, 'no-cell': denyCell, previous: () => step(-1), next: () => step(1), undo, add: () => begin('cell'),
   region: () => begin('region'), zoom: zoomToggle, 'zoom-in': () => picture.zoom(0.8), 'zoom-out': () => picture.zoom(1.25),
