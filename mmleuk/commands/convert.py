@@ -18,6 +18,7 @@ from mmleuk.datasets.converters.voc import CORNERS
 from mmleuk.errors import UserError
 from mmleuk.schema import LEUKEMIA_CLASSES
 from mmleuk.utils.json_files import write_json
+from mmleuk.utils.words import plural_n
 
 RELEASE = 'release'
 """The format if ``--from`` is not given."""
@@ -140,8 +141,8 @@ def _check_usage(args: argparse.Namespace) -> None:
 
 def _say(out: str, coco: dict) -> None:
     occupied = {annotation['image_id'] for annotation in coco['annotations']}
-    print(f'{out}: {len(coco["images"])} images ({len(coco["images"]) - len(occupied)} without cells), '
-          f'{len(coco["annotations"])} cells')
+    print(f'{out}: {plural_n(len(coco["images"]), "image")} ({len(coco["images"]) - len(occupied)} without cells), '
+          f'{plural_n(len(coco["annotations"]), "cell")}')
     counts = Counter(annotation['category_id'] for annotation in coco['annotations'])
     names = [category['name'] for category in coco['categories']]
     print('classes: ' + ', '.join(f'{category["name"]} {counts[category["id"]]}' for category in coco['categories']))

@@ -13,6 +13,7 @@ from mmleuk.exchange.labels import Known, Labels, from_coco, to_coco
 from mmleuk.schema import DECLARATIONS, AttributeSchema
 from mmleuk.utils.image_files import header_size
 from mmleuk.utils.json_files import read_json
+from mmleuk.utils.words import plural_n
 
 NAMES = tuple(FORMATS)
 
@@ -85,5 +86,5 @@ def convert(args: argparse.Namespace, coco: CocoFile | None, known: Known) -> li
         notes += [f'{", ".join(others)} of the images are only in the COCO JSON'] if others else []
     lost = write_labels(labels, Path(args.out), args.target_format)
     notes += [f'not kept in {args.target_format}: {line}' for line in lost]
-    print(f'{args.out}: {len(labels.images)} images, {len(labels.cells)} cells')
+    print(f'{args.out}: {plural_n(len(labels.images), "image")}, {plural_n(len(labels.cells), "cell")}')
     return notes

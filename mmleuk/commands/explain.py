@@ -15,6 +15,7 @@ from mmleuk.utils.files import check_target, sha256_of
 from mmleuk.utils.image_inputs import list_images
 from mmleuk.utils.new_folder import new_folder, write_text
 from mmleuk.utils.tables import Row, csv_text
+from mmleuk.utils.words import plural_n
 
 if TYPE_CHECKING:
     from mmleuk.explain.cells import ExplainedCell
@@ -74,11 +75,11 @@ def run(args: argparse.Namespace) -> int:
     for before, after in list(zip(cells, edited))[:MOST_PRINTED]:
         print(in_words(before, after, edits))
     if len(cells) > MOST_PRINTED:
-        print(f'... and {len(cells) - MOST_PRINTED} more cells')
+        print(f'... and {plural_n(len(cells) - MOST_PRINTED, "more cell")}')
     if args.index:
         exact = sum(not pair.also for pair in pairs)
-        print(f'{len(pairs)} of {len(cells)} cells have a counterpart in the index, {exact} of them with no other '
-              'difference')
+        print(f'{len(pairs)} of {plural_n(len(cells), "cell")} with a counterpart in the index, {exact} of them with '
+              'no other difference')
     for path in sorted(out.iterdir()):
         print(f'  {path}')
     return 0

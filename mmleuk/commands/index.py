@@ -6,6 +6,7 @@ import argparse
 
 from mmleuk.errors import UserError
 from mmleuk.utils.files import check_new_file, sha256_of
+from mmleuk.utils.words import plural_n
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,5 +35,5 @@ def run(args: argparse.Namespace) -> int:
     assert read.features is not None and read.boxes_xyxy is not None
     index = CellIndex(read.names, read.paths, read.boxes_xyxy, read.types, read.schema, read.probabilities,
                       read.features, sha256_of(args.checkpoint))
-    print(f'  {index.save(args.out)}: {len(index.names)} cells')
+    print(f'  {index.save(args.out)}: {plural_n(len(index.names), "cell")}')
     return 0

@@ -16,6 +16,7 @@ from mmleuk.utils.image_inputs import check_images, list_images, name_images
 from mmleuk.utils.new_folder import new_folder, write_text
 from mmleuk.utils.progress import progress
 from mmleuk.utils.tables import Row, csv_text
+from mmleuk.utils.words import plural_n
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     with new_folder(out) as folder:
         rows = write_parts(predictor(paths), paths, names, folder, args)
     cells = [row for row in rows if row['cell'] == 'yes']
-    print(f'{out}: masks of {len(rows)} images, measures of {len(cells)} cells')
+    print(f'{out}: masks of {plural_n(len(rows), "image")}, measures of {plural_n(len(cells), "cell")}')
     empty = [str(row['img_name']) for row in rows if row['cell'] == 'no']
     if empty:
         print(f'  no cell in {", ".join(empty[:5])}{f" and {len(empty) - 5} more" if len(empty) > 5 else ""}')

@@ -13,6 +13,7 @@ from mmleuk.synthetic.mosaic import write_mosaic
 from mmleuk.synthetic.preview import write_preview
 from mmleuk.synthetic.writer import Settings, check_settings, synthesize
 from mmleuk.utils.command_line import fraction
+from mmleuk.utils.words import plural_n
 
 FILMS = {field.name: field.default for field in fields(Settings) if field.name != 'seed'} | dict(
     workers=2, overwrite=False)
@@ -74,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
                             unknown_share=args.unknown_share, class_balance=args.class_balance)
         check_settings(settings, args.workers)
         truth = write_mosaic(args.film, args.film_size, settings, args.workers, args.overwrite)
-        print(f'{args.film}: {args.film_size} x {args.film_size} px, {len(truth["annotations"])} cells')
+        print(f'{args.film}: {args.film_size} x {args.film_size} px, {plural_n(len(truth["annotations"]), "cell")}')
     if args.out:
         synthesize(args.out, seed=args.seed, **films)
     return 0

@@ -158,7 +158,7 @@ def arguments(*words):
 def test_command_writes_what_the_data_set_reads(release, tmp_path, capsys):
     out = tmp_path / 'annotations' / 'train.json'
     assert run(arguments(*release(a=CLEAR, b=''), out)) == 0
-    assert '2 images (1 without cells), 1 cells' in capsys.readouterr().out
+    assert '2 images (1 without cells), 1 cell\n' in capsys.readouterr().out
     schema = AttributeSchema.from_dict(json.loads(out.read_text())['attributes'])
     assert schema.select(LEUKEMIA_ATTRIBUTES.keys) == DECLARATIONS['leukemia_attri'].attributes
     images = read_annotations(out, LEUKEMIA_CLASSES, schema, require_regions=True).images

@@ -21,6 +21,9 @@ class Node extends Target {
     this.checked = 'checked' in attributes;
   }
   get id() { return this.attributes.id ?? ''; }
+  get classList() {
+    return { add: name => this.setAttribute('class', `${this.attributes.class ?? ''} ${name}`), toggle() {} };
+  }
   get firstChild() { return this.children[0]; }
   get lastChild() { return this.children.at(-1); }
   get textContent() { return this.children.map(child => child.textContent ?? child).join(''); }

@@ -144,3 +144,17 @@ def test_a_new_cell_takes_the_place_of_a_change(tmp_path):
 def test_a_new_cells_type_goes_with_it(tmp_path):
     found = review(tmp_path, f"{DRAW} await press('Escape'); {SAID} await press('Enter');", cell(1, 'Blast'))
     assert [one['body']['said'] for one in found['sent']] == [dict(type='Blast')] and not found['asks']
+
+
+@pytest.mark.parametrize(('cells', 'leukocytes', 'said'), [
+    (1, 1, '1 cell, 1 leukocyte'), (1, 0, '1 cell, 0 leukocytes'), (12, 2, '12 cells, 2 leukocytes')])
+def test_the_page_to_try_a_model_counts_in_words(tmp_path, cells, leukocytes, said):
+    field = dict(name='a.png', picture='a.jpg', cells=cells, leukocytes=leukocytes)
+    answers = {'/api/start': dict(model='m.py', limits=dict(images=1, megabytes=5, megapixels=4)),
+               '/api/films/1': dict(id=1, state='done', sentence='', evidence='', fields=[field])}
+    found = in_page(tmp_path, 'serve', answers, """
+byId('choose').hear('change', { target: { files: [new File(['x'], 'a.png')] } });
+await idle();
+found.jobs = text('jobs'), found.limits = text('limits');
+""")
+    assert f'a.png: {said}' in found['jobs'] and found['limits'].startswith('At most 1 image, 5 MB')

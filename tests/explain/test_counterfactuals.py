@@ -107,7 +107,7 @@ def test_commands_make_an_index_and_show_pairs(lab, bottlenecks, tmp_path, capsy
     out = tmp_path / 'out'
     assert main([*arguments, '--out', str(out)]) == 0
     edited = int((some != np.bincount(some).argmax()).sum())
-    assert f'{edited} of 12 cells have a counterpart' in capsys.readouterr().out
+    assert f'{edited} of 12 cells with a counterpart' in capsys.readouterr().out
     assert (out / 'explanation.html').read_text().count('<div class="pair">') == edited
     assert (out / 'pairs.jpg').exists() == bool(edited)
     if edited:

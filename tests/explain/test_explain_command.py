@@ -161,6 +161,12 @@ def test_stained_share_by_hand():
     assert stained_share(image) == 0.0
 
 
+def test_one_cell_more_than_is_printed(lab, bottlenecks, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr('mmleuk.commands.explain.MOST_PRINTED', 11)
+    assert explain(lab, bottlenecks, tmp_path / 'out') == 0
+    assert '... and 1 more cell\n' in capsys.readouterr().out
+
+
 @pytest.mark.skipif(shutil.which('node') is None, reason='needs node to run the script of the page')
 @pytest.mark.parametrize('kind', ['linear', 'boosted'])
 def test_the_page_computes_the_same(bottlenecks, tmp_path, kind):

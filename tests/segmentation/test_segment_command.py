@@ -85,7 +85,8 @@ def test_an_image_without_a_cell_is_said(tmp_path, trained, capsys):
     (tmp_path / 'in').mkdir()
     Image.new('RGB', (96, 96), (240, 230, 230)).save(tmp_path / 'in/empty.png')
     assert main(['segment', str(tmp_path / 'in'), *trained, '--out', str(tmp_path / 'out')]) == 0
-    assert 'no cell in empty.png' in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert 'masks of 1 image, measures of 0 cells\n' in printed and 'no cell in empty.png' in printed
     row, = csv.DictReader((tmp_path / 'out/measures.csv').open(encoding='utf-8'))
     assert row['cell'] == 'no' and row['nc_ratio'] == ''
 

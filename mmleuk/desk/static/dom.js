@@ -34,6 +34,9 @@ export async function ask(path, body) {
   return data;
 }
 
+// '1 cell', '2 cells'.
+export const pluralN = (n, word) => `${n} ${word}${n === 1 ? '' : 's'}`;
+
 export function table(heads, rows) {
   const cell = (tag, value, column) => element(tag, { class: column && typeof value !== 'string' ? 'n' : null,
     ...(tag === 'th' ? { scope: 'col' } : {}) }, String(value));

@@ -2,7 +2,7 @@
 
 import { moved, resized } from './box.js';
 import { boxOf, card, rows, shown, UNKNOWN, unkept } from './card.js';
-import { ask, byId, element } from './dom.js';
+import { ask, byId, element, pluralN } from './dom.js';
 import { Meter } from './meter.js';
 import { Order } from './order.js';
 import { Picture } from './picture.js';
@@ -77,7 +77,7 @@ function show() {
   showCard();
   const list = listed(), count = list.filter(answered).length;
   byId('progress').textContent = `${state.who}: ${count} of ${list.length} cells answered, ` +
-    `${state.film.regions.length} region${state.film.regions.length === 1 ? '' : 's'} reviewed`;
+    `${pluralN(state.film.regions.length, 'region')} reviewed`;
   order.show(list, state.current);
 }
 
@@ -236,7 +236,7 @@ async function place() {
   const open = state.byLook.get(look).filter(cell => !answered(cell) && inside(middle(boxOf(cell))));
   if (state.mode === 'region' && open.length) {
     state.mode = 'asked';
-    byId('mode').textContent = `${open.length} cell${open.length === 1 ? '' : 's'} in this region without your answer: Enter ` +
+    byId('mode').textContent = `${pluralN(open.length, 'cell')} in this region without your answer: Enter ` +
       'confirms them as shown and says that no cell is missing here. Esc leaves.';
     return;
   }
@@ -248,7 +248,7 @@ async function place() {
   state.list = null;
   leave();
   show();
-  say(`Region reviewed${count ? `; ${count} cell${count === 1 ? '' : 's'} confirmed with it` : ''}.`);
+  say(`Region reviewed${count ? `; ${pluralN(count, 'cell')} confirmed with it` : ''}.`);
 }
 
 async function keepDraft() {

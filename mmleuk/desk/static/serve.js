@@ -1,6 +1,6 @@
 // Send a film, follow it through the queue, show what was found.
 
-import { ask, byId, element } from './dom.js';
+import { ask, byId, element, pluralN } from './dom.js';
 
 const EVERY_MS = 700;
 let limits;
@@ -11,7 +11,7 @@ async function send(files) {
   say('');
   const bytes = [...files].reduce((sum, file) => sum + file.size, 0);
   if (!files.length) return;
-  if (files.length > limits.images) return say(`${files.length} images; a film has at most ${limits.images} here.`);
+  if (files.length > limits.images) return say(`${pluralN(files.length, 'image')}; a film has at most ${limits.images} here.`);
   if (bytes > limits.megabytes * 1e6) return say(`${(bytes / 1e6).toFixed(0)} MB; at most ${limits.megabytes} MB are read here.`);
   const form = new FormData();
   for (const file of files) form.append('images', file);
@@ -35,7 +35,7 @@ async function follow(job, id) {
     if (film.state === 'failed') throw new Error(film.error);
     if (film.state === 'done') return show(job, film);
     job.lastChild.replaceWith(film.state === 'waiting' ?
-      element('p', {}, `Waiting; ${film.before} film${film.before === 1 ? '' : 's'} before this one.`) :
+      element('p', {}, `Waiting; ${pluralN(film.before, 'film')} before this one.`) :
       element('p', {}, `Reading image ${Math.min(film.done + 1, film.images)} of ${film.images} `,
         element('progress', { max: film.images, value: film.done })));
     await new Promise(resolve => setTimeout(resolve, EVERY_MS));
@@ -56,14 +56,14 @@ function show(job, film) {
     element('p', {}, element('strong', {}, film.sentence)), element('p', { class: 'dim' }, film.evidence),
     element('p', { class: 'buttons' }, link('report.html', 'Report'), link('predictions.csv', 'CSV'), link('predictions.json', 'JSON')),
     ...film.fields.map(field => element('figure', {}, element('img', { src: `${at}/${field.picture}`, alt: `${field.name} with boxes and cards of its cells` }),
-      element('figcaption', { class: 'dim' }, `${field.name}: ${field.cells} cells, ${field.leukocytes} leukocytes`))), report));
+      element('figcaption', { class: 'dim' }, `${field.name}: ${pluralN(field.cells, 'cell')}, ${pluralN(field.leukocytes, 'leukocyte')}`))), report));
 }
 
 async function main() {
   const start = await ask('/api/start');
   limits = start.limits;
   byId('model').textContent = start.model;
-  byId('limits').textContent = `At most ${limits.images} images, ${limits.megabytes} MB together, ${limits.megapixels} megapixels each.`;
+  byId('limits').textContent = `At most ${pluralN(limits.images, 'image')}, ${limits.megabytes} MB together, ${limits.megapixels} megapixels each.`;
   byId('choose').addEventListener('change', event => { send(event.target.files); event.target.value = ''; });
   const drop = byId('drop');
   for (const kind of ['dragover', 'dragleave', 'drop']) document.addEventListener(kind, event => {
