@@ -94,7 +94,7 @@ def test_nothing_found_and_nothing_read(film):
     empty = replace(film, predictions=film.predictions[1:])
     checked = Checker(page_of(empty))
     assert 'No leukocyte was found. 0 leukocytes in 1 image.' in checked.text and 'No cell was found.' in checked.text
-    assert 'n = 0' in checked.text
+    assert 'No leukocyte here has a known value of Nuclear Chromatin' in checked.text
     assert 'No image was read.' in Checker(page_of(replace(film, predictions=()))).text
 
 
@@ -119,7 +119,17 @@ def test_eleven_attributes_of_many_values(cell):
     found = cell('Basophil', classes=WBCATT_CLASSES, schema=WBCATT_ATTRIBUTES, nucleus_shape=5, granule_type=2)
     run = Run(RunInfo(WBCATT_CLASSES, WBCATT_ATTRIBUTES), (Prediction('a.png', (5, 5), (found,)),))
     checked = Checker(page_of(run))
-    assert len(checked.all('svg')) == 11 and 'Nucleus Shape n = 1' in checked.text
+    assert len(checked.all('svg')) == 2 and 'Nucleus Shape n = 1' in checked.text
+    assert 'No leukocyte here has a known value of Cell Size, Cell Shape,' in checked.text
+    assert 'n = 0' not in checked.text
+
+
+def test_attributes_that_no_leukocyte_has_have_no_chart(film):
+    cells = tuple(replace(each, attributes={}) for each in film.predictions[0].cells)
+    checked = Checker(page_of(replace(film, predictions=(replace(film.predictions[0], cells=cells),))))
+    assert ('No leukocyte here has a known value of Nuclear Chromatin, Nuclear Shape, Nucleus, Cytoplasm, Cytoplasmic '
+            'Basophilia or Cytoplasmic Vacuoles.') in checked.text
+    assert checked.all('svg') == [] and 'No leukocyte here has' not in Checker(page_of(film)).text
 
 
 def test_the_differential_has_intervals_and_says_what_it_is_worth(film):
