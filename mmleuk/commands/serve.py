@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -47,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError('give a config and its checkpoint, or neither for the model in the package')
     names = ('megabytes', 'megapixels', 'images', 'waiting', 'kept')
     values = {name: getattr(args, f'max_{name}') for name in names}
-    if wrong := [f'--max-{name} {value}' for name, value in values.items() if value <= 0]:
-        raise UserError(f'{wrong[0]}: must be above 0')
+    if wrong := [f'--max-{name} {value}' for name, value in values.items() if not 0 < value < math.inf]:
+        raise UserError(f'{wrong[0]}: must be a number above 0')
     # Late: the extra may be missing, and --help must not wait for torch.
     from mmleuk.apis import Inferencer
     from mmleuk.desk.jobs import Films, Limits

@@ -185,8 +185,11 @@ def test_serving_leaves_the_log_of_its_process_alone(films, tmp_path):
         del handler
 
 
-def test_the_command_refuses(capsys):
-    for words, said in ((['only.py'], 'a config and its checkpoint'), (['--max-images', '0'], '--max-images 0')):
+def test_the_command_refuses(capsys, monkeypatch):
+    monkeypatch.setattr('mmleuk.desk.pages.listen', lambda *_: pytest.fail('it serves'))
+    for words, said in ((['only.py'], 'a config and its checkpoint'), (['--max-images', '0'], '--max-images 0'),
+                        (['--max-megabytes', 'nan'], '--max-megabytes nan: must be a number above 0'),
+                        (['--max-megapixels', 'inf'], '--max-megapixels inf: must be')):
         assert cli.main(['serve', *words]) == 2
         assert said in capsys.readouterr().err
 
