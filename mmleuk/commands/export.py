@@ -90,6 +90,8 @@ def _outs(out: str | None, checkpoint: str | Path, formats: Sequence[str]) -> li
     stem = Path(out or Path(checkpoint).stem)
     if out and len(formats) == 1:
         return [stem]
+    if out and stem.suffix in SUFFIXES.values():
+        raise UserError(f'--out {out}: each format adds its own suffix here; give the name without {stem.suffix}')
     return [stem.with_name(f'{stem.name}{SUFFIXES[kind]}') for kind in formats]
 
 

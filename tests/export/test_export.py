@@ -179,7 +179,9 @@ def test_the_command_refuses_before_it_works(run, capsys):
     model = [str(run / 'config.py'), str(run / 'last.pth')]
     (run / 'mine.onnx').write_text('mine')
     for argv, reason in (([*model, '--out', str(run / 'mine.onnx')], 'mine.onnx: is there already'),
-                         ([*model, '--out', str(run / 'new.xml')], 'a file of the format onnx ends in .onnx')):
+                         ([*model, '--out', str(run / 'new.xml')], 'a file of the format onnx ends in .onnx'),
+                         ([*model, '--format', 'onnx', 'openvino', '--out', str(run / 'new.onnx'), '--images', 'none'],
+                          'new.onnx: each format adds its own suffix here; give the name without .onnx')):
         assert main(['export', *argv]) == 2
         assert reason in capsys.readouterr().err
     assert (run / 'mine.onnx').read_text() == 'mine'
