@@ -168,8 +168,7 @@ class StreamedImage(Slide):
         self._start()
         turned = self._image.get_typeof('orientation') and self._image.get('orientation') > 1
         if turned:
-            raise SlideError(f'{path}: its EXIF orientation turns it, which large images cannot follow; save it '
-                             'upright (vips autorot IN OUT)')
+            raise turned_image(path)
         if self._image.interpretation not in _GREY_OR_RGB:
             raise foreign_colours(path, self._image.interpretation)
         dtype = {'uchar': 'uint8', 'ushort': 'uint16', 'float': 'float32'}.get(self._image.format)
@@ -217,6 +216,12 @@ class StreamedImage(Slide):
                 raise self._broken(error) from error
             strip[:] = np.frombuffer(data, dtype).reshape(strip.shape)
         return rows
+
+
+def turned_image(path: Path) -> SlideError:
+    """The error for an orientation, which small images follow and windows of large ones cannot."""
+    return SlideError(f'{path}: its EXIF orientation turns it, which large images cannot follow; save it upright '
+                      '(vips autorot IN OUT)')
 
 
 def foreign_colours(path: Path, stored: str) -> SlideError:

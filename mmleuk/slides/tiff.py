@@ -10,7 +10,7 @@ import numpy as np
 import tifffile
 
 from mmleuk.slides.intensity import Intensity
-from mmleuk.slides.readers import INSTALL, Slide, SlideError, foreign_colours
+from mmleuk.slides.readers import INSTALL, Slide, SlideError, foreign_colours, turned_image
 
 MAX_SEGMENT_BYTES = 64 * 2 ** 20
 """Larger strips or tiles, decoded, are no way to read a file in parts."""
@@ -134,7 +134,7 @@ def _pages(file: tifffile.TiffFile, path: Path) -> list[Any]:
     """The pages of the first image's finest level: one, or one per colour.
 
     Raises:
-        SlideError: it is a stack (of focus, time, channels), or in colours other than RGB.
+        SlideError: it is a stack (of focus, time, channels), turned, or in colours other than RGB.
     """
     level = file.series[0].levels[0]
     axes = {axis: length for axis, length in zip(level.axes, level.shape) if length > 1}
@@ -146,6 +146,8 @@ def _pages(file: tifffile.TiffFile, path: Path) -> list[Any]:
     pages: list[Any] = [page.aspage() if isinstance(page, tifffile.TiffFrame) else page for page in level.pages]
     if pages[0].samplesperpixel == 2 or pages[0].samplesperpixel > 4:
         raise SlideError(f'{path}: has {pages[0].samplesperpixel} channels; grey, RGB and RGBA can be read')
+    if pages[0].tags.valueof('Orientation', 1) > 1:
+        raise turned_image(path)
     # The decoder of JPEG gives RGB.
     if pages[0].photometric not in (_INVERTED, _GREY, _RGB, _PALETTE) and not (
             pages[0].photometric == _YCBCR and pages[0].compression in _JPEGS):

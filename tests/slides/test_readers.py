@@ -112,6 +112,17 @@ def test_colours_that_are_not_rgb_are_refused(tmp_path, rgb, monkeypatch, name, 
         open_slide(tmp_path / name)
 
 
+@pytest.mark.parametrize('name', ['a.jpg', 'a.tif'])
+def test_turned_images_are_refused(tmp_path, rgb, name):
+    """Small images are turned as their EXIF orientation says; a large one would lie on its side, without a word."""
+    pytest.importorskip('pyvips', reason='needs the extra [wsi]')
+    exif = Image.Exif()
+    exif[0x112] = 6
+    Image.fromarray(rgb).save(tmp_path / name, exif=exif)
+    with pytest.raises(SlideError, match=f'{name}: its EXIF orientation turns it'):
+        open_slide(tmp_path / name)
+
+
 def test_grey_in_a_png_is_read(tmp_path, rgb):
     pytest.importorskip('pyvips', reason='needs the extra [wsi]')
     cv2.imwrite(str(tmp_path / 'g.png'), rgb[..., 0])
