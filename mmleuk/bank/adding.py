@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -63,7 +63,7 @@ class _Names:
 
 
 def add_run(bank: Bank, run: Run, films: Mapping[str, str], digest: str, source: str,
-            patient: str | None = None) -> Added:
+            patient: str | None = None, new_films: bool = False) -> Added:
     """Add all cells of a run, whole or not at all. A run that the bank has already changes nothing.
 
     Looks of earlier runs at the same fields stay in the bank and are no longer counted.
@@ -75,12 +75,15 @@ def add_run(bank: Bank, run: Run, films: Mapping[str, str], digest: str, source:
         digest: SHA-256 of the predictions file, which tells runs apart.
         source: the file's path.
         patient: whose films these are, if known.
+        new_films: refuse films that the bank has already, except for those whose run it is.
 
     Raises:
-        UserError: a film belongs to another patient, or has another image of that name.
+        UserError: a film belongs to another patient, has another image of that name, or should be new and isn't.
     """
     weights, hashes = _sha256(run.info.checkpoint), {p.image: _sha256(p.path) for p in run.predictions}
     with bank.writing() as connection:
+        if new_films:
+            _refuse_known(connection, set(films.values()), digest)
         run_id = _insert_run(connection, run, digest, source, weights)
         if run_id is None:
             return _known(connection, digest)
@@ -96,6 +99,16 @@ def add_run(bank: Bank, run: Run, films: Mapping[str, str], digest: str, source:
             connection.exec_driver_sql('PRAGMA analysis_limit=1000')
         connection.exec_driver_sql('ANALYZE')
     return Added(run_id, len(looks), len(run.cells), tuple(sorted(set(film_of))), new=True)
+
+
+def _refuse_known(connection: Connection, films: Collection[str], digest: str) -> None:
+    """Nobody said that these are the bank's films: they may be another patient's, of the same name."""
+    own = select(BankField.film_id).join(Look, Look.field_id == BankField.id).join(
+        BankRun, Look.run_id == BankRun.id).where(BankRun.digest == digest)
+    known = connection.scalars(select(Film.name).where(Film.name.in_(films), Film.id.not_in(own)).order_by(Film.name))
+    if name := known.first():
+        raise UserError(f'film {name!r} is in this bank already, and these predictions are none of its runs; name '
+                        'their film with --name')
 
 
 def _known(connection: Connection, digest: str) -> Added:

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def add_predictions(where: str, paths: Sequence[str], *, film: str | None = None, per: str | None = None,
-                    patient: str | None = None, workers: int = 2) -> None:
+                    patient: str | None = None, workers: int = 2, new_films: bool = False) -> None:
     """Add files to a bank, which is made if it isn't there, and say what was added.
 
     Args:
@@ -52,6 +52,7 @@ def add_predictions(where: str, paths: Sequence[str], *, film: str | None = None
         paths: files that mmleuk infer wrote.
         film, per, patient: as the command's options.
         workers: threads that compare overlapping fields; 0: don't compare.
+        new_films: as :func:`mmleuk.bank.adding.add_run` takes it.
 
     Raises:
         UserError: bad input; files before the bad one have been added whole.
@@ -61,7 +62,7 @@ def add_predictions(where: str, paths: Sequence[str], *, film: str | None = None
     bank = Bank(where, create=True)
     touched: set[int] = set()
     for (path, found), of_image in zip(runs, films):
-        added = add_run(bank, found, of_image, sha256_of(path), str(path), patient)
+        added = add_run(bank, found, of_image, sha256_of(path), str(path), patient, new_films)
         touched.update(added.film_ids)
         print(_said(path, added))
     if workers:

@@ -19,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('film', help='name of a film of the bank; or what mmleuk infer wrote, a predictions.json or '
                         'its folder, which is added to the bank as one film')
     parser.add_argument('--bank', required=True, help=f'{BANK_HELP}; made if predictions are named')
-    parser.add_argument('--name', help='name of the film that predictions become (default: of their folder)')
+    parser.add_argument('--name', help='name of the film that predictions become (default: of their '
+                        'folder; has to be given if the bank has another film of that name)')
     parser.add_argument('--who', default='', help='name of the reviewer (default: the page asks)')
     parser.add_argument('--images', help='folder of the images, if they were moved; nothing outside is read')
     parser.add_argument('--types', nargs='+', default=[], metavar='TYPE', help='types to offer beside the model\'s')
@@ -54,5 +55,6 @@ def _film(args: argparse.Namespace) -> tuple[str, Bank]:
     if not path.is_file():
         return args.film, Bank(args.bank)
     film = args.name or path.absolute().parent.name
-    add_predictions(args.bank, [str(path)], film=film)
+    # Every film's predictions may be in a folder called outputs: without a name they are not added to an earlier film.
+    add_predictions(args.bank, [str(path)], film=film, new_films=not args.name)
     return film, Bank(args.bank)

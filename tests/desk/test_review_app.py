@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,13 +15,16 @@ from mmleuk import cli
 from mmleuk.bank.checks import problems
 from mmleuk.bank.connection import Bank
 from mmleuk.bank.queries import Wanted, count_cells
+from mmleuk.bank.regions import looks_of_film
 from mmleuk.bank.reviews import reviews_of
 from mmleuk.datasets.annotations import read_annotations
+from mmleuk.desk import pages
 from mmleuk.desk.field_images import FieldImages
 from mmleuk.desk.review_app import review_app
 from mmleuk.desk.reviewing import FilmReview
 from mmleuk.errors import UserError
 from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES
+from mmleuk.structures.prediction_files import to_json
 
 FILM = 'F <i>1</i>'
 
@@ -343,3 +347,28 @@ def test_the_command_refuses(tmp_path, capsys):
                         (['F', '--bank', str(tmp_path / 'b.db')], "film 'F' is not in this bank; it has none")):
         assert cli.main(['review', *words]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_the_next_patients_predictions_are_another_film(film_folder, tmp_path, capsys, monkeypatch):
+    """Both come in mmleuk infer's own folder, outputs."""
+    served, where = [], str(tmp_path / 'bank.db')
+    monkeypatch.setattr(pages, 'serve', lambda app, *_: served.append(app.state.review))
+
+    def opened(run, *words):
+        to_json(run, tmp_path / 'outputs/predictions.json')
+        return cli.main(['review', str(tmp_path / 'outputs'), '--bank', where, '--port', '0', *words])
+
+    first = film_run(truth_of(film_folder), film_folder)
+    (tmp_path / 'outputs').mkdir()
+    assert opened(first) == 0 and opened(first) == 0, 'the same predictions open their film again'
+    other = replace(first, predictions=tuple(replace(one, image=f'2_{one.image}') for one in first.predictions))
+    capsys.readouterr()
+    assert opened(other) == 2
+    assert capsys.readouterr().err.endswith("film 'outputs' is in this bank already, and these predictions are none of "
+                                            'its runs; name their film with --name\n')
+    assert opened(other, '--name', 'G') == 0
+    assert opened(replace(other, info=replace(other.info, min_score=0.3)), '--name', 'G') == 0, 'a second run'
+    assert opened(other) == 2, "their film is G, and not the first patient's"
+    with Bank(where).reading() as connection:
+        films = {name: len(looks_of_film(connection, name)) for name in ('outputs', 'G')}
+    assert films == {'outputs': 2, 'G': 2} and [one.film for one in served] == ['outputs', 'outputs', 'G', 'G']
