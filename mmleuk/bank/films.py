@@ -29,7 +29,7 @@ class FilmContents:
         run: the counted cells of all fields, as reviewed; its info is the newest run's.
         ids: id in the bank of each cell.
         diameters_um: of the cells whose size is known.
-        reviewed: cells that somebody said something about.
+        reviewed: cells on which an answer of somebody stands.
         second_views: cells that aren't counted, since another field shows them better.
         compared: whether all fields were compared for such cells.
         runs: ids of the runs that found the cells.
@@ -73,7 +73,7 @@ def film_contents(connection: Connection, film: str) -> FilmContents:
         film, owner, Run(info, tuple(predictions)),
         {key: cell.id for key, cell in numbered},
         {key: cell.diameter_um for key, cell in numbered if cell.diameter_um is not None},
-        frozenset(key for key, cell in numbered if cell.reviews), connection.scalars(hidden).one(),
+        frozenset(key for key, cell in numbered if cell.reviewed), connection.scalars(hidden).one(),
         all(look.compared for look in looks) or len(looks) < 2, tuple(runs))
 
 

@@ -15,6 +15,7 @@ from mmleuk.bank.boxes import BOX, box_text, first_boxes
 from mmleuk.bank.connection import now
 from mmleuk.bank.queries import model_attributes
 from mmleuk.bank.reviews import CELL, NO_CELL, UNKNOWN, note_reviews
+from mmleuk.bank.standing import TAKEN_BACK, stands
 from mmleuk.bank.tables import BankCell, BankReview, CellType, Film, ReviewWork
 from mmleuk.errors import UserError
 from mmleuk.evaluation.agreement import Agreement, agreement_of
@@ -24,10 +25,6 @@ Answers = Mapping[int, Mapping[str, str]]
 """Last value by subject ('type', 'cell', 'box' or an attribute's key), by cell."""
 WITH_REGION = 'with a region'
 """Note of a review that confirms a cell because its region was marked as reviewed."""
-
-
-TAKEN_BACK = 'taken back'
-"""Note of a review by which a person takes an answer back; its new value is what counts without it."""
 AGAIN = 'as before'
 """Note of a review by which a person says again what they said before their last answer."""
 
@@ -35,25 +32,16 @@ AGAIN = 'as before'
 def answers_of(connection: Connection, film: str) -> dict[str, dict[int, dict[str, str]]]:
     """Each person's last answers, by name and cell; without those that were taken back."""
     found: dict[str, dict[int, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
-    for who, cell, subject, value, note in _reviews(connection, film):
-        if note == TAKEN_BACK:
-            found[who][cell].pop(subject, None)
-        else:
-            found[who][cell][subject] = value
-    return {who: {cell: said for cell, said in cells.items() if said} for who, cells in found.items()}
+    for who, cell, subject, value in _standing(connection, film):
+        found[who][cell][subject] = value
+    return {who: dict(cells) for who, cells in found.items()}
 
 
 def last_answers(connection: Connection, film: str) -> dict[int, dict[str, str]]:
     """The last answers by cell, whoever gave them; without those that were taken back."""
-    given: dict[tuple[int, str], dict[str, str]] = defaultdict(dict)  # by person, the last one's at the end
-    for who, cell, subject, value, note in _reviews(connection, film):
-        given[cell, subject].pop(who, None)
-        if note != TAKEN_BACK:
-            given[cell, subject][who] = value
     found: dict[int, dict[str, str]] = defaultdict(dict)
-    for (cell, subject), values in given.items():
-        if values:
-            found[cell][subject] = list(values.values())[-1]
+    for _, cell, subject, value in _standing(connection, film):
+        found[cell][subject] = value
     return dict(found)
 
 
@@ -84,19 +72,15 @@ def take_back(connection: Connection, film: str, cell: int, who: str, kept: Mapp
 
 
 def _last_of_others(connection: Connection, film: str, cell: int, who: str) -> dict[str, str]:
-    found: dict[str, dict[str, str]] = defaultdict(dict)
-    for other, number, subject, value, note in _reviews(connection, film):
-        if number == cell and other != who:
-            found[subject].pop(other, None)
-            if note != TAKEN_BACK:
-                found[subject][other] = value
-    return {subject: list(values.values())[-1] for subject, values in found.items() if values}
+    return {subject: value for other, number, subject, value in _standing(connection, film)
+            if number == cell and other != who}
 
 
-def _reviews(connection: Connection, film: str) -> Sequence[Any]:
-    statement = (select(BankReview.who, BankReview.cell_id, BankReview.subject, BankReview.new_value, BankReview.note)
+def _standing(connection: Connection, film: str) -> Sequence[Any]:
+    """Person, cell, subject and value of every answer that stands, the oldest first."""
+    statement = (select(BankReview.who, BankReview.cell_id, BankReview.subject, BankReview.new_value)
                  .join(BankCell, BankReview.cell_id == BankCell.id).join(Film, BankCell.film_id == Film.id)
-                 .where(Film.name == film).order_by(BankReview.id))
+                 .where(Film.name == film, stands()).order_by(BankReview.id))
     return connection.execute(statement).all()
 
 
@@ -147,7 +131,7 @@ class Cost:
 
     Args:
         who: the person.
-        cells: answered one by one.
+        cells: answered one by one, and not taken back.
         with_region: confirmed by marking a region, and not one by one.
         seconds: of work; pauses of more than a minute count as a minute.
         clicks, keys: pressed.
@@ -169,12 +153,10 @@ def costs_of(connection: Connection, film: str) -> list[Cost]:
     """Cost per person who answered on the page or in the shell, by name."""
     rows = connection.execute(
         select(BankReview.who, BankReview.cell_id, BankReview.note).join(BankCell, BankReview.cell_id == BankCell.id)
-        .join(Film, BankCell.film_id == Film.id).where(Film.name == film)).all()
+        .join(Film, BankCell.film_id == Film.id).where(Film.name == film, stands())).all()
     alone: dict[str, set[int]] = defaultdict(set)
     together: dict[str, set[int]] = defaultdict(set)
     for who, cell, note in rows:
-        if note == TAKEN_BACK:
-            continue
         (together if note == WITH_REGION else alone)[who].add(cell)
     work = {row[0]: row[1:] for row in connection.execute(
         select(ReviewWork.who, func.sum(ReviewWork.seconds), func.sum(ReviewWork.clicks), func.sum(ReviewWork.keys))

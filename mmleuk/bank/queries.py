@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, func, or_, select
 from sqlalchemy.orm import aliased
 
 from mmleuk.bank.boxes import first_boxes
+from mmleuk.bank.standing import stands
 from mmleuk.bank.tables import (
     CELLS_PER_LOOK,
     AttributeValue,
@@ -52,7 +53,7 @@ class Wanted:
         film, patient, field: by name.
         run: id of the run.
         cells: ids.
-        reviewed: only cells that somebody reviewed, or nobody.
+        reviewed: only cells on which an answer of somebody stands, or none.
         uncounted: also cells of earlier looks, second sights of a cell, and what a reviewer called no cell.
     """
 
@@ -98,7 +99,8 @@ class FoundCell:
         novelty: out-of-distribution score, None where the model gives none.
         same_as: the counted cell, if this is another field's view of it.
         counted: whether it is in the counts.
-        reviews: how often somebody said something about it.
+        reviews: how often somebody said something about it, taken back or not.
+        reviewed: whether an answer stands.
         drawn_by: the person who drew it; None where a model found it.
         moved_from: the box before anybody corrected it; None where nobody did.
     """
@@ -121,6 +123,7 @@ class FoundCell:
     same_as: int | None
     counted: bool
     reviews: int
+    reviewed: bool = False
     drawn_by: str | None = None
     moved_from: Box | None = None
 
@@ -155,8 +158,8 @@ def cells_by_id(connection: Connection, ids: Sequence[int], attributes: bool = T
             for row in connection.execute(statement.where(BankCell.id.in_(some))).all()}
     readings, reviews = _attributes(connection, ids) if attributes else {}, _reviews(connection, ids)
     moved = {cell: box for some in _batches(list(reviews)) for cell, box in first_boxes(connection, some).items()}
-    return [_found(rows[number], readings.get(number, {}), reviews.get(number, 0), moved.get(number)) for number in ids
-            if number in rows]
+    return [_found(rows[number], readings.get(number, {}), reviews.get(number, (0, False)), moved.get(number))
+            for number in ids if number in rows]
 
 
 def ids_of(connection: Connection, wanted: Wanted, order: str | None = None, limit: int | None = None
@@ -213,7 +216,7 @@ def filtered(connection: Connection, statement: Select, wanted: Wanted, all_of_t
     if wanted.cells:
         statement = statement.where(BankCell.id.in_(wanted.cells))
     if wanted.reviewed is not None:
-        said = select(BankReview.id).where(BankReview.cell_id == BankCell.id).exists()
+        said = select(BankReview.id).where(BankReview.cell_id == BankCell.id, stands()).exists()
         statement = statement.where(said if wanted.reviewed else ~said)
     statement = statement if wanted.uncounted else statement.where(BankCell.counted)
     return _of_film(connection, statement, wanted)
@@ -313,16 +316,18 @@ def model_attributes(connection: Connection, cells: Sequence[int]) -> dict[int, 
     return found
 
 
-def _reviews(connection: Connection, cells: Sequence[int]) -> dict[int, int]:
-    statement = select(BankReview.cell_id, func.count()).group_by(BankReview.cell_id)
-    return {cell: count for some in _batches(cells)
-            for cell, count in connection.execute(statement.where(BankReview.cell_id.in_(some)))}
+def _reviews(connection: Connection, cells: Sequence[int]) -> dict[int, tuple[int, bool]]:
+    """Number of reviews and whether an answer stands, of the cells that have reviews."""
+    statement = select(BankReview.cell_id, func.count(), func.max(case((stands(), 1), else_=0))).group_by(
+        BankReview.cell_id)
+    return {cell: (count, bool(standing)) for some in _batches(cells)
+            for cell, count, standing in connection.execute(statement.where(BankReview.cell_id.in_(some)))}
 
 
-def _found(row: Any, attributes: Mapping[str, tuple[str, float | None]], reviews: int, moved_from: Box | None
-           ) -> FoundCell:
+def _found(row: Any, attributes: Mapping[str, tuple[str, float | None]], reviews: tuple[int, bool],
+           moved_from: Box | None) -> FoundCell:
     probabilities = row.type_probabilities
     return FoundCell(row.id, row.film, row.patient, row.field, row.path, row.run_id, (row.x1, row.y1, row.x2, row.y2),
                      row.size_px, row.diameter_um, row.score, row.type, row.model_type, attributes,
                      None if probabilities is None else tuple(probabilities), row.novelty, row.same_as, row.counted,
-                     reviews, row.drawn_by, moved_from)
+                     *reviews, row.drawn_by, moved_from)

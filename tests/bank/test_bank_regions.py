@@ -9,8 +9,9 @@ from mmleuk.bank.adding import add_run
 from mmleuk.bank.checks import problems
 from mmleuk.bank.connection import Bank, alembic_config, upgrade
 from mmleuk.bank.drawn import draw_cell
+from mmleuk.bank.films import film_contents
 from mmleuk.bank.opinions import agreements_of, answers_of, costs_of, last_answers, note_work, take_back
-from mmleuk.bank.queries import Wanted, count_cells, find_cells
+from mmleuk.bank.queries import Wanted, count_cells, find_cells, ids_of
 from mmleuk.bank.regions import mark_region, regions_of, withdraw_region
 from mmleuk.bank.reviews import add_review, note_confirmed, reviews_of
 from mmleuk.errors import UserError
@@ -53,8 +54,35 @@ def test_the_last_answer_without_those_that_were_taken_back(bank):
         assert last_answers(connection, 'F') == {10000001: {'type': 'Monocyte'}}
         take_back(connection, 'F', 10000001, 'Ada')
         assert last_answers(connection, 'F') == {10000001: {'type': 'Basophil'}}
-        assert answers_of(connection, 'F') == {'Ada': {}, 'Bob': {10000001: {'type': 'Basophil'}}}
+        assert answers_of(connection, 'F') == {'Bob': {10000001: {'type': 'Basophil'}}}
         assert count_cells(connection, Wanted(cells=[10000001])) == {'Basophil': 1}
+
+
+def test_what_everybody_took_back_is_not_reviewed(bank):
+    """Ada and Bob name the first cell; Ada gives the fourth a type and a box, and takes only the box back."""
+    def reviewed():
+        with bank.reading() as connection:
+            found = film_contents(connection, 'F')
+            asked = [set(ids_of(connection, Wanted(reviewed=yes))) for yes in (True, False)]
+            costs = {cost.who: cost.cells for cost in costs_of(connection, 'F')}
+        assert {found.ids[key] for key in found.reviewed} == asked[0] and len(asked[0] | asked[1]) == 4
+        return asked[0], costs
+
+    for cell, who, subject, value in ((10000001, 'Ada', 'type', 'Monoblast'), (10000001, 'Bob', 'type', 'Basophil'),
+                                      (20000001, 'Ada', 'type', 'Monoblast'), (20000001, 'Ada', 'box', '1,2,50,60')):
+        add_review(bank, cell, who, subject, value)
+    assert reviewed() == ({10000001, 20000001}, {'Ada': 2, 'Bob': 1})
+    for cell, who, kept, expected in (
+            (20000001, 'Ada', {'type': 'Monoblast'}, ({10000001, 20000001}, {'Ada': 2, 'Bob': 1})),
+            (10000001, 'Ada', {}, ({10000001, 20000001}, {'Ada': 1, 'Bob': 1})),
+            (10000001, 'Bob', {}, ({20000001}, {'Ada': 1}))):
+        with bank.writing() as connection:
+            take_back(connection, 'F', cell, who, kept)
+        assert reviewed() == expected
+    add_review(bank, 10000001, 'Bob', 'type', 'Basophil')
+    assert reviewed() == ({10000001, 20000001}, {'Ada': 1, 'Bob': 1}), 'said again'
+    with bank.reading() as connection:
+        assert find_cells(connection, Wanted(cells=[10000001]))[0].reviews == 5, 'all is kept'
 
 
 def test_a_corrected_box(bank):
