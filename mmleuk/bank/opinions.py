@@ -48,6 +48,8 @@ def last_answers(connection: Connection, film: str) -> dict[int, dict[str, str]]
 def take_back(connection: Connection, film: str, cell: int, who: str, kept: Mapping[str, str] | None = None) -> None:
     """Take a person's answers on a cell back: what others said last counts again, else what the model said.
 
+    A drawn cell that nobody else calls one is no cell then.
+
     Args:
         connection: of a transaction of :meth:`mmleuk.bank.connection.Bank.writing`.
         film, cell, who: whose answers on what.
@@ -63,7 +65,8 @@ def take_back(connection: Connection, film: str, cell: int, who: str, kept: Mapp
         BankCell.id == cell)).one()
     box = first_boxes(connection, [cell]).get(cell, (row.x1, row.y1, row.x2, row.y2))
     attributes = {key: value for key, (value, _) in model_attributes(connection, [cell]).get(cell, {}).items()}
-    before = {'type': row.name, CELL: CELL, BOX: box_text(box), **attributes,
+    nobody = CELL if row.drawn_by is None else NO_CELL  # a drawn cell is one because somebody says so
+    before = {'type': row.name, CELL: nobody, BOX: box_text(box), **attributes,
               **_last_of_others(connection, film, cell, who)}
     note_reviews(connection, cell, who, {subject: before.get(subject, UNKNOWN) for subject in own
                                          if subject not in kept}, TAKEN_BACK)

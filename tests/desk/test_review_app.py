@@ -14,7 +14,7 @@ from sklearn.metrics import cohen_kappa_score
 from mmleuk import cli
 from mmleuk.bank.checks import problems
 from mmleuk.bank.connection import Bank
-from mmleuk.bank.queries import Wanted, count_cells
+from mmleuk.bank.queries import Wanted, count_cells, find_cells
 from mmleuk.bank.regions import looks_of_film
 from mmleuk.bank.reviews import reviews_of
 from mmleuk.datasets.annotations import read_annotations
@@ -114,6 +114,34 @@ def test_two_people_draw_one_cell(client, review):
     post(client, f'cells/{one}', said={'cell': 'no cell'})
     assert one not in [cell['id'] for cell in view(client)['cells']]
     assert one in [cell['id'] for cell in view(client, 'Bob')['cells']]
+
+
+def test_who_takes_a_drawing_back_leaves_the_others_cell(client, review):
+    look = view(client)['fields'][1]['look']
+
+    def draw(who, name, right=170):
+        return post(client, 'cells', who=who, look=look, box=[130, 20, right, 60], said={'type': name}).json()['id']
+
+    def shown(cell):
+        with review.bank.reading() as connection:
+            assert problems(connection) == []
+            assert all(one.box[2] == 170 for one in find_cells(connection, Wanted(cells=[cell])))
+            return count_cells(connection, Wanted(cells=[cell])), [
+                who for who in ('Ada', 'Bob') if cell in [one['id'] for one in view(client, who)['cells']]]
+
+    cell = draw('Ada', 'Myelocyte')
+    assert draw('Bob', 'Monocyte', 180) == cell
+    assert post(client, f'cells/{cell}/undo', who='Bob').status_code == 200
+    assert shown(cell) == ({'Myelocyte': 1}, ['Ada'])
+    assert draw('Bob', 'Monocyte') == cell and shown(cell) == ({'Monocyte': 1}, ['Ada', 'Bob'])
+    post(client, f'cells/{cell}/undo')
+    assert shown(cell) == ({'Monocyte': 1}, ['Bob'])
+    post(client, f'cells/{cell}/undo', who='Bob')
+    assert shown(cell) == ({}, []), 'nobody says that it is a cell'
+    assert client.get('/api/summary').json() == dict(costs=[
+        dict(who=who, cells=0, with_region=0, seconds=0, clicks=0, keys=0, minutes=0, minutes_per_cell=None,
+             clicks_per_cell=None, keys_per_cell=None) for who in ('Ada', 'Bob')], agreement=[])
+    assert draw('Bob', 'Monocyte') == cell and shown(cell) == ({'Monocyte': 1}, ['Bob'])
 
 
 def test_kappa_is_that_of_scikit_learn(client):

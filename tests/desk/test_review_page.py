@@ -259,6 +259,24 @@ def test_a_new_cell_is_adjusted_before_it_is_kept(open_page, review):
         assert not any(one['drawn'] for one in review.view('Ada')['cells'])
 
 
+def test_undoing_a_drawn_cell_leaves_that_of_a_colleague(open_page, review):
+    with served(review_app(review)) as address:
+        for who in ('Ada', 'Bob'):
+            page = open_page(address)
+            begin(page, who)
+            for key in ('a', 'Enter', '2', 'Enter'):
+                page.keyboard.press(key)
+            expect(page.locator('#said')).to_contain_text('kept')
+        drawn, same = ({one['id'] for one in review.view(who)['cells'] if one['drawn']} for who in ('Ada', 'Bob'))
+        assert drawn == same and len(drawn) == 1
+        page.keyboard.press('u')
+        expect(page.locator('#said')).to_contain_text('Undone')
+    with review.bank.reading() as connection:
+        assert {cell.id for cell in find_cells(connection, Wanted()) if cell.drawn_by} == drawn
+    assert {one['id'] for one in review.view('Ada')['cells'] if one['drawn']} == drawn
+    assert not any(one['drawn'] for one in review.view('Bob')['cells'])
+
+
 @pytest.mark.slow
 def test_sla_det_trains_on_the_result(open_page, review, films, tmp_path, monkeypatch, capsys):
     folder, truth = films

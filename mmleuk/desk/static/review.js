@@ -179,7 +179,6 @@ const undo = () => doing(async () => {
   if (!last) return say('Nothing to undo since the page was opened.');
   const cost = meter.take(), who = state.who;
   if (last.kind === 'region') await ask(`/api/regions/${last.id}/withdraw`, { who, cost });
-  else if (last.kind === 'drawn') await ask(`/api/cells/${last.id}`, { who, said: { cell: 'no cell' }, cost });
   else await ask(`/api/cells/${last.id}/undo`, { who, said: last.said, cost });
   state.done.pop();
   if (last.kind === 'region') state.film.regions = state.film.regions.filter(region => region.id !== last.id);
@@ -256,7 +255,7 @@ async function keepDraft() {
   const { box: _, ...chosen } = state.chosen, { look } = state.draft, box = boxOf(state.draft, state.chosen);
   const said = Object.fromEntries(Object.entries(chosen).filter(([, value]) => value !== UNKNOWN));
   const { id } = await ask('/api/cells', { who: state.who, look, box, said, cost: meter.take() });
-  state.done.push({ kind: 'drawn', id });
+  state.done.push({ kind: 'drawn', id, said: cellOf(id)?.said ?? {} });
   state.film.cells = state.film.cells.filter(cell => cell.id !== id);  // drawn before, and called no cell
   state.film.cells.push({ ...state.draft, id, box, type: said.type, drawn: true, said: { ...said, cell: 'cell' }, reasons: ['drawn by a person'] });
   indexCells();
