@@ -225,14 +225,19 @@ def _retire(connection: Connection, fields: Sequence[int], films: Sequence[int])
 
 def forget_comparison(connection: Connection, films: Sequence[int]) -> None:
     """Count every cell of the newest looks of these films again, until the fields are compared again."""
-    in_films = select(BankField.id).where(BankField.film_id.in_(films))
-    connection.execute(update(Look).where(Look.newest, Look.field_id.in_(in_films)).values(compared=False))
+    compare_again(connection, films)
     newest = select(Look.id).where(Look.newest)
     verdict = select(BankReview.new_value).where(
         BankReview.cell_id == BankCell.id, BankReview.subject == 'cell').order_by(BankReview.id.desc()).limit(1)
     connection.execute(update(BankCell).where(
         BankCell.film_id.in_(films), BankCell.same_as.is_not(None), BankCell.look_id.in_(newest)).values(
             same_as=None, counted=func.coalesce(verdict.scalar_subquery(), 'cell') != 'no cell'))
+
+
+def compare_again(connection: Connection, films: Sequence[int]) -> None:
+    """Mark the fields of these films as not compared: a cell was added, which other fields may show as well."""
+    in_films = select(BankField.id).where(BankField.film_id.in_(films))
+    connection.execute(update(Look).where(Look.newest, Look.field_id.in_(in_films)).values(compared=False))
 
 
 def _is_most(connection: Connection, n_cells: int) -> bool:

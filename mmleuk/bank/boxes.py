@@ -61,6 +61,18 @@ def cut_box(box: Box, size_wh: tuple[int, int]) -> Box:
     return cut
 
 
+def size_of(box: Box, um_per_px_x: float | None, um_per_px_y: float | None) -> tuple[float, float | None]:
+    """Square root of a box's area, in pixels and in micrometres; None where the field's scale is not known.
+
+    >>> size_of((0., 0., 4., 9.), 0.5, 0.5), size_of((0., 0., 4., 9.), None, None)
+    ((6.0, 3.0), (6.0, None))
+    """
+    width, height = max(box[2] - box[0], 0.0), max(box[3] - box[1], 0.0)
+    if um_per_px_x is None or um_per_px_y is None:
+        return math.sqrt(width * height), None
+    return math.sqrt(width * height), math.sqrt(width * um_per_px_x * height * um_per_px_y)
+
+
 def move_box(connection: Connection, cell: Any, new: str) -> tuple[str, str]:
     """Give a cell another box, and the size that follows from it.
 
@@ -82,12 +94,9 @@ def move_box(connection: Connection, cell: Any, new: str) -> tuple[str, str]:
     # The model's own box is right as it is, also where it sticks out of the field or has no area.
     if box not in (old, first_boxes(connection, [cell.id]).get(cell.id)):
         box = cut_box(box, (field.width_px, field.height_px))
-    width, height = max(box[2] - box[0], 0.0), max(box[3] - box[1], 0.0)
-    size, um = math.sqrt(width * height), cell.diameter_um
-    if field.um_per_px_x is not None and field.um_per_px_y is not None:
-        um = math.sqrt(width * field.um_per_px_x * height * field.um_per_px_y)
-    elif um is not None and cell.size_px:
-        um = um * size / cell.size_px
+    size, um = size_of(box, field.um_per_px_x, field.um_per_px_y)
+    if um is None and cell.diameter_um is not None:
+        um = cell.diameter_um * size / cell.size_px if cell.size_px else cell.diameter_um
     connection.execute(update(BankCell).where(BankCell.id == cell.id).values(
         **dict(zip(('x1', 'y1', 'x2', 'y2'), box)), size_px=size, diameter_um=um))
     return box_text(old), box_text(box)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from mmleuk.bank.adding import cells_of, ids_by_name
-from mmleuk.bank.boxes import BOX, box_text, cut_box
+from mmleuk.bank.adding import cells_of, compare_again, ids_by_name
+from mmleuk.bank.boxes import BOX, box_text, cut_box, size_of
 from mmleuk.bank.reviews import CELL, note_reviews
-from mmleuk.bank.tables import CELLS_PER_LOOK, BankCell, BankField, CellType, Look
+from mmleuk.bank.tables import CELLS_PER_LOOK, BankCell, BankField, CellType, Film, Look
 from mmleuk.errors import UserError
 from mmleuk.structures.ground_truth import Box
 
@@ -38,10 +38,11 @@ def draw_cell(connection: Connection, look: int, box: Box, who: str, said: Mappi
         UserError: no such look, the box is no box within the field, no type is given, or a word that the bank
             doesn't know.
     """
-    # Locks the look in PostgreSQL: two people's cells must not get one number.
-    row = connection.execute(select(Look.id, Look.newest, BankField.film_id, BankField.width_px, BankField.height_px)
-                             .join(BankField, Look.field_id == BankField.id).where(Look.id == look)
-                             .with_for_update(of=Look)).one_or_none()
+    # Locks the film in PostgreSQL: two people's cells must not get one number, nor miss a comparison of its fields.
+    connection.execute(select(Film.id).join(BankField, BankField.film_id == Film.id).join(
+        Look, Look.field_id == BankField.id).where(Look.id == look).with_for_update(of=Film, key_share=True)).all()
+    row = connection.execute(select(BankField, Look.newest).join(Look, Look.field_id == BankField.id).where(
+        Look.id == look)).one_or_none()
     if row is None:
         raise UserError(f'look {look} is not in this bank; load the film again')
     if not said.get('type'):
@@ -50,7 +51,7 @@ def draw_cell(connection: Connection, look: int, box: Box, who: str, said: Mappi
     said = {CELL: CELL, **said}
     cell = _drawn_already(connection, look, box, who)
     if cell is None:
-        cell = _insert(connection, row, box, who, said['type'], new_type)
+        cell = _insert(connection, look, row, box, who, said['type'], new_type)
     else:
         said[BOX] = box_text(box)
     note_reviews(connection, cell, who, said, 'drawn', at, new_type)
@@ -74,16 +75,18 @@ def _iou(one: Box, other: Box) -> float:
     return shared / (sum(areas) - shared)
 
 
-def _insert(connection: Connection, look: tuple, box: Box, who: str, name: str, new_type: bool) -> int:
-    number, newest, film = look[:3]
+def _insert(connection: Connection, look: int, field: Any, box: Box, who: str, name: str, new_type: bool) -> int:
     types = ids_by_name(connection, CellType.name, [name]) if new_type else dict(
         connection.execute(select(CellType.name, CellType.id)).all())
     if name not in types:
         raise UserError(f'type {name!r} is not in this bank; it has {", ".join(sorted(types))}')
-    last = connection.scalar(select(func.max(BankCell.id)).where(*cells_of(number)))
-    cell = (last or number * CELLS_PER_LOOK) + 1
-    size = math.sqrt((box[2] - box[0]) * (box[3] - box[1]))
+    last = connection.scalar(select(func.max(BankCell.id)).where(*cells_of(look)))
+    cell = (last or look * CELLS_PER_LOOK) + 1
+    size, um = size_of(box, field.um_per_px_x, field.um_per_px_y)
     connection.execute(insert(BankCell).values(
-        id=cell, look_id=number, film_id=film, **dict(zip(('x1', 'y1', 'x2', 'y2'), box)), size_px=size, score=1.0,
-        type_id=types[name], current_type_id=types[name], counted=newest, drawn_by=who))
+        id=cell, look_id=look, film_id=field.film_id, **dict(zip(('x1', 'y1', 'x2', 'y2'), box)), size_px=size,
+        diameter_um=um, score=1.0, type_id=types[name], current_type_id=types[name], counted=field.newest,
+        drawn_by=who))
+    if field.newest:
+        compare_again(connection, [field.film_id])
     return cell

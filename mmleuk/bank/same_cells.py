@@ -15,7 +15,7 @@ from mmleuk.bank.connection import Bank
 from mmleuk.bank.tables import CELLS_PER_LOOK, BankCell, BankField, BankReview, Film, Look
 from mmleuk.datasets.dedupe import Dropped, choose_cells
 from mmleuk.datasets.field_overlap import Field, find_shared_cells
-from mmleuk.structures.ground_truth import ImageTruth, TrueCell
+from mmleuk.structures.ground_truth import ImageTruth, RecordId, TrueCell
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def compare_fields(bank: Bank, film_id: int, workers: int = 2) -> Compared:
     """Look for cells that several fields of a film show, and count each once: in the field that shows it best.
 
     The images are compared outside of any transaction. The result replaces that of an earlier comparison; if somebody
-    adds to the film meanwhile, its fields stay marked as not compared.
+    adds to the film or draws a cell meanwhile, its fields stay marked as not compared.
 
     Raises:
         UserError: an image has become unreadable.
@@ -49,12 +49,15 @@ def compare_fields(bank: Bank, film_id: int, workers: int = 2) -> Compared:
     there = [field for field in fields if field.path and Path(field.path).is_file()]
     pairs = list(find_shared_cells(there, workers)) if len(there) > 1 else []
     dropped = choose_cells(pairs)
-    looks = {int(field.truth.image_id) for field in fields}
     with bank.writing() as connection:
         connection.execute(select(Film).where(Film.id == film_id).with_for_update()).all()
-        if looks == {look for look, *_ in _newest_looks(connection, film_id)}:
+        if _cells_by_look(fields) == _cells_by_look(_fields(connection, film_id)):
             _write(connection, film_id, dropped)
     return Compared(len(fields), len(fields) - len(there), len(pairs), len(dropped))
+
+
+def _cells_by_look(fields: Iterable[Field]) -> dict[RecordId, int]:
+    return {field.truth.image_id: len(field.truth.cells) for field in fields}
 
 
 def films_to_compare(connection: Connection, films: Iterable[int]) -> dict[int, str]:

@@ -117,8 +117,8 @@ def _look(run: Run) -> _Looked:
 def _facts(contents: FilmContents, looked: _Looked, review: Mapping[str, Any], bank: str) -> FilmFacts:
     info, notes = contents.run.info, []
     if not contents.compared:
-        notes.append('Its fields were not compared: a cell that two fields show may be counted twice. Run mmleuk bank '
-                     'add on the predictions again, without --no-overlaps.')
+        notes.append('Its fields were not compared, or not since somebody drew a cell: a cell that two fields show may '
+                     'be counted twice. Run mmleuk bank add on the predictions again, without --no-overlaps.')
     if len(contents.runs) > 1:
         notes.append(f'Its cells come from {len(contents.runs)} runs of inference, perhaps of different models.')
     if contents.second_views:

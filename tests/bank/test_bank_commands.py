@@ -12,6 +12,8 @@ from pypdf import PdfReader
 from run_fixtures import make_cell
 
 from mmleuk import cli
+from mmleuk.bank.connection import Bank
+from mmleuk.bank.drawn import draw_cell
 from mmleuk.commands import bank_report
 from mmleuk.report.film import FilmFacts, film_report
 from mmleuk.report.film_page import pictured, render_film
@@ -113,6 +115,28 @@ def test_a_report_of_something_else_is_not_replaced(predictions, tmp_path, capsy
     (tmp_path / 'out/report.html').write_text('mine')
     status, _, err = bank(capsys, 'report', tmp_path / 'b.db', 'F', '--out', tmp_path / 'out')
     assert status == 2 and 'choose another folder' in err and (tmp_path / 'out/report.html').read_text() == 'mine'
+
+
+def test_a_drawn_cell_asks_for_another_comparison(predictions, tmp_path, capsys):
+    where = tmp_path / 'b.db'
+
+    def notes():
+        assert bank(capsys, 'add', where, predictions, '--film', 'F')[0] == 0
+        yield
+        with Bank(where).writing() as connection:
+            draw_cell(connection, 1, (10.0, 10.0, 30.0, 30.0), 'Ada', {'type': 'Myeloblast'})
+        yield
+        assert '0 pairs of 2 fields overlap' in bank(capsys, 'add', where, predictions, '--film', 'F')[1]
+        yield
+
+    found = []
+    for _ in notes():
+        assert bank(capsys, 'report', where, 'F', '--out', tmp_path / 'out', '--no-pdf')[0] == 0
+        found.append([note for note in json.loads((tmp_path / 'out/report.json').read_text())['notes']
+                      if 'counted twice' in note])
+    assert found == [[], ['Its fields were not compared, or not since somebody drew a cell: a cell that two fields '
+                          'show may be counted twice. Run mmleuk bank add on the predictions again, without '
+                          '--no-overlaps.'], []]
 
 
 def test_without_the_images_the_report_has_its_numbers(tmp_path, capsys):

@@ -12,15 +12,19 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from run_fixtures import make_cell
 
+from mmleuk.bank import same_cells
 from mmleuk.bank.adding import add_run
 from mmleuk.bank.checks import problems
 from mmleuk.bank.connection import Bank
+from mmleuk.bank.drawn import draw_cell
 from mmleuk.bank.exporting import write_csv, write_parquet, write_pictures
 from mmleuk.bank.films import film_contents
 from mmleuk.bank.queries import Wanted, count_cells, find_cells, ids_of
+from mmleuk.bank.regions import looks_of_film
 from mmleuk.bank.reviews import add_review, reviews_of
 from mmleuk.bank.same_cells import compare_fields, films_to_compare
 from mmleuk.bank.similar import find_similar
+from mmleuk.datasets.field_overlap import find_shared_cells
 from mmleuk.errors import UserError
 from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES
 from mmleuk.structures.prediction import Prediction, Run
@@ -280,6 +284,53 @@ def test_a_newer_look_is_compared_again(where, overlapping):
     compare_fields(bank, film)
     with bank.reading() as connection:
         assert sum(count_cells(connection, Wanted()).values()) == n_cells and problems(connection) == []
+
+
+def test_a_cell_that_is_drawn_in_two_fields_counts_once_again(where, overlapping):
+    """The model misses a cell that both fields show, and a person draws it in both."""
+    run, n_cells = overlapping
+    bank = Bank(where, create=True)
+    film = add(bank, run).film_ids[0]
+    compare_fields(bank, film)
+    with bank.reading() as connection:
+        seen = {cell.id: cell for cell in find_cells(connection, Wanted(uncounted=True))}
+    second = next(cell for cell in seen.values() if cell.same_as)
+    missed = {one.field: one.box for one in (second, seen[second.same_as])}
+    less = tuple(replace(p, cells=tuple(cell for cell in p.cells if cell.box != missed[p.image]))
+                 for p in run.predictions)
+    film = add(bank, Run(run.info, less), 'less').film_ids[0]
+    compare_fields(bank, film)
+    with bank.writing() as connection:
+        assert film_contents(connection, 'film 1').compared
+        for look, row in looks_of_film(connection, 'film 1'):
+            draw_cell(connection, look, missed[row.name], 'Ada', {'type': 'Myeloblast'})
+    with bank.reading() as connection:
+        contents = film_contents(connection, 'film 1')
+        assert (len(contents.run.cells), contents.compared) == (n_cells + 1, False)
+        assert films_to_compare(connection, [film]) == {film: 'film 1'}
+    compare_fields(bank, film)
+    with bank.reading() as connection:
+        contents = film_contents(connection, 'film 1')
+        assert (len(contents.run.cells), contents.compared) == (n_cells, True) and problems(connection) == []
+
+
+def test_a_cell_that_is_drawn_during_a_comparison_waits_for_the_next(where, overlapping, monkeypatch):
+    run, _ = overlapping
+    bank = Bank(where, create=True)
+    film = add(bank, run).film_ids[0]
+
+    def compare(fields, workers):
+        with bank.writing() as connection:
+            draw_cell(connection, 1, (5.0, 5.0, 40.0, 40.0), 'Ada', {'type': 'Myeloblast'})
+        return find_shared_cells(fields, workers)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(same_cells, 'find_shared_cells', compare)
+        compare_fields(bank, film)
+    for compared in (False, True):
+        with bank.reading() as connection:
+            assert film_contents(connection, 'film 1').compared == compared
+        compare_fields(bank, film)
 
 
 def test_a_film_as_reviewed(where):

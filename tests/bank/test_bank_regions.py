@@ -125,6 +125,18 @@ def test_the_diameter_follows_the_box(bank):
         assert find_cells(connection, Wanted(cells=[10000002]))[0].diameter_um == pytest.approx(90 ** 0.5)
 
 
+def test_a_drawn_cell_has_a_diameter_where_the_scale_is_known(bank):
+    """60 x 75 px of 0.2 x 0.1 um, as above."""
+    found = []
+    for scale in ('um_per_px_x = NULL', 'um_per_px_x = 0.2, um_per_px_y = 0.1'):
+        with bank.writing() as connection:
+            connection.execute(text(f'UPDATE fields SET {scale}'))
+            drawn = draw_cell(connection, 1, (10.0, 0.0, 70.0, 75.0), 'Ada', {'type': 'Monocyte'})
+            cell, = find_cells(connection, Wanted(cells=[drawn]))
+        found.append((cell.size_px, cell.diameter_um))
+    assert found == [(pytest.approx(4500 ** 0.5), None), (pytest.approx(4500 ** 0.5), pytest.approx(90 ** 0.5))]
+
+
 def test_many_cells_are_confirmed_as_one_by_one(bank):
     """The second says something new about its cell, the first and the third what the bank says already."""
     said = {10000001: {'type': 'Myeloblast', 'nucleolus': 'prominent'}, 10000002: {'type': 'Basophil'},
