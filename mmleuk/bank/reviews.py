@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from mmleuk.bank.adding import ids_by_name
 from mmleuk.bank.boxes import BOX, move_box
@@ -47,6 +47,8 @@ def add_review(bank: Bank, cell: int, who: str, subject: str, new: str, note: st
                new_type: bool = False) -> Review:
     """Note what a person says, and let it count.
 
+    A type also says that it is a cell, if somebody said that it is none.
+
     Args:
         bank: to write into.
         cell: id.
@@ -61,8 +63,23 @@ def add_review(bank: Bank, cell: int, who: str, subject: str, new: str, note: st
         UserError: no such cell, or a word that the bank doesn't know.
     """
     with bank.writing() as connection:
-        review, = note_reviews(connection, cell, who, {subject: new}, note, at, new_type)
-    return review
+        said = with_cell({subject: new}, bool(denied(connection, BankCell.id == cell)))
+        return note_reviews(connection, cell, who, said, note, at, new_type)[-1]
+
+
+def denied(connection: Connection, *which: ColumnElement[bool]) -> set[int]:
+    """Those of the cells that somebody called none."""
+    return set(connection.scalars(select(BankReview.cell_id).join(BankCell, BankReview.cell_id == BankCell.id).where(
+        *which, BankReview.subject == CELL, BankReview.new_value == NO_CELL)))
+
+
+def with_cell(said: Mapping[str, str], is_denied: bool) -> dict[str, str]:
+    """A type says that it is a cell, which has to be noted where somebody said that it is none.
+
+    >>> with_cell({'type': 'Basophil'}, True), with_cell({'type': 'Basophil'}, False)
+    ({'cell': 'cell', 'type': 'Basophil'}, {'type': 'Basophil'})
+    """
+    return {CELL: CELL, **said} if is_denied and 'type' in said else dict(said)
 
 
 def note_reviews(connection: Connection, cell: int, who: str, said: Mapping[str, str], note: str = '',

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import Connection, select
 
 from mmleuk.bank.adding import cells_of
 from mmleuk.bank.boxes import BOX, parse_box
@@ -15,8 +15,8 @@ from mmleuk.bank.connection import Bank
 from mmleuk.bank.drawn import draw_cell
 from mmleuk.bank.opinions import WITH_REGION, agreements_of, answers_of, costs_of, note_work, take_back
 from mmleuk.bank.regions import looks_of_film, mark_region, withdraw_region
-from mmleuk.bank.reviews import CELL, NO_CELL, UNKNOWN, note_confirmed, note_reviews
-from mmleuk.bank.tables import AttributeValue, BankAttribute, BankCell, BankReview, Film
+from mmleuk.bank.reviews import CELL, NO_CELL, UNKNOWN, denied, note_confirmed, note_reviews, with_cell
+from mmleuk.bank.tables import AttributeValue, BankAttribute, BankCell, Film
 from mmleuk.desk.field_images import FieldImages
 from mmleuk.desk.film_view import TYPE_ATTRIBUTE, cells_of_person, film_view
 from mmleuk.desk.training_file import training_file
@@ -88,8 +88,7 @@ class FilmReview:
             raise UserError(f'nothing is said about cell {cell}; confirm its type, or change something')
         with self.bank.writing() as connection:
             self._check_cells(connection, [cell])
-            denied = bool(_denied(connection, BankCell.id == cell))
-            said = _with_cell(_with_type(said, _type_values(connection)), denied)
+            said = with_cell(_with_type(said, _type_values(connection)), bool(denied(connection, BankCell.id == cell)))
             note_reviews(connection, cell, who, said, note, new_type=self._knows(said))
             self._note_work(connection, who, work)
 
@@ -123,13 +122,13 @@ class FilmReview:
             self._check_look(connection, look)
             region = mark_region(connection, look, box, who)
             answers = answers_of(connection, self.film).get(who, {})
-            types, denied = _type_values(connection), _denied(connection, *cells_of(look))
+            types, none = _type_values(connection), denied(connection, *cells_of(look))
             for cell in cells_of_person(connection, [look], answers):
                 own = answers.get(cell.id, {})
                 if not _is_open(own) or not _lies_in(parse_box(own[BOX]) if BOX in own else cell.box, region.box):
                     continue
                 shown = {key: value for key, (value, _) in cell.attributes.items() if key != TYPE_ATTRIBUTE}
-                said = _with_cell(_with_type({'type': cell.type, **shown}, types), cell.id in denied)
+                said = with_cell(_with_type({'type': cell.type, **shown}, types), cell.id in none)
                 new[cell.id] = {key: value for key, value in said.items() if key not in own}
                 confirmed[cell.id] = {**own, **new[cell.id]}
             note_confirmed(connection, new, who, WITH_REGION)
@@ -191,17 +190,6 @@ def summary_of(connection: Connection, film: str) -> dict[str, Any]:
                                  clicks_per_cell=cost.per_cell(cost.clicks), keys_per_cell=cost.per_cell(cost.keys))
              for cost in costs_of(connection, film)]
     return dict(costs=costs, agreement=pairs)
-
-
-def _denied(connection: Connection, *which: ColumnElement[bool]) -> set[int]:
-    """Those of the cells that somebody called none."""
-    return set(connection.scalars(select(BankReview.cell_id).join(BankCell, BankReview.cell_id == BankCell.id).where(
-        *which, BankReview.subject == CELL, BankReview.new_value == NO_CELL)))
-
-
-def _with_cell(said: Mapping[str, str], denied: bool) -> dict[str, str]:
-    """A type says that it is a cell, which has to be noted where somebody said that it is none."""
-    return {CELL: CELL, **said} if denied and 'type' in said else dict(said)
 
 
 def _type_values(connection: Connection) -> list[str]:

@@ -235,6 +235,22 @@ def test_no_cell_is_not_counted_until_somebody_disagrees(bank):
         assert len(reviews_of(connection, cell.id)) == 2
 
 
+def test_a_type_says_that_it_is_a_cell_after_all(bank):
+    with bank.reading() as connection:
+        cell = find_cells(connection, Wanted(types=['Myeloblast']))[0].id
+    add_review(bank, cell, 'Ada', 'type', 'Lymphoblast')
+    add_review(bank, cell, 'Ada', 'cell', 'no cell')
+    add_review(bank, cell, 'Bo', 'nucleolus', 'unknown')
+    with bank.reading() as connection:
+        assert find_cells(connection, Wanted(cells=[cell])) == [], 'an attribute does not say so'
+    assert add_review(bank, cell, 'Bo', 'type', 'Neutrophil').subject == 'type'
+    with bank.reading() as connection:
+        assert count_cells(connection, Wanted(cells=[cell])) == {'Neutrophil': 1}
+        said = [(one.who, one.subject, one.new) for one in reviews_of(connection, cell)]
+    assert said == [('Ada', 'type', 'Lymphoblast'), ('Ada', 'cell', 'no cell'), ('Bo', 'nucleolus', 'unknown'),
+                    ('Bo', 'cell', 'cell'), ('Bo', 'type', 'Neutrophil')]
+
+
 @pytest.fixture
 def overlapping(tmp_path):
     """A rendered film cut into two fields that share a part: the true boxes as predictions, and the number of cells."""
