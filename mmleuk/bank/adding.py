@@ -123,9 +123,9 @@ def _insert_run(connection: Connection, run: Run, digest: str, source: str, weig
     info = run.info
     row = dict(digest=digest, source=source, model=info.model, config=info.config, checkpoint=info.checkpoint,
                weights_sha256=weights, version=info.version, device=info.device, made=info.created, added=now(),
-               min_score=info.min_score, image_size=info.image_size, classes=list(info.classes),
-               leukocytes=None if info.leukocytes is None else list(info.leukocytes), attributes=info.schema.to_dict(),
-               fields=len(run.predictions), cells=len(run.cells))
+               min_score=info.min_score, min_scores=dict(info.min_scores), image_size=info.image_size,
+               classes=list(info.classes), leukocytes=None if info.leukocytes is None else list(info.leukocytes),
+               attributes=info.schema.to_dict(), fields=len(run.predictions), cells=len(run.cells))
     return connection.scalars(_insert_new(connection, BankRun).values(row).returning(BankRun.id)).one_or_none()
 
 

@@ -33,6 +33,7 @@ class FilmContents:
         second_views: cells that aren't counted, since another field shows them better.
         compared: whether all fields were compared for such cells.
         runs: ids of the runs that found the cells.
+        scores_known: whether the bank knows the newest run's lowest scores by class; earlier versions kept none.
     """
 
     name: str
@@ -44,6 +45,7 @@ class FilmContents:
     second_views: int
     compared: bool
     runs: tuple[int, ...]
+    scores_known: bool
 
 
 def film_contents(connection: Connection, film: str) -> FilmContents:
@@ -60,7 +62,8 @@ def film_contents(connection: Connection, film: str) -> FilmContents:
     owner = connection.scalars(select(Patient.name).join(Film, Film.patient_id == Patient.id).where(Film.name == film)
                                ).one_or_none()
     runs = sorted({look.run_id for look in looks})
-    info = info_of(connection.execute(select(BankRun).where(BankRun.id.in_(runs)).order_by(BankRun.id)).all(), found)
+    rows = connection.execute(select(BankRun).where(BankRun.id.in_(runs)).order_by(BankRun.id)).all()
+    info = info_of(rows, found)
     of_field: dict[str, list[FoundCell]] = defaultdict(list)
     for cell in found:
         of_field[cell.field].append(cell)
@@ -74,7 +77,8 @@ def film_contents(connection: Connection, film: str) -> FilmContents:
         {key: cell.id for key, cell in numbered},
         {key: cell.diameter_um for key, cell in numbered if cell.diameter_um is not None},
         frozenset(key for key, cell in numbered if cell.reviewed), connection.scalars(hidden).one(),
-        all(look.compared for look in looks) or len(looks) < 2, tuple(runs))
+        all(look.compared for look in looks) or len(looks) < 2, tuple(runs),
+        all(row.min_scores is not None for row in rows[-1:]))
 
 
 def info_of(runs: Sequence[Any], found: Sequence[FoundCell]) -> RunInfo:
@@ -90,9 +94,10 @@ def info_of(runs: Sequence[Any], found: Sequence[FoundCell]) -> RunInfo:
     if all(run.leukocytes is not None for run in runs):
         leukocytes = tuple(dict.fromkeys(name for run in runs for name in run.leukocytes))
     return replace(
-        RunInfo(tuple(classes), AttributeSchema.from_dict(schema)), min_score=newest.min_score, model=newest.model,
-        config=newest.config, checkpoint=newest.checkpoint, device=newest.device, created=newest.made,
-        version=newest.version, image_size=newest.image_size, leukocytes=leukocytes)
+        RunInfo(tuple(classes), AttributeSchema.from_dict(schema)), min_score=newest.min_score,
+        min_scores=newest.min_scores or {}, model=newest.model, config=newest.config, checkpoint=newest.checkpoint,
+        device=newest.device, created=newest.made, version=newest.version, image_size=newest.image_size,
+        leukocytes=leukocytes)
 
 
 def as_cell(cell: FoundCell, info: RunInfo) -> Cell:

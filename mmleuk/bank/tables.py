@@ -55,6 +55,8 @@ class BankRun(Base):
     added: Mapped[str] = mapped_column(String(40))
     """ISO 8601, into the bank."""
     min_score: Mapped[float]
+    min_scores: Mapped[Any | None]
+    """Lowest score by class where it isn't ``min_score``; None where the version that added the run kept none."""
     image_size: Mapped[int | None]
     classes: Mapped[Any]
     leukocytes: Mapped[Any | None]

@@ -19,6 +19,7 @@ from mmleuk.pictures.crops import crop_key, make_crops
 from mmleuk.report.field_quality import FieldQuality, field_quality
 from mmleuk.report.film import FilmFacts, film_report
 from mmleuk.report.film_page import pictured, render_film, to_pdf
+from mmleuk.report.page import lowest_score
 from mmleuk.report.statistics import morphology_bank
 from mmleuk.slides.readers import open_slide
 from mmleuk.structures.prediction import FailedImage, Run
@@ -127,8 +128,10 @@ def _facts(contents: FilmContents, looked: _Looked, review: Mapping[str, Any], b
     if looked.large:
         notes.append(f'{plural_n(len(looked.large), "large image")} without figures of focus, thickness and stain: '
                      'these are for single fields.')
+    lowest = lowest_score(info) + (
+        '' if contents.scores_known else ', or the model\'s own by class: an earlier version put the run into the bank')
     made = {'Model': info.model, 'Config': info.config, 'Checkpoint': info.checkpoint,
-            'Lowest score': f'{info.min_score:g}', 'Predictions made': info.created, 'mmleuk': info.version,
+            'Lowest score': lowest, 'Predictions made': info.created, 'mmleuk': info.version,
             'Bank': _without_password(bank),
             'Runs': ', '.join(map(str, contents.runs)), 'Reviewed cells': str(len(contents.reviewed))}
     return FilmFacts(contents.name, contents.patient, contents.ids, contents.diameters_um, contents.reviewed,

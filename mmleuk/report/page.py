@@ -13,7 +13,7 @@ from mmleuk.report.render import render
 from mmleuk.report.sentence import describe
 from mmleuk.report.statistics import attribute_distributions, count_types, morphology_bank, typical_by_type
 from mmleuk.schema import leukocyte_classes
-from mmleuk.structures.prediction import BankEntry, Prediction, Run
+from mmleuk.structures.prediction import BankEntry, Prediction, Run, RunInfo
 from mmleuk.utils.words import listed, plural_n
 
 TYPICAL_CELLS = 8
@@ -42,7 +42,7 @@ def render_page(run: Run, crops: Mapping[CropKey, str], pictures: Mapping[str, s
     shown = {card['name'] for card in types}
     facts = {'Model': info.model, 'Config': info.config, 'Checkpoint': info.checkpoint,
              'Image size': f'{info.image_size} px on the longer side' if info.image_size else '', 'Device': info.device,
-             'Scale': '; '.join(info.scales), 'Lowest score': _lowest(run),
+             'Scale': '; '.join(info.scales), 'Lowest score': lowest_score(info),
              'Counted as leukocytes': ', '.join(names) or 'no class',
              'Images read': f'{len(run.predictions)} ({len(run.failed)} could not be read)',
              'Made': info.created, 'mmleuk': info.version}
@@ -75,10 +75,10 @@ def _types(run: Run, crops: Mapping[CropKey, str], leukocytes: Sequence[str]) ->
     return cards
 
 
-def _lowest(run: Run) -> str:
+def lowest_score(info: RunInfo) -> str:
     """The lowest score, or that of each class."""
-    own = run.info.min_scores
-    return ', '.join(f'{name} {score:g}' for name, score in own.items()) if own else f'{run.info.min_score:g}'
+    own = info.min_scores
+    return ', '.join(f'{name} {score:g}' for name, score in own.items()) if own else f'{info.min_score:g}'
 
 
 def _crop(entry: BankEntry, uri: str) -> dict[str, str]:

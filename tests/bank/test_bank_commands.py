@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from alembic import command
 from bank_fixtures import small_run
 from PIL import Image
 from pypdf import PdfReader
 from run_fixtures import make_cell
 
 from mmleuk import cli
-from mmleuk.bank.connection import Bank
+from mmleuk.bank.connection import Bank, alembic_config
 from mmleuk.bank.drawn import draw_cell
 from mmleuk.commands import bank_report
 from mmleuk.report.film import FilmFacts, film_report
@@ -59,7 +60,7 @@ def test_add_query_export_review_report(predictions, tmp_path, capsys):
     assert bank(capsys, 'export', where, tmp_path / 'pictures')[1].endswith('5 pictures of 5 cells\n')
     status, out, _ = bank(capsys, 'review', where, 10000001, 'type=Monoblast', '--who', 'Ada')
     assert status == 0 and re.search(r'Ada +type +Myeloblast +Monoblast', out)
-    assert bank(capsys, 'upgrade', where)[1].endswith('is up to date (0003)\n')
+    assert bank(capsys, 'upgrade', where)[1].endswith('is up to date (0004)\n')
     status, out, _ = bank(capsys, 'report', where, 'F <1>', '--out', tmp_path / 'report', '--no-pdf')
     assert status == 0
     report = json.loads((tmp_path / 'report/report.json').read_text())
@@ -137,6 +138,26 @@ def test_a_drawn_cell_asks_for_another_comparison(predictions, tmp_path, capsys)
     assert found == [[], ['Its fields were not compared, or not since somebody drew a cell: a cell that two fields '
                           'show may be counted twice. Run mmleuk bank add on the predictions again, without '
                           '--no-overlaps.'], []]
+
+
+def test_the_lowest_scores_by_class_are_stated(film, tmp_path, capsys):
+    """A bank of the version before kept none, so the report says that there may be some."""
+    where, own = tmp_path / 'b.db', {'Myeloblast': 0.6, 'Neutrophil': 0.5}
+    run = replace(film, info=replace(film.info, min_scores=own))
+    bank(capsys, 'add', where, to_json(run, tmp_path / 'p.json'), '--film', 'F')
+    bank(capsys, 'add', where, to_json(film, tmp_path / 'q.json'), '--film', 'G')
+
+    def stated(name):
+        assert bank(capsys, 'report', where, name, '--out', tmp_path / name, '--no-pdf')[0] == 0
+        return json.loads((tmp_path / name / 'report.json').read_text())['made']['Lowest score']
+
+    assert (stated('F'), stated('G')) == ('Myeloblast 0.6, Neutrophil 0.5', '0.25')
+    config = alembic_config()
+    with Bank(where).writing() as connection:
+        config.attributes['connection'] = connection
+        command.downgrade(config, '0003')
+    assert bank(capsys, 'upgrade', where)[1].endswith('tables 0003 -> 0004\n')
+    assert stated('F') == "0.25, or the model's own by class: an earlier version put the run into the bank"
 
 
 def test_without_the_images_the_report_has_its_numbers(tmp_path, capsys):
