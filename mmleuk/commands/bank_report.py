@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,13 +18,14 @@ from mmleuk.desk.reviewing import summary_of
 from mmleuk.errors import UserError
 from mmleuk.pictures.crops import crop_key, make_crops
 from mmleuk.report.field_quality import FieldQuality, field_quality
-from mmleuk.report.film import FilmFacts, film_report
+from mmleuk.report.film import FORMAT, FilmFacts, film_report
 from mmleuk.report.film_page import pictured, render_film, to_pdf
 from mmleuk.report.page import lowest_score
 from mmleuk.report.statistics import morphology_bank
 from mmleuk.slides.readers import open_slide
 from mmleuk.structures.prediction import FailedImage, Run
 from mmleuk.utils.files import ensure_writable, write_atomic
+from mmleuk.utils.json_files import read_json
 from mmleuk.utils.progress import progress
 from mmleuk.utils.words import plural_n
 
@@ -36,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('bank', help=BANK_HELP)
     parser.add_argument('film', help='name of the film')
     parser.add_argument('--out', type=Path, default=Path('film_report'),
-                        help='folder for report.html, report.pdf and report.json (default: film_report)')
+                        help='folder for report.html, report.pdf and report.json (default: film_report); '
+                        'another film needs another folder')
     parser.add_argument('--leukocytes', nargs='+', metavar='CLASS', help='types that count as leukocytes (default: '
                         'those that the data set declares)')
     parser.add_argument('--blasts', nargs='+', metavar='CLASS',
@@ -51,13 +54,14 @@ def run(args: argparse.Namespace) -> int:
         0, or 1 if an image could not be read.
 
     Raises:
-        UserError: bad input, or files of something else are in the folder; nothing has been written.
+        UserError: bad input, or files of something else or of another film are in the folder; nothing has been
+            written.
     """
     bank = Bank(args.bank)
     with bank.reading() as connection:
         contents = film_contents(connection, args.film)
         review = summary_of(connection, args.film)
-    _check_folder(args.out)
+    _check_folder(args.out, args.film, args.bank)
     looked = _look(contents.run)
     report = film_report(contents.run, _facts(contents, looked, review, args.bank), args.leukocytes, args.blasts)
     pictures = _pictures(report, contents)
@@ -67,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
     written = [write_atomic(out / 'report.html', page)]
     if pdf is not None:
         written.append(write_atomic(out / 'report.pdf', pdf))
+    else:  # that of an earlier report would say something else than the page beside it
+        (out / 'report.pdf').unlink(missing_ok=True)
     text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
     written.append(write_atomic(out / 'report.json', text + '\n'))
     print(f'{report["sentence"]}\n{report["worth"]["text"]}')
@@ -77,10 +83,21 @@ def run(args: argparse.Namespace) -> int:
     return 1 if looked.failed else 0
 
 
-def _check_folder(out: Path) -> None:
-    """Refuse to replace a report that this command didn't write."""
-    if any((out / name).exists() for name in ('report.html', 'report.pdf')) and not (out / 'report.json').exists():
+def _check_folder(out: Path, film: str, bank: str) -> None:
+    """Refuse to replace a report that this command didn't write, or that of another film."""
+    if not any((out / name).exists() for name in ('report.html', 'report.pdf', 'report.json')):
+        return
+    try:
+        found = read_json(out / 'report.json')
+    except UserError:
+        found = None
+    if not isinstance(found, dict) or found.get('format') != FORMAT:
         raise UserError(f'{out}: has a report of another command; choose another folder with --out')
+    before = str(found.get('film')), str(found.get('made', {}).get('Bank'))
+    # Names of films are unique in a bank only.
+    if before[0] != film or os.path.abspath(before[1]) != os.path.abspath(_without_password(bank)):
+        raise UserError(f'{out}: has the report of film {before[0]!r} of bank {before[1]}; choose another folder with '
+                        '--out, or remove that report')
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,30 @@ def test_a_report_of_something_else_is_not_replaced(predictions, tmp_path, capsy
     assert status == 2 and 'choose another folder' in err and (tmp_path / 'out/report.html').read_text() == 'mine'
 
 
+def test_a_folder_keeps_the_report_of_one_film(predictions, tmp_path, capsys, monkeypatch):
+    """Film G, a film F of another bank, and a file of something else; then F again, without the PDF of before."""
+    monkeypatch.chdir(tmp_path)
+    for where, name in (('b.db', 'F'), ('b.db', 'G'), ('c.db', 'F')):
+        path = tmp_path / f'{name}.json'
+        path.write_text((tmp_path / 'predictions.json').read_text() + ' ' * (name == 'G'))
+        assert bank(capsys, 'add', where, path, '--film', name)[0] == 0
+    assert bank(capsys, 'report', 'b.db', 'F', '--no-pdf')[0] == 0
+    out = tmp_path / 'film_report'
+    (out / 'report.pdf').write_text('of F')
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    for words, said in ((['b.db', 'G'], "film_report: has the report of film 'F' of bank b.db; choose another folder"),
+                        (['c.db', 'F'], "film 'F' of bank b.db")):
+        status, _, err = bank(capsys, 'report', *words, '--no-pdf')
+        assert (status, err.count('\n')) == (2, 1) and said in err
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert bank(capsys, 'report', tmp_path / 'b.db', 'F', '--no-pdf')[0] == 0
+    assert sorted(path.name for path in out.iterdir()) == ['report.html', 'report.json'], 'no PDF beside a newer report'
+    for content in ('{"format": "mine/1"}', '[]', '{', '{"format": "mmleuk.film/1"}'):
+        (out / 'report.json').write_text(content)
+        assert bank(capsys, 'report', 'b.db', 'F', '--no-pdf')[0] == 2
+        assert (out / 'report.json').read_text() == content
+
+
 def test_a_drawn_cell_asks_for_another_comparison(predictions, tmp_path, capsys):
     where = tmp_path / 'b.db'
 
