@@ -10,7 +10,7 @@ from mmleuk.bank.connection import Bank
 from mmleuk.bank.exporting import write_csv, write_parquet, write_pictures
 from mmleuk.bank.queries import ids_of
 from mmleuk.bank.similar import find_similar
-from mmleuk.commands.bank_options import BANK_HELP, add_filters, wanted_of
+from mmleuk.commands.bank_options import BANK_HELP, add_filters, check_limit, wanted_of
 from mmleuk.errors import UserError
 from mmleuk.utils.words import plural_n
 
@@ -32,8 +32,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: bad input, or the output exists already.
     """
-    if args.limit is not None and args.limit < 1:
-        raise UserError(f'--limit {args.limit}: must be at least 1')
+    check_limit(args.limit, 1)
     suffix = Path(args.out).suffix.lower()
     if suffix and suffix not in ('.csv', '.parquet'):
         raise UserError(f'{args.out}: end the name with .csv or .parquet, or name a new folder for pictures')

@@ -10,6 +10,9 @@ from mmleuk.utils.command_line import fraction, non_negative
 
 BANK_HELP = 'path of an SQLite file, or postgresql://USER@HOST/NAME'
 
+END = 2 ** 63
+"""Databases take whole numbers below it."""
+
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
     """Options that choose cells; all that are given have to hold."""
@@ -32,12 +35,34 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--like', type=int, metavar='ID', help='the cells most like this one, most similar first')
 
 
+def check_cell(cell: int) -> None:
+    """Refuse an id that no database can hold.
+
+    Raises:
+        UserError: it isn't one of 64 bits.
+    """
+    if not 0 <= cell < END:
+        raise UserError(f'cell {cell} is not in this bank; mmleuk bank query lists ids')
+
+
+def check_limit(limit: int | None, least: int) -> None:
+    """Refuse a --limit that is too small, or one that no database can count to.
+
+    Raises:
+        UserError: it is.
+    """
+    if limit is not None and not least <= limit < END:
+        raise UserError(f'--limit {limit}: must be ' + (f'at least {least}' if limit < least else 'less than 2^63'))
+
+
 def wanted_of(args: argparse.Namespace) -> Wanted:
     """The conditions of :func:`add_filters`.
 
     Raises:
-        UserError: an attribute isn't KEY=VALUE.
+        UserError: an attribute isn't KEY=VALUE, or there can be no cell to compare with.
     """
+    if args.like is not None:
+        check_cell(args.like)
     attributes = {}
     for text in args.attribute:
         key, equals, value = text.partition('=')

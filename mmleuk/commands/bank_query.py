@@ -8,8 +8,7 @@ from mmleuk.bank.connection import Bank
 from mmleuk.bank.exporting import attribute_keys, print_rows
 from mmleuk.bank.queries import count_cells, find_cells
 from mmleuk.bank.similar import find_similar
-from mmleuk.commands.bank_options import BANK_HELP, add_filters, wanted_of
-from mmleuk.errors import UserError
+from mmleuk.commands.bank_options import BANK_HELP, add_filters, check_limit, wanted_of
 from mmleuk.utils.tables import text_table
 from mmleuk.utils.words import plural_n
 
@@ -27,8 +26,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: bad input.
     """
-    if args.limit < 0:
-        raise UserError(f'--limit {args.limit}: must be at least 0')
+    check_limit(args.limit, 0)
     wanted = wanted_of(args)
     bank = Bank(args.bank)
     with bank.reading() as connection:

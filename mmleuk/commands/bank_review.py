@@ -7,7 +7,7 @@ import argparse
 from mmleuk.bank.boxes import BOX, parse_box
 from mmleuk.bank.connection import Bank
 from mmleuk.bank.reviews import add_review, reviews_of
-from mmleuk.commands.bank_options import BANK_HELP
+from mmleuk.commands.bank_options import BANK_HELP, check_cell
 from mmleuk.errors import UserError
 from mmleuk.utils.tables import text_table
 
@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     for what, equals, value in pairs:
         if not (what and equals and value):
             raise UserError(f'{what}{equals}{value}: write WHAT=VALUE, such as type=Myeloblast')
+    check_cell(args.cell)
     bank = Bank(args.bank)
     for what, _, value in pairs:
         add_review(bank, args.cell, args.who, what, value, args.note, new_type=args.new_type)

@@ -90,6 +90,13 @@ def test_the_report_as_pdf(predictions, tmp_path, capsys):
     (['export', 'BANK', 'x.xlsx'], 'end the name with'), (['export', 'BANK', 'BANK'], 'end the name with'),
     (['add', 'BANK', 'PREDICTIONS', '--film-per', 'folder'], 'is in no folder'),
     (['review', 'BANK', '1', 'type'], 'WHAT=VALUE'),
+    (['query', 'BANK', '--like', str(2 ** 63)], 'cell 9223372036854775808 is not in this bank'),
+    (['query', 'BANK', '--like', str(-2 ** 63 - 1)], 'cell -9223372036854775809 is not in this bank'),
+    (['query', 'BANK', '--limit', '9' * 30], '--limit 99'), (['query', 'BANK', '--run', '9' * 30], 'run 99'),
+    (['export', 'BANK', 'x.csv', '--limit', str(2 ** 63)], '--limit 9223372036854775808'),
+    (['query', 'BANK', '--like', '10000001', '--limit', str(2 ** 63)], '--limit 9223372036854775808'),
+    (['review', 'BANK', str(2 ** 63)], 'cell 9223372036854775808 is not in this bank'),
+    (['review', 'BANK', '9' * 30, 'type=None', '--who', 'Ada'], 'is not in this bank'),
     (['review', 'BANK', '10000001', 'type=None'], '--who'), (['upgrade', 'none.db'], 'no such bank')])
 def test_bad_input_is_one_line(predictions, tmp_path, capsys, monkeypatch, words, said):
     monkeypatch.chdir(tmp_path)
