@@ -114,7 +114,7 @@ def test_colours_that_are_not_rgb_are_refused(tmp_path, rgb, monkeypatch, name, 
 
 @pytest.mark.parametrize('name', ['a.jpg', 'a.tif'])
 def test_turned_images_are_refused(tmp_path, rgb, name):
-    """Small images are turned as their EXIF orientation says; a large one would lie on its side, without a word."""
+    """Small images are turned as their EXIF orientation says; a large one would silently lie on its side."""
     pytest.importorskip('pyvips', reason='needs the extra [wsi]')
     exif = Image.Exif()
     exif[0x112] = 6

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from mmleuk.datasets.source_target import SOURCE, TARGET
 from mmleuk.errors import UserError
 from mmleuk.models.detectors.adapters import Ignored
-from mmleuk.models.detectors.sparse_label_detector import SparseLabelDetector, weigh
+from mmleuk.models.detectors.sparse_label_detector import SparseLabelDetector
 from mmleuk.models.labellers.base import KEPT
-from mmleuk.models.losses.no_loss import no_loss
+from mmleuk.models.losses.no_loss import no_loss, weigh
 
 
 @contextmanager

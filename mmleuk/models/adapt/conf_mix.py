@@ -25,7 +25,7 @@ from mmleuk.models.adapt.mixing import (
     quarter_window,
     regions_without,
 )
-from mmleuk.models.detectors.sparse_label_detector import weigh
+from mmleuk.models.losses.no_loss import weigh
 from mmleuk.registry import MODELS
 from mmleuk.structures.regions import regions_of
 

@@ -24,7 +24,7 @@ from mmleuk.models.detectors.adapters import Ignored, adapt, take_rows
 from mmleuk.models.detectors.attri_det import write_attributes
 from mmleuk.models.detectors.teacher import Teacher
 from mmleuk.models.labellers.base import KEPT, SOURCES, UNSURE, DenseTargets, centres_in
-from mmleuk.models.losses.no_loss import no_loss
+from mmleuk.models.losses.no_loss import no_loss, weigh
 from mmleuk.models.task_modules.roi_features import RoIFeatures
 from mmleuk.models.task_modules.view_geometry import to_view
 from mmleuk.models.task_modules.yolov5_assigner import BatchCells
@@ -397,8 +397,3 @@ class SparseLabelDetector(BaseDetector):
                                      torch.cat([found.bboxes, cells.boxes_xyxy]))
         of_unsure, of_cells = features.split([len(image), len(cells.image)])
         return self.loss_triplet(of_unsure, found.labels, of_cells, cells.label)
-
-
-def weigh(loss: Any, gain: float) -> Any:
-    """A loss, or each of several, times a gain."""
-    return loss * gain if isinstance(loss, Tensor) else [part * gain for part in loss]

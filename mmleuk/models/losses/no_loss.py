@@ -1,6 +1,8 @@
-"""A loss of 0 for parts of a model that learn nothing from a batch."""
+"""Losses that count less: weighed ones, and a loss of 0 for parts of a model that learn nothing from a batch."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,3 +21,8 @@ def no_loss(*modules: nn.Module) -> Tensor:
         tensor([[0., 0.]])
     """
     return torch.cat([parameter.reshape(-1)[:0] for module in modules for parameter in module.parameters()]).sum()
+
+
+def weigh(loss: Any, gain: float) -> Any:
+    """A loss, or each of several, times a gain."""
+    return loss * gain if isinstance(loss, Tensor) else [part * gain for part in loss]
