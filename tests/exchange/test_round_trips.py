@@ -105,7 +105,7 @@ def test_predicted_cells_without_area_are_left_out(name, tmp_path, capsys):
     words = ['data', 'convert', str(tmp_path / 'source.json'), '--from', 'predictions']
     assert main([*words, '--to', name, '--out', str(tmp_path / 'out')]) == 0
     said = capsys.readouterr().out
-    assert 'source.json: 2 predicted cells without area were left out' in said and '1 cells' in said
+    assert 'source.json: 2 predicted cells without area were left out' in said and '1 cell\n' in said
 
 
 def test_a_persons_cell_without_area_stays():
