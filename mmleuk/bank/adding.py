@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -13,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from mmleuk.bank.boxes import size_of
 from mmleuk.bank.bulk import bulk_insert, indices_afterwards, no_collector
 from mmleuk.bank.connection import Bank, now
 from mmleuk.bank.tables import (
@@ -280,7 +280,7 @@ def _numbered(predictions: Sequence[Prediction], looks: Sequence[int], films: Se
 def _cell_row(number: int, look: int, film: int, cell: Cell, type_ids: Sequence[int]) -> tuple[Any, ...]:
     x1, y1, x2, y2 = cell.box
     type_id, probabilities = type_ids[cell.label], cell.class_probs
-    size = math.sqrt(max(x2 - x1, 0.0) * max(y2 - y1, 0.0))
+    size, _ = size_of(cell.box, None, None)  # in micrometres as the run says
     return (number, look, film, x1, y1, x2, y2, size, cell.diameter_um, cell.score, type_id, type_id,
             None if probabilities is None else json.dumps(probabilities), cell.novelty, None, True)
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select, update
 from mmleuk.bank.tables import BankCell, BankField, BankReview, Look
 from mmleuk.errors import UserError
 from mmleuk.structures.ground_truth import Box
+from mmleuk.structures.prediction import box_diameter
 
 BOX = 'box'
 """Subject of a review; its values are written as x1,y1,x2,y2 in pixels of the field."""
@@ -67,10 +68,11 @@ def size_of(box: Box, um_per_px_x: float | None, um_per_px_y: float | None) -> t
     >>> size_of((0., 0., 4., 9.), 0.5, 0.5), size_of((0., 0., 4., 9.), None, None)
     ((6.0, 3.0), (6.0, None))
     """
-    width, height = max(box[2] - box[0], 0.0), max(box[3] - box[1], 0.0)
+    sides = 0.0, 0.0, max(box[2] - box[0], 0.0), max(box[3] - box[1], 0.0)
+    pixels = box_diameter(sides, (1.0, 1.0))
     if um_per_px_x is None or um_per_px_y is None:
-        return math.sqrt(width * height), None
-    return math.sqrt(width * height), math.sqrt(width * um_per_px_x * height * um_per_px_y)
+        return pixels, None
+    return pixels, box_diameter(sides, (um_per_px_x, um_per_px_y))
 
 
 def move_box(connection: Connection, cell: Any, new: str) -> tuple[str, str]:

@@ -132,7 +132,7 @@ def uses_ignored(part: object) -> bool:
 
 def _records(dataset: Any) -> Iterator[Iterator[Mapping]]:
     """The records of every data set in one and its wrappers."""
-    inner = [one for one in (getattr(dataset, 'dataset', None), *getattr(dataset, 'datasets', ())) if one is not None]
+    inner = _within(dataset)
     for one in inner:
         yield from _records(one)
     if not inner and hasattr(dataset, 'get_data_info'):
@@ -171,6 +171,11 @@ def _sparse_pipelines(dataset: Any, around: tuple) -> Iterator[tuple]:
     pipelines = (*around, dataset.pipeline) if getattr(dataset, 'pipeline', None) is not None else around
     if getattr(dataset, 'annotation', None) == 'sparse':
         yield pipelines
-    for inner in (getattr(dataset, 'dataset', None), *getattr(dataset, 'datasets', ())):
-        if inner is not None:
-            yield from _sparse_pipelines(inner, pipelines)
+    for inner in _within(dataset):
+        yield from _sparse_pipelines(inner, pipelines)
+
+
+def _within(dataset: Any) -> list[Any]:
+    """The data sets that a wrapper holds; none of another data set."""
+    held = getattr(dataset, 'dataset', None), *getattr(dataset, 'datasets', ())
+    return [inner for inner in held if inner is not None]
