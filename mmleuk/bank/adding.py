@@ -39,6 +39,8 @@ _CHUNK = 20_000
 _CELL_COLUMNS = ('id', 'look_id', 'film_id', 'x1', 'y1', 'x2', 'y2', 'size_px', 'diameter_um', 'score', 'type_id',
                  'current_type_id', 'type_probabilities', 'novelty', 'same_as', 'counted')
 _SCALE = ('um_per_px_x', 'um_per_px_y')
+_OF_RUN = ('path', 'intensity', *_SCALE)
+"""Columns of a field that a later run of it changes."""
 _ATTRIBUTE_COLUMNS = ('value_id', 'cell_id', 'model_value_id', 'prob')
 
 
@@ -183,6 +185,7 @@ def _fields(connection: Connection, predictions: Sequence[Prediction], films: Ma
     rows: list[dict[str, Any]] = [
         dict(film_id=names.films[films[p.image]], name=p.image, sha256=hashes[p.image], width_px=p.size_hw[1],
              height_px=p.size_hw[0], path=None if p.path is None else str(Path(p.path).absolute()),
+             intensity=p.intensity,
              **dict(zip(_SCALE, p.um_per_px or (None, None)))) for p in predictions]
     if not rows:
         return {}
@@ -199,8 +202,8 @@ def _fields(connection: Connection, predictions: Sequence[Prediction], films: Ma
         fields[str(row['name'])] = field.id
     known_scale: dict[str, Any] = {key: func.coalesce(bindparam(f'b_{key}'), getattr(BankField, key)) for key in _SCALE}
     statement = update(BankField).where(BankField.id == bindparam('b_id')).values(
-        path=bindparam('b_path'), **known_scale)
-    connection.execute(statement, [dict(b_id=fields[row['name']], **{f'b_{key}': row[key] for key in ('path', *_SCALE)})
+        path=bindparam('b_path'), intensity=bindparam('b_intensity'), **known_scale)
+    connection.execute(statement, [dict(b_id=fields[row['name']], **{f'b_{key}': row[key] for key in _OF_RUN})
                                    for row in rows])
     return fields
 

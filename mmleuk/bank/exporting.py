@@ -90,7 +90,7 @@ def write_pictures(connection: Connection, ids: Sequence[int], folder: str | Pat
                 if path is None:
                     raise UserError('the image came from no file')
                 boxes = [Cell(cell.box, cell.score, 0, cell.type) for cell in inside]
-                for index, picture in cell_pictures(path, boxes):
+                for index, picture in cell_pictures(path, boxes, inside[0].intensity):
                     target = unfinished / safe_name(inside[index].type) / f'{inside[index].id}.jpg'
                     target.parent.mkdir(exist_ok=True)
                     picture.save(target, 'JPEG', quality=90)

@@ -56,7 +56,7 @@ def film_contents(connection: Connection, film: str) -> FilmContents:
     """
     found = find_cells(connection, Wanted(film=film))
     looks = connection.execute(
-        select(BankField.name, BankField.path, BankField.width_px, BankField.height_px, Look.run_id, Look.compared)
+        select(BankField, Look.run_id, Look.compared)
         .join(Look, Look.field_id == BankField.id).join(Film, BankField.film_id == Film.id)
         .where(Film.name == film, Look.newest).order_by(BankField.name)).all()
     owner = connection.scalars(select(Patient.name).join(Film, Film.patient_id == Patient.id).where(Film.name == film)
@@ -68,7 +68,7 @@ def film_contents(connection: Connection, film: str) -> FilmContents:
     for cell in found:
         of_field[cell.field].append(cell)
     predictions = [Prediction(look.name, (look.height_px, look.width_px), tuple(
-        as_cell(cell, info) for cell in of_field[look.name]), look.path) for look in looks]
+        as_cell(cell, info) for cell in of_field[look.name]), look.path, intensity=look.intensity) for look in looks]
     numbered = [((name, index), cell) for name, cells in of_field.items() for index, cell in enumerate(cells)]
     hidden = select(func.count()).select_from(BankCell).join(Film, BankCell.film_id == Film.id).join(
         Look, BankCell.look_id == Look.id).where(Film.name == film, BankCell.same_as.is_not(None), Look.newest)

@@ -86,6 +86,7 @@ class FoundCell:
     Args:
         id: of the cell in the bank.
         film, field, path: where it is.
+        intensity: how the file's samples became 8 bits; None where they have 8.
         patient: None where nobody said it.
         run: id of the run that found it.
         box: x1, y1, x2, y2 in pixels of the field.
@@ -110,6 +111,7 @@ class FoundCell:
     patient: str | None
     field: str
     path: str | None
+    intensity: str | None
     run: int
     box: Box
     size_px: float
@@ -150,7 +152,8 @@ def cells_by_id(connection: Connection, ids: Sequence[int], attributes: bool = T
     model_type = aliased(CellType)
     statement = (
         select(BankCell, Film.name.label('film'), Patient.name.label('patient'), BankField.name.label('field'),
-               BankField.path, Look.run_id, CellType.name.label('type'), model_type.name.label('model_type'))
+               BankField.path, BankField.intensity, Look.run_id, CellType.name.label('type'),
+               model_type.name.label('model_type'))
         .join(Look, BankCell.look_id == Look.id).join(BankField, Look.field_id == BankField.id)
         .join(Film, BankField.film_id == Film.id).outerjoin(Patient, Film.patient_id == Patient.id)
         .join(CellType, BankCell.current_type_id == CellType.id).join(model_type, BankCell.type_id == model_type.id))
@@ -327,7 +330,8 @@ def _reviews(connection: Connection, cells: Sequence[int]) -> dict[int, tuple[in
 def _found(row: Any, attributes: Mapping[str, tuple[str, float | None]], reviews: tuple[int, bool],
            moved_from: Box | None) -> FoundCell:
     probabilities = row.type_probabilities
-    return FoundCell(row.id, row.film, row.patient, row.field, row.path, row.run_id, (row.x1, row.y1, row.x2, row.y2),
-                     row.size_px, row.diameter_um, row.score, row.type, row.model_type, attributes,
-                     None if probabilities is None else tuple(probabilities), row.novelty, row.same_as, row.counted,
-                     *reviews, row.drawn_by, moved_from)
+    return FoundCell(
+        row.id, row.film, row.patient, row.field, row.path, row.intensity, row.run_id,
+        (row.x1, row.y1, row.x2, row.y2), row.size_px, row.diameter_um, row.score, row.type, row.model_type, attributes,
+        None if probabilities is None else tuple(probabilities), row.novelty, row.same_as, row.counted, *reviews,
+        row.drawn_by, moved_from)

@@ -17,6 +17,9 @@ from mmleuk.datasets.dedupe import Dropped, choose_cells
 from mmleuk.datasets.field_overlap import Field, find_shared_cells
 from mmleuk.structures.ground_truth import ImageTruth, RecordId, TrueCell
 
+COMPARED_PX = 2 ** 26
+"""Area of the largest field that is compared; comparing decodes whole images."""
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -24,13 +27,15 @@ class Compared:
 
     Args:
         fields: of the film.
-        missing: fields without an image that can be read; they were compared with none.
+        missing: fields whose image isn't there; they were compared with none.
+        large: fields that are too large for that (slides); they were compared with none.
         overlaps: pairs of fields that share a part.
         same: cells that are no longer counted, since another field shows them more completely.
     """
 
     fields: int
     missing: int
+    large: int
     overlaps: int
     same: int
 
@@ -46,14 +51,15 @@ def compare_fields(bank: Bank, film_id: int, workers: int = 2) -> Compared:
     """
     with bank.reading() as connection:
         fields = _fields(connection, film_id)
-    there = [field for field in fields if field.path and Path(field.path).is_file()]
+    small = [field for field in fields if field.truth.width * field.truth.height <= COMPARED_PX]
+    there = [field for field in small if field.path and Path(field.path).is_file()]
     pairs = list(find_shared_cells(there, workers)) if len(there) > 1 else []
     dropped = choose_cells(pairs)
     with bank.writing() as connection:
         connection.execute(select(Film).where(Film.id == film_id).with_for_update()).all()
         if _cells_by_look(fields) == _cells_by_look(_fields(connection, film_id)):
             _write(connection, film_id, dropped)
-    return Compared(len(fields), len(fields) - len(there), len(pairs), len(dropped))
+    return Compared(len(fields), len(small) - len(there), len(fields) - len(small), len(pairs), len(dropped))
 
 
 def _cells_by_look(fields: Iterable[Field]) -> dict[RecordId, int]:
@@ -95,5 +101,6 @@ def _fields(connection: Connection, film_id: int) -> list[Field]:
             # What a reviewer called no cell counts for no other one.
             ignored = verdicts.get(row.id) == 'no cell'
             cells[row.look_id].append(TrueCell(row.id, row.type_id, box, (), ignored, box, 0.0))
-    return [Field(row.path or '', ImageTruth(look, row.name, row.width_px, row.height_px, cells=tuple(cells[look])))
+    return [Field(row.path or '', ImageTruth(look, row.name, row.width_px, row.height_px, cells=tuple(cells[look])),
+                  intensity=row.intensity)
             for look, row in looks]

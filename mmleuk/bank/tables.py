@@ -99,6 +99,8 @@ class BankField(Base):
     um_per_px_x: Mapped[float | None]
     um_per_px_y: Mapped[float | None]
     """Micrometres that a pixel is wide and high; None where that isn't known."""
+    intensity: Mapped[str | None]
+    """How the file's samples became 8 bits in the newest run; None where they have 8."""
 
 
 class Look(Base):

@@ -101,4 +101,5 @@ def _compare(bank: Bank, films: list[int], workers: int) -> None:
         if found.fields > 1:
             print(f'film {name}: {plural_n(found.overlaps, "pair")} of {found.fields} fields overlap; '
                   f'{plural_n(found.same, "cell")} that another field shows better not counted' + (
-                      f'; {plural_n(found.missing, "image")} not found and not compared' if found.missing else ''))
+                      f'; {plural_n(found.missing, "image")} not found and not compared' if found.missing else '') + (
+                      f'; {plural_n(found.large, "image")} too large to be compared' if found.large else ''))

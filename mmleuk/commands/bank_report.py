@@ -121,7 +121,7 @@ def _look(run: Run) -> _Looked:
         try:
             if prediction.path is None:
                 raise UserError('came from no file')
-            with open_slide(prediction.path) as slide:
+            with open_slide(prediction.path, prediction.intensity) as slide:
                 height, width = slide.size_hw
                 if height * width > MEASURED_PX:
                     looked.large.append(prediction.image)

@@ -334,7 +334,8 @@ def _scan(inferencer: BaseInferencer, path: Path, name: str, plan: Plan, windows
             limits = slide.limits
     except SlideError as error:
         return Found(FailedImage(name, f'could not be read: {error}'))
-    prediction = Prediction(name, plan.size_hw, found.cells, str(path), found.um_per_px)
+    prediction = Prediction(name, plan.size_hw, found.cells, str(path), found.um_per_px,
+                            None if windows.intensity is None else str(windows.intensity))
     if len(plan) > 1:
         print(f'{name}: {plural_n(found.windows, "window")} ({found.empty} of empty glass), '
               f'{plural_n(len(found.cells), "cell")}')

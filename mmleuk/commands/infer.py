@@ -36,7 +36,6 @@ from mmleuk.report.page import TYPICAL_CELLS, render_page
 from mmleuk.report.sentence import describe
 from mmleuk.report.statistics import typical_by_type
 from mmleuk.schema import leukocyte_classes
-from mmleuk.slides.intensity import Intensity
 from mmleuk.slides.journal import Journal
 from mmleuk.slides.readers import OPENSLIDE_SUFFIXES
 from mmleuk.structures.prediction import FailedImage, Prediction, Run
@@ -129,8 +128,7 @@ def run(args: argparse.Namespace) -> int:
             found = _look(inferencer, find(inferencer, paths, windows, journal, draw=bool(pictures)),
                           {image: out_dir / name for image, name in pictures.items()}, leukocytes)
             begin_run(out_dir, tables)
-            written, lost = write_run(found, out_dir, args.format, not args.no_report, pictures, leukocytes,
-                                      windows.intensity)
+            written, lost = write_run(found, out_dir, args.format, not args.no_report, pictures, leukocytes)
             drawn = [pictures[prediction.image] for prediction in found.predictions] if pictures else []
             end_run(out_dir, [*(path.name for path in written), *drawn])
             remove_journals(out_dir, journal)
@@ -271,8 +269,7 @@ def _draw(found: Found, prediction: Prediction, inferencer: BaseInferencer, leuk
 
 
 def write_run(run: Run, out_dir: Path, formats: Sequence[str], report: bool, pictures: Mapping[str, str],
-              leukocytes: Sequence[str] | None = None,
-              intensity: Intensity | None = None) -> tuple[list[Path], list[FailedImage]]:
+              leukocytes: Sequence[str] | None = None) -> tuple[list[Path], list[FailedImage]]:
     """Write predictions.json, predictions.csv and report.html if requested.
 
     Args:
@@ -282,7 +279,6 @@ def write_run(run: Run, out_dir: Path, formats: Sequence[str], report: bool, pic
         report: whether to write the page.
         pictures: path of each image's picture relative to ``out_dir``, for the page's links.
         leukocytes: classes that count as leukocytes on the page.
-        intensity: how samples of other than 8 bits become 8, for the page's images of cells.
 
     Returns:
         The written files, and the images that could not be read for the page's images of cells.
@@ -295,7 +291,7 @@ def write_run(run: Run, out_dir: Path, formats: Sequence[str], report: bool, pic
         written.append(to_csv(run.predictions, run.info.schema, out_dir / 'predictions.csv'))
     if report:
         typical = typical_by_type(run.predictions, run.info.classes, run.info.schema, TYPICAL_CELLS)
-        crops, lost = make_crops((entry for entries in typical.values() for entry in entries), intensity)
+        crops, lost = make_crops(entry for entries in typical.values() for entry in entries)
         written.append(write_atomic(out_dir / 'report.html', render_page(run, crops, pictures, leukocytes)))
     return written, lost
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from mmleuk.slides.readers import open_slide
 from mmleuk.structures.ground_truth import ImageTruth, TrueCell
 from mmleuk.utils.image_files import decode_image, read_image_file
 from mmleuk.utils.progress import progress
@@ -36,11 +37,15 @@ MIN_IOU = 0.4
 
 @dataclass(frozen=True)
 class Field:
-    """One image file and what is annotated in it; ``group`` tells files of one split from another's."""
+    """One image file and what is annotated in it; ``group`` tells files of one split from another's.
+
+    ``intensity``: how the file's samples become 8 bits; None where they have 8.
+    """
 
     path: str
     truth: ImageTruth
     group: int = 0
+    intensity: str | None = None
 
 
 @dataclass(frozen=True)
@@ -181,7 +186,11 @@ def find_shared_cells(fields: Sequence[Field], workers: int = 2) -> Iterator[Sha
 
 def _load(field: Field) -> tuple[_Reduced, _Reduced]:
     """The field as it is, and turned by half a turn."""
-    image = decode_image(read_image_file(field.path), field.path)
+    if field.intensity is None:
+        image = decode_image(read_image_file(field.path), field.path)
+    else:
+        with open_slide(field.path, field.intensity) as slide:
+            image = slide.read(0, 0, *slide.size_hw[::-1])
     return reduce_field(image), reduce_field(np.ascontiguousarray(image[::-1, ::-1]))
 
 

@@ -72,36 +72,37 @@ class FieldImages:
         Raises:
             UserError: see :meth:`path`; or it can't be read, the window is too large or lies outside.
         """
-        return _encoded(str(self.path(field)), (field.width_px, field.height_px), window)
+        return _encoded(str(self.path(field)), (field.width_px, field.height_px), window, field.intensity)
 
 
 @lru_cache(maxsize=16)
-def _encoded(path: str, size_wh: tuple[int, int], window: tuple[int, int, int, int] | None) -> bytes:
+def _encoded(path: str, size_wh: tuple[int, int], window: tuple[int, int, int, int] | None,
+             intensity: str | None) -> bytes:
     x, y, width, height = window or (0, 0, *size_wh)
     if window is not None and max(width, height) > MAX_WINDOW_PX:
         raise UserError(f'a window of {width} x {height} px is too large; at most {MAX_WINDOW_PX} px')
     if min(x, y) < 0 or min(width, height) < 1 or x + width > size_wh[0] or y + height > size_wh[1]:
         raise UserError(f'window {x}, {y}, {width}, {height} lies outside of the image of {size_wh[0]} x '
                         f'{size_wh[1]} px')
-    if not is_large(path):
+    if intensity is None and not is_large(path):
         picture = load_image(path)
         if picture.size != size_wh:
             raise UserError(f'{path}: has {picture.size[0]} x {picture.size[1]} px, the predictions {size_wh[0]} x '
                             f'{size_wh[1]}; this is another image')
         picture = picture.crop((x, y, x + width, y + height)) if window else picture
     else:
-        picture = _part(path, (x, y, width, height))
+        picture = _part(path, (x, y, width, height), intensity)
     buffer = io.BytesIO()
     picture.save(buffer, 'JPEG', quality=_JPEG_QUALITY, subsampling=0)
     return buffer.getvalue()
 
 
-def _part(path: str, window: tuple[int, int, int, int]) -> Image.Image:
+def _part(path: str, window: tuple[int, int, int, int], intensity: str | None) -> Image.Image:
     """A part of a large image, read strip by strip and made smaller where it has more than 4,096 px."""
     x, y, width, height = window
     step = -(-max(width, height) // MAX_WINDOW_PX)
     rows = []
-    with open_slide(path) as slide:
+    with open_slide(path, intensity) as slide:
         strip = max(1, 512 // step) * step
         for top in range(y, y + height, strip):
             pixels = slide.read(x, top, width, min(strip, y + height - top))

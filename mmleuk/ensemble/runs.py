@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
 
 import torch
@@ -139,7 +140,7 @@ def fuse_predictions(predictions: Sequence[Prediction], classes: Sequence[str], 
                   diameter_um=None if um_per_px is None else box_diameter(box, um_per_px))
              for box, score, label, probs in zip(found.boxes_xyxy.tolist(), found.scores.tolist(),
                                                  found.labels.tolist(), rows)]
-    return Prediction(predictions[0].image, predictions[0].size_hw, tuple(cells), predictions[0].path, um_per_px)
+    return replace(predictions[0], cells=tuple(cells), um_per_px=um_per_px)
 
 
 def _common_scale(known: Sequence[tuple[float, float]]) -> tuple[float, float] | None:

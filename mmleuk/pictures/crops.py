@@ -12,7 +12,6 @@ from PIL import Image
 
 from mmleuk.errors import UserError
 from mmleuk.pictures.drawing import load_image
-from mmleuk.slides.intensity import Intensity
 from mmleuk.slides.readers import is_large, open_slide
 from mmleuk.structures.prediction import BankEntry, Cell, FailedImage
 
@@ -30,15 +29,10 @@ def crop_key(entry: BankEntry) -> CropKey:
     return entry.prediction.image, entry.index
 
 
-def make_crops(entries: Iterable[BankEntry],
-               intensity: Intensity | None = None) -> tuple[dict[CropKey, str], list[FailedImage]]:
+def make_crops(entries: Iterable[BankEntry]) -> tuple[dict[CropKey, str], list[FailedImage]]:
     """Data URI per cell, and the images that can't be read any more; their cells get none, as those from arrays.
 
     Each image is read once; of a large one only the cells.
-
-    Args:
-        entries: the cells.
-        intensity: how samples of other than 8 bits become 8.
     """
     crops: dict[CropKey, str] = {}
     failed: list[FailedImage] = []
@@ -46,7 +40,7 @@ def make_crops(entries: Iterable[BankEntry],
     for path, members in groupby(sorted(on_disk, key=crop_key), key=lambda entry: entry.prediction.path):
         own = list(members)
         try:
-            tiles = cell_pictures(str(path), [entry.cell for entry in own], intensity)
+            tiles = cell_pictures(str(path), [entry.cell for entry in own], own[0].prediction.intensity)
             crops |= {crop_key(own[index]): data_uri(tile) for index, tile in tiles}
         except UserError as error:
             failed.append(FailedImage(own[0].prediction.image, f'no pictures of its cells: {error}'))
@@ -54,7 +48,7 @@ def make_crops(entries: Iterable[BankEntry],
 
 
 def cell_pictures(path: str, cells: Sequence[Cell],
-                  intensity: Intensity | None = None) -> Iterator[tuple[int, Image.Image]]:
+                  intensity: str | None = None) -> Iterator[tuple[int, Image.Image]]:
     """Index and picture of each cell of an image, from top to bottom, as large files are decoded.
 
     Args:

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from mmleuk.errors import UserError
-from mmleuk.slides.intensity import Intensity, to_bgr
+from mmleuk.slides.intensity import Intensity, parse_intensity, to_bgr
 from mmleuk.utils.image_files import PILLOW_ERRORS, TIFF_STARTS, decode_image, find_truncation, read_image_file
 
 WHOLE_SIDE_PX = 4096
@@ -289,18 +289,19 @@ def _tiff_size(path: Path) -> tuple[int, int]:
         return 0, 0  # broken: the decoder says so
 
 
-def open_slide(path: str | Path, intensity: Intensity | None = None) -> Slide:
+def open_slide(path: str | Path, intensity: Intensity | str | None = None) -> Slide:
     """Open an image of any size.
 
     Args:
         path: of the file.
-        intensity: how samples of other than 8 bits become 8; 8-bit samples are converted, too.
+        intensity: how samples of other than 8 bits become 8, also as text; 8-bit samples are converted, too.
 
     Raises:
         SlideError: missing, broken or of an unknown format; its samples don't have 8 bits and ``intensity`` is None; or
             an optional package is needed. The message names the file and what to do.
     """
     path = Path(path)
+    intensity = parse_intensity(intensity) if isinstance(intensity, str) else intensity
     if path.suffix.lower() in OPENSLIDE_SUFFIXES:
         return OpenSlideImage(path, intensity)
     if not is_large(path):

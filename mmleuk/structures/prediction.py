@@ -80,6 +80,7 @@ class Prediction:
         cells: what was found; may be empty.
         path: where the image was read from; None for an array.
         um_per_px: micrometres that a pixel is wide and high; None where that isn't known.
+        intensity: how the file's samples became 8 bits, as ``infer --intensity`` takes it; None where they have 8.
     """
 
     image: str
@@ -87,6 +88,7 @@ class Prediction:
     cells: tuple[Cell, ...] = ()
     path: str | None = None
     um_per_px: tuple[float, float] | None = None
+    intensity: str | None = None
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ def run_from_dict(data: object, source: str = 'predictions') -> Run:
             if um_per_px is not None and (len(um_per_px) != 2 or min(um_per_px) <= 0):
                 raise ValueError('um_per_px is two numbers above 0')
             predictions.append(Prediction(str(image['image']), size_hw, tuple(cells), image['path'],
-                                          um_per_px and (um_per_px[0], um_per_px[1])))
+                                          um_per_px and (um_per_px[0], um_per_px[1]), image.get('intensity')))
         where = 'failed'
         return Run(run_info, tuple(predictions), tuple(FailedImage(**f) for f in data['failed']))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -192,9 +194,11 @@ def run_from_dict(data: object, source: str = 'predictions') -> Run:
 
 def image_to_dict(prediction: Prediction) -> dict[str, Any]:
     """Plain data for JSON of one image and its cells."""
-    scale = {} if prediction.um_per_px is None else dict(um_per_px=list(prediction.um_per_px))
+    known = {} if prediction.um_per_px is None else dict[str, Any](um_per_px=list(prediction.um_per_px))
+    if prediction.intensity is not None:
+        known['intensity'] = prediction.intensity
     return dict(image=prediction.image, path=prediction.path, height=prediction.size_hw[0],
-                width=prediction.size_hw[1], **scale, cells=[cell_to_dict(cell) for cell in prediction.cells])
+                width=prediction.size_hw[1], **known, cells=[cell_to_dict(cell) for cell in prediction.cells])
 
 
 def cell_to_dict(cell: Cell) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from alembic import command
@@ -13,14 +15,17 @@ from pypdf import PdfReader
 from run_fixtures import make_cell
 
 from mmleuk import cli
+from mmleuk.bank import same_cells
 from mmleuk.bank.connection import Bank, alembic_config
 from mmleuk.bank.drawn import draw_cell
+from mmleuk.bank.films import film_contents
 from mmleuk.commands import bank_report
+from mmleuk.desk.reviewing import FilmReview
 from mmleuk.report.film import FilmFacts, film_report
 from mmleuk.report.film_page import pictured, render_film
 from mmleuk.slides import readers
 from mmleuk.structures.prediction import Prediction, Run
-from mmleuk.structures.prediction_files import to_json
+from mmleuk.structures.prediction_files import from_json, to_json
 
 
 def pdf_obstacle():
@@ -60,7 +65,7 @@ def test_add_query_export_review_report(predictions, tmp_path, capsys):
     assert bank(capsys, 'export', where, tmp_path / 'pictures')[1].endswith('5 pictures of 5 cells\n')
     status, out, _ = bank(capsys, 'review', where, 10000001, 'type=Monoblast', '--who', 'Ada')
     assert status == 0 and re.search(r'Ada +type +Myeloblast +Monoblast', out)
-    assert bank(capsys, 'upgrade', where)[1].endswith('is up to date (0004)\n')
+    assert bank(capsys, 'upgrade', where)[1].endswith('is up to date (0005)\n')
     status, out, _ = bank(capsys, 'report', where, 'F <1>', '--out', tmp_path / 'report', '--no-pdf')
     assert status == 0
     report = json.loads((tmp_path / 'report/report.json').read_text())
@@ -187,8 +192,53 @@ def test_the_lowest_scores_by_class_are_stated(film, tmp_path, capsys):
     with Bank(where).writing() as connection:
         config.attributes['connection'] = connection
         command.downgrade(config, '0003')
-    assert bank(capsys, 'upgrade', where)[1].endswith('tables 0003 -> 0004\n')
+    assert bank(capsys, 'upgrade', where)[1].endswith('tables 0003 -> 0005\n')
     assert stated('F') == "0.25, or the model's own by class: an earlier version put the run into the bank"
+
+
+def test_a_film_of_twelve_bits_keeps_its_rule(film, tmp_path, capsys):
+    """Its cells are compared, exported, reported and reviewed as those of the same film of 8 bits."""
+    def films(folder, scale, rule):
+        (tmp_path / folder).mkdir()
+        moved = []
+        for prediction in film.predictions:
+            path = tmp_path / folder / Path(prediction.image).name
+            pixels = cv2.imread(str(prediction.path))
+            cv2.imwrite(str(path), pixels if rule is None else pixels.astype(np.uint16) * scale)
+            moved.append(replace(prediction, path=str(path), intensity=rule))
+        path = to_json(replace(film, predictions=tuple(moved)), tmp_path / f'{folder}.json')
+        assert from_json(path).predictions[0].intensity == rule
+        return path
+
+    seen = {}
+    for name, rule in (('eight', None), ('twelve', '0:4080')):
+        where = tmp_path / f'{name}.db'
+        assert 'of 2 fields overlap' in bank(capsys, 'add', where, films(name, 16, rule), '--film', 'F')[1]
+        assert bank(capsys, 'report', where, 'F', '--out', tmp_path / f'{name}_report', '--no-pdf')[0] == 0
+        assert bank(capsys, 'export', where, tmp_path / f'{name}_cells')[0] == 0
+        report = json.loads((tmp_path / f'{name}_report/report.json').read_text())
+        picture = Image.open(next((tmp_path / f'{name}_cells').rglob('10000001.jpg'))).convert('RGB')
+        jpeg = FilmReview(Bank(where), 'F').picture(1)
+        seen[name] = [{**one, 'path': ''} for one in report['fields']], picture.tobytes(), jpeg
+    assert seen['eight'] == seen['twelve']
+
+
+def test_a_later_run_without_a_rule_forgets_it(film, tmp_path, capsys):
+    where = tmp_path / 'b.db'
+    for number, rule in enumerate(('full', None)):
+        run = Run(replace(film.info, created=str(number)), tuple(
+            replace(prediction, intensity=rule) for prediction in film.predictions))
+        assert bank(capsys, 'add', where, to_json(run, tmp_path / f'{number}.json'), '--film', 'F',
+                    '--no-overlaps')[0] == 0
+        with Bank(where).reading() as connection:
+            assert {one.intensity for one in film_contents(connection, 'F').run.predictions} == {rule}
+
+
+def test_slides_of_one_film_are_not_compared(film, tmp_path, capsys, monkeypatch):
+    """Whole slides don't fit into memory; the addition says that it left them out."""
+    monkeypatch.setattr(same_cells, 'COMPARED_PX', 100)
+    out = bank(capsys, 'add', tmp_path / 'b.db', to_json(film, tmp_path / 'p.json'), '--film', 'F')[1]
+    assert '0 pairs of 2 fields overlap' in out and '2 images too large to be compared' in out
 
 
 def test_without_the_images_the_report_has_its_numbers(tmp_path, capsys):

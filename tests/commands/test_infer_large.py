@@ -221,6 +221,8 @@ def test_16_bits_are_refused_or_converted(attri, film, tmp_path, capsys):
     assert main(['infer', str(tmp_path / 'eight.png'), *words[2:], str(tmp_path / 'eight')]) == 0
     one, other = (from_json(tmp_path / name / 'predictions.json').predictions[0].cells for name in ('yes', 'eight'))
     assert one == other and one
+    rules = [from_json(tmp_path / name / 'predictions.json').predictions[0].intensity for name in ('yes', 'eight')]
+    assert rules == ['0:4080', None], 'who reads the cells of this run later has to know it'
     assert main([*words, str(tmp_path / 'x'), '--window', '96', '--overlap', '90']) == 2
     assert 'allowed are 0 to 48' in capsys.readouterr().err and not (tmp_path / 'x').exists()
     assert main(['infer', str(film[0]), *words[2:], str(tmp_path / 'x'), '--overlap', '90']) == 2
