@@ -37,6 +37,13 @@ def answers_of(connection: Connection, film: str) -> dict[str, dict[int, dict[st
     return {who: dict(cells) for who, cells in found.items()}
 
 
+def own_answers(connection: Connection, cell: int, who: str) -> dict[str, str]:
+    """One person's last answers on one cell, by subject; without those that were taken back."""
+    rows = connection.execute(select(BankReview.subject, BankReview.new_value).where(
+        BankReview.cell_id == cell, BankReview.who == who, stands()).order_by(BankReview.id))
+    return {subject: str(value) for subject, value in rows}
+
+
 def last_answers(connection: Connection, film: str) -> dict[int, dict[str, str]]:
     """The last answers by cell, whoever gave them; without those that were taken back."""
     found: dict[int, dict[str, str]] = defaultdict(dict)
@@ -58,7 +65,7 @@ def take_back(connection: Connection, film: str, cell: int, who: str, kept: Mapp
     Raises:
         UserError: this person said nothing about the cell.
     """
-    own, kept = answers_of(connection, film).get(who, {}).get(cell), kept or {}
+    own, kept = own_answers(connection, cell, who), kept or {}
     if not own:
         raise UserError(f'{who} said nothing about cell {cell}; there is nothing to take back')
     row = connection.execute(select(BankCell, CellType.name).join(CellType, BankCell.type_id == CellType.id).where(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from mmleuk.errors import UserError
 
 CELL, NO_CELL = 'cell', 'no cell'
 UNKNOWN = 'unknown'
+TYPE_ATTRIBUTE = 'cell_type'
+"""Key of the attribute that says the type, in models that read one."""
 _LOCKED = 900
 
 
@@ -47,7 +49,7 @@ def add_review(bank: Bank, cell: int, who: str, subject: str, new: str, note: st
                new_type: bool = False) -> Review:
     """Note what a person says, and let it count.
 
-    A type also says that it is a cell, if somebody said that it is none.
+    A type also says that it is a cell, if somebody said that it is none, and what the attribute of that name is.
 
     Args:
         bank: to write into.
@@ -63,8 +65,9 @@ def add_review(bank: Bank, cell: int, who: str, subject: str, new: str, note: st
         UserError: no such cell, or a word that the bank doesn't know.
     """
     with bank.writing() as connection:
-        said = with_cell({subject: new}, bool(denied(connection, BankCell.id == cell)))
-        return note_reviews(connection, cell, who, said, note, at, new_type)[-1]
+        said = with_implied({subject: new}, bool(denied(connection, BankCell.id == cell)), type_values(connection))
+        reviews = note_reviews(connection, cell, who, said, note, at, new_type)
+    return next(review for review in reviews if review.subject == subject)
 
 
 def denied(connection: Connection, *which: ColumnElement[bool]) -> set[int]:
@@ -73,13 +76,28 @@ def denied(connection: Connection, *which: ColumnElement[bool]) -> set[int]:
         *which, BankReview.subject == CELL, BankReview.new_value == NO_CELL)))
 
 
-def with_cell(said: Mapping[str, str], is_denied: bool) -> dict[str, str]:
-    """A type says that it is a cell, which has to be noted where somebody said that it is none.
+def type_values(connection: Connection) -> list[str]:
+    """Values of the attribute that says the type, in a bank whose models read one."""
+    return list(connection.scalars(
+        select(AttributeValue.name).join(BankAttribute, AttributeValue.attribute_id == BankAttribute.id)
+        .where(BankAttribute.key == TYPE_ATTRIBUTE)))
 
-    >>> with_cell({'type': 'Basophil'}, True), with_cell({'type': 'Basophil'}, False)
-    ({'cell': 'cell', 'type': 'Basophil'}, {'type': 'Basophil'})
+
+def with_implied(said: Mapping[str, str], is_denied: bool, types: Sequence[str] = ()) -> dict[str, str]:
+    """A type says more: that it is a cell, where somebody said that it is none, and what the type's attribute is.
+
+    Args:
+        said: new value by subject.
+        is_denied: whether somebody said that it is none.
+        types: of :func:`type_values`.
+
+    >>> with_implied({'type': 'Basophil'}, True), with_implied({'type': 'Basophil'}, False, ['Monocyte'])
+    ({'cell': 'cell', 'type': 'Basophil'}, {'type': 'Basophil', 'cell_type': 'unknown'})
     """
-    return {CELL: CELL, **said} if is_denied and 'type' in said else dict(said)
+    if 'type' not in said:
+        return dict(said)
+    attribute = {TYPE_ATTRIBUTE: said['type'] if said['type'] in types else UNKNOWN} if types else {}
+    return {**({CELL: CELL} if is_denied else {}), **said, **attribute}
 
 
 def note_reviews(connection: Connection, cell: int, who: str, said: Mapping[str, str], note: str = '',

@@ -14,15 +14,12 @@ from mmleuk.bank.films import as_cell, info_of
 from mmleuk.bank.opinions import answers_of
 from mmleuk.bank.queries import FoundCell, cells_by_id, model_attributes
 from mmleuk.bank.regions import looks_of_film, regions_of
-from mmleuk.bank.reviews import CELL
+from mmleuk.bank.reviews import CELL, TYPE_ATTRIBUTE
 from mmleuk.bank.tables import CELLS_PER_LOOK, BankCell, BankRun, Look
 from mmleuk.pictures.colours import class_styles
 from mmleuk.report.first_look import first_look
 from mmleuk.schema import leukocyte_classes
 from mmleuk.structures.prediction import BankEntry, Prediction, RunInfo
-
-TYPE_ATTRIBUTE = 'cell_type'
-"""The attribute of models that read the type as one: it follows the type, and has no row of its own."""
 
 
 def film_view(connection: Connection, film: str, who: str, types: Sequence[str] = ()) -> dict[str, Any]:
@@ -58,7 +55,7 @@ def film_view(connection: Connection, film: str, who: str, types: Sequence[str] 
         types=[dict(name=name, leukocyte=name in leukocytes, colour=styles[name].colour, dashed=styles[name].dashed)
                for name in names],
         attributes=[dict(key=one.key, name=one.name, values=list(one.values)) for one in info.schema.attributes
-                    if one.key != TYPE_ATTRIBUTE],
+                    if one.key != TYPE_ATTRIBUTE],  # it follows the type
         cells=[_cell(by_id[number], answers.get(number, {}), why) for number, why in reasons],
         regions=[dict(id=one.id, look=one.look, box=list(one.box)) for one in regions_of(connection, sorted(shown),
                                                                                          who)])

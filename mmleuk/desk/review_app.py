@@ -44,9 +44,14 @@ class Said(BaseModel):
 
 
 class Answer(Said):
-    """About a cell: new value by 'type', 'cell', 'box' or an attribute's key."""
+    """About a cell: new value by 'type', 'cell', 'box' or an attribute's key.
+
+    With ``before``, the answer is refused unless this is what the person said before: so a page that doesn't show an
+    answer of another window can't replace it.
+    """
 
     said: dict[Word, Word] = Field(min_length=1, max_length=100)
+    before: dict[Word, Word] | None = Field(default=None, max_length=100)
     note: str = Field(default='', max_length=2000)
 
 
@@ -54,6 +59,7 @@ class Undone(Said):
     """What a person says about a cell again, as before the last answer; everything else is taken back."""
 
     said: dict[Word, Word] = Field(default_factory=dict, max_length=100)
+    before: dict[Word, Word] | None = Field(default=None, max_length=100)
 
 
 class Drawn(Said):
@@ -114,23 +120,24 @@ def image(request: Request, look: RowId, window: Annotated[str | None, Query(pat
 
 
 @router.post('/cells/{cell}')
-def answer(request: Request, cell: CellId, said: Answer) -> dict[str, int]:
-    """Note what a person says about a cell."""
-    _review(request).answer(said.who, cell, said.said, said.cost.work, said.note)
-    return dict(id=cell)
+def answer(request: Request, cell: CellId, said: Answer) -> dict[str, Any]:
+    """Note what a person says about a cell; returns all that they say about it now."""
+    now = _review(request).answer(said.who, cell, said.said, said.cost.work, said.note, said.before)
+    return dict(id=cell, said=now)
 
 
 @router.post('/cells/{cell}/undo')
-def take_back(request: Request, cell: CellId, undone: Undone) -> dict[str, int]:
+def take_back(request: Request, cell: CellId, undone: Undone) -> dict[str, Any]:
     """Take one's answers on a cell back, but for those that were there before."""
-    _review(request).take_back(undone.who, cell, undone.cost.work, undone.said)
-    return dict(id=cell)
+    now = _review(request).take_back(undone.who, cell, undone.cost.work, undone.said, undone.before)
+    return dict(id=cell, said=now)
 
 
 @router.post('/cells')
-def draw(request: Request, drawn: Drawn) -> dict[str, int]:
-    """Add a cell."""
-    return dict(id=_review(request).draw(drawn.who, drawn.look, drawn.box, drawn.said, drawn.cost.work))
+def draw(request: Request, drawn: Drawn) -> dict[str, Any]:
+    """Add a cell; returns its id and all that this person says about it."""
+    cell, now = _review(request).draw(drawn.who, drawn.look, drawn.box, drawn.said, drawn.cost.work)
+    return dict(id=cell, said=now)
 
 
 @router.post('/regions')

@@ -13,12 +13,21 @@ from mmleuk.bank.adding import cells_of
 from mmleuk.bank.boxes import BOX, parse_box
 from mmleuk.bank.connection import Bank
 from mmleuk.bank.drawn import draw_cell
-from mmleuk.bank.opinions import WITH_REGION, agreements_of, answers_of, costs_of, note_work, take_back
+from mmleuk.bank.opinions import WITH_REGION, agreements_of, answers_of, costs_of, note_work, own_answers, take_back
 from mmleuk.bank.regions import looks_of_film, mark_region, withdraw_region
-from mmleuk.bank.reviews import CELL, NO_CELL, UNKNOWN, denied, note_confirmed, note_reviews, with_cell
-from mmleuk.bank.tables import AttributeValue, BankAttribute, BankCell, Film
+from mmleuk.bank.reviews import (
+    CELL,
+    NO_CELL,
+    TYPE_ATTRIBUTE,
+    denied,
+    note_confirmed,
+    note_reviews,
+    type_values,
+    with_implied,
+)
+from mmleuk.bank.tables import BankCell, Film
 from mmleuk.desk.field_images import FieldImages
-from mmleuk.desk.film_view import TYPE_ATTRIBUTE, cells_of_person, film_view
+from mmleuk.desk.film_view import cells_of_person, film_view
 from mmleuk.desk.training_file import training_file
 from mmleuk.errors import UserError
 from mmleuk.structures.ground_truth import Box, in_regions
@@ -77,38 +86,53 @@ class FilmReview:
             raise UserError(f'look {look} is not of this film; load the page again')
         return self.images.jpeg(fields[look], window)
 
-    def answer(self, who: str, cell: int, said: Mapping[str, str], work: Work, note: str = '') -> None:
+    def answer(self, who: str, cell: int, said: Mapping[str, str], work: Work, note: str = '',
+               before: Mapping[str, str] | None = None) -> dict[str, str]:
         """Note what a person says about a cell: any of 'type', 'cell', 'box' and values of attributes.
 
+        Args:
+            who, cell, said, work, note: who says what about which cell, and what it cost.
+            before: what the page shows that this person said; None: whatever that was.
+
+        Returns:
+            All that this person says about the cell now.
+
         Raises:
-            UserError: nothing is said, no such cell in this film, or a word that the bank doesn't know.
+            UserError: nothing is said, no such cell in this film, a word that the bank doesn't know, or this person
+                said something in another window that the page doesn't show.
         """
         who = checked_name(who)
         if not said:
             raise UserError(f'nothing is said about cell {cell}; confirm its type, or change something')
         with self.bank.writing() as connection:
             self._check_cells(connection, [cell])
-            said = with_cell(_with_type(said, _type_values(connection)), bool(denied(connection, BankCell.id == cell)))
-            note_reviews(connection, cell, who, said, note, new_type=self._knows(said))
+            _check_shown(connection, cell, who, before)
+            is_denied = bool(denied(connection, BankCell.id == cell))
+            note_reviews(connection, cell, who, with_implied(said, is_denied, type_values(connection)), note,
+                         new_type=self._knows(said))
             self._note_work(connection, who, work)
+            return own_answers(connection, cell, who)
 
-    def take_back(self, who: str, cell: int, work: Work, kept: Mapping[str, str] | None = None) -> None:
-        """Take a person's answers on a cell back; see :func:`mmleuk.bank.opinions.take_back`."""
+    def take_back(self, who: str, cell: int, work: Work, kept: Mapping[str, str] | None = None,
+                  before: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Take a person's answers on a cell back; see :func:`mmleuk.bank.opinions.take_back` and :meth:`answer`."""
         who = checked_name(who)
         with self.bank.writing() as connection:
             self._check_cells(connection, [cell])
-            take_back(connection, self.film, cell, who, _with_type(kept or {}, _type_values(connection)))
+            _check_shown(connection, cell, who, before)
+            take_back(connection, self.film, cell, who, with_implied(kept or {}, False, type_values(connection)))
             self._note_work(connection, who, work)
+            return own_answers(connection, cell, who)
 
-    def draw(self, who: str, look: int, box: Box, said: Mapping[str, str], work: Work) -> int:
-        """Add a cell that the model missed; returns its id."""
+    def draw(self, who: str, look: int, box: Box, said: Mapping[str, str], work: Work) -> tuple[int, dict[str, str]]:
+        """Add a cell that the model missed; returns its id, and all that this person says about it."""
         who = checked_name(who)
         with self.bank.writing() as connection:
             self._check_look(connection, look)
-            cell = draw_cell(connection, look, box, who, _with_type(said, _type_values(connection)),
+            cell = draw_cell(connection, look, box, who, with_implied(said, False, type_values(connection)),
                              new_type=self._knows(said))
             self._note_work(connection, who, work)
-        return cell
+            return cell, own_answers(connection, cell, who)
 
     def mark(self, who: str, look: int, box: Box, work: Work) -> dict[str, Any]:
         """Mark a region as completely reviewed; its cells that this person did not answer are confirmed as shown.
@@ -122,13 +146,13 @@ class FilmReview:
             self._check_look(connection, look)
             region = mark_region(connection, look, box, who)
             answers = answers_of(connection, self.film).get(who, {})
-            types, none = _type_values(connection), denied(connection, *cells_of(look))
+            types, none = type_values(connection), denied(connection, *cells_of(look))
             for cell in cells_of_person(connection, [look], answers):
                 own = answers.get(cell.id, {})
                 if not _is_open(own) or not _lies_in(parse_box(own[BOX]) if BOX in own else cell.box, region.box):
                     continue
                 shown = {key: value for key, (value, _) in cell.attributes.items() if key != TYPE_ATTRIBUTE}
-                said = with_cell(_with_type({'type': cell.type, **shown}, types), cell.id in none)
+                said = with_implied({'type': cell.type, **shown}, cell.id in none, types)
                 new[cell.id] = {key: value for key, value in said.items() if key not in own}
                 confirmed[cell.id] = {**own, **new[cell.id]}
             note_confirmed(connection, new, who, WITH_REGION)
@@ -192,18 +216,9 @@ def summary_of(connection: Connection, film: str) -> dict[str, Any]:
     return dict(costs=costs, agreement=pairs)
 
 
-def _type_values(connection: Connection) -> list[str]:
-    """Values of the attribute that says the type, in a bank whose models read one."""
-    return list(connection.scalars(
-        select(AttributeValue.name).join(BankAttribute, AttributeValue.attribute_id == BankAttribute.id)
-        .where(BankAttribute.key == TYPE_ATTRIBUTE)))
-
-
-def _with_type(said: Mapping[str, str], values: Sequence[str]) -> dict[str, str]:
-    """A type says what the attribute of that name is."""
-    if not values or 'type' not in said:
-        return dict(said)
-    return {**said, TYPE_ATTRIBUTE: said['type'] if said['type'] in values else UNKNOWN}
+def _check_shown(connection: Connection, cell: int, who: str, before: Mapping[str, str] | None) -> None:
+    if before is not None and own_answers(connection, cell, who) != dict(before):
+        raise UserError(f'{who} answered cell {cell} in another window; load this page again to see it')
 
 
 def _is_open(said: Mapping[str, str]) -> bool:

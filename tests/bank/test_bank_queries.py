@@ -26,8 +26,8 @@ from mmleuk.bank.same_cells import compare_fields, films_to_compare
 from mmleuk.bank.similar import find_similar
 from mmleuk.datasets.field_overlap import find_shared_cells
 from mmleuk.errors import UserError
-from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES
-from mmleuk.structures.prediction import Prediction, Run
+from mmleuk.schema import LEUKEMIA_ATTRIBUTES, LEUKEMIA_CLASSES, Attribute, AttributeSchema
+from mmleuk.structures.prediction import Prediction, Run, RunInfo
 from mmleuk.synthetic.film import render_film
 
 TYPES, VALUES = LEUKEMIA_CLASSES[1:5], (-1, 0, 1)
@@ -213,6 +213,18 @@ def test_reviews_are_kept_and_the_last_counts(bank):
     assert (found.type, found.model_type, found.reviews) == ('Neutrophil', 'Myeloblast', 5)
     assert found.attributes['nucleolus'] == ('unknown', None)
     assert found.attributes['cytoplasmic_vacuoles'] == ('prominent', None)
+
+
+def test_a_type_says_what_the_attribute_of_that_name_is(tmp_path):
+    schema = AttributeSchema([Attribute('cell_type', ('Monocyte', 'Basophil'))])
+    cell = make_cell('Monocyte', classes=('Monocyte', 'Basophil', 'Blast'), schema=schema, cell_type=0)
+    bank = Bank(tmp_path / 'bank.db', create=True)
+    add(bank, Run(RunInfo(('Monocyte', 'Basophil', 'Blast'), schema), (Prediction('a.png', (60, 80), (cell,)),)))
+    for name, expected in (('Basophil', 'Basophil'), ('Blast', 'unknown')):
+        review = add_review(bank, 10000001, 'Ada', 'type', name)
+        assert (review.subject, review.new) == ('type', name)
+        with bank.reading() as connection:
+            assert find_cells(connection, Wanted())[0].attributes['cell_type'] == (expected, None)
 
 
 def test_no_cell_is_not_counted_until_somebody_disagrees(bank):

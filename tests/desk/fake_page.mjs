@@ -94,8 +94,9 @@ export function open(html, answer) {
   globalThis.sessionStorage = { getItem: () => null, setItem() {} };
   globalThis.Image = class { decode() { return Promise.reject(new Error('no pixels')); } };
   globalThis.fetch = async (path, { body: text } = {}) => {
-    if (text) sent.push({ path, body: typeof text === 'string' ? JSON.parse(text) : null });
-    return { ok: true, status: 200, json: async () => structuredClone(answer(path, text)) };
+    const body = typeof text === 'string' ? JSON.parse(text) : null;
+    if (text) sent.push({ path, body });
+    return { ok: true, status: 200, json: async () => structuredClone(answer(path, body)) };
   };
   return sent;
 }

@@ -100,6 +100,20 @@ def test_taking_back_restores_what_another_person_said(client, review):
     assert 'nothing to take back' in post(client, f'cells/{cell}/undo').json()['error']
 
 
+def test_a_window_that_does_not_show_an_answer_cannot_replace_it(client, review):
+    cell = view(client)['cells'][0]['id']
+    first = post(client, f'cells/{cell}', said={'type': 'Monoblast'}, before={}).json()['said']
+    assert first == {'type': 'Monoblast'} == view(client)['cells'][0]['said']
+    late = post(client, f'cells/{cell}', said={'type': 'Basophil'}, before={})
+    assert late.status_code == 400 and 'in another window' in late.json()['error']
+    assert post(client, f'cells/{cell}/undo', said={}, before={}).status_code == 400
+    assert post(client, f'cells/{cell}', who='Bob', said={'type': 'Basophil'}, before={}).status_code == 200
+    second = post(client, f'cells/{cell}', said={'type': 'Basophil', 'box': '1,2,30,40'}, before=first).json()['said']
+    assert second == {'type': 'Basophil', 'box': '1.0,2.0,30.0,40.0'} == view(client)['cells'][0]['said']
+    assert post(client, f'cells/{cell}/undo', said=first, before=second).json()['said'] == first
+    assert post(client, f'cells/{cell}/undo', said={}, before=first).json()['said'] == {}
+
+
 def test_two_people_draw_one_cell(client, review):
     look = view(client)['fields'][1]['look']
     one = post(client, 'cells', look=look, box=[130, 20, 170, 60], said={'type': 'Myelocyte'}).json()['id']

@@ -277,6 +277,43 @@ def test_undoing_a_drawn_cell_leaves_that_of_a_colleague(open_page, review):
     assert not any(one['drawn'] for one in review.view('Bob')['cells'])
 
 
+def test_undo_says_what_was_not_kept(open_page, review):
+    with served(review_app(review, who='Ada')) as address:
+        page = open_page(address)
+        expect(page.locator('#progress')).to_contain_text(': 0 of')
+        page.keyboard.press('Enter')
+        expect(page.locator('#progress')).to_contain_text(': 1 of')
+        page.keyboard.press('ArrowRight')
+        page.keyboard.press('u')
+        expect(page.locator('#said')).to_contain_text('Undone')
+        expect(page.locator('#said')).to_contain_text('Not kept: Type of cell')
+        expect(page.locator('#progress')).to_contain_text(': 0 of')
+
+
+def test_a_second_window_does_not_replace_newer_answers(browser, review):
+    """Its server refuses with a message, which the browser's console shows as an error: so without open_page."""
+    with served(review_app(review, who='Ada')) as address:
+        pages = [browser.new_page(), browser.new_page()]
+        for page in pages:
+            page.goto(address)
+            expect(page.locator('#progress')).to_contain_text(': 0 of')
+        new, old = pages
+        cell = int(new.locator('#card h2').inner_text().split()[-1])
+        new.keyboard.press('ArrowRight')
+        new.keyboard.press('Enter')
+        expect(new.locator('#progress')).to_contain_text(': 1 of')
+        old.keyboard.press('Enter')
+        expect(old.locator('#said')).to_contain_text('in another window')
+        said, = [one['said'] for one in review.view('Ada')['cells'] if one['id'] == cell]
+        old.reload()
+        expect(old.locator('#progress')).to_contain_text(': 1 of')
+        old.keyboard.press('Enter')
+        expect(old.locator('#progress')).to_contain_text(': 2 of')
+        assert [one['said'] for one in review.view('Ada')['cells'] if one['id'] == cell] == [said]
+        for page in pages:
+            page.close()
+
+
 @pytest.mark.slow
 def test_sla_det_trains_on_the_result(open_page, review, films, tmp_path, monkeypatch, capsys):
     folder, truth = films

@@ -167,9 +167,9 @@ const denyCell = () => doing(async () => {
 });
 
 async function answer(cell, said) {
-  await ask(`/api/cells/${cell.id}`, { who: state.who, said, cost: meter.take() });
+  const { said: now } = await ask(`/api/cells/${cell.id}`, { who: state.who, said, before: cell.said, cost: meter.take() });
   state.done.push({ kind: 'answer', id: cell.id, said: cell.said });
-  cell.said = { ...cell.said, ...said, ...('type' in said && cell.said.cell ? { cell: 'cell' } : {}) };
+  cell.said = now;
   state.list = null;
   step(1, true);
 }
@@ -177,16 +177,17 @@ async function answer(cell, said) {
 const undo = () => doing(async () => {
   const last = state.done.at(-1);
   if (!last) return say('Nothing to undo since the page was opened.');
-  const cost = meter.take(), who = state.who;
-  if (last.kind === 'region') await ask(`/api/regions/${last.id}/withdraw`, { who, cost });
-  else await ask(`/api/cells/${last.id}/undo`, { who, said: last.said, cost });
+  const cost = meter.take(), who = state.who, lost = waiting(), before = cellOf(last.id)?.said;
+  const { said } = last.kind === 'region' ? await ask(`/api/regions/${last.id}/withdraw`, { who, cost })
+    : await ask(`/api/cells/${last.id}/undo`, { who, said: last.said, before, cost });
   state.done.pop();
   if (last.kind === 'region') state.film.regions = state.film.regions.filter(region => region.id !== last.id);
   else if (last.kind === 'drawn') state.film.cells = state.film.cells.filter(cell => cell.id !== last.id);
-  else cellOf(last.id).said = last.said;
+  else cellOf(last.id).said = said;
   indexCells();
   go(last.kind === 'region' ? state.current : cellOf(last.id)?.id ?? null);
-  say(last.kind === 'region' ? 'The region is no longer marked; what was said about its cells stays.' : 'Undone: as it was before.');
+  say((last.kind === 'region' ? 'The region is no longer marked; what was said about its cells stays.' : 'Undone: as it was before.')
+    + (lost ? ` Not kept: ${lost}.` : ''));
 });
 
 const HINTS = {
@@ -254,10 +255,10 @@ async function keepDraft() {
   if (!state.chosen.type) return say('Choose its type first: a number, or t.');
   const { box: _, ...chosen } = state.chosen, { look } = state.draft, box = boxOf(state.draft, state.chosen);
   const said = Object.fromEntries(Object.entries(chosen).filter(([, value]) => value !== UNKNOWN));
-  const { id } = await ask('/api/cells', { who: state.who, look, box, said, cost: meter.take() });
+  const { id, said: now } = await ask('/api/cells', { who: state.who, look, box, said, cost: meter.take() });
   state.done.push({ kind: 'drawn', id, said: cellOf(id)?.said ?? {} });
   state.film.cells = state.film.cells.filter(cell => cell.id !== id);  // drawn before, and called no cell
-  state.film.cells.push({ ...state.draft, id, box, type: said.type, drawn: true, said: { ...said, cell: 'cell' }, reasons: ['drawn by a person'] });
+  state.film.cells.push({ ...state.draft, id, box, type: said.type, drawn: true, said: now, reasons: ['drawn by a person'] });
   indexCells();
   leave();
   go(id);
