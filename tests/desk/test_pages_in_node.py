@@ -35,7 +35,8 @@ def in_page(folder, page, answers, steps):
     (folder / 'page/run.js').write_text(f"""
 import {{ asksBeforeLeaving, open, press, idle, text }} from './fake_page.mjs';
 const answers = {json.dumps(answers)}, byId = id => document.getElementById(id), found = {{}};
-const sent = open(new URL('{page}.html', import.meta.url), (path, body) => answers[path.split('?')[0]] ?? {{ id: 1, said: body?.said ?? {{}} }});
+const answer = (path, body) => answers[path.split('?')[0]] ?? {{ id: 1, said: body?.said ?? {{}} }};
+const sent = open(new URL('{page}.html', import.meta.url), answer);
 const script = await import('./{page}.js');
 await idle();
 {steps}
