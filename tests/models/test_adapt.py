@@ -160,6 +160,16 @@ def test_other_detectors(kind, name):
     assert torch.isfinite(total(losses)) and any(name.startswith('target_') for name in losses)
 
 
+@pytest.mark.parametrize('config', ['fcos/fcos_r18_sparse-regions_txl-pbc', 'sla_det/yolov5n_sla_txl-pbc_lr',
+                                    'faster_rcnn/faster-rcnn_r18_sparse-regions_txl-pbc'])
+def test_the_teachers_target_is_known_everywhere(config):
+    """Also to heads and samplers that read the regions from the labels: what the teacher doesn't find is background."""
+    model = build('StainTeacher', Config.fromfile(str(ROOT / f'configs/{config}.py')).model)
+    believe(model)
+    losses = model.loss(*batch(size=128, strong=True))
+    assert total({name: value for name, value in losses.items() if name.startswith('target_')}) > 0
+
+
 @pytest.mark.parametrize('kind', KINDS)
 def test_sparse_regions_of_the_source(kind):
     """Background outside the source's region isn't learnt: changing the loss there needs a label from the target."""

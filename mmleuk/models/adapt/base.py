@@ -152,10 +152,11 @@ class SourceTargetDetector(SparseLabelDetector):
         return [self.labeller.group(found, KEPT) for found in judged]
 
 
-def no_cells(images: Tensor) -> InstanceData:
-    """Labels of an image of which nothing is known."""
+def no_cells(images: Tensor, regions: Tensor | None = None) -> InstanceData:
+    """Labels of an image without a known cell; background is known in ``regions`` (R, 4), by default nowhere."""
     nowhere = images.new_zeros(0, 4)
-    return InstanceData(metainfo=dict(annotated_regions=nowhere), bboxes=nowhere,
+    known = nowhere if regions is None else regions
+    return InstanceData(metainfo=dict(annotated_regions=known), bboxes=nowhere,
                         labels=torch.zeros(0, dtype=torch.long, device=images.device))
 
 

@@ -47,7 +47,7 @@ class StainTeacher(SourceTargetDetector):
         metas = [known_everywhere(sample.metainfo, seen) for sample in samples[TARGET]]
         judged = self.find((), images[TARGET], metas, [None] * len(metas))
         self.last_judged = judged
-        labels = [self.merge(no_cells(seen), found) for found in judged]
+        labels = [self.merge(no_cells(seen, meta['annotated_regions']), found) for found, meta in zip(judged, metas)]
         ignored = [self.ignore(None, found) for found in judged]
         return self.label_losses(self.student_outputs(seen, images[TARGET]), labels, metas, ignored, None)
 
