@@ -22,6 +22,8 @@ WRONG = {
     mmdet_transforms.MixUp: ('calls known what only one of two images knows', 'use mmleuk.MixUp'),
     mmdet_transforms.CachedMixUp: ('calls known what only one of two images knows', 'use mmleuk.MixUp'),
     mmdet_transforms.CopyPaste: ('calls known what only the other image knows', NO_REPLACEMENT),
+    mmdet_transforms.MinIoURandomCrop: ('leaves regions behind in images without cells', 'use RandomCrop'),
+    mmdet_transforms.RandomErasing: ('drops regions and attributes', 'use CutOut'),
     mmdet_transforms.Albu: ('moves boxes without their attributes and regions', NO_REPLACEMENT),
 }
 RIGHT = (LoadCellAnnotations, PackCells, RandomAffine, MixUp)

@@ -133,6 +133,8 @@ def test_jitter_refuses_other_gains():
     (dict(type='RandomAffine'), 'use mmleuk.RandomAffine'),
     (dict(type='mmdet.MixUp'), 'use mmleuk.MixUp'),
     (dict(type='CachedMixUp'), 'use mmleuk.MixUp'),
+    (dict(type='MinIoURandomCrop'), 'leaves regions behind in images without cells; use RandomCrop'),
+    (dict(type='RandomErasing', n_patches=1, ratio=0.1), 'drops regions and attributes; use CutOut'),
     (dict(type='PackDetInputs'), 'use mmleuk.PackCells'),
     (dict(type=mmdet_transforms.LoadAnnotations, with_bbox=True), 'use mmleuk.LoadCellAnnotations'),
     (dict(type='RandomChoice', transforms=[[dict(type='RandomFlip')], [dict(type='MixUp')]]), 'use mmleuk.MixUp'),
