@@ -76,6 +76,20 @@ def test_what_is_trusted_as_cell_need_not_be_trusted_as_box():
     assert gradient[4] < 0 and gradient[6] < 0 and (gradient[:4] == 0).all()
 
 
+@pytest.mark.parametrize('pseudo_weight', [None, 1.0])
+def test_the_teachers_objectness_is_the_target_also_in_a_loss_of_its_own(pseudo_weight):
+    """The student's is higher than the teacher's and its box is the teacher's: only the IoU would call for more."""
+    gradients = {}
+    for soft in (True, False):
+        model, teacher = plus(soft_objectness=soft)
+        model.pseudo_weight = pseudo_weight
+        confident(teacher, (0, 6, 6, 2., 1))
+        raw = confident(model, (0, 6, 6, 6., 1))
+        sum(model.loss(images(), batch()).values()).backward()
+        gradients[soft] = raw[1].grad.unflatten(1, (3, -1))[0, 0, 4, 6, 6]
+    assert gradients[True] > 0 > gradients[False]
+
+
 def test_without_evidence_nothing_is_added():
     model, teacher = plus(trusted=False)
     confident(teacher, OUTSIDE)

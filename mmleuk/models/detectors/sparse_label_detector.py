@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import torch
@@ -225,7 +225,7 @@ class SparseLabelDetector(BaseDetector):
             ignored = [self.ignore(crowd, found) for crowd, found in zip(ignored, judged)]
         losses = self.label_losses(outputs, labels, metas, ignored, dense_targets)
         if wants_pseudo and self.pseudo_weight is not None:
-            losses |= self.pseudo_losses(outputs, judged, metas, ignored)
+            losses |= self.pseudo_losses(outputs, judged, metas, ignored, dense_targets)
         if wants_triplet:
             losses['loss_triplet'] = self.similarity_loss(outputs[0], judged, truth)
         return losses
@@ -367,8 +367,8 @@ class SparseLabelDetector(BaseDetector):
             losses |= found if len(self.views) == 1 else rename_loss_dict(f'{view}_', found)
         return losses
 
-    def pseudo_losses(self, outputs: tuple, judged: InstanceList, metas: list[dict],
-                      ignored: Ignored) -> dict[str, Any]:
+    def pseudo_losses(self, outputs: tuple, judged: InstanceList, metas: list[dict], ignored: Ignored,
+                      dense_targets: DenseTargets | None = None) -> dict[str, Any]:
         """L_PL (LLD Eq. 7): the loss of found labels. It has no background, since no region is known here."""
         without_background, labels = [], []
         for meta, found in zip(metas, judged):
@@ -379,7 +379,8 @@ class SparseLabelDetector(BaseDetector):
             nothing = InstanceData(metainfo=dict(annotated_regions=nowhere), bboxes=nowhere, labels=found.labels[:0])
             without_background.append(where)
             labels.append(self.merge(nothing, found))
-        losses = self.adapter.loss(outputs, labels, without_background, ignored)
+        targets = dense_targets and replace(dense_targets, background=None)  # that is learnt with the annotation
+        losses = self.adapter.loss(outputs, labels, without_background, ignored, targets)
         return {name.replace('loss_', 'loss_pseudo_'): weigh(value, self.pseudo_weight or 0)
                 for name, value in losses.items() if 'loss' in name}
 
