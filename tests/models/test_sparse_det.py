@@ -71,11 +71,11 @@ def test_mined_proposals_are_thinned_out():
     assert suppress(found[:0], 0.3).bboxes.shape == (0, 4)
 
 
-def labels_of_strong_view(detector, cells, *detections):
+def labels_of_strong_view(detector, cells, *detections, ignored=None):
     """Labels of one image's strong view when the weak one shows detections, each (box, label, score)."""
     boxes, labels, scores = zip(*detections) if detections else ([], [], [])
     detector.roi_head.predict_bbox = lambda *args: [instances(boxes, list(labels), scores)]
-    sample = DetDataSample(gt_instances=cells)
+    sample = DetDataSample(gt_instances=cells, **({} if ignored is None else dict(ignored_instances=ignored)))
     stronger, = detector.stronger_labels([], [], [sample])
     assert sample.gt_instances is cells
     return stronger.gt_instances
@@ -102,6 +102,13 @@ def test_every_labelled_cell_keeps_detections_away(detector):
     cells = instances([[0, 0, 10, 10], [2.5, 0, 12.5, 10]], [1, 1])
     joined = labels_of_strong_view(detector, cells, ([5, 0, 15, 10], 1, 0.95))
     assert joined.bboxes.tolist() == cells.bboxes.tolist() and joined.labels.tolist() == [1, 1]
+
+
+def test_what_becomes_no_label_of_the_strong_view(detector):
+    """A detection that is cut to nothing, and one under an ignored cell."""
+    found = ([40, 0, 40, 10], 1, 0.95), ([60, 0, 70, 10], 1, 0.95), ([80, 0, 90, 10], 1, 0.95)
+    joined = labels_of_strong_view(detector, instances([]), *found, ignored=instances([[58, 0, 72, 10]]))
+    assert joined.bboxes.tolist() == [[80, 0, 90, 10]]
 
 
 # ------------------------------------------------------------------ views

@@ -21,7 +21,7 @@ from torch import Tensor
 from mmleuk.errors import UserError
 from mmleuk.models.dense_heads.sparse_region_heads import SparseRegionFCOSHead
 from mmleuk.models.dense_heads.yolov5_head import YOLOv5Head
-from mmleuk.models.labellers.base import DenseObjectness, DenseTargets, Request, suppress
+from mmleuk.models.labellers.base import DenseObjectness, DenseTargets, Request, suppress, with_area
 from mmleuk.models.task_modules.sparse_region_sampler import SparseRegionSampler
 from mmleuk.models.task_modules.yolov5_assigner import BatchCells
 
@@ -68,6 +68,11 @@ class Adapter:
     def predict(self, outputs: tuple, metas: list[dict], request: Request) -> InstanceList:
         """Per image ``bboxes`` (K, 4) xyxy in input pixels, ``scores`` and ``labels`` (K,), as the request asks."""
         raise NotImplementedError
+
+    def find(self, outputs: tuple, metas: list[dict], request: Request) -> InstanceList:
+        """:meth:`predict` in float32, since mixed precision rounds boxes; those without an area are left out."""
+        with torch.autocast(outputs[0][0].device.type, enabled=False):
+            return [with_area(found) for found in self.predict(in_float32(outputs), metas, request)]
 
     def loss(self, outputs: tuple, labels: InstanceList, metas: list[dict], ignored: Ignored,
              dense_targets: DenseTargets | None = None) -> dict[str, Any]:
@@ -268,4 +273,13 @@ def take_rows(outputs: Any, rows: Sequence[int]) -> Any:
         return outputs.index_select(0, torch.as_tensor(rows, device=outputs.device))
     if isinstance(outputs, (list, tuple)):
         return type(outputs)(take_rows(part, rows) for part in outputs)
+    return outputs
+
+
+def in_float32(outputs: Any) -> Any:
+    """The same outputs, tensors in lists and tuples, as float32."""
+    if isinstance(outputs, Tensor):
+        return outputs.float()
+    if isinstance(outputs, (list, tuple)):
+        return type(outputs)(in_float32(part) for part in outputs)
     return outputs

@@ -22,8 +22,8 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from mmleuk.errors import UserError
-from mmleuk.models.detectors.adapters import take_rows
-from mmleuk.models.labellers.base import KEPT, suppress
+from mmleuk.models.detectors.adapters import in_float32, take_rows
+from mmleuk.models.labellers.base import KEPT, centres_in, suppress, with_area
 from mmleuk.models.losses.no_loss import no_loss
 from mmleuk.registry import MODELS, TASK_UTILS
 
@@ -138,15 +138,23 @@ class SparseDet(FasterRCNN):
 
     @torch.no_grad()
     def stronger_labels(self, weak: Maps, proposals: InstanceList, samples: SampleList) -> SampleList:
-        """Samples whose ground truth holds the labelled cells and the weak view's confident detections."""
+        """Samples whose ground truth holds the labelled cells and the weak view's confident detections.
+
+        Detections under ignored boxes are left out.
+        """
         request = self.labeller.request('student')
         cfg = ConfigDict(score_thr=request.min_score, max_per_img=self.test_cfg.rcnn.max_per_img,
                          nms=dict(type='nms', iou_threshold=request.nms_iou))
-        found = self.roi_head.predict_bbox(weak, [sample.metainfo for sample in samples], proposals, cfg)
+        boxes = [InstanceData(bboxes=found.bboxes.float()) for found in proposals]
+        with torch.autocast(samples[0].gt_instances.bboxes.device.type, enabled=False):  # else boxes are rounded
+            found = self.roi_head.predict_bbox(in_float32(weak), [sample.metainfo for sample in samples], boxes, cfg)
         strong_samples = [sample.new() for sample in samples]
         for sample, detections in zip(strong_samples, found):
             cells = sample.gt_instances
-            kept = self.labeller.group(self.labeller.select(detections, cells, cells.bboxes[:0]), KEPT)
+            seen = with_area(detections)
+            if 'ignored_instances' in sample:
+                seen = seen[~centres_in(seen.bboxes, sample.ignored_instances.bboxes)]
+            kept = self.labeller.group(self.labeller.select(seen, cells, cells.bboxes[:0]), KEPT)
             sample.gt_instances = InstanceData(metainfo=cells.metainfo, bboxes=torch.cat([cells.bboxes, kept.bboxes]),
                                                labels=torch.cat([cells.labels, kept.labels]))
         return strong_samples

@@ -283,7 +283,7 @@ class SparseLabelDetector(BaseDetector):
                 pictures, shown = plain or (images[:rows], metas[:rows])
                 model = cast(SparseLabelDetector, self.teacher.module)
                 seen = model.adapter.forward(pictures)
-            found = model.adapter.predict(seen, shown, self.labeller.request(source))
+            found = model.adapter.find(seen, shown, self.labeller.request(source))
             if self.labeller.schema is not None:
                 self.read_attributes(found, model.attribute_reader, pictures)
             for image in found:

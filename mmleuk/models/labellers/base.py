@@ -173,6 +173,15 @@ def box_area(boxes_xyxy: Tensor) -> Tensor:
     return width * height
 
 
+def with_area(predictions: InstanceData) -> InstanceData:
+    """Those whose box has an area: cut at the image's border nothing may be left, and a loss of it is infinite.
+
+    >>> with_area(InstanceData(bboxes=torch.tensor([[2., 0., 4., 2.], [4., 0., 4., 2.]]))).bboxes.tolist()
+    [[2.0, 0.0, 4.0, 2.0]]
+    """
+    return predictions[box_area(predictions.bboxes) > 0]
+
+
 def centres_in(boxes_xyxy: Tensor, regions_xyxy: Tensor) -> Tensor:
     """Which boxes (K, 4) have their centre in a region (R, 4): (K,) bool."""
     return points_in_regions((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2, regions_xyxy)
