@@ -301,6 +301,18 @@ def test_a_stage_that_takes_background_from_everywhere_is_named(splits):
     assert [found for found in check_config(splits.cfg) if found.kind == 'regions'] == []
 
 
+def test_a_preprocessor_that_scales_boxes_without_their_regions_is_refused(splits):
+    splits.cfg['model']['data_preprocessor'] = dict(
+        type='DetDataPreprocessor', batch_augments=[dict(type='BatchSyncRandomResize', random_size_range=(64, 96))])
+    cfg = Config(dict(model=splits.cfg['model'], train_dataloader=splits.cfg['train_dataloader']))
+    with pytest.raises(UserError, match=r'batch_augments\[0\]: .* leaves the annotated regions'):
+        check_data(cfg, ['train_dataloader'])
+    found, = [found for found in check_config(splits.cfg) if found.kind == 'regions']
+    assert found.severity == 'problem' and 'BatchSyncRandomResize' in found.message
+    cfg.model.bbox_head.truth = 'everywhere'
+    check_data(cfg, ['train_dataloader'])
+
+
 @pytest.mark.parametrize('wrong, remedy', [('RandomAffine', 'mmleuk.RandomAffine'), ('MixUp', 'mmleuk.MixUp'),
                                            ('PackDetInputs', 'mmleuk.PackCells')])
 def test_wrappers_transforms_are_looked_at_before_training(splits, wrong, remedy):

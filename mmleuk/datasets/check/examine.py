@@ -12,7 +12,13 @@ from mmdet.datasets import CocoDataset
 from mmleuk.datasets.annotations import Annotations, read_coco_json
 from mmleuk.datasets.check.fields import find_overlaps, find_patients, find_release_defects
 from mmleuk.datasets.check.findings import NOTE, PROBLEM, Finding, Report, Summary, and_more
-from mmleuk.datasets.check.model import SPARSE_TRUTH, check_head_attributes, check_num_classes, find_unused_regions
+from mmleuk.datasets.check.model import (
+    SPARSE_TRUTH,
+    check_batch_scaling,
+    check_head_attributes,
+    check_num_classes,
+    find_unused_regions,
+)
 from mmleuk.datasets.check.sources import UNREADABLE, Source, find_in_images, find_sources
 from mmleuk.datasets.validation import RecordDefect
 from mmleuk.errors import UserError
@@ -84,6 +90,10 @@ def _find_in_model(cfg: Mapping, sources: list[Source]) -> list[Finding]:
             check_num_classes(cfg, classes)
         except UserError as error:
             found.append(Finding(PROBLEM, '', 'number of classes', str(error)))
+    try:
+        check_batch_scaling(cfg)
+    except UserError as error:
+        found.append(Finding(PROBLEM, '', 'regions', str(error)))
     for source in sources:
         try:
             check_head_attributes(cfg, source.schema, training='train' in source.splits)

@@ -23,6 +23,8 @@ NOT_USED = ("the annotation is sparse, but no part of the model uses the regions
             "configs do; if it is intended, set annotation='complete'")
 HALF_USED = ('{} takes background from everywhere, though other samplers of the model use the regions: cells '
                "outside them will be learnt as background there. Give it type='mmleuk.SparseRegionSampler', too")
+SCALES_BATCHES = ('BatchSyncRandomResize', 'BatchResize')
+"""MMDetection's steps of a data preprocessor that scale images and boxes of a batch."""
 USES_IGNORED = ('SparseRegion', 'YOLOv5Head', 'CenterRegionAssigner')
 """In the types of parts that learn no background under ignored cells; MMDetection's FSAF has the last."""
 IGNORED = ('{} cells are ignored (iscrowd, ignore, difficult), but the model learns their area as background. Use '
@@ -101,14 +103,31 @@ def check_sparse(cfg: Mapping, dataset: Any, *, training: bool) -> list[str]:
         Warnings.
 
     Raises:
-        UserError: a transform doesn't transform the regions. The message names it and what to use.
+        UserError: a transform or the data preprocessor doesn't transform the regions. The message names it and what to
+            use.
     """
     found = list(_sparse_pipelines(dataset, ()))
+    if training:
+        check_batch_scaling(cfg)
     for pipeline in [pipeline for pipelines in found for pipeline in pipelines]:
         check_pipeline_moves_regions(pipeline)
     if not found:
         return []
     return find_unused_regions(cfg) if training else [SPARSE_TRUTH]
+
+
+def check_batch_scaling(cfg: Mapping) -> None:
+    """Refuse a data preprocessor that scales boxes without their regions, for a model that uses the regions.
+
+    Raises:
+        UserError: there is one. The message names its key in the config.
+    """
+    model = cfg.get('model')
+    for key, node in walk(model, 'model') if uses_regions(model) else ():
+        if str(node.get('type')).endswith(SCALES_BATCHES):
+            raise UserError(f"config: {key}: MMDetection's {node['type']} scales images and boxes, but leaves the "
+                            "annotated regions and ignored boxes; take it out, and scale in the pipeline with "
+                            "RandomResize or mmleuk.RandomAffine")
 
 
 def check_ignored(cfg: Mapping, dataset: Any) -> list[str]:
