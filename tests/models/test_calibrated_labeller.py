@@ -119,6 +119,13 @@ def test_half_precision_counts_as_float32_does(dtype):
         assert torch.equal(value, both[1][name]) and both[1][name].dtype == torch.float32, name
 
 
+def test_another_number_of_levels_is_refused():
+    """Its loss would leave out the levels that have no threshold."""
+    calibration = RegionCalibration(num_classes=1, num_levels=3)
+    with pytest.raises(UserError, match='num_levels is 3, but the detector has 4 levels; set labeller.num_levels=4'):
+        calibration.update([], [], [torch.ones(1)] * 4)
+
+
 def test_old_batches_fade_and_state_is_saved():
     calibration = filled([0.9] * 10, [True] * 10, decay=0.5)
     assert calibration.thresholds()[0, 0].item() == pytest.approx(0.9)

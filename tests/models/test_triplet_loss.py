@@ -111,3 +111,12 @@ def test_roi_features_of_two_levels_and_of_no_box():
     assert found.shape == (1, 4 * 4 + 6 * 4)
     none = RoIFeatures((8, 16), 2)(feats, torch.zeros(0, dtype=torch.long), torch.zeros(0, 4))
     assert none.shape == (0, 40) and none.requires_grad
+
+
+def test_maps_of_other_strides_are_refused():
+    """The pyramid of a Faster R-CNN may start at stride 4: box coordinates would be halved."""
+    feats, nothing = [torch.randn(1, 4, 16, 16), torch.randn(1, 4, 8, 8)], torch.zeros(0, dtype=torch.long)
+    for size in (64, 61):  # of 61 px the last grid cell is not whole
+        RoIFeatures((4, 8), 2)(feats, nothing, torch.zeros(0, 4), (size, size))
+    with pytest.raises(UserError, match=r'set roi_features=dict\(strides=\(4, 8\)\)'):
+        RoIFeatures((8, 16), 2)(feats, nothing, torch.zeros(0, 4), (64, 64))

@@ -227,7 +227,7 @@ class SparseLabelDetector(BaseDetector):
         if wants_pseudo and self.pseudo_weight is not None:
             losses |= self.pseudo_losses(outputs, judged, metas, ignored, dense_targets)
         if wants_triplet:
-            losses['loss_triplet'] = self.similarity_loss(outputs[0], judged, truth)
+            losses['loss_triplet'] = self.similarity_loss(outputs[0], judged, truth, images.shape[-2:])
         return losses
 
     @torch.no_grad()
@@ -384,7 +384,7 @@ class SparseLabelDetector(BaseDetector):
         return {name.replace('loss_', 'loss_pseudo_'): weigh(value, self.pseudo_weight or 0)
                 for name, value in losses.items() if 'loss' in name}
 
-    def similarity_loss(self, feats: Sequence[Tensor], judged: InstanceList, truth: InstanceList) -> Tensor:
+    def similarity_loss(self, feats: tuple, judged: InstanceList, truth: InstanceList, input_hw: torch.Size) -> Tensor:
         """L_Tri (LLD Eq. 8 to 11) between unsure predictions and the batch's labelled cells."""
         unsure = [self.labeller.group(found, UNSURE) for found in judged]
         image = torch.cat([found.labels.new_full((len(found),), row) for row, found in enumerate(unsure)])
@@ -395,6 +395,6 @@ class SparseLabelDetector(BaseDetector):
         image, found = image[order], found[order]
         cells = BatchCells.from_instances(truth)
         features = self.roi_features(feats, torch.cat([image, cells.image]),
-                                     torch.cat([found.bboxes, cells.boxes_xyxy]))
+                                     torch.cat([found.bboxes, cells.boxes_xyxy]), input_hw)
         of_unsure, of_cells = features.split([len(image), len(cells.image)])
         return self.loss_triplet(of_unsure, found.labels, of_cells, cells.label)

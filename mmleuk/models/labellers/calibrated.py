@@ -176,7 +176,13 @@ class RegionCalibration(nn.Module):
             predictions: per image those whose centres lie inside the annotated regions.
             truth: per image the labelled cells.
             objectness: per level, at the locations assigned to labelled cells, in [0, 1]; may be empty.
+
+        Raises:
+            UserError: the detector has another number of levels; the surplus ones would not be learnt.
         """
+        if objectness and len(objectness) != len(self.places):
+            raise UserError(f'CalibratedLabeller: num_levels is {len(self.places)}, but the detector has '
+                            f'{len(objectness)} levels; set labeller.num_levels={len(objectness)}')
         added = [torch.zeros_like(histogram) for histogram in (self.seen, self.right, self.places)]
         seen, right, places = added
         for found, cells in zip(predictions, truth):

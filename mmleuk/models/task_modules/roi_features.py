@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
+from mmleuk.errors import UserError
+
 
 def bin_centres(boxes_xyxy: Tensor, bins: int) -> Tensor:
     """Middles of ``bins`` x ``bins`` equal parts of every box: (N, 4) -> (N, bins^2, 2) as x, y, row by row.
@@ -61,6 +63,9 @@ class RoIFeatures(nn.Module):
     Args:
         strides: pixels per grid unit of the levels used, from the first on.
         output_size: bins per side.
+
+    Raises:
+        UserError: the maps have other strides; features would be those of other locations.
     """
 
     def __init__(self, strides: Sequence[int] = (8, 16), output_size: int = 5) -> None:
@@ -68,10 +73,23 @@ class RoIFeatures(nn.Module):
         self.strides = tuple(strides)
         self.output_size = output_size
 
-    def forward(self, feats: Sequence[Tensor], image: Tensor, boxes_xyxy: Tensor) -> Tensor:
-        """Maps (B, C_l, H_l, W_l), image index (N,) and boxes (N, 4) in pixels -> (N, sum of C_l * output_size^2)."""
+    def forward(self, feats: Sequence[Tensor], image: Tensor, boxes_xyxy: Tensor,
+                input_hw: Sequence[int] | None = None) -> Tensor:
+        """Maps (B, C_l, H_l, W_l), image index (N,) and boxes (N, 4) in pixels -> (N, sum of C_l * output_size^2).
+
+        With the size ``input_hw`` of the images the strides are checked.
+        """
+        if input_hw is not None:
+            self.check_strides([max(input_hw) / max(feat.shape[2:]) for feat in feats])
         points = bin_centres(boxes_xyxy, self.output_size).flatten(0, 1)
         index = image.repeat_interleave(self.output_size ** 2)
         sampled = [sample_map(feat.float(), index, points / stride - 0.5)
                    for feat, stride in zip(feats, self.strides)]
         return torch.cat([s.view(len(image), s.shape[1] * self.output_size ** 2) for s in sampled], 1)
+
+    def check_strides(self, of_maps: Sequence[float]) -> None:
+        """Compare the strides with those of a detector's maps, which a last grid cell in part makes a bit smaller."""
+        if not all(0.7 < measured / stride < 1.4 for measured, stride in zip(of_maps, self.strides)):
+            found = tuple(round(measured) for measured in of_maps[:len(self.strides)])
+            raise UserError(f"L_Tri: roi_features.strides is {self.strides}, the detector's first maps have {found}; "
+                            f'set roi_features=dict(strides={found})')
