@@ -101,3 +101,14 @@ def test_a_cell_on_the_border_is_found_once():
 def test_tiles_must_be_larger_than_their_overlap():
     with pytest.raises(UserError, match='overlap < tile_size'):
         build(tile_size=32, overlap=32)
+
+
+def test_attributes_of_tiles_are_refused():
+    """Only the last tile's maps would be left when the boxes of all are read."""
+    init_default_scope('mmdet')
+    tiled = dict(copy.deepcopy(PLAIN), type='mmleuk.TiledDetector', tile_size=64, overlap=32)
+    tiled['bbox_head'].update(num_classes=3, truth='regions')
+    for detector in (tiled, dict(type='mmleuk.SLADet', detector=tiled)):
+        with pytest.raises(UserError, match='tile by tile'):
+            MODELS.build(dict(type='mmleuk.AttriDet', detector=detector, feature_layers=('backbone.stage1',),
+                              attri_head=dict(type='mmleuk.AttriHead', attributes='leukemia')))

@@ -16,6 +16,7 @@ from torch import Tensor
 from mmleuk.errors import UserError
 from mmleuk.models.data_preprocessors.two_views import VIEWS, join_views
 from mmleuk.models.detectors.feature_taps import FeatureTaps, probe_features
+from mmleuk.models.detectors.tiled import TiledDetector
 from mmleuk.registry import MODELS
 from mmleuk.schema import IGNORE
 from mmleuk.structures.regions import clip_boxes
@@ -54,6 +55,9 @@ class AttriDet(BaseDetector):
                  min_score: float = 0.0, on_ground_truth: bool = False, data_preprocessor: dict | None = None,
                  init_cfg: dict | list | None = None) -> None:
         built = MODELS.build(copy.deepcopy(detector))
+        if isinstance(getattr(built, 'detector', built), TiledDetector):
+            raise UserError('AttriDet: a mmleuk.TiledDetector sees an image tile by tile, so attributes would be read '
+                            "in the last tile's maps; wrap a detector of whole images, or take mmleuk.PostHocCBM")
         super().__init__(data_preprocessor=data_preprocessor or built.data_preprocessor, init_cfg=init_cfg)
         self.detector = built
         # in a SparseLabelDetector the layers are those of its detector
