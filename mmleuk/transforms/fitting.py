@@ -7,6 +7,7 @@ from typing import Any
 import mmcv
 
 from mmleuk.structures import clip_regions
+from mmleuk.transforms.masks import refuse_part_mask
 from mmleuk.transforms.selection import CELL_KEYS
 
 
@@ -18,7 +19,11 @@ def fit_picture(results: dict[str, Any], frame_wh: tuple[int, int]) -> dict[str,
 
     Returns:
         The image, its cells and masks in its pixels, regions cut at its border; no other key.
+
+    Raises:
+        UserError: there is a mask of parts, which would stay where it is.
     """
+    refuse_part_mask(results)
     image, boxes = results['img'], results['gt_bboxes'].clone()
     height, width = image.shape[:2]
     new_wh = fitted_size((width, height), frame_wh)

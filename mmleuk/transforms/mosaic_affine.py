@@ -16,6 +16,7 @@ from mmleuk.structures import CellBoxes
 from mmleuk.structures.cell_boxes import Pair
 from mmleuk.transforms.affine import RandomAffine, warp
 from mmleuk.transforms.fitting import fitted_size
+from mmleuk.transforms.masks import refuse_part_mask
 from mmleuk.transforms.mixing import QUARTERS, Mosaic
 from mmleuk.transforms.selection import CELL_KEYS
 from mmleuk.utils.deferred_image import DeferredImage, decoded
@@ -55,6 +56,7 @@ class MosaicAffine(RandomAffine):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Results with three more in ``mix_results`` to one of ``img_scale``; the parts stay unchanged."""
+        refuse_part_mask(results)
         if self.max_rotate_degree or self.max_shear_degree or 'gt_masks' in results:
             return super().transform(self.mosaic.transform(decoded(results)))
         width, height = self.mosaic.img_scale

@@ -12,11 +12,14 @@ from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
 from mmleuk.structures import clip_regions
 from mmleuk.transforms.masks import refuse_masks
+from mmleuk.transforms.selection import select_cells
 
 
 @TRANSFORMS.register_module()
 class CropAroundCells(BaseTransform):
-    """Crop an image at random so that all of its cells stay in it, up to a part of their common frame.
+    """Crop an image at random so that its cells stay in it, up to a part of their common frame.
+
+    A cell that lies wholly in that part is dropped.
 
     Args:
         erosion: the crop contains at least the cells' common frame, made narrower by this share at each side.
@@ -54,6 +57,7 @@ class CropAroundCells(BaseTransform):
         boxes.regions = clip_regions(boxes.regions, (int(y2 - y1), int(x2 - x1)))
         boxes.clip_((int(y2 - y1), int(x2 - x1)))
         results |= dict(img=results['img'][y1:y2, x1:x2], img_shape=(int(y2 - y1), int(x2 - x1)), gt_bboxes=boxes)
+        select_cells(results, (boxes.tensor[:, 2:] > boxes.tensor[:, :2]).all(1))
         return results
 
     def __repr__(self) -> str:

@@ -21,6 +21,7 @@ from mmleuk.transforms import (
     LoadCellAnnotations,
     MixUp,
     Mosaic,
+    MosaicAffine,
     PackCells,
     RandomAffine,
     RegionMosaic,
@@ -136,6 +137,15 @@ def test_what_moves_no_masks_refuses_them():
     del second['gt_masks']
     with pytest.raises(UserError, match='with and without masks'):
         Mosaic(img_scale=(40, 40))(first | dict(mix_results=[second] * 3))
+
+
+@pytest.mark.parametrize('kind', [Mosaic, MosaicAffine, RegionMosaic])
+def test_mosaics_refuse_masks_of_parts(kind):
+    """They would keep the first image's, at its own size."""
+    rng = np.random.default_rng(0)
+    parts = [tiny_results(rng) | dict(gt_seg_map=np.zeros((64, 80), np.uint8)) for _ in range(4)]
+    with pytest.raises(UserError, match='not the mask of their parts'):
+        kind(img_scale=(40, 40))(parts[0] | dict(mix_results=parts[1:]))
 
 
 def test_masks_that_fell_out_of_step_are_refused():

@@ -5,6 +5,7 @@ import pytest
 
 from mmleuk.errors import UserError
 from mmleuk.registry import TRANSFORMS
+from mmleuk.structures import CellBoxes
 from mmleuk.testing.samples import tiny_results
 from mmleuk.transforms import CropAroundCells, Downscale
 
@@ -37,6 +38,21 @@ def test_a_crop_keeps_all_cells_but_for_the_erosion(seed):
             x1, y1, x2, y2 = cell.int().tolist()
             a1, b1, a2, b2 = moved.int().tolist()
             assert (image[y1:y2, x1:x2] == cropped['img'][b1:b2, a1:a2]).all()
+
+
+def test_a_cell_that_the_erosion_cuts_off_is_dropped():
+    """The frame is 380 px wide and loses up to 38 px at each side; the outer cells are 20 px wide."""
+    cells = CellBoxes([[10., 40, 30, 60], [200., 10, 220, 30], [370., 70, 390, 90]], attributes=[[1], [2], [3]])
+    kept = set()
+    for seed in range(6):
+        np.random.seed(seed)
+        cropped = CropAroundCells(prob=1.0, erosion=0.1)(dict(
+            img=np.zeros((100, 400, 3), np.uint8), img_shape=(100, 400), gt_bboxes=cells,
+            gt_bboxes_labels=np.arange(1, 4), gt_ignore_flags=np.zeros(3, bool)))
+        boxes, labels = cropped['gt_bboxes'], cropped['gt_bboxes_labels']
+        assert (boxes.tensor[:, 2:] > boxes.tensor[:, :2]).all() and boxes.attributes.flatten().tolist() == list(labels)
+        kept.add(len(labels))
+    assert min(kept) < 3
 
 
 def test_nothing_to_crop_around():
