@@ -35,13 +35,25 @@ class PartPicturesHook(Hook):
         """Draw a batch."""
         if not self.draw:
             return
-        palette = runner.test_dataloader.dataset.metainfo['palette']
+        dataset = runner.test_dataloader.dataset
         for sample in outputs or ():
-            picture = outlined(load_image(sample.img_path), sample.pred_sem_seg.data[0].cpu().numpy(), palette)
-            name = Path(sample.img_path).stem
+            picture = outlined(load_image(sample.img_path), sample.pred_sem_seg.data[0].cpu().numpy(),
+                               dataset.metainfo['palette'])
+            name = picture_name(sample.img_path, getattr(dataset, 'data_prefix', {}).get('img'))
             if self.test_out_dir is not None:
-                folder = Path(runner.work_dir) / runner.timestamp / self.test_out_dir
-                folder.mkdir(parents=True, exist_ok=True)
-                save_picture(picture, folder / f'{name}.jpg')
+                target = Path(runner.work_dir) / runner.timestamp / self.test_out_dir / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                save_picture(picture, target)
             if self.show:
-                runner.visualizer.show(np.asarray(picture), win_name=name, wait_time=self.wait_time)
+                runner.visualizer.show(np.asarray(picture), win_name=str(name), wait_time=self.wait_time)
+
+
+def picture_name(img_path: str, folder: str | None) -> Path:
+    """Where the picture of an image is written: sub-folders of the images' folder may hold images of one name.
+
+    >>> picture_name('data/images/d1/001.png', 'data/images/').as_posix(), str(picture_name('data/001.png', None))
+    ('d1/001.jpg', '001.jpg')
+    """
+    path = Path(img_path)
+    inside = folder is not None and path.is_relative_to(folder)
+    return (path.relative_to(folder or '') if inside else Path(path.name)).with_suffix('.jpg')

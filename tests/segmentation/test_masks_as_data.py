@@ -1,11 +1,15 @@
 """Images with masks: records, and one clear error for each fault of a folder."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 from drawn_cells import THREE, draw_cells
 from PIL import Image
 
 from mmleuk.datasets import CellMaskDataset
+from mmleuk.engine import PartPicturesHook
 from mmleuk.errors import UserError
 from mmleuk.structures.cell_parts import MERGED_AS_BEFORE, PARTS, UNKNOWN, merge_table
 from mmleuk.structures.mask_files import read_mask
@@ -111,3 +115,17 @@ def test_merged_as_b4_says():
 def test_drawn_cells_are_what_they_say(tmp_path):
     mask = np.asarray(Image.open(draw_cells(tmp_path, 1) / 'd1_000_mask.png'))
     assert set(np.unique(mask)) == {0, 1, 2}
+
+
+def test_images_of_one_name_in_two_folders_have_a_picture_each(tmp_path):
+    for folder in ('d1', 'd2'):
+        (tmp_path / 'train' / folder).mkdir(parents=True)
+        Image.new('RGB', (6, 4)).save(tmp_path / f'train/{folder}/001.png')
+        Image.new('L', (6, 4), 1).save(tmp_path / f'train/{folder}/001_mask.png')
+    made = data_set(tmp_path)
+    runner = SimpleNamespace(test_dataloader=SimpleNamespace(dataset=made), work_dir=tmp_path, timestamp='now')
+    samples = [SimpleNamespace(img_path=made.get_data_info(index)['img_path'], pred_sem_seg=SimpleNamespace(
+        data=torch.zeros(1, 4, 6, dtype=torch.long))) for index in range(2)]
+    PartPicturesHook(draw=True, test_out_dir='pictures').after_test_iter(runner, 0, outputs=samples)
+    assert sorted(path.relative_to(tmp_path / 'now/pictures').as_posix() for path in tmp_path.rglob('*.jpg')) == [
+        'd1/001.jpg', 'd2/001.jpg']
