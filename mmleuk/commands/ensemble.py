@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mmleuk.commands.infer import LOCK, report_failures, write_run
+from mmleuk.commands.run_files import begin_run, check_users_files_stay, end_run
 from mmleuk.datasets.annotations import read_ground_truth
 from mmleuk.ensemble.files import ENSEMBLE, Member, check_names, compare, read_members, to_markdown, write_tables
 from mmleuk.ensemble.fusion import FusionSettings, check_fraction
@@ -99,6 +100,9 @@ def _fuse_live(args: argparse.Namespace, settings: FusionSettings) -> tuple[list
     check_images(paths)
     if Path(args.out).exists() and not Path(args.out).is_dir():
         raise UserError(f'--out is {args.out}, a file; with --models it is a folder')
+    files = [*(f'{name}.json' for name in (*names, ENSEMBLE)), 'predictions.json', 'predictions.csv', 'report.html',
+             *(() if truth is None else ('table.csv', 'table.md'))]
+    check_users_files_stay(Path(args.out), files, 'tools/ensemble.py', '--out')
     from mmleuk.ensemble.live import Ensemble, shown_cells  # late: it takes seconds
     ensemble = Ensemble.load(args.models, settings, names, args.device, args.batch_size)
     runs = ensemble.look(paths)
@@ -108,12 +112,14 @@ def _fuse_live(args: argparse.Namespace, settings: FusionSettings) -> tuple[list
     comparison = None if truth is None else compare(*_members(names, runs, truth), settings, fused)
     out = ensure_writable(args.out)
     with FolderLock(out, LOCK, 'run'):
+        begin_run(out, files)
         written = [to_json(found, out / f'{name}.json') for name, found in zip((*names, ENSEMBLE), (*runs, fused))]
-        files, lost = write_run(seen, out, ('json', 'csv'), report=True, pictures={})
-        written += files
+        of_fused, lost = write_run(seen, out, ('json', 'csv'), report=True, pictures={})
+        written += of_fused
         if comparison is not None:
             print(to_markdown(comparison))
             written += write_tables(comparison, out / 'table')
+        end_run(out, [path.name for path in written])
     return written, lost
 
 
@@ -123,9 +129,9 @@ def _live_names(args: argparse.Namespace) -> list[str]:
     names = args.names or (stems if len(set(stems)) == len(stems) else [
         f'{number}_{stem}' for number, stem in enumerate(stems, start=1)])
     for name in check_names(names):
-        if '/' in name or name in _OWN_FILES:
-            raise UserError(f'a model is called {name!r}; files get this name, so give one without "/" and none of '
-                            f'{", ".join(_OWN_FILES)} (--names)')
+        if '/' in name or name.startswith('.') or name in _OWN_FILES:
+            raise UserError(f'a model is called {name!r}; files get this name, so give one without "/", without a dot '
+                            f'in front, and none of {", ".join(_OWN_FILES)} (--names)')
     return list(names)
 
 

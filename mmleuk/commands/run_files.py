@@ -1,4 +1,4 @@
-"""Record the files that runs of ``mmleuk infer`` write into a folder, so that the next run removes only those."""
+"""Record the files that ``mmleuk infer`` and tools/ensemble.py write into a folder: the next run removes only those."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmleuk.utils.files import remove_files, write_atomic
 
 RECORD = '.mmleuk_infer.json'
 PICTURES = 'pictures'
-_FILES = ('predictions.json', 'predictions.csv', 'report.html')
+_FILES = ('predictions.csv', 'report.html', 'table.csv', 'table.md')
 _FORMAT = 'mmleuk.infer/1'
 
 Stamp = list[int]
@@ -40,8 +40,15 @@ def check_inputs_stay(folder: Path, names: Iterable[str], inputs: Iterable[Path]
                             'folder with --out-dir, or give --no-pictures')
 
 
-def check_users_files_stay(folder: Path, names: Iterable[str]) -> None:
+def check_users_files_stay(folder: Path, names: Iterable[str], command: str = 'mmleuk infer',
+                           option: str = '--out-dir') -> None:
     """Refuse to overwrite files that no earlier run wrote, or that were changed since.
+
+    Args:
+        folder: of the run.
+        names: of all files that it would write, relative to the folder and with '/'.
+        command: its name, for the message.
+        option: that names the folder.
 
     Raises:
         UserError: a file of such a name is there.
@@ -49,8 +56,8 @@ def check_users_files_stay(folder: Path, names: Iterable[str]) -> None:
     ours = _ours(folder)
     for name in names:
         if name not in ours and os.path.exists(folder / name):
-            raise UserError(f'{folder / name}: is not from mmleuk infer, or was changed since, and this run would '
-                            'overwrite it; choose another folder with --out-dir, or move the file')
+            raise UserError(f'{folder / name}: is not from {command}, or was changed since, and this run would '
+                            f'overwrite it; choose another folder with {option}, or move the file')
 
 
 def begin_run(folder: Path, names: Iterable[str]) -> None:
@@ -110,4 +117,5 @@ def _record(folder: Path, stamps: Mapping[str, Stamp | None]) -> None:
 def _is_ours(name: str) -> bool:
     path = PurePosixPath(name)
     is_picture = path.parts[:1] == (PICTURES,) and len(path.parts) > 1 and path.suffix == '.jpg'
-    return name in _FILES or is_picture and '..' not in path.parts
+    is_run = len(path.parts) == 1 and path.suffix == '.json' and not name.startswith('.')  # predictions, or a model's
+    return name in _FILES or is_run or is_picture and '..' not in path.parts

@@ -88,7 +88,7 @@ def test_the_command_end_to_end(tool, trained, tmp_path, capsys):
     words += ['--images', str(folder / 'images'), '--device', 'cpu', '--weights', '1', '2', '--min-score', '0.2']
     assert tool.main([*words, '--annotations', str(folder / 'annotations.json'), '--out', str(out)]) == 0
     said = capsys.readouterr().out
-    assert {path.name for path in out.iterdir() if path.suffix != '.lock'} == {
+    assert {path.name for path in out.iterdir() if not path.name.startswith('.')} == {
         'tiny.json', 'attri.json', 'ensemble.json', 'predictions.json', 'predictions.csv', 'report.html', 'table.csv',
         'table.md'}
     assert (out / 'table.md').read_text() in said
@@ -104,6 +104,27 @@ def test_the_command_end_to_end(tool, trained, tmp_path, capsys):
                       '--annotations', str(folder / 'annotations.json'), '--out', str(saved)]) == 0
     assert saved.with_suffix('.csv').read_bytes() == (out / 'table.csv').read_bytes()
     assert json.loads(saved.read_text())['images'] == json.loads((out / 'ensemble.json').read_text())['images']
+
+
+def test_a_run_replaces_only_what_an_earlier_one_made(tool, trained, tmp_path, capsys):
+    folder, models = trained
+    out = tmp_path / 'out'
+    words = [word for model in models for word in ('--models', *model)]
+    words += ['--images', str(folder / 'images'), '--device', 'cpu', '--out', str(out)]
+    out.mkdir()
+    (out / 'report.html').write_text('mine')
+    assert tool.main(words) == 2 and 'report.html: is not from tools/ensemble.py' in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ['report.html'] and (out / 'report.html').read_text() == 'mine'
+    (out / 'report.html').unlink()
+    assert tool.main([*words, '--annotations', str(folder / 'annotations.json')]) == 0
+    assert tool.main([*words, '--names', 'a', 'b']) == 0  # replaces, and nothing of the earlier models and truth stays
+    assert {path.name for path in out.iterdir() if not path.name.startswith('.')} == {
+        'a.json', 'b.json', 'ensemble.json', 'predictions.json', 'predictions.csv', 'report.html'}
+    (out / 'b.json').write_text('corrected')
+    assert tool.main([*words, '--names', 'a', 'b']) == 2
+    assert 'b.json: is not from tools/ensemble.py, or was changed since' in capsys.readouterr().err
+    assert (out / 'b.json').read_text() == 'corrected'
+    assert tool.main([*words, '--names', '.a', 'b']) == 2 and 'without a dot' in capsys.readouterr().err
 
 
 def test_without_truth_there_is_no_table(tool, trained, tmp_path):
