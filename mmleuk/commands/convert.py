@@ -17,6 +17,7 @@ from mmleuk.datasets.converters.labels import similar_names
 from mmleuk.datasets.converters.voc import CORNERS
 from mmleuk.errors import UserError
 from mmleuk.schema import LEUKEMIA_CLASSES
+from mmleuk.utils.files import check_new_file
 from mmleuk.utils.json_files import write_json
 from mmleuk.utils.words import plural_n
 
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     choices = (*FORMATS, *exchange.NAMES)
     formats.add_argument('--from', dest='source_format', choices=choices, help='format of PATH')
     formats.add_argument('--to', dest='target_format', choices=choices, help='format to write')
-    formats.add_argument('--out', help='file (coco, cvat-coco, csv, parquet, predictions) or new folder to write')
+    formats.add_argument('--out', help='new file (coco, cvat-coco, csv, parquet, predictions) or new folder to write')
     formats.add_argument('--attributes', metavar='NAME|FILE', help='attributes and their values, where the source does '
                          'not name them: a data set such as leukemia_attri, or a JSON file {"key": ["value", ...]}')
     formats.add_argument('--images', type=Path, help='folder of the images: for sizes and names that the labels lack '
@@ -131,10 +132,13 @@ def _check_usage(args: argparse.Namespace) -> None:
         if len(args.paths) != 3 or args.target_format or args.out:
             raise UserError('give either IMAGES LABELS OUT (the extended YOLO texts of the release), or one PATH with '
                             '--from, --to and --out')
+        check_new_file(args.paths[2])
         return
     if args.target_format is None or args.out is None or len(args.paths) != 1:
         raise UserError('--from takes one PATH and needs --to and --out, e.g. `mmleuk data convert train.json --from '
                         'coco --to voc --out voc/`')
+    if args.target_format in exchange.FILES:  # of folders the writers say so
+        check_new_file(args.out)
     if args.target_format == args.source_format:
         raise UserError(f'--from {args.source_format} --to {args.target_format}: nothing to convert')
 

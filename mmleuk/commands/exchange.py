@@ -16,6 +16,8 @@ from mmleuk.utils.json_files import read_json
 from mmleuk.utils.words import plural_n
 
 NAMES = tuple(FORMATS)
+FILES = ('coco', *(name for name, each in FORMATS.items() if not each.in_folder))
+"""Formats of one file."""
 
 
 def schema_named(text: str | None) -> AttributeSchema:

@@ -259,6 +259,7 @@ def test_an_export_with_a_folder_per_split(export, capsys):
     assert [image['file_name'] for image in json.loads(out.read_text())['images']] == ['valid0.png']
     for source in (export / 'train', export / 'train/labels'):
         (source / 'README.dataset.txt').write_text('about')
+        out.unlink()
         convert(source, '--from', 'yolo', '--to', 'coco', '--images', export / 'train/images', '--out', out)
         assert [image['file_name'] for image in json.loads(out.read_text())['images']] == ['train0.png']
     with pytest.raises(UserError, match='holds the splits train, valid; choose one, such as --split train'):

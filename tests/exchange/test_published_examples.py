@@ -190,6 +190,18 @@ def test_the_command_there_and_back(tmp_path, name, capsys):
         ('a/1.png', 'WBC', [50, 20, 30, 40], 0, {'size': 'big', 'hue': 'grey'})]
 
 
+@pytest.mark.parametrize('name', ['cvat-coco', 'csv', 'parquet', 'predictions', 'coco'])
+def test_the_command_writes_over_no_file(tmp_path, name, capsys):
+    """Least of all over its source: other formats lack ids, patients and regions."""
+    path = tmp_path / 'mine.json'
+    path.write_text(json.dumps(COCO))
+    origin = 'label-studio' if name == 'coco' else 'coco'
+    assert main(['data', 'convert', str(path), '--from', origin, '--to', name, '--out', str(path)]) == 2
+    assert 'mine.json: is there already; name a new file' in capsys.readouterr().err
+    assert main(['data', 'convert', str(tmp_path), str(tmp_path), str(path)]) == 2
+    assert json.loads(path.read_text()) == COCO
+
+
 def test_the_command_between_two_tools_and_its_refusals(tmp_path, capsys):
     (tmp_path / 'a.xml').write_text(CVAT)
     words = ['data', 'convert', str(tmp_path / 'a.xml'), '--from', 'cvat', '--to']
