@@ -152,8 +152,12 @@ def read(source: Path, known: Known) -> tuple[Labels, list[str]]:
 
 
 def _stated_labels(root: Element) -> tuple[list[str], dict[str, list[str]]]:
-    """Names of the labels; values of the attributes to choose from, by name, the default first."""
-    classes, values = [], {}
+    """Names of the labels; values of the attributes to choose from, by name, that of an unknown one first.
+
+    Attributes of one name can have other values at each label: then these are taken together.
+    """
+    classes: list[str] = []
+    values: dict[str, list[str]] = {}
     for label in root.iter('label'):
         name = label.findtext('name')
         if not name:
@@ -165,7 +169,9 @@ def _stated_labels(root: Element) -> tuple[list[str], dict[str, list[str]]]:
                 names = (attribute.findtext('values') or '').split('\n')
                 # A task made elsewhere needn't have a value for unknown: then all are known.
                 first = names[0] if names[0] in (UNKNOWN, 'not stated', '') else ''
-                values[key] = [first, *(name for name in names if name != first)]
+                before = values.get(key, [first])
+                first = before[0] or first
+                values[key] = list(dict.fromkeys([first, *before[1:], *(name for name in names if name)]))
     return classes, values
 
 

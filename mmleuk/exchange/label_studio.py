@@ -30,6 +30,7 @@ from mmleuk.exchange.labels import (
     Labels,
     with_regions,
 )
+from mmleuk.utils.image_files import SUFFIXES
 from mmleuk.utils.json_files import read_json
 from mmleuk.utils.new_folder import new_folder, write_text
 
@@ -182,13 +183,20 @@ def _file_name(data: Mapping[str, Any]) -> str:
     """``file_name`` as written here, else the last part of the image's address without the upload's prefix."""
     if isinstance(data.get('file_name'), str):
         return str(data['file_name'])
-    address = next((str(value) for key, value in data.items() if key == IMAGE or isinstance(value, str)), None)
-    if address is None:
+    texts = [str(data[IMAGE])] if data.get(IMAGE) is not None else [
+        value for value in data.values() if isinstance(value, str)]
+    if not texts:
         raise KeyError(IMAGE)
+    # A project may call its image otherwise, and say more of a task, such as the patient.
+    names = [_last_part(text) for text in texts]
+    name = next((name for name in names if name.lower().endswith(SUFFIXES)), names[0])
+    return _UPLOAD.sub('', name, count=1) if _UPLOAD.match(name) else name
+
+
+def _last_part(address: str) -> str:
     if _URL.match(address):
         address = unquote(address.split('?d=')[-1].split('?')[0])
-    name = PurePosixPath(address).name
-    return _UPLOAD.sub('', name, count=1) if _UPLOAD.match(name) else name
+    return PurePosixPath(address).name
 
 
 def _take(result: Mapping[str, Any], size_wh: tuple[int, int], cells: dict[str, dict[str, Any]],

@@ -81,6 +81,25 @@ def test_cvat(tmp_path):
                      '1 rotated boxes became the boxes around them', '1 shapes of the kind points were left out']
 
 
+def test_cvat_attributes_of_one_name_with_other_values_at_each_label(tmp_path):
+    def label(name, *values):
+        lines = '\n'.join(values)
+        return (f'<label><name>{name}</name><attributes><attribute><name>size</name><input_type>select</input_type>'
+                f'<values>{lines}</values></attribute></attributes></label>')
+
+    def box(name, value):
+        return (f'<box label="{name}" xtl="0" ytl="0" xbr="5" ybr="5"><attribute name="size">{value}</attribute>'
+                '</box>')
+
+    (tmp_path / 'a.xml').write_text(
+        f'<annotations><meta><task><labels>{label("A", "unknown", "small")}{label("B", "low", "high")}</labels></task>'
+        f'</meta><image name="a.png" width="9" height="9">{box("A", "unknown")}{box("A", "small")}{box("B", "low")}'
+        '</image></annotations>')
+    labels, _ = read_labels(tmp_path / 'a.xml', 'cvat', Known())
+    assert labels.values == {'size': ('small', 'low', 'high')}
+    assert [dict(cell.attributes) for cell in labels.cells] == [{}, {'size': 'small'}, {'size': 'low'}]
+
+
 @pytest.mark.parametrize(('text', 'words'), [
     ('<!DOCTYPE a [<!ENTITY b "bbbb">]><annotations>&b;</annotations>', 'no XML that can be read'),
     ('<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><annotations>&x;</annotations>', 'no XML that can be read'),
@@ -134,6 +153,16 @@ def test_addresses_of_label_studio(tmp_path, address, name):
     task = dict(id=1, data=dict(image=address, width=9, height=9))
     (tmp_path / 'export.json').write_text(json.dumps([task]))
     assert read_labels(tmp_path / 'export.json', 'label-studio', Known())[0].images[0].file_name == name
+
+
+@pytest.mark.parametrize('data', [
+    dict(patient='P1', image='/data/upload/2/7f4ea0c1-film.png'), dict(patient='P1', field='s3://films/p1/film.png'),
+    dict(photo='film.png', patient='P1')])
+def test_more_data_of_a_task_of_label_studio(tmp_path, data):
+    """What stands before the image is not its name."""
+    (tmp_path / 'export.json').write_text(json.dumps([dict(id=1, data=data)]))
+    labels, _ = read_labels(tmp_path / 'export.json', 'label-studio', Known(sizes=lambda name: (9, 9)))
+    assert labels.images[0].file_name == 'film.png'
 
 
 def test_qupath(tmp_path):
