@@ -39,6 +39,10 @@ def write(labels: Labels, out: Path) -> None:
 def _attribute_specs(labels: Labels) -> list[dict[str, Any]]:
     """Attributes of every label, as CVAT's API names their fields."""
     cells = labels.cells
+    for key in labels.all_values():
+        if key in (SCORE, IGNORE_KEY) or key.endswith(PROB):
+            raise UserError(f'attribute {key!r}: in CVAT {SCORE}, {IGNORE_KEY} and names that end with {PROB} are what '
+                            'a model says; rename it')
     specs = [dict(name=key, mutable=False, input_type='select', default_value=unknown_word(names),
                   values=[unknown_word(names), *names]) for key, names in labels.all_values().items()]
     numbers = [SCORE] if any(cell.score is not None for cell in cells) else []
@@ -47,10 +51,6 @@ def _attribute_specs(labels: Labels) -> list[dict[str, Any]]:
     if any(cell.ignore for cell in cells):
         specs.append(dict(name=IGNORE_KEY, mutable=False, input_type='checkbox', default_value='false',
                           values=['false']))
-    names = [spec['name'] for spec in specs]
-    if len(set(names)) < len(names):
-        raise UserError(f'an attribute is called {SCORE}, {IGNORE_KEY} or ends with {PROB}, as the scores in CVAT do; '
-                        'rename it')
     return specs
 
 

@@ -24,8 +24,16 @@ SCORE, IGNORED, PROB = 'score', 'ignore', ' prob'
 
 
 def write(labels: Labels, out: Path) -> None:
-    """A new folder with NAME.geojson for each image NAME."""
+    """A new folder with NAME.geojson for each image NAME.
+
+    Raises:
+        UserError: an attribute has a name that measurements of a model have.
+    """
     values = labels.all_values()
+    for key in values:
+        if key in (SCORE, IGNORED) or key.endswith(PROB):
+            raise UserError(f'attribute {key!r}: in QuPath {SCORE}, {IGNORED} and names that end with "{PROB}" are '
+                            'what a model says; rename it')
     write_each(labels, out, lambda path: path.with_name(path.name + SUFFIX),
                lambda image: _collection(image, labels, values))
 

@@ -175,6 +175,10 @@ def test_what_cannot_be_written(tmp_path):
         write_labels(twins, tmp_path / 'x', 'labelme')
     with pytest.raises(UserError, match="called 'label'"):
         write_labels(Labels((), {'label': ('a', 'b')}, ()), tmp_path / 'x', 'label-studio')
+    for name, prob in (('cvat', '.prob'), ('qupath', ' prob')):  # a type of nucleus would come back as a score
+        for key in ('score', 'ignore', 'size' + prob):
+            with pytest.raises(UserError, match=f"attribute '{key}'.* are what a model says; rename it"):
+                write_labels(Labels((), {key: ('a', 'b')}, ()), tmp_path / 'x', name)
     with pytest.raises(UserError, match='has no score, so it is no prediction'):
         write_labels(labels, tmp_path / 'x', 'predictions')
     assert not list(tmp_path.iterdir())
