@@ -87,7 +87,7 @@ def compare(one: BaseInferencer, other: BaseInferencer, paths: Sequence[Path]) -
 
 def _largest(pairs: Sequence[tuple[Cell, Cell]], values: Callable[[Cell], Sequence[float]],
              relative: bool = False) -> float:
-    """Of the differences; infinite where one cell has a value that the other lacks.
+    """Of the differences; infinite where one cell has a value that the other lacks, and where one is no number.
 
     With ``relative`` a difference is divided by the value, or by 1 where that is smaller.
     """
@@ -96,8 +96,9 @@ def _largest(pairs: Sequence[tuple[Cell, Cell]], values: Callable[[Cell], Sequen
         first, second = np.array(values(mine), float), np.array(values(yours), float)
         if first.shape != second.shape:
             return np.inf
-        differences = np.abs(first - second) / (np.maximum(first, 1) if relative else 1)
-        worst = max(worst, float(differences.max(initial=0)))
+        with np.errstate(invalid='ignore'):  # of infinite numbers
+            differences = np.abs(first - second) / (np.maximum(first, 1) if relative else 1)
+        worst = max(worst, float(np.nan_to_num(differences, nan=np.inf).max(initial=0)))
     return worst
 
 
@@ -123,5 +124,6 @@ def _matched(first: Prediction, second: Prediction) -> Iterator[tuple[Cell | Non
 
 
 def _distance(one: Cell, other: Cell) -> float:
-    """Pixels between the edges that differ most."""
-    return max(abs(a - b) for a, b in zip(one.box, other.box))
+    """Pixels between the edges that differ most; infinite where one is no number."""
+    distances = [abs(a - b) for a, b in zip(one.box, other.box)]
+    return math.inf if any(map(math.isnan, distances)) else max(distances)
