@@ -28,6 +28,10 @@ _BUILD_ERRORS = (ArithmeticError, AssertionError, AttributeError, ImportError, L
 """Errors of constructors for values that they can't use."""
 
 
+_SPACE = '\0'
+"""Stands for a space while MMEngine reads a setting."""
+
+
 class SettingsAction(DictAction):
     """MMEngine's ``--cfg-options KEY=VALUE ...`` with an error message instead of a traceback for a wrong text."""
 
@@ -42,6 +46,24 @@ class SettingsAction(DictAction):
             super().__call__(parser, namespace, values, option_string)
         except (AssertionError, ValueError) as error:
             parser.error(f'{option_string} {" ".join(values)}: cannot be read ({error})')
+
+    @staticmethod
+    def _parse_iterable(val: str) -> Any:
+        """As MMEngine's, which takes all spaces out, also those within names of files and classes.
+
+        >>> SettingsAction._parse_iterable('/my films/a.json'), SettingsAction._parse_iterable('[Red cell, (1, 2)]')
+        ('/my films/a.json', ['Red cell', (1, 2)])
+        """
+        text = val.strip().strip('\'"')
+        if ',' in text or text.startswith(('[', '(')):
+            text = re.sub(r'(?<=[\[(,])\s+|\s+(?=[]),])', '', text)
+        return _with_spaces(DictAction._parse_iterable(text.replace(' ', _SPACE)))
+
+
+def _with_spaces(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_with_spaces, value))
+    return value.replace(_SPACE, ' ') if isinstance(value, str) else value
 
 
 def read_config(path: str | Path, options: Mapping | None = None, needed: Sequence[str] = ()) -> Config:

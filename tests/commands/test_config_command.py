@@ -39,6 +39,14 @@ def test_options_are_in_it_and_named(printed):
     assert '# --cfg-options mine\nmine = ' in text
 
 
+@pytest.mark.parametrize('text, value', [
+    ('/my films/a.json', '/my films/a.json'), ("'/my films (old)/a.json'", '/my films (old)/a.json'),
+    ('[Red cell, WBC]', ['Red cell', 'WBC']), ('Red cell,WBC', ['Red cell', 'WBC']),
+    ('[(1, 2) , [a b, c]]', [(1, 2), ['a b', 'c']]), (' 5 ', 5), ('( 1, None )', (1, None)), ('[]', [])])
+def test_spaces_within_a_text_stay(printed, text, value):
+    assert printed(BOTTLENECK, '--cfg-options', f'mine={text}')[1]['mine'] == value
+
+
 def test_files_come_as_they_are_merged(tmp_path):
     (tmp_path / 'a.py').write_text('a = 1')
     (tmp_path / 'b.json').write_text('{"b": 2}')
