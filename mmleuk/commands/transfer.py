@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -62,14 +61,15 @@ def run(args: argparse.Namespace) -> int:
     targets = _target_names(args.targets, args.out)
     pairs = _find_pairs(args, coco, targets, limits)
     results: list[PairResult] = []
+    names = review_names([(pair.source, pair.target) for pair in pairs])
     with new_folder(args.out) as folder:
-        for pair in progress(pairs, len(pairs), 'registering'):
+        for pair, name in zip(progress(pairs, len(pairs), 'registering'), names):
             source, target = load_pixels(args.images / pair.source), load_pixels(targets[pair.target])
             result = transfer_pair(pair, coco, source, target, limits, args.min_visible,
                                    find_truth(truth, pair.target))
             results.append(result)
             if not args.no_review:
-                _draw(folder / 'review', result, coco, source, target)
+                _draw(folder / 'review' / name, result, coco, source, target)
         write_json(folder / 'annotations.json', make_coco(coco, results, limits, args.min_visible, args.domain))
         write_text(folder / 'pairs.csv', csv_text(_full_rows(results)))
         if truth is not None:
@@ -120,7 +120,21 @@ def _find_pairs(args: argparse.Namespace, coco: CocoFile, targets: dict[str, Pat
     return sorted(pairs, key=lambda pair: sources.index(pair.source))
 
 
-def _draw(folder: Path, result: PairResult, coco: CocoFile, source: Any, target: Any) -> None:
+def review_names(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """File name of each pair's picture: both names without suffix, with them where two pairs would share one.
+
+    >>> review_names([('a/1.png', '2.png')]), review_names([('1.png', 'x.png'), ('1.jpg', 'x.tif')])
+    (['a_1__2.jpg'], ['1.png__x.png.jpg', '1.jpg__x.tif.jpg'])
+    """
+    short = ['__'.join(str(PurePosixPath(part).with_suffix('')) for part in pair).replace('/', '_') for pair in pairs]
+    whole = ['__'.join(pair).replace('/', '_') for pair in pairs]
+    names = [one if short.count(one) == 1 else other for one, other in zip(short, whole)]
+    # a/b.png beside a_b.png: the number of the pair tells them apart
+    return [f'{name}.jpg' if names.count(name) == 1 else f'{name}__{number}.jpg'
+            for number, name in enumerate(names, start=1)]
+
+
+def _draw(path: Path, result: PairResult, coco: CocoFile, source: Any, target: Any) -> None:
     from mmleuk.pictures.drawing import save_picture
     from mmleuk.transfer.review import draw_pair
     image = next(image for image in coco.images if image.file_name == result.pair.source)
@@ -134,9 +148,7 @@ def _draw(folder: Path, result: PairResult, coco: CocoFile, source: Any, target:
         result.carried.annotations if result.carried else (),
         {entry['id']: entry['name'] for entry in coco.data['categories']},
         None if found.refusal else found.homography, words, result.own_xyxy.tolist())
-    name = '__'.join(PurePosixPath(part).with_suffix('').as_posix().replace(os.sep, '_')
-                     for part in (result.pair.source, result.pair.target))
-    save_picture(picture, folder / f'{name}.jpg')
+    save_picture(picture, path)
 
 
 def _full_rows(results: list[PairResult]) -> list[dict[str, Any]]:

@@ -45,6 +45,17 @@ def transfer(fields, out, *options):
                      str(fields / 'films'), '--out', str(out), *map(str, options)])
 
 
+def test_every_pair_has_a_picture(fields, tmp_path):
+    """Also where only suffixes or folders tell images apart."""
+    from mmleuk.commands.transfer import review_names
+    pairs = [('1.png', 'x.png'), ('1.jpg', 'x.tif'), ('a/b.png', 'y.png'), ('a_b.png', 'y.png'), ('2.png', 'z.png'),
+             ('a_b.png', 'y.jpg')]
+    names = review_names(pairs)
+    assert len({name.lower() for name in names}) == len(pairs) and names[4] == '2__z.jpg'
+    assert transfer(fields, tmp_path / 'out', '--pairs', fields / 'pairs.json') == 0
+    assert sorted(path.name for path in (tmp_path / 'out/review').iterdir()) == ['f0__t0.jpg', 'f1__t1.jpg']
+
+
 def boxes_of(coco, name):
     number, = (image['id'] for image in coco['images'] if image['file_name'] == name)
     return {entry['carried_from']: entry['bbox'] for entry in coco['annotations'] if entry['image_id'] == number}
