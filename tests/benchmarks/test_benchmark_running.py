@@ -240,6 +240,9 @@ def test_an_ensemble_runs_when_its_members_are_done(make_suite, tiny_config, tmp
     assert record['parameters'] == sum(member['parameters'] for member in members)
     assert 'tools/ensemble.py' in record['command']
     (tmp_path / 'results/small/both_seed0.json').unlink()
+    (tmp_path / 'work/small/both_seed0/ensemble/report.html').write_text('of an earlier version')
+    assert benchmark_main([*arguments, '--rows', 'both']) == 0
+    (tmp_path / 'results/small/both_seed0.json').unlink()
     (tmp_path / 'work/small/a_seed0/epoch_2.pth').unlink()
     assert benchmark_main([*arguments, '--rows', 'both']) == 1
     assert 'a_seed0/epoch_2.pth: no such checkpoint' in capsys.readouterr().out

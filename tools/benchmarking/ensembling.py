@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ class Ensembling(Training):
         super().__init__(case, settings, now)
 
     def _arguments(self) -> list[str]:
+        shutil.rmtree(self.folder / ENSEMBLE, ignore_errors=True)  # of an attempt before, with any version
         return self.command(self.folder)
 
     def command(self, work_dir: Path | str) -> list[str]:
