@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol
@@ -166,7 +167,8 @@ class Journal:
     def close(self) -> None:
         """Close the file; it stays."""
         for file in (self._file, *self._others):
-            file.close()
+            with suppress(OSError):  # it tries once more to write what the full disk refused, which was reported
+                file.close()
 
     def remove(self) -> None:
         """Close and remove the file, after the run has written its results."""

@@ -1,5 +1,7 @@
 """Scanning a film with a detector that sees dots: every dot once, also after a kill."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -146,3 +148,28 @@ def test_empty_glass():
     pale = glass.copy()
     pale[100:140, 50:90, 1] -= 35  # a pale red cell
     assert not is_empty_glass(platelet) and not is_empty_glass(pale)
+
+
+FULL_DISK = """
+import resource, sys
+from mmleuk.errors import UserError
+from mmleuk.slides.journal import Journal
+resource.setrlimit(resource.RLIMIT_FSIZE, (8192, resource.RLIM_INFINITY))
+try:
+    with Journal(sys.argv[1], {}) as journal:
+        for step in range(1000):
+            journal.add(('a.png', step), ())
+except UserError as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+with Journal(sys.argv[1], {}, resume=True) as journal:
+    print(len(journal))
+"""
+
+
+def test_a_full_disk_is_one_line_and_the_steps_stay(tmp_path):
+    done = subprocess.run([sys.executable, '-c', FULL_DISK, str(tmp_path / 'j')], capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    said, steps = done.stdout.splitlines()
+    assert 'free some space, then go on with --resume' in said and int(steps) > 100
