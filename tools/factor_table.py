@@ -41,6 +41,8 @@ def predict(inferencer: Inferencer, data: Mapping[str, Any], images: Path) -> di
     """Detections by image id, none suppressed beyond the model's own settings."""
     paths = [images / image['file_name'] for image in data['images']]
     found = {}
+    inferencer.forget_scales()
+    inferencer.calibrate(paths)
     results = progress(inferencer.predict(paths), total=len(paths), desc=str(images))
     for image, result in zip(data['images'], results, strict=True):
         if not isinstance(result, Prediction):

@@ -78,6 +78,9 @@ class Ensemble:
             UserError: an image cannot be read.
         """
         check_images(paths)
+        for inferencer in self.inferencers:
+            inferencer.forget_scales()
+            inferencer.calibrate(paths)  # else the first image of a size would stand for all
         return [Run(inferencer.run_info(), tuple(_predictions(inferencer, paths, name)))
                 for inferencer, name in zip(self.inferencers, self.names)]
 

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmleuk.apis import Inferencer
+from mmleuk.calibration import RedCells
 from mmleuk.ensemble.fusion import FusionSettings
 from mmleuk.ensemble.live import Ensemble
 from mmleuk.ensemble.runs import fuse_runs
@@ -70,6 +71,34 @@ def test_live_equals_saved(ensemble, trained):
     assert 'unknown' in values and len(values) > 1  # where only the plain detector saw something, and elsewhere
     array = cv2.imread(str(paths[0]))
     assert ensemble(array)[0].cells == fused.predictions[0].cells
+
+
+class ManyImages:
+    """A calibrator that finds red cells only where it may look at several images of one size."""
+
+    stated = None
+
+    def __init__(self):
+        self.calibrations, self.measured = {}, 0
+
+    def forget(self):
+        self.measured = 0
+
+    def measure_files(self, paths, load):
+        self.measured = len(paths)
+        return []
+
+    def red_cells(self, image):
+        return RedCells(10.0, 10.0, 9) if self.measured > 1 else None
+
+
+def test_the_scale_is_that_of_all_images(ensemble, trained, monkeypatch):
+    """As in a call and in mmleuk infer: the first image may show no red cell."""
+    paths = sorted((trained[0] / 'images').iterdir())
+    for inferencer in ensemble.inferencers:
+        monkeypatch.setattr(inferencer, 'calibrator', ManyImages())
+    assert [p.um_per_px for run in ensemble.look(paths) for p in run.predictions] == [(0.75, 0.75)] * 2 * len(paths)
+    assert ensemble(paths) == list(fuse_runs(ensemble.look(paths)).predictions)
 
 
 def test_faint_and_overlapping_cells_are_hidden_after_the_fusion(ensemble, trained):
