@@ -47,13 +47,15 @@ _SHAPES = ('rectanglelabels', 'polygonlabels', 'ellipselabels')
 def write(labels: Labels, out: Path) -> None:
     """A new folder with tasks.json to import, and label_config.xml for the project's labelling interface.
 
-    Cells with scores become predictions, others annotations. ``data.image`` is the file's name: put the address under
-    which Label Studio serves the images before it, or upload them.
+    Cells with scores become predictions, others annotations; images in which a model found nothing get a prediction
+    without cells, since an annotation would count as somebody's work. ``data.image`` is the file's name: put the
+    address under which Label Studio serves the images before it, or upload them.
     """
     for key in labels.all_values():
         if key in (LABEL, IMAGE):
             raise UserError(f'an attribute is called {key!r}, as a control of the labelling interface is; rename it')
-    tasks = [_task(image, number) for number, image in enumerate(labels.images, 1)]
+    of_model = any(cell.score is not None for cell in labels.cells)
+    tasks = [_task(image, number, of_model) for number, image in enumerate(labels.images, 1)]
     with new_folder(out) as folder:
         write_text(folder / FILE, json.dumps(tasks, indent=1, ensure_ascii=False))
         (folder / CONFIG_FILE).write_bytes(labelling_interface(labels))
@@ -76,7 +78,7 @@ def labelling_interface(labels: Labels) -> bytes:
     return tostring(view, encoding='utf-8') + b'\n'
 
 
-def _task(image: LabelledImage, number: int) -> dict[str, Any]:
+def _task(image: LabelledImage, number: int, of_model: bool) -> dict[str, Any]:
     results: list[dict[str, Any]] = []
     for index, cell in enumerate(image.cells, 1):
         results += _results(image, f'cell{index}', cell)
@@ -84,9 +86,9 @@ def _task(image: LabelledImage, number: int) -> dict[str, Any]:
         results.append(_rectangle(image, f'region{index}', REGION, region))
     data = dict(image=image.file_name, file_name=image.file_name, width=image.width, height=image.height)
     scores = [cell.score for cell in image.cells if cell.score is not None]
-    if scores:
-        mean = sum(scores) / len(scores)
-        return dict(id=number, data=data, predictions=[dict(model_version='mmleuk', score=mean, result=results)])
+    if scores or of_model and not results:
+        mean = dict(score=sum(scores) / len(scores)) if scores else {}
+        return dict(id=number, data=data, predictions=[dict(model_version='mmleuk', **mean, result=results)])
     return dict(id=number, data=data, annotations=[dict(result=results, was_cancelled=False)])
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -192,6 +193,18 @@ def test_labels_that_exist_are_not_written_over(tmp_path):
         with pytest.raises(UserError, match='exists already'):
             write_labels(people(), out, name)
         assert (out / 'mine').read_text() == 'mine'
+
+
+def test_an_image_in_which_a_model_found_nothing_is_nobodys_work(tmp_path):
+    """Label Studio takes a task with an annotation for done: what the model missed would not be looked at."""
+    found = LabelledImage('a.png', 9, 9, (LabelledCell('A', (1.0, 1.0, 4.0, 4.0), score=0.5),))
+    labels = Labels(('A',), {}, (found, LabelledImage('b.png', 9, 9)))
+    assert write_labels(labels, tmp_path / 'found', 'label-studio') == []
+    tasks = json.loads((tmp_path / 'found/tasks.json').read_text())
+    assert [sorted(task) for task in tasks] == [['data', 'id', 'predictions']] * 2
+    people_saw = Labels(('A',), {}, (replace(found, cells=()), LabelledImage('b.png', 9, 9)))
+    write_labels(people_saw, tmp_path / 'seen', 'label-studio')
+    assert all('annotations' in task for task in json.loads((tmp_path / 'seen/tasks.json').read_text()))
 
 
 def test_qupath_files_say_everything_twice(tmp_path):
