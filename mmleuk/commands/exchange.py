@@ -82,7 +82,7 @@ def convert(args: argparse.Namespace, coco: CocoFile | None, known: Known) -> li
         if len(known.schema) and not data.get('attributes'):
             data = data | dict(attributes=known.schema.to_dict())
             coco = check_coco(data, source)
-        labels, notes = from_coco(coco.data, coco.images, str(source)), []
+        labels, notes = from_coco(coco.data, coco.images, str(source)).checked(str(source)), []
         kept = {'id', 'file_name', 'width', 'height', 'annotated_region'}
         others = sorted({key for image in data['images'] for key in image} - kept)
         notes += [f'{", ".join(others)} of the images are only in the COCO JSON'] if others else []

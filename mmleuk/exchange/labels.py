@@ -99,7 +99,7 @@ class Labels:
 
         Raises:
             UserError: a class is called like the label of regions, a file name leads out of the folder or occurs twice,
-                a cell has no class, or a box isn't four numbers in order.
+                a cell has no class, a box isn't four numbers in order, or a score is not finite.
         """
         if REGION in self.classes:
             raise UserError(f'{where}: a class is called {REGION!r}, which marks annotated regions; rename it')
@@ -113,6 +113,10 @@ class Labels:
                 if not (cell.class_name and all(map(math.isfinite, cell.box)) and x1 <= x2 and y1 <= y2):
                     raise UserError(f'{where}: image {image.file_name}, cell {number}: the class {cell.class_name!r} '
                                     f'with the box {x1:g} {y1:g} {x2:g} {y2:g} is no cell; correct or remove it')
+                numbers = [number for number in (cell.score, *cell.probs.values()) if number is not None]
+                if not all(map(math.isfinite, numbers)):
+                    raise UserError(f'{where}: image {image.file_name}, cell {number}: its score or a probability is '
+                                    'not finite; correct it')
         names = [image.file_name for image in self.images]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
@@ -188,14 +192,22 @@ def from_coco(data: Mapping[str, Any], images: Iterable[Any], where: str) -> Lab
             given = annotation.get('attributes')
             attributes = _named(given if isinstance(given, Mapping) else annotation, schema, place,
                                 isinstance(given, Mapping))
-            probs = {key: float(prob) for key, prob in (annotation.get('attribute_probs') or {}).items()
-                     if key in attributes}
-            score, diameter = annotation.get('score'), annotation.get('diameter_um')
+            stated = annotation.get('attribute_probs')
+            probs = {key: prob for key in attributes if isinstance(stated, Mapping)
+                     and (prob := _number(stated.get(key), f'attribute_probs of {key}', place)) is not None}
+            diameter = annotation.get('diameter_um')
             cells.append(LabelledCell(names[annotation['category_id']], (x, y, x + width, y + height), attributes,
-                                      probs, None if score is None else float(score), cell.ignore,
+                                      probs, _number(annotation.get('score'), 'score', place), cell.ignore,
                                       float(diameter) if isinstance(diameter, (int, float)) else None))
         labelled.append(LabelledImage(image.file_name, image.width, image.height, tuple(cells), image.regions_xyxy))
     return Labels(tuple(names.values()), dict(schema.values_by_key), tuple(labelled))
+
+
+def _number(value: Any, what: str, where: str) -> float | None:
+    try:
+        return None if value is None else float(value)
+    except (TypeError, ValueError) as error:
+        raise UserError(f'{where}: {what} is {value!r:.50}; it is a number') from error
 
 
 def _named(values: Mapping[str, Any], schema: AttributeSchema, where: str, complete: bool) -> dict[str, str]:

@@ -231,6 +231,20 @@ def test_the_command_writes_over_no_file(tmp_path, name, capsys):
     assert json.loads(path.read_text()) == COCO
 
 
+@pytest.mark.parametrize('more, words', [
+    (dict(score='high'), "annotation 9: score is 'high'; it is a number"), (dict(score=[1]), 'it is a number'),
+    (dict(score=float('nan')), 'cell 1: its score or a probability is not finite'),
+    (dict(attribute_probs={'size': 'p'}), "attribute_probs of size is 'p'; it is a number"),
+    (dict(attribute_probs={'size': float('inf')}), 'is not finite')])
+def test_numbers_of_a_model_that_are_none(tmp_path, capsys, more, words):
+    data = COCO | dict(annotations=[COCO['annotations'][1] | more])
+    (tmp_path / 'coco.json').write_text(json.dumps(data))
+    words_of = ['data', 'convert', str(tmp_path / 'coco.json'), '--from', 'coco', '--to', 'csv', '--out']
+    assert main([*words_of, str(tmp_path / 'o.csv')]) == 2
+    said = capsys.readouterr().err
+    assert words in said and 'coco.json' in said and not (tmp_path / 'o.csv').exists()
+
+
 def test_the_command_between_two_tools_and_its_refusals(tmp_path, capsys):
     (tmp_path / 'a.xml').write_text(CVAT)
     words = ['data', 'convert', str(tmp_path / 'a.xml'), '--from', 'cvat', '--to']
