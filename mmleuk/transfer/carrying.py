@@ -108,6 +108,7 @@ def carry_image(image: ImageTruth, entry: Mapping[str, Any], annotations: Sequen
     boxes = carry_boxes(image.boxes_xyxy, homography)
     inside, visible = cut(boxes, target_wh)
     kept = np.where(image.ignored, visible > 0, visible >= min_visible)
+    kept &= np.array([min(_xywh(box)[2:]) > 0 for box in inside], bool)  # a sliver of a crowd may have no width
     moved = [_carry_annotation(annotation, image, target_wh, homography, box)
              for annotation, box, keep in zip(annotations, inside, kept, strict=True) if keep]
     plain = {key: value for key, value in entry.items() if key not in ('id', *_OF_THE_PICTURE)}

@@ -75,6 +75,9 @@ def test_a_crowd_stays_as_long_as_it_is_visible():
     found = carried(one_image([dict(bbox=[45, 10, 20, 20], iscrowd=1), dict(bbox=[60, 0, 9, 9], iscrowd=1)]), DOUBLE)
     assert [entry['carried_from'] for entry in found.annotations] == [1]
     assert found.dropped == 1
+    shift = np.array([[1.0, 0, -9.997], [0, 1, 0], [0, 0, 1]])
+    sliver = carried(one_image([dict(bbox=[0, 10, 10, 10], iscrowd=1)]), shift)
+    assert sliver.annotations == () and sliver.dropped == 1  # a box without width would be refused in training
 
 
 @pytest.mark.parametrize('region, homography, expected', [
