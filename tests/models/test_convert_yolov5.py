@@ -278,6 +278,9 @@ def test_command(tmp_path, capsys):
     save_like_the_original(original(names=['a', 'b', 'c']), tmp_path / 'best.pt')
     assert main([str(tmp_path / 'best.pt'), str(tmp_path / 'out.pth')]) == 0
     assert re.search(r'YOLOv5n, 3 classes', capsys.readouterr().out)
+    before = (tmp_path / 'best.pt').read_bytes()
+    assert main([str(tmp_path / 'best.pt'), str(tmp_path / 'x/../best.pt')]) == 2
+    assert 'is the source' in capsys.readouterr().err and (tmp_path / 'best.pt').read_bytes() == before
     assert main([str(tmp_path / 'none.pt'), str(tmp_path / 'out.pth')]) == 2
     error = capsys.readouterr().err
     assert error.startswith('error: ') and error.count('\n') == 1

@@ -230,6 +230,8 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         UserError: the source is no checkpoint of YOLOv5, or the target can't be written.
     """
+    if Path(args.source).expanduser().resolve() == Path(args.target).expanduser().resolve():
+        raise UserError(f'{args.target}: is the source, which the result would replace; name a new file')
     converted = convert(read_source(args.source), args.source)
     save_converted(converted, args.target)
     print(f'{args.target}: YOLOv5{converted.size}, {converted.num_classes} classes')
