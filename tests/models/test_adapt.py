@@ -260,6 +260,27 @@ def test_a_plain_checkpoint_fits_but_for_the_uncertainty():
     assert {key.split('.')[1] for key in missing.missing_keys} == {'uncertainty_convs'}
 
 
+def test_conf_mix_needs_images_of_one_size():
+    model = build('ConfMix')
+    images, samples = batch()
+    images['target'] = torch.rand(2, 3, SIZE, 2 * SIZE)
+    with pytest.raises(UserError, match=f"a batch's are {SIZE} x {SIZE} px and {2 * SIZE} x {SIZE} px"):
+        model.loss(images, samples)
+
+
+@pytest.mark.parametrize('kind', ['ConfMix', 'DACA'])
+def test_images_put_together_reach_the_border_of_padded_batches(kind):
+    model = build(kind)
+    believe(model, NEW)
+    calls = learnt(model)
+    images, samples = batch()
+    for sample in (*samples['source'], *samples['target']):
+        sample.set_metainfo(dict(img_shape=(SIZE // 2, SIZE // 2)))
+    model.loss(images, samples)
+    assert [meta['img_shape'] for meta in calls[0]['metas']] == [(SIZE // 2, SIZE // 2)] * 2
+    assert [meta['img_shape'] for meta in calls[1]['metas']] == [(SIZE, SIZE)] * len(calls[1]['metas'])
+
+
 # ---------------------------------------------------------------- DACA
 
 def test_daca_composes_the_best_quarter_four_times():

@@ -18,6 +18,7 @@ from mmleuk.datasets.source_target import SOURCE, TARGET
 from mmleuk.models.adapt.base import SourceTargetDetector
 from mmleuk.models.adapt.mixing import (
     best_quarter,
+    check_one_size,
     cut_away,
     large_enough,
     mix_labels,
@@ -76,7 +77,12 @@ class ConfMix(SourceTargetDetector):
 
     def target_losses(self, images: Mapping[str, Tensor], samples: Mapping[str, SampleList],
                       source_outputs: tuple) -> dict[str, Any]:
-        """The detector's losses on mixed images, times gamma."""
+        """The detector's losses on mixed images, times gamma.
+
+        Raises:
+            UserError: the source's images have another size than the target's.
+        """
+        check_one_size(images[SOURCE], images[TARGET])
         _, crowds, metas = unpack_gt_instances(samples[SOURCE])
         target_metas = [sample.metainfo for sample in samples[TARGET]]
         with torch.no_grad(), self.uncertainty():
@@ -102,9 +108,10 @@ class ConfMix(SourceTargetDetector):
 
     @staticmethod
     def mixed_meta(meta: Mapping[str, Any], quarter: int, images: Tensor) -> dict[str, Any]:
-        """The source's metainfo; the mixed image is also known in the pasted quarter."""
+        """The source's metainfo; the mixed image is also known in the pasted quarter, and filled to its border."""
+        meta = dict(meta, img_shape=tuple(images.shape[-2:]))
         if 'annotated_regions' not in meta:
-            return dict(meta)
+            return meta
         window = quarter_window(quarter, images.shape[-2:])
         regions, = regions_of([meta], images)
         return dict(meta, annotated_regions=torch.cat([regions_without(regions, window),

@@ -76,7 +76,7 @@ class DACA(SourceTargetDetector):
                     if len(found)]
         composed = [(image, cells) for image, cells in composed if len(cells)]
         taken = composed or [(seen[0], no_cells(seen))]
-        where = metas[:len(taken)]
+        where = [dict(meta, img_shape=tuple(seen.shape[-2:])) for meta in metas[:len(taken)]]  # composed to the border
         labels = [as_labels(cells, meta) for (_, cells), meta in zip(taken, where)]
         return self.losses_on(torch.stack([image for image, _ in taken]), labels, where, [None] * len(where),
                               learn=bool(composed))

@@ -12,6 +12,8 @@ import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmleuk.errors import UserError
+
 
 def quarter_window(quarter: int, image_hw: Sequence[int]) -> tuple[int, int, int, int]:
     """x1, y1, x2, y2 of a quarter, in whole pixels.
@@ -79,6 +81,18 @@ def cut_away(boxes_xyxy: Tensor, window_xyxy: Sequence[float]) -> Tensor:
 def large_enough(boxes_xyxy: Tensor, min_side: float) -> Tensor:
     """Which boxes (K, 4) have both sides of at least ``min_side`` pixels: (K,) bool."""
     return ((boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) >= min_side).all(1)
+
+
+def check_one_size(source: Tensor, target: Tensor) -> None:
+    """Compare batches of images (B, 3, H, W), whose quarters are exchanged.
+
+    Raises:
+        UserError: they have other sizes.
+    """
+    if source.shape[-2:] != target.shape[-2:]:
+        sizes = ' and '.join(f'{images.shape[-1]} x {images.shape[-2]} px' for images in (source, target))
+        raise UserError(f"images of source and target are mixed, but a batch's are {sizes}; give both pipelines one "
+                        'size, such as Resize with Pad')
 
 
 def paste_quarter(source: Tensor, target: Tensor, quarter: int) -> Tensor:
