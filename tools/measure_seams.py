@@ -54,7 +54,7 @@ def from_model(film: Path, plan: Plan, model: Sequence[str]) -> tuple[np.ndarray
     """What a model finds in each window: boxes (N, 4), scores (N,), windows (N,)."""
     from mmleuk.apis import Inferencer
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / 'j', {}) as journal, open_slide(film) as slide:
-        scan(slide, film.name, Inferencer(*model), plan, journal)
+        scan(slide, film.name, Inferencer(*model).predict_arrays, plan, journal)
         records = [journal.record((film.name, step)) for step in range(len(journal))]
     cells = [(*cell['box'], cell['score']) for record in records for cell in record['cells']]
     found = np.array(cells).reshape(-1, 5)

@@ -228,8 +228,8 @@ def find_share(inferencer: BaseInferencer, paths: Sequence[Path], windows: Windo
         if windows.scans(path):
             # A damaged slide is reported by the first process, when it puts the results together.
             with suppress(SlideError), open_slide(path, windows.intensity) as slide:
-                find_steps(slide, names[path], inferencer, windows.plan(path, slide.size_hw, side), journal, team.has,
-                           batch_size=size, skip_glass=windows.skip_glass)
+                find_steps(slide, names[path], inferencer.predict_arrays, windows.plan(path, slide.size_hw, side),
+                           journal, team.has, batch_size=size, skip_glass=windows.skip_glass)
     team.wait()
     if team.rank == 0:
         for path in _journals(folder):
@@ -329,7 +329,7 @@ def _scan(inferencer: BaseInferencer, path: Path, name: str, plan: Plan, windows
     overview = Overview(plan.size_hw) if draw else None
     try:
         with open_slide(path, windows.intensity) as slide:
-            found = scan(slide, name, inferencer, plan, journal, batch_size=inferencer.batch_size,
+            found = scan(slide, name, inferencer.predict_arrays, plan, journal, batch_size=inferencer.batch_size,
                          skip_glass=windows.skip_glass, see=overview.see if overview else None, on_step=count)
             limits = slide.limits
     except SlideError as error:

@@ -108,7 +108,7 @@ class Worker:
     def _scan(self, path: Path, name: str, steps: frozenset[int], records: Records) -> None:
         with suppress(SlideError), open_slide(path, self.windows.intensity) as slide:
             plan = self.windows.plan(path, slide.size_hw, default_side(self.inferencer))
-            find_steps(slide, name, self.inferencer, plan, records, steps.__contains__,
+            find_steps(slide, name, self.inferencer.predict_arrays, plan, records, steps.__contains__,
                        batch_size=self.inferencer.batch_size, skip_glass=self.windows.skip_glass)
 
 

@@ -151,6 +151,14 @@ class BaseInferencer(ABC):
             for (name, path, prepared), detections in zip(loaded, found):
                 yield self._prediction(detections, prepared, name, str(path))
 
+    def predict_arrays(self, arrays: Sequence[np.ndarray]) -> list[Prediction]:
+        """Predict arrays of one film, such as windows of a large image; unlike in a call, its known scale stays.
+
+        Raises:
+            UserError: an array has another shape or type.
+        """
+        return list(self._predict_arrays([_check_array(array, number) for number, array in enumerate(arrays, start=1)]))
+
     def forget_scales(self) -> None:
         """Begin another film: images of a size that was measured before may come from another microscope."""
         if self.calibrator is not None:

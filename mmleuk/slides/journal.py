@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Protocol
 from mmleuk.errors import UserError
 from mmleuk.structures.prediction import Cell, cell_from_dict, cell_to_dict
 
-FORMAT = 'mmleuk.journal/2'
+FORMAT = 'mmleuk.journal/3'
 Step = tuple[str, int]
 """Name of an image, and the number of the step on it from 0."""
 

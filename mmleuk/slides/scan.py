@@ -15,7 +15,7 @@ from mmleuk.slides.windows import Plan
 from mmleuk.structures.prediction import Cell, Prediction
 
 Predict = Callable[[Sequence[np.ndarray]], Sequence[Prediction]]
-"""A detector: (H, W, 3) uint8 BGR arrays -> one prediction each, such as an ``mmleuk.apis.Inferencer``."""
+"""A detector: (H, W, 3) uint8 BGR arrays -> one prediction each, such as ``Inferencer.predict_arrays``."""
 See = Callable[[np.ndarray, Sequence[int]], None]
 """Gets each window's pixels and its x1, y1, x2, y2."""
 OnStep = Callable[[int, int], None]

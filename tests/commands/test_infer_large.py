@@ -96,7 +96,7 @@ def test_resume_continues_and_refuses_another_run(attri, film, tmp_path, monkeyp
     path, _ = film
     assert infer(path, attri, tmp_path / 'whole') == 0
     calls = []
-    ask = Inferencer.__call__
+    ask = Inferencer.predict_arrays
 
     def stop(self, arrays):
         calls.append(len(arrays))
@@ -104,7 +104,7 @@ def test_resume_continues_and_refuses_another_run(attri, film, tmp_path, monkeyp
             raise KeyboardInterrupt
         return ask(self, arrays)
 
-    monkeypatch.setattr(Inferencer, '__call__', stop)
+    monkeypatch.setattr(Inferencer, 'predict_arrays', stop)
     assert infer(path, attri, tmp_path / 'out') == 130
     capsys.readouterr()
     assert infer(path, attri, tmp_path / 'out', '--resume', min_score='0.04') == 2
@@ -143,8 +143,9 @@ def test_what_several_processes_found_is_put_together(attri, film, tmp_path, mon
 
     path, _ = film
     assert infer(path, attri, tmp_path / 'one') == 0
-    calls, ask = [], Inferencer.__call__
-    monkeypatch.setattr(Inferencer, '__call__', lambda self, arrays: calls.append(len(arrays)) or ask(self, arrays))
+    calls, ask = [], Inferencer.predict_arrays
+    monkeypatch.setattr(
+        Inferencer, 'predict_arrays', lambda self, arrays: calls.append(len(arrays)) or ask(self, arrays))
     monkeypatch.setattr(Team, 'wait', lambda self: None)
     monkeypatch.setenv('RANK', '1')
     monkeypatch.setenv('WORLD_SIZE', '2')
@@ -207,6 +208,22 @@ def test_the_scale_stays_however_the_run_went(attri, tmp_path, monkeypatch, cut)
     whole, resumed = (from_json(tmp_path / name / 'predictions.json').predictions for name in ('whole', 'resumed'))
     assert whole == resumed and whole[0].um_per_px == pytest.approx((0.2, 0.1))
     assert all(cell.diameter_um is not None for cell in whole[0].cells) and whole[0].cells
+
+
+def test_all_windows_have_the_scale_that_was_measured_before(attri, film, tmp_path, monkeypatch):
+    """Not each its own: a window with few red cells would be seen at another scale than its neighbours."""
+    from mmleuk.calibration import Calibration, RedCells, calibrator
+    measured: list[int] = []
+
+    def measure(images, find, diameter, n_images=None):
+        measured.append(len(images))
+        return Calibration(images[0].shape[:2], len(images), (RedCells(9.0 + len(measured), 10.0, 9),), len(images))
+
+    monkeypatch.setattr(calibrator, 'calibrate', measure)
+    assert infer(film[0], attri, tmp_path, '--no-pictures', '--no-report') == 0
+    found = from_json(tmp_path / 'predictions.json').predictions[0]
+    assert measured == [3] and found.um_per_px == (0.75, 0.75)
+    assert all(cell.diameter_um is not None for cell in found.cells) and found.cells
 
 
 def test_16_bits_are_refused_or_converted(attri, film, tmp_path, capsys):

@@ -107,7 +107,7 @@ def test_a_journal_of_another_run_is_refused(film, tmp_path):
     with pytest.raises(UserError, match='other min_score, window; give the same arguments'):
         Journal(tmp_path / 'j', dict(window=97, min_score=0.3), resume=True)
     assert (tmp_path / 'j').read_bytes() == before
-    (tmp_path / 'j').write_bytes(before.replace(b'mmleuk.journal/2', b'mmleuk.journal/1', 1))
+    (tmp_path / 'j').write_bytes(before.replace(b'mmleuk.journal/3', b'mmleuk.journal/2', 1))
     with pytest.raises(UserError, match='other format; give the same arguments'):  # of an earlier version
         Journal(tmp_path / 'j', dict(window=96), resume=True)
     (tmp_path / 'j').write_bytes(before + b'nonsense\n')
