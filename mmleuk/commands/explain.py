@@ -101,11 +101,11 @@ def write_explanation(cells: Sequence[ExplainedCell], folder: Path, facts: dict[
                       pairs: Sequence[Pair] = ()) -> None:
     """Write the page, all numbers as JSON, one row per cell as CSV, and the pairs as a picture."""
     from mmleuk.explain.counterfactuals import page_pairs
-    from mmleuk.explain.page import cell_pictures, render_explanation
+    from mmleuk.explain.page import MOST_CELLS, cell_pictures, render_explanation
     from mmleuk.explain.sheet import PairPicture, pair_sheet
     from mmleuk.pictures.crops import data_uri
     from mmleuk.pictures.drawing import save_picture
-    pictures = [data_uri(picture) for picture in cell_pictures(cells)]
+    pictures = [data_uri(picture) for picture in cell_pictures(cells[:MOST_CELLS])]
     shown = pairs[:MOST_PAIRS]
     sides = list(zip(cell_pictures([pair.edited for pair in shown]), cell_pictures([pair.found for pair in shown])))
     of_pairs = page_pairs(shown, [(data_uri(left), data_uri(right)) for left, right in sides])

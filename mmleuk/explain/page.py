@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def render_explanation(cells: Sequence[ExplainedCell], pictures: Sequence[str], 
 
     Args:
         cells: at least one; the first MOST_CELLS are shown.
-        pictures: data URI of each cell.
+        pictures: data URI of each cell that is shown.
         facts: where the numbers come from, by name.
         pairs: cells beside their counterparts, :func:`mmleuk.explain.counterfactuals.page_pairs`.
     """
@@ -75,5 +76,9 @@ def cell_pictures(cells: Sequence[ExplainedCell]) -> list[Image.Image]:
     Raises:
         UserError: an image can't be read any more.
     """
-    images = {path: load_image(path) for path in dict.fromkeys(cell.path for cell in cells)}
-    return [picture_of(cell, images[cell.path]) for cell in cells]
+    pictures: dict[int, Image.Image] = {}
+    order = sorted(range(len(cells)), key=lambda index: cells[index].path)
+    for path, members in groupby(order, key=lambda index: cells[index].path):
+        image = load_image(path)  # one at a time: all images of a run don't fit into memory
+        pictures |= {index: picture_of(cells[index], image) for index in members}
+    return [pictures[index] for index in range(len(cells))]

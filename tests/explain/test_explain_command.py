@@ -16,7 +16,7 @@ from small_attri_det import SCHEMA, write_attri_det, write_films
 from mmleuk.apis import Inferencer
 from mmleuk.cli import main
 from mmleuk.errors import UserError
-from mmleuk.explain import Bottleneck
+from mmleuk.explain import Bottleneck, ExplainedCell, page
 from mmleuk.explain.explainer import Explainer
 from mmleuk.explain.page import model_data
 from mmleuk.explain.scoring import type_scores
@@ -167,6 +167,27 @@ def test_one_cell_more_than_is_printed(lab, bottlenecks, tmp_path, capsys, monke
     assert '... and 1 more cell\n' in capsys.readouterr().out
 
 
+def test_pictures_are_of_shown_cells_and_each_image_is_read_once(tmp_path, monkeypatch):
+    read, cells = [], []
+    for number, path in enumerate(['b.png', 'a.png', 'b.png']):
+        cv2.imwrite(str(tmp_path / path), np.full((30, 30, 3), 50 * (path == 'b.png'), np.uint8))
+        cells.append(ExplainedCell(str(number), str(tmp_path / path), (2., 2., 12., 12.), np.ones(1), None))
+    monkeypatch.setattr(ExplainedCell, 'type_name', 'WBC')
+    monkeypatch.setattr(page, 'load_image', lambda path, load=page.load_image: read.append(path) or load(path))
+    found = page.cell_pictures(cells)
+    assert [picture.getpixel((56, 56)) for picture in found] == [(50,) * 3, (0,) * 3, (50,) * 3]
+    assert read == [str(tmp_path / 'a.png'), str(tmp_path / 'b.png')]
+
+
+def test_the_command_draws_no_cell_that_the_page_does_not_show(lab, bottlenecks, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(page, 'MOST_CELLS', 2)
+    monkeypatch.setattr(page, 'picture_of', lambda cell, image, draw=page.picture_of: drawn.append(cell.name) or draw(
+        cell, image))
+    assert explain(lab, bottlenecks, tmp_path / 'out') == 0
+    assert len(drawn) == 2 and len(rows_of(tmp_path / 'out/cells.csv')) > 2
+
+
 @pytest.mark.skipif(shutil.which('node') is None, reason='needs node to run the script of the page')
 @pytest.mark.parametrize('kind', ['linear', 'boosted'])
 def test_the_page_computes_the_same(bottlenecks, tmp_path, kind):
@@ -187,7 +208,6 @@ console.log(JSON.stringify({
 """)
     result = subprocess.run(['node', 'run.js'], cwd=tmp_path, capture_output=True, text=True, check=True)
     found = json.loads(result.stdout)
-    from mmleuk.explain import ExplainedCell
     cells = [ExplainedCell('', '', None, row, bottleneck).edit(dict(zip(bottleneck.schema.keys, edit)))
              for row, edit in zip(concepts, values.tolist())]
     assert found['changed'] == [cell.edited_concepts.tolist() for cell in cells]
