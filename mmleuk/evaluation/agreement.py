@@ -112,18 +112,19 @@ def pooled_agreement(first: np.ndarray, second: np.ndarray, *, samples: int = 20
 
     Args:
         first, second: (N, A) int values, IGNORE where unknown.
-        samples: of the bootstrap over images. The values of one image depend on each other, so Wilson's interval over
-            all values would be too narrow.
+        samples: of the bootstrap over images with a pair. The values of one image depend on each other, so Wilson's
+            interval over all values would be too narrow.
         seed: of the bootstrap.
     """
     known = (first != IGNORE) & (second != IGNORE)
-    n_of_image, agreed_of_image = known.sum(1), (known & (first == second)).sum(1)
+    paired = known.any(1)  # the others say nothing of the rate: a sample of them alone would have none
+    n_of_image, agreed_of_image = known.sum(1)[paired], (known & (first == second)).sum(1)[paired]
     n, agreed = int(n_of_image.sum()), int(agreed_of_image.sum())
     if not n:
         return Agreement('all', 0, 0, None)
     generator = np.random.default_rng(seed)
-    drawn = generator.integers(0, len(first), (samples, len(first)))
-    rates = agreed_of_image[drawn].sum(1) / np.maximum(n_of_image[drawn].sum(1), 1)
+    drawn = generator.integers(0, len(n_of_image), (samples, len(n_of_image)))
+    rates = agreed_of_image[drawn].sum(1) / n_of_image[drawn].sum(1)
     low, high = np.quantile(rates, [0.025, 0.975])
     return Agreement('all', n, agreed, (float(low), float(high)))
 

@@ -70,6 +70,17 @@ def test_pooled_rate_is_the_share_of_all_values():
     assert pooled.rate_interval[0] < 0.9608 < pooled.rate_interval[1]
 
 
+def test_images_without_a_pair_do_not_widen_the_pooled_interval():
+    first = np.full((12, 2), IGNORE)
+    first[:4] = [[0, 0], [1, 0], [1, 1], [0, 1]]
+    second = first.copy()
+    whole = agreements(['a', 'b'], [2, 2], first, second)[-1]
+    assert whole.rate == 1 and whole.rate_interval == (1, 1)  # draws without a pair counted as a rate of 0
+    second[0] = 1 - first[0]
+    found, alone = (agreements(['a', 'b'], [2, 2], first[:n], second[:n])[-1] for n in (12, 4))
+    assert found.rate_interval == alone.rate_interval
+
+
 HEADER = ['img_name', 'label', *WBCATT_ATTRIBUTES.keys]
 VALUES = [attribute.values[0] for attribute in WBCATT_ATTRIBUTES.attributes]
 
