@@ -61,6 +61,19 @@ def test_macro_f1_is_scikit_learns_and_its_interval_covers_it():
     assert row == type_scores('x', truth.tolist(), found.tolist())
 
 
+def test_a_sample_without_a_rare_type_does_not_score_it_0():
+    """Half of all samples lack a type with one cell; with all cells right no sample has an error."""
+    names = ['common'] * 30 + ['rare']
+    row = type_scores('x', names, names)
+    assert (row['macro_F1'], row['macro_F1_low'], row['macro_F1_high']) == (1, 1, 1)
+    found = np.array(names[:-4] + ['rare'] * 4)
+    drawn = np.random.default_rng(0).integers(0, 31, (200, 31))
+    by_hand = [f1_score(truth, found[rows], labels=np.unique(truth), average='macro', zero_division=0)
+               for rows, truth in zip(drawn, np.array(names)[drawn])]
+    row = type_scores('x', names, found.tolist(), samples=200)
+    assert [row['macro_F1_low'], row['macro_F1_high']] == pytest.approx(np.quantile(by_hand, [0.025, 0.975]))
+
+
 def explain(lab, bottlenecks, out, *more, inputs=None, kind='linear'):
     return main(['explain', *(inputs or [lab.crops]), lab.config, lab.checkpoint, str(bottlenecks / f'{kind}.json'),
                  '--out', str(out), '--device', 'cpu', *more])
