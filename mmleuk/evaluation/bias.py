@@ -74,12 +74,12 @@ class _Case:
     n: int
     other_errors: int
     other_n: int
+    groups: frozenset[frozenset[int]]  # values of the cells on both sides
 
     @property
     def test(self) -> tuple:
         """The same for two cases that compare the same two groups, as the two values of a binary attribute."""
-        groups = sorted([(self.errors, self.n), (self.other_errors, self.other_n)])
-        return self.scope, self.key, *groups[0], *groups[1]
+        return self.scope, self.key, self.groups
 
 
 def value_rates(truth: Sequence[str], predicted: Sequence[str], values: np.ndarray, schema: AttributeSchema, *,
@@ -120,11 +120,13 @@ def _cases(scope: str, wrong: np.ndarray, values: np.ndarray, schema: AttributeS
     cases = []
     for column, attribute in zip(values.T, schema.attributes):
         known = column != IGNORE
+        present = frozenset(column[known].tolist())
         for index in range(len(attribute.values)):
             has = column == index
             others = known & ~has
+            groups = frozenset([present & {index}, present - {index}])
             cases.append(_Case(scope, attribute.key, index, int(wrong[has].sum()), int(has.sum()),
-                               int(wrong[others].sum()), int(others.sum())))
+                               int(wrong[others].sum()), int(others.sum()), groups))
     return cases
 
 

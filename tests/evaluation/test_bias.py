@@ -100,6 +100,17 @@ def test_a_binary_attribute_is_one_test():
     assert (no.is_finding(0.05), yes.is_finding(0.05)) == (False, True)  # the one with more errors
 
 
+def test_values_with_equal_counts_are_different_tests():
+    """Pink and red have 3 errors of 10 each, blue 9 of 10: three tests, of which blue's has the smallest p."""
+    schema = AttributeSchema.from_dict({'hue': ['pink', 'red', 'blue', 'grey', 'black']})
+    predicted = (['a'] * 7 + ['b'] * 3) * 2 + ['a'] + ['b'] * 9
+    rates = value_rates(['a'] * 30, predicted, np.repeat([[0], [1], [2]], 10, 0), schema, types=[])
+    pink, blue = exact_p(3, 10, 12, 20), exact_p(9, 10, 6, 20)
+    # a value without cells has nothing to compare; both such values are the same comparison of nothing with all
+    assert [rate.q for rate in rates] == pytest.approx([*benjamini_hochberg([pink, pink, blue, 1.0])[:3], 1, 1])
+    assert rates[2].q == pytest.approx(4 * blue)
+
+
 def test_training_counts():
     counts = training_counts(['a', 'a', 'b'], np.array([[0, 1, 0], [2, 1, 1], [2, IGNORE, 0]]), SCHEMA)
     assert (counts[ALL, 'hue', 'blue'], counts['b', 'hue', 'blue'], counts['b', 'ring', 'yes']) == (2, 1, 0)
