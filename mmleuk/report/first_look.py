@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts are imported on first use
 from numpy.typing import NDArray
 
 from mmleuk.schema import AttributeSchema
@@ -98,12 +99,15 @@ def attribute_doubt(cells: Sequence[Cell], schema: AttributeSchema) -> NDArray[n
 
 
 def novelty_rank(cells: Sequence[Cell]) -> NDArray[np.float64]:
-    """(N,) 0 for the half of the cells most like the training cells, up to 1 for the least; 0 where it isn't known."""
+    """(N,) 0 for the half of the cells most like the training cells, up to 1 for the least; 0 where it isn't known.
+
+    Equally novel cells have the mean of their ranks.
+    """
     known = np.array([cell.novelty is not None for cell in cells], bool)
     ranks = np.zeros(len(cells))
     if known.sum() > 1:
         novelty = np.array([cell.novelty for cell in cells if cell.novelty is not None])
-        ranks[known] = np.maximum(0, 2 * novelty.argsort().argsort() / (len(novelty) - 1) - 1)
+        ranks[known] = np.maximum(0, 2 * (scipy.stats.rankdata(novelty) - 1) / (len(novelty) - 1) - 1)
     return ranks
 
 

@@ -59,6 +59,13 @@ def test_novelty_counts_only_above_the_middle():
     assert novelty_rank([cell_of('a')]).tolist() == [0]
 
 
+def test_equally_novel_cells_have_equal_ranks():
+    """Their order in the file decided: of five equal cells the last one was "unlike the training cells"."""
+    assert novelty_rank([replace(cell_of('a'), novelty=0.5)] * 5).tolist() == [0] * 5
+    cells = [replace(cell_of('a'), novelty=value) for value in (1.0, 2.0, 7.0, 7.0, 1.0)]
+    assert novelty_rank(cells).tolist() == [0, 0, 0.75, 0.75, 0]
+
+
 def test_each_sign_brings_a_cell_up_and_is_named():
     usual = [cell_of('a', 0, 0, score=0.95)] * 20 + [cell_of('b', 2, 1, score=0.95)] * 20
     odd = [cell_of('a', 2, 1, score=0.95), cell_of('b', 2, 1, score=0.3)]
