@@ -120,7 +120,7 @@ def sample_cells(sample: Mapping[str, Any]) -> list[dict[str, Any]]:
                                   strict=True)]
 
 
-class _KnownTruth(COCO):
+class KnownTruth(COCO):
     """COCO data of images that may be only partly annotated.
 
     pycocotools leaves out a detection that found no cell if its area is outside the size range. So detections whose
@@ -225,11 +225,11 @@ class CocoMetric(MMDetCocoMetric):
             if self._file_data is not None:
                 file_ids = {category['name']: category['id'] for category in self._file_data['categories']}
                 tested = tested_images(self._file_data, {prediction['img_id'] for _, prediction in results})
-                self._coco_api = _KnownTruth(relabel_categories(tested, classes), self._file_regions)
+                self._coco_api = KnownTruth(relabel_categories(tested, classes), self._file_regions)
             else:
                 truths = [truth for truth, _ in results]
                 data: Any = read_json(self.gt_to_coco_json(truths, stem))
-                self._coco_api = _KnownTruth(data, {truth['img_id']: truth['regions'] for truth in truths
+                self._coco_api = KnownTruth(data, {truth['img_id']: truth['regions'] for truth in truths
                                                     if truth['regions'] is not None})
             self.cat_ids = self.img_ids = None
             try:

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mmleuk.evaluation.coco_metric import relabel_categories
+from mmleuk.datasets.annotations import parse_ground_truth
+from mmleuk.evaluation.coco_metric import KnownTruth, relabel_categories
 from mmleuk.structures.matching import match, pairwise_iou
 
 MIN_IOU = 0.5
@@ -42,7 +42,8 @@ class FactorScores:
 
     Args:
         images, cells: their numbers; ignored cells don't count.
-        map, map50: COCO's mean average precision over IoU 0.5 to 0.95, and at 0.5.
+        map, map50: COCO's mean average precision over IoU 0.5 to 0.95, and at 0.5. A detection outside the annotated
+            regions that found no cell is left out.
         affected: number of cells that the factor affects.
         affected_found: share of them that a detection of their class found.
         impurities: their number.
@@ -120,20 +121,20 @@ def _taken(dirt_xywh: NDArray, annotations: Sequence[Mapping[str, Any]], confide
 
 
 def _average_precision(named: dict[str, Any], found: Mapping[int | str, Found]) -> tuple[float | None, float | None]:
-    """mAP and mAP50 as pycocotools computes them; None if no cell counts."""
+    """mAP and mAP50 as pycocotools computes them, of what is annotated; None if no cell counts."""
     numbers = {image['id']: number for number, image in enumerate(named['images'], 1)}  # pycocotools wants integers
     if all(annotation['iscrowd'] for annotation in named['annotations']):
         return None, None
-    truth = COCO()
-    truth.dataset = named | dict(
-        images=[image | dict(id=numbers[image['id']]) for image in named['images']],
-        annotations=[a | dict(image_id=numbers[a['image_id']]) for a in named['annotations']])
+    regions = {numbers[image.image_id]: image.known_regions for image in parse_ground_truth(named, 'data').images
+               if not image.is_known_everywhere}
     rows = [(numbers[image_id], x0, y0, x1 - x0, y1 - y0, score, label) for image_id, image in found.items()
             for (x0, y0, x1, y1), score, label in zip(image.boxes_xyxy, image.scores, image.labels)]
     if not rows:
         return 0.0, 0.0
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
-        truth.createIndex()
+        truth = KnownTruth(named | dict(
+            images=[image | dict(id=numbers[image['id']]) for image in named['images']],
+            annotations=[a | dict(image_id=numbers[a['image_id']]) for a in named['annotations']]), regions)
         evaluation = COCOeval(truth, truth.loadRes(np.array(rows, float)), 'bbox')
         evaluation.evaluate()
         evaluation.accumulate()

@@ -61,6 +61,20 @@ def test_nothing_found_and_nothing_there():
     assert (empty.map, empty.map50, empty.affected_found) == (None, None, None)
 
 
+def test_what_is_not_annotated_is_not_false():
+    """A detection in the unknown half comes before the right one: precision 1/2 if it counted."""
+    given = data(annotated_region=[0, 0, 100, 45])
+    given['images'][1]['annotated_region'] = []
+    given['annotations'] = [a for a in given['annotations'] if a['bbox'][1] < 45]
+    detections = found((70, 60, 90, 80, 0.9, 1), (10, 10, 30, 30, 0.8, 1), (50, 10, 70, 30, 0.7, 1))
+    detections[3] = Found(np.array([[1, 1, 9, 9]]), np.array([0.95]), np.array([1]))
+    scores = score_factor(given, detections, CLASSES)
+    assert scores.map == scores.map50 == pytest.approx(1)
+    inside = found((75, 20, 95, 40, 0.9, 1), (10, 10, 30, 30, 0.8, 1), (50, 10, 70, 30, 0.7, 1))
+    # recall 1/2 at precision 1/2, recall 1 at 2/3
+    assert score_factor(given, inside, CLASSES).map50 == pytest.approx(2 / 3)
+
+
 def test_inputs_are_only_read_and_unknown_classes_raise():
     given, detections = data(), found((10, 10, 30, 30, 0.9, 1))
     assert score_factor(given, detections, CLASSES) == score_factor(given, detections, CLASSES)
