@@ -83,9 +83,10 @@ class Registration:
         inliers: matches that agree with the homography.
         residual_px: root mean square distance of the inliers, pixels of the target; NaN without homography. Grey
             values that refine the homography leave it as it was.
-        overlap_of_source: share of the source's field that the target shows, 0 to 1.
-        overlap_of_target: share of the target's field that the source shows, 0 to 1.
-        correlation: of the grey values in the shared area, -1 to 1.
+        overlap_of_source: share of the source's field that the target shows, 0 to 1; NaN where the homography was
+            refused before.
+        overlap_of_target: share of the target's field that the source shows, 0 to 1; NaN likewise.
+        correlation: of the grey values in the shared area, -1 to 1; NaN likewise.
         refusal: why it must not be believed; None where it may.
     """
 
@@ -93,9 +94,9 @@ class Registration:
     matches: int
     inliers: int
     residual_px: float = float('nan')
-    overlap_of_source: float = 0.0
-    overlap_of_target: float = 0.0
-    correlation: float = 0.0
+    overlap_of_source: float = float('nan')
+    overlap_of_target: float = float('nan')
+    correlation: float = float('nan')
     refusal: str | None = None
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -40,16 +41,15 @@ class PairResult:
         """One row of the table of pairs; None where a figure doesn't exist."""
         found, check = self.registration, self.check
         scale, turn = found.scale_and_turn
-        known = found.homography is not None
         agreeing = [cell for cell in check.cells if cell.verdict == AGREES] if check else []
         shift = check.shift_px if check else None
         row = dict(
             source=self.pair.source, target=self.pair.target, found_by=self.pair.found_by,
             result='refused' if found.refusal else 'carried', reason=found.refusal or '', matches=found.matches,
-            inliers=found.inliers, residual_px=round(found.residual_px, 3) if known else None,
-            overlap_of_source=round(found.overlap_of_source, 3), overlap_of_target=round(found.overlap_of_target, 3),
-            correlation=round(found.correlation, 3), scale=round(scale, 4) if known else None,
-            turn_deg=round(turn, 2) if known else None, cells=self.cells,
+            inliers=found.inliers, residual_px=_rounded(found.residual_px, 3),
+            overlap_of_source=_rounded(found.overlap_of_source, 3),
+            overlap_of_target=_rounded(found.overlap_of_target, 3), correlation=_rounded(found.correlation, 3),
+            scale=_rounded(scale, 4), turn_deg=_rounded(turn, 2), cells=self.cells,
             carried=len(self.carried.annotations) if self.carried else 0,
             dropped=self.carried.dropped if self.carried else None)
         if check is not None:
@@ -59,6 +59,10 @@ class PairResult:
                         median_centre_px=median(cell.distance_px or 0.0 for cell in agreeing) if agreeing else None,
                         shift_x_px=shift[0] if shift else None, shift_y_px=shift[1] if shift else None)
         return row
+
+
+def _rounded(value: float, digits: int) -> float | None:
+    return None if math.isnan(value) else round(value, digits)
 
 
 def load_pixels(path: str | Path) -> Pixels:

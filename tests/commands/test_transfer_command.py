@@ -117,6 +117,10 @@ def test_a_pair_of_different_fields_is_refused(fields, tmp_path, capsys):
     assert json.loads((tmp_path / 'out/annotations.json').read_text())['images'] == []
     out = capsys.readouterr().out
     assert 'refused: f0.png -> t1.png: ' in out and 'at least 20 are needed' in out
+    with open(tmp_path / 'out/pairs.csv', newline='', encoding='utf-8') as file:
+        rows = list(csv.DictReader(file))
+    for key in ('overlap_of_source', 'overlap_of_target', 'correlation'):
+        assert [row[key] for row in rows] == ['', ''], 'a share that nobody measured is none, not 0'
 
 
 def test_a_truth_that_contradicts_is_named(fields, tmp_path, capsys):
