@@ -1,7 +1,8 @@
 """Do the cells to look at first hold the model's errors? ``python tools/measure_first_look.py PREDICTIONS ANNOTATIONS``
 
 A detection is right where it has an IoU of 0.5 with a cell of its class that no detection with a higher score has; the
-annotations must be complete. Prints errors among the first cells of the list, and among as many at random.
+annotations must be complete. Prints errors among the first 20, 50 and 100 cells where there are more, and among as many
+at random.
 ``--rename "Band neutrophil=Neutrophil"`` where the annotations have other or finer types than the model.
 """
 
@@ -74,7 +75,7 @@ def measure(args: argparse.Namespace) -> None:
     looks = first_look(morphology_bank(run.predictions, classes), run.info.schema)
     errors = np.array([wrong[look.entry.prediction.image][look.entry.index] for look in looks], bool)
     print(f'{len(errors)} cells, {errors.sum()} wrong')
-    for first in FIRST:
+    for first in [number for number in FIRST if number < len(errors)]:
         print(f'first {first}: {errors[:first].sum()} wrong; at random {first * errors.mean():.1f}')
 
 

@@ -46,7 +46,23 @@ def test_errors_among_the_first(load_tool, tmp_path, monkeypatch, capsys):
                          (['--rename', 'WBC=RBC'], '3 cells, 3 wrong')):
         monkeypatch.setattr(sys, 'argv', ['measure_first_look.py', path, str(tmp_path / 't.json'), *flags])
         assert load_tool('measure_first_look').main() == 0
-        assert capsys.readouterr().out.startswith(words)
+        out = capsys.readouterr().out
+        assert out.startswith(words) and 'first' not in out  # of 3 cells no 20 come first, and no 13.3 are wrong
     monkeypatch.setattr(sys, 'argv', ['measure_first_look.py', path, str(tmp_path / 't.json'), '--rename', 'W=RBC'])
     assert load_tool('measure_first_look').main() == 2
     assert 'OLD is one of WBC, RBC' in capsys.readouterr().err
+
+
+def test_errors_at_random_are_a_share_of_the_first(load_tool, tmp_path, monkeypatch, capsys):
+    """22 cells, of which the 11 with the lowest scores are wrong: 11 among the first 20, 10 at random."""
+    cells = [('WBC', 0.9 - 0.01 * n, (4. * n, 0., 4. * n + 4, 4.)) for n in range(22)]
+    run = Run(RunInfo(('WBC',)), (Prediction('a.png', (99, 99), tuple(
+        make_cell(name, classes=('WBC',), score=score, box=box) for name, score, box in cells)),))
+    coco = dict(images=[dict(id=1, file_name='a.png', width=99, height=99)], categories=[dict(id=1, name='WBC')],
+                annotations=[dict(id=n + 1, image_id=1, category_id=1, bbox=[4 * n, 0, 4, 4], area=16, iscrowd=0)
+                             for n in range(11)])
+    (tmp_path / 't.json').write_text(json.dumps(coco))
+    path = str(to_json(run, tmp_path / 'p.json'))
+    monkeypatch.setattr(sys, 'argv', ['measure_first_look.py', path, str(tmp_path / 't.json')])
+    assert load_tool('measure_first_look').main() == 0
+    assert capsys.readouterr().out.splitlines() == ['22 cells, 11 wrong', 'first 20: 11 wrong; at random 10.0']
