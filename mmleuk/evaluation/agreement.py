@@ -16,6 +16,7 @@ from mmleuk.evaluation.proportions import wilson_interval
 from mmleuk.schema import IGNORE
 
 Interval = tuple[float, float]
+_NO_SPREAD = 1e-12  # what rounding leaves of 0
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Agreement:
         agreed: pairs of equal values.
         rate_interval: of the agreement rate; None if n is 0.
         kappa: Cohen's kappa; None if it isn't defined: no pair, or both annotators gave one and the same value to all.
-        kappa_interval: of kappa, cut at 1; None where kappa is None.
+        kappa_interval: of kappa, cut at -1 and 1; None where kappa is None or its error can't be estimated.
     """
 
     key: str
@@ -74,9 +75,10 @@ def cohen_kappa(table: np.ndarray) -> float | None:
 
 
 def kappa_interval(table: np.ndarray, confidence: float = 0.95) -> Interval | None:
-    """Large-sample interval of kappa; None where kappa isn't defined.
+    """Large-sample interval of kappa; None where kappa isn't defined, or the formula gives it no error.
 
-    It has no width where the annotators never disagree; the interval of the agreement rate then says what n allows.
+    That is so where the annotators never disagree, always disagree, or one of them gave the same value to all: two
+    cells would make kappa certain. The interval of the agreement rate then says what n allows.
 
     Source: Fleiss, Cohen, Everitt, Psychological Bulletin 72:323 (1969), Eq. 13.
     """
@@ -90,7 +92,9 @@ def kappa_interval(table: np.ndarray, confidence: float = 0.95) -> Interval | No
     on_diagonal = np.diag(shares) * (1 - np.diag(marginals) * (1 - kappa)) ** 2
     off_diagonal = (shares * marginals ** 2).sum() - (np.diag(shares) * np.diag(marginals) ** 2).sum()
     spread = on_diagonal.sum() + (1 - kappa) ** 2 * off_diagonal - (kappa - expected * (1 - kappa)) ** 2
-    error = math.sqrt(max(spread, 0.0) / table.sum()) / (1 - expected)
+    if spread < _NO_SPREAD:
+        return None
+    error = math.sqrt(spread / table.sum()) / (1 - expected)
     width = float(scipy.stats.norm.ppf(0.5 + confidence / 2)) * error
     return max(kappa - width, -1.0), min(kappa + width, 1.0)
 

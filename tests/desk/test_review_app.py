@@ -303,7 +303,7 @@ def test_the_films_report_says_what_the_review_cost(client, review, tmp_path):
     found = json.loads((out / 'report.json').read_text())['review']
     assert [(one['minutes_per_cell'], one['clicks_per_cell']) for one in found['costs']] == [(1.5, 3), (1.5, 3)]
     page = (out / 'report.html').read_text()
-    assert 'A &amp; &lt;b&gt; and Bob, type: 0 of 1 cells alike, kappa 0.00' in page
+    assert 'A &amp; &lt;b&gt; and Bob, type: 0 of 1 cells alike (95% interval 0 to 79%), kappa 0.00.' in page
 
 
 def test_new_types_that_were_offered(review, film_folder):

@@ -48,6 +48,22 @@ def test_interval_covers_the_true_kappa():
     assert 0.92 <= hit / 400 <= 0.98
 
 
+@pytest.mark.parametrize('table', [[[2, 0], [0, 1]], [[0, 1], [0, 0]], [[3, 2], [0, 0]], [[0, 4], [4, 0]]])
+def test_kappa_without_an_error_has_no_interval(table):
+    """Where nobody disagrees, everybody does, or one says the same of all: the formula would make two cells certain."""
+    assert cohen_kappa(np.array(table)) is not None and kappa_interval(np.array(table)) is None
+
+
+def test_kappas_intervals_are_not_empty_in_small_samples():
+    """Of 400 tables of 8 pairs one third had an interval without width; those that are given cover the true kappa."""
+    shares = np.array([[0.5, 0.05], [0.05, 0.4]])
+    truth, generator = cohen_kappa((shares * 1000).round()), np.random.default_rng(0)
+    found = [kappa_interval(generator.multinomial(8, shares.ravel()).reshape(2, 2)) for _ in range(400)]
+    given = [limits for limits in found if limits is not None]
+    assert 100 < len(given) < 300 and all(high > low for low, high in given)
+    assert np.mean([low <= truth <= high for low, high in given]) > 0.9
+
+
 def test_unknown_values_are_left_out():
     found = agreement_of('hue', np.array([0, 1, IGNORE, 1]), np.array([0, IGNORE, 1, 0]), 2)
     assert (found.n, found.agreed, found.rate) == (2, 1, 0.5)

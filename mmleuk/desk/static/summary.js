@@ -14,8 +14,9 @@ export async function showSummary() {
       short(one.keys_per_cell)])));
   for (const pair of agreement) {
     parts.push(element('h2', {}, `${pair.people.join(' and ')}: agreement on the cells that both answered`));
-    parts.push(pair.figures.some(one => one.n) ? table(['About', 'Cells', 'Agreed', 'Kappa', '95% interval'], pair.figures.map(one =>
-      [one.key, one.n, one.agreed, short(one.kappa), range(one.kappa_interval ?? undefined)])) : element('p', {}, 'None yet.'));
+    parts.push(pair.figures.some(one => one.n) ? table(
+      ['About', 'Cells', 'Agreed', 'Share, 95% interval', 'Kappa', 'Kappa, 95% interval'], pair.figures.map(one =>
+      [one.key, one.n, one.agreed, range(one.rate_interval ?? undefined), short(one.kappa), range(one.kappa_interval ?? undefined)])) : element('p', {}, 'None yet.'));
   }
   if (costs.length && !agreement.length) parts.push(element('p', { class: 'dim' }, "With a second person's answers, kappa stands here."));
   byId('figures').replaceChildren(...parts);
