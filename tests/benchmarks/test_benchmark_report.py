@@ -131,6 +131,8 @@ def check(kind, claim='c', **what):
      'mean 0.600, lower 0.500 of 1 seed; mean 0.620 (0.600..0.640), upper 0.700'),
     ('gap_closed', dict(row='ours', share=0.33), 'met', 'worst 0.600, 33% of the way from 0.500 to 0.800; wanted 33%'),
     ('gap_closed', dict(row='ours', share=0.34), 'not met', '33% of the way'),
+    ('gap_closed', dict(row='ours', share=0.3334), 'not met', '33% of the way from 0.500 to 0.800; wanted 33.34%'),
+    ('reaches', dict(row='ours', of='upper', share=0.886), 'not met', '88.57% of it; wanted 88.6%'),
     ('at_least', dict(row='ours', value=3.6, metric='labels'), 'not met', 'labels: 3.5; wanted 3.6'),
     ('at_least', dict(row='ours', value=0.72, metric='mAP@50'), 'met', 'mAP@50: 0.72; wanted 0.72'),
     ('at_least', dict(row='upper', value=0.1, metric='labels'), 'open', 'waits for upper'),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -128,21 +128,39 @@ def _gap_closed(suite: Suite, rows: Mapping[str, RowSummary], claim: Claim) -> t
     share = gap_closed(worst, lower, upper)
     if share is None:
         return False, f'there is no gap: {suite.roles["lower"]} {lower:.3f}, {suite.roles["upper"]} {upper:.3f}'
-    return share >= claim.threshold, (f'worst {worst:.3f}, {share:.0%} of the way from {lower:.3f} to {upper:.3f}; '
-                                    f'wanted {claim.threshold:.0%}')
+    return share >= claim.threshold, (f'worst {worst:.3f}, {_share(share, claim.threshold, 0)} of the way from '
+                                    f'{lower:.3f} to {upper:.3f}; wanted {100 * claim.threshold:g}%')
 
 
 def _at_least(suite: Suite, rows: Mapping[str, RowSummary], claim: Claim) -> tuple[bool, str]:
     mean = rows[claim.row].metrics[claim.metric].mean
-    return mean >= claim.threshold, f'{mean:.3g}; wanted {claim.threshold:g}'
+    met = mean >= claim.threshold
+    texts = [f'{mean:.{digits}g}' for digits in range(3, 9)]
+    told = _first_that_fits(texts, met, lambda text: float(text) >= claim.threshold)
+    return met, f'{told}; wanted {claim.threshold:g}'
 
 
 def _reaches(suite: Suite, rows: Mapping[str, RowSummary], claim: Claim) -> tuple[bool, str]:
     name, = claim.others
     own, other = on_same_seeds([rows[claim.row], rows[name]], claim.metric)
     met = own.mean >= claim.threshold * other.mean
-    share = f', {own.mean / other.mean:.1%} of it' if other.mean else ''
-    return met, f'{own.text()}, {name} {_with_seeds(other)}{share}; wanted {claim.threshold:.0%}'
+    share = f', {_share(own.mean / other.mean, claim.threshold, 1)} of it' if other.mean else ''
+    return met, f'{own.text()}, {name} {_with_seeds(other)}{share}; wanted {100 * claim.threshold:g}%'
+
+
+def _share(share: float, wanted: float, digits: int) -> str:
+    """A share in percent, with as many more digits as tell whether it is the wanted one at least.
+
+    >>> _share(0.496, 0.5, 0), _share(0.504, 0.5, 0), _share(0.9696, 0.97, 1)
+    ('49.6%', '50%', '96.96%')
+    """
+    texts = [f'{share:.{more}%}' for more in range(digits, digits + 5)]
+    return _first_that_fits(texts, share >= wanted, lambda text: float(text[:-1]) >= round(100 * wanted, 6))
+
+
+def _first_that_fits(texts: Sequence[str], met: bool, says: Callable[[str], bool]) -> str:
+    """The shortest text that says the same as the exact number; the longest where none does."""
+    return next((text for text in texts if says(text) == met), texts[-1])
 
 
 def _listed(values: Mapping[str, float]) -> str:
