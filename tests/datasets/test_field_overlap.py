@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from mmleuk.commands.dedupe import add_arguments, run
 from mmleuk.datasets.check import examine_config
+from mmleuk.datasets.check.fields import count_cells
 from mmleuk.datasets.dedupe import choose_cells
 from mmleuk.datasets.field_overlap import (
     Field,
@@ -144,6 +145,18 @@ def test_dedupe_keeps_one_of_each_cell(folder, capsys):
     assert '4 of 4 cells are kept' in capsys.readouterr().out
     dedupe(folder, folder / 'all.json', '--out', folder / 'removed.json', '--remove')
     assert [cell['id'] for cell in json.loads((folder / 'removed.json').read_text())['annotations']] == [0, 2, 4, 5]
+
+
+def test_a_cell_that_three_fields_show_is_one_cell():
+    """Three pairs of boxes, one cell; a second file may have the same ids; the last pair is another cell."""
+    box = [100, 100, 20, 20]
+    fields = [Field(name, truth(name, box, [150, 100, 20, 20], first_id=first)) for name, first in (
+        ('a.png', 0), ('b.png', 2), ('c.png', 0))]
+    pairs = [(one, other, [0]) for one, other in ((0, 1), (0, 2), (1, 2))] + [(0, 1, [1])]
+    shared = [SharedCells(fields[one], fields[other], Shift(0, 0, 1.0, 1.0), tuple(
+        (fields[one].truth.cells[cell], fields[other].truth.cells[cell]) for cell in cells))
+        for one, other, cells in pairs]
+    assert count_cells(shared) == 2 and count_cells([]) == 0
 
 
 def test_check_names_overlaps_within_and_between_splits(folder):

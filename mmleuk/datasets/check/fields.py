@@ -13,7 +13,7 @@ from mmleuk.datasets.leukemia_attri import LeukemiaAttriDataset
 from mmleuk.datasets.release import DOUBLE, REPEATED, SMALL, TWO_CLASSES, UNAVAILABLE, apply_rules, is_release
 from mmleuk.datasets.validation import normalise_coco
 from mmleuk.errors import UserError
-from mmleuk.structures.ground_truth import ImageTruth
+from mmleuk.structures.ground_truth import ImageTruth, RecordId
 from mmleuk.utils.json_files import read_json
 
 MAX_NAMES = 5
@@ -74,6 +74,17 @@ def find_patients(read: Sequence[tuple[Source, Sequence[ImageTruth]]]) -> list[F
     return found
 
 
+def count_cells(shared: Sequence[SharedCells]) -> int:
+    """Number of cells that have a box in several fields; one that three fields show is one cell, not three."""
+    groups: dict[tuple[str, RecordId], set[tuple[str, RecordId]]] = {}
+    for pair in shared:
+        for one, other in pair.cells:
+            ends = (pair.one.path, one.annotation_id), (pair.other.path, other.annotation_id)
+            joined = {*ends, *groups.get(ends[0], ()), *groups.get(ends[1], ())}
+            groups.update(dict.fromkeys(joined, joined))
+    return len({id(group) for group in groups.values()})
+
+
 def find_overlaps(read: Sequence[tuple[Source, Sequence[ImageTruth]]], workers: int) -> list[Finding]:
     """Fields that show the same place of the film, and the cells that have a box in both."""
     fields = [Field(osp.join(source.dataset.data_prefix.get('img', ''), image.file_name), image, index)
@@ -83,7 +94,7 @@ def find_overlaps(read: Sequence[tuple[Source, Sequence[ImageTruth]]], workers: 
         pairs.setdefault((pair.one.group, pair.other.group), []).append(pair)
     found = []
     for (one, other), shared in pairs.items():
-        cells = sum(len(pair.cells) for pair in shared)
+        cells = count_cells(shared)
         shown = sorted(shared, key=lambda pair: -len(pair.cells))[:MAX_NAMES]
         text = f'{len(shared)} pairs of fields overlap, and {cells} cells have a box in both: ' + ', '.join(
             map(str, shown)) + (f' and {len(shared) - MAX_NAMES} more pairs' if len(shared) > MAX_NAMES else '')
