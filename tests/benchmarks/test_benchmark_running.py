@@ -17,6 +17,7 @@ from benchmarking.cli import benchmark_main
 from benchmarking.history import read_history
 from benchmarking.identity import identity
 from benchmarking.machine import cpu_model, git_state
+from benchmarking.measuring import numbers_of
 from benchmarking.results import count_parameters, outcome, result_path, write_result
 from benchmarking.running import Settings, Training, resume_point, state_of
 from benchmarking.scheduling import run_cases
@@ -323,3 +324,15 @@ def alive(folder: Path) -> bool:
         except BlockingIOError:
             return True
     return False
+
+
+def test_numbers_of_a_measured_line():
+    """An empty field is a score that does not exist: the record has none, as of a class without cells."""
+    line = {'edited': 'all', 'changed': '0.25', 'low': ''}
+    assert numbers_of(line, {'pairs/changed': 'changed', 'pairs/low': 'low'}, 'pairs.csv') == {'pairs/changed': 0.25}
+    for column, message in (('high', "no column 'high'; its columns are edited, changed, low"),
+                            ('edited', "column 'edited' has 'all', which is no number")):
+        with pytest.raises(UserError, match=message):
+            numbers_of(line, {'x': column}, 'pairs.csv')
+    with pytest.raises(UserError, match="has 'nan', which is no number"):
+        numbers_of({'a': 'nan'}, {'x': 'a'}, 'pairs.csv')

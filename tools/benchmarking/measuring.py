@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import math
 import shlex
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +50,8 @@ class Measuring(Training):
     def _measured(self) -> dict[str, Any]:
         assert self.case.row.measured is not None
         cfg = resolve_config(ROOT / self.case.members[0].row.config, self.case.members[0].cfg_options())
-        found = read_line(self.folder / _OUT / self.case.row.measured.table, self.case.row.measured.line)
-        metrics = {key: float(found[column]) for key, column in self.case.row.measured.metrics.items()}
+        table = self.folder / _OUT / self.case.row.measured.table
+        metrics = numbers_of(read_line(table, self.case.row.measured.line), self.case.row.measured.metrics, table)
         return dict(epochs=0, seconds=time.monotonic() - self._began, metrics=metrics, evaluations={}, losses={},
                     scalars={}, parameters=count_parameters(cfg))
 
@@ -67,3 +69,29 @@ def read_line(path: Path, wanted: dict[str, str]) -> dict[str, str]:
     if len(found) != 1:
         raise UserError(f'{path}: has {len(found)} lines with {wanted}; one is needed')
     return found[0]
+
+
+def numbers_of(line: Mapping[str, str], columns: Mapping[str, str], path: Path) -> dict[str, float]:
+    """Numbers of a line by key; an empty field is a score that does not exist, which a record doesn't have.
+
+    Args:
+        line: of :func:`read_line`.
+        columns: key -> column.
+        path: of the table, for messages.
+
+    Raises:
+        UserError: there is no such column, or no finite number in it.
+    """
+    numbers = {}
+    for key, column in columns.items():
+        if column not in line:
+            raise UserError(f'{path}: has no column {column!r}; its columns are {", ".join(line)}')
+        if not line[column]:
+            continue
+        try:
+            numbers[key] = float(line[column])
+        except ValueError:
+            numbers[key] = math.nan
+        if not math.isfinite(numbers[key]):
+            raise UserError(f'{path}: column {column!r} has {line[column]!r}, which is no number')
+    return numbers
