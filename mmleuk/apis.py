@@ -52,8 +52,8 @@ class Inferencer(BaseInferencer):
             config's ``min_scores`` by class, else 0.25.
         max_overlap: where boxes of any type overlap by a larger IoU, only the cell with the highest score is kept. With
             1, all that the model's own suppression returns are kept.
-        batch_size: images per forward pass. Images of one batch are padded to the largest, so the last digits may
-            differ between batch sizes.
+        batch_size: images per step. Those whose inputs have one shape go through the network at once, so the last
+            digits may differ between batch sizes.
         image_size: pixels of the longer side of the network's input, rounded up to a multiple of its stride; default:
             the config's. The attribute ``image_size`` has the used value, or None if it depends on the image.
         calibrate: measure the red cells of the images (:mod:`mmleuk.calibration`). Cells then have a diameter in
@@ -138,6 +138,9 @@ class Inferencer(BaseInferencer):
 
     def _ready(self, loaded: dict[str, Any], scale_xy: tuple[float, float] | None) -> dict[str, Any]:
         return self._cached_pipeline(scale_xy)(loaded)
+
+    def _input_shape(self, data: dict[str, Any]) -> tuple[int, ...]:
+        return tuple(data['inputs'].shape)
 
     def _detect(self, batch: Sequence[dict[str, Any]]) -> list[Detections]:
         return [detections_of(sample) for sample in self._forward(batch)]

@@ -144,6 +144,16 @@ def test_a_higher_score_keeps_the_same_cells(inferencer):
     assert 0 < len(strict) and [cell.box for cell in strict] == [cell.box for cell in every if cell.score >= 0.9]
 
 
+def test_images_of_several_sizes_in_a_batch(inferencer):
+    """Filled to one size, the smaller ones had cells in their filling."""
+    images = [film(), film((300, 420)), film((420, 330))]
+    alone, together = inferencer(images), Inferencer(batch_size=3)(images)
+    for one, other in zip(alone, together):
+        assert [cell.class_name for cell in one.cells] == [cell.class_name for cell in other.cells] and one.cells
+        boxes = np.array([[cell.box for cell in each.cells] for each in (one, other)])
+        np.testing.assert_allclose(*boxes, atol=1e-2)
+
+
 def test_its_own_model_finds_the_red_cells_that_a_model_beside_it_finds(inferencer):
     beside, diameter = load_finder(torch.device('cpu'))
     own = inferencer.calibrator

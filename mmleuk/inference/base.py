@@ -57,7 +57,7 @@ class BaseInferencer(ABC):
     Args:
         min_score: cells with a lower score are left out, 0 to 1.
         max_overlap: where boxes of any type overlap by a larger IoU, only the cell with the highest score is kept.
-        batch_size: images per forward pass.
+        batch_size: images per step; those whose inputs have one shape go through the network at once.
 
     Raises:
         UserError: a number is out of its range.
@@ -98,8 +98,12 @@ class BaseInferencer(ABC):
         """The network's input of a loaded image, scaled by ``scale_xy``; None: to ``image_size``."""
 
     @abstractmethod
+    def _input_shape(self, data: Any) -> tuple[int, ...]:
+        """Shape of a network's input."""
+
+    @abstractmethod
     def _detect(self, batch: Sequence[Any]) -> list[Detections]:
-        """The detections of several inputs, in pixels of the original images."""
+        """The detections of several inputs of one shape, in pixels of the original images."""
 
     @abstractmethod
     def config_text(self) -> str:
@@ -147,7 +151,7 @@ class BaseInferencer(ABC):
                 # mmcv's loader asserts that the file could be decoded.
                 except (OSError, AssertionError, UserError, cv2.error) as error:
                     yield FailedImage(name, f'could not be read: {error}')
-            found = self._detect([prepared.data for _, _, prepared in loaded]) if loaded else []
+            found = self._detect_each([prepared.data for _, _, prepared in loaded])
             for (name, path, prepared), detections in zip(loaded, found):
                 yield self._prediction(detections, prepared, name, str(path))
 
@@ -234,8 +238,18 @@ class BaseInferencer(ABC):
         while batch := list(islice(numbered, self.batch_size)):
             # Copy: the pipeline may write into its image, and the caller's array must not change.
             prepared = [self._prepared(self._load(array.copy())) for _, array in batch]
-            for (number, _), image, detections in zip(batch, prepared, self._detect([each.data for each in prepared])):
+            found = self._detect_each([each.data for each in prepared])
+            for (number, _), image, detections in zip(batch, prepared, found):
                 yield self._prediction(detections, image, f'array_{number:04d}', None)
+
+    def _detect_each(self, batch: Sequence[Any]) -> list[Detections]:
+        """The detections of several inputs, those of one shape at once: a model would see the padding of others."""
+        found: dict[int, Detections] = {}
+        shapes = [self._input_shape(data) for data in batch]
+        for shape in dict.fromkeys(shapes):
+            indices = [index for index, own in enumerate(shapes) if own == shape]
+            found.update(zip(indices, self._detect([batch[index] for index in indices])))
+        return [found[index] for index in range(len(batch))]
 
     def _scales(self) -> tuple[str, ...]:
         """A sentence per measured size of image."""

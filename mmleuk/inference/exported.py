@@ -97,6 +97,9 @@ class ExportedInferencer(BaseInferencer):
         steps = self._steps if scale_xy is None else at_scale(self._steps, scale_xy)
         return prepare(loaded['img'], steps, self.facts.mean, self.facts.std, self.facts.bgr_to_rgb)
 
+    def _input_shape(self, data: NetworkInput) -> tuple[int, ...]:
+        return data.pixels.shape
+
     def _detect(self, batch: Sequence[NetworkInput]) -> list[Detections]:
         images = stack(batch, self.facts.pad_size_divisor, self.facts.pad_value)
         rows = self._inside(images, batch) if self.facts.suppression.inside else self._outside(images, batch)

@@ -96,6 +96,14 @@ def test_the_file_gives_the_models_rows(run, exported, batch_size, um_per_px):
     assert file.run_info().min_scores == torch_model.run_info().min_scores
 
 
+def test_the_size_of_a_batch_changes_no_row(run, exported):
+    paths = sorted((run / 'films').iterdir())
+    rows = [[(cell.class_name, *np.round(cell.box, 2)) for found in ExportedInferencer(
+        exported, batch_size=size, calibrate=False, microns_per_pixel=(0.3, 0.4)).predict(paths)
+        for cell in found.cells] for size in (1, 3)]
+    assert rows[0] == rows[1] and len(rows[0]) > 20
+
+
 def test_the_facts_say_how_the_scale_is_found(exported):
     file = ExportedInferencer(exported)
     facts = file.facts
