@@ -38,6 +38,9 @@ from mmleuk.utils.image_size import image_size_of, usable_image_size
 from mmleuk.utils.inference_pipeline import inference_loaders, inference_pipeline
 from mmleuk.utils.words import plural_n
 
+EVALUATED, MOST_CELLS = 100, 100_000
+"""Cells of an image: the least that evaluations look at, and the most that inference returns."""
+
 __all__ = ['AttributeReading', 'Cell', 'FailedImage', 'Inferencer', 'Prediction', 'Run', 'RunInfo', 'Source']
 
 
@@ -48,8 +51,8 @@ class Inferencer(BaseInferencer):
         config: path of a config file, or the config itself; default: the model in the package, see ``mmleuk models``.
         checkpoint: weights of that config's model; read without running code from the file.
         device: such as 'cpu' or 'cuda:0'; default: the first GPU, else the CPU.
-        min_score: cells with a lower score are left out, 0 to 1. The model's own test_cfg may drop more. Default: the
-            config's ``min_scores`` by class, else 0.25.
+        min_score: cells with a lower score are left out, 0 to 1. The model's own test_cfg may drop more, but its
+            ``max_per_img`` doesn't count from 100 on. Default: the config's ``min_scores`` by class, else 0.25.
         max_overlap: where boxes of any type overlap by a larger IoU, only the cell with the highest score is kept. With
             1, all that the model's own suppression returns are kept.
         batch_size: images per step. Those whose inputs have one shape go through the network at once, so the last
@@ -102,6 +105,7 @@ class Inferencer(BaseInferencer):
         self.leukocytes = None if metainfo.get('leukocytes') is None else tuple(metainfo['leukocytes'])
         self.min_scores = {name: score for name, score in own_scores.items() if name in self.classes}
         raise_score_threshold(self.model, self.min_score)
+        lift_cell_limit(self.model)
         fold_batch_norms(self.model.to(self.device).eval())
         with building(self.cfg):
             own = image_size_of(get_test_pipeline_cfg(self.cfg))
@@ -220,6 +224,18 @@ def raise_score_threshold(model: torch.nn.Module, min_score: float) -> None:
         votes = getattr(module, 'with_score_voting', False)
         if cfg and not votes and 0 <= cfg.get('score_thr', -1) < lower:
             module.test_cfg = ConfigDict({**cfg, 'score_thr': lower})  # a copy: the user's config must not change
+
+
+def lift_cell_limit(model: torch.nn.Module) -> None:
+    """Let heads return all cells of an image: their ``max_per_img`` is the limit of an evaluation, 100 of COCO's.
+
+    A field of 2,000 px can show more cells, and nothing would say that some are missing. A smaller number of the user's
+    stays. So do those of proposals and of queries, which have no lowest score or no suppression.
+    """
+    for module in model.modules():
+        cfg = getattr(module, 'test_cfg', None)
+        if cfg and 'score_thr' in cfg and 'nms' in cfg and EVALUATED <= cfg.get('max_per_img', 0) < MOST_CELLS:
+            module.test_cfg = ConfigDict({**cfg, 'max_per_img': MOST_CELLS})
 
 
 def _metainfo(meta: dict[str, Any], cfg: Config) -> dict[str, Any]:

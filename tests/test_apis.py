@@ -10,8 +10,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from small_attri_det import CLASSES, DETECTOR, SCHEMA, make_config, save, write_attri_det, write_films
 
-from mmleuk.apis import FailedImage, Inferencer, Prediction, raise_score_threshold
+from mmleuk.apis import FailedImage, Inferencer, Prediction, lift_cell_limit, raise_score_threshold
 from mmleuk.errors import UserError
+from mmleuk.structures.detections import Detections
 from mmleuk.structures.prediction_files import from_csv, from_json
 
 
@@ -133,6 +134,28 @@ def test_the_heads_threshold_follows_min_score_and_changes_no_cell(config, tmp_p
     thresholds = {module.test_cfg['score_thr'] for module in raised[0][0].modules()
                   if 'score_thr' in (getattr(module, 'test_cfg', None) or {})}
     assert thresholds == {0.5 * (1 - 1e-6)}
+
+
+@pytest.mark.parametrize('config, path, own', [
+    ('yolov5/yolov5n', 'bbox_head', 300), ('faster_rcnn/faster-rcnn_r18', 'roi_head', 100)])
+def test_the_limit_of_evaluations_is_lifted(config, path, own):
+    model = MODELS.build(Config.fromfile(f'configs/{config}_txl-pbc.py').model)
+    proposals = model.rpn_head.test_cfg.max_per_img if path == 'roi_head' else 0
+    head = model.get_submodule(path)
+    assert head.test_cfg.max_per_img == own
+    lift_cell_limit(model)
+    assert head.test_cfg.max_per_img == 100_000
+    assert not proposals or model.rpn_head.test_cfg.max_per_img == proposals
+    head.test_cfg = head.test_cfg | dict(max_per_img=9)  # the user's
+    lift_cell_limit(model)
+    assert head.test_cfg['max_per_img'] == 9
+
+
+def test_boxes_without_an_area_are_no_cells(inferencer, films):
+    found = Detections(np.array([[0, 0, 9, 9], [0, 0, 0, 9], [0, 40, 9, 40]], np.float32), np.ones(3, np.float32),
+                       np.zeros(3, np.int64))
+    image = inferencer._prepared(inferencer._load(films / 'b.png'))
+    assert [cell.box for cell in inferencer._prediction(found, image, 'b.png', None).cells] == [(0, 0, 9, 9)]
 
 
 def test_leukocytes_are_those_that_the_data_set_declares(tmp_path, films):

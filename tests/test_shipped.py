@@ -154,6 +154,11 @@ def test_images_of_several_sizes_in_a_batch(inferencer):
         np.testing.assert_allclose(*boxes, atol=1e-2)
 
 
+def test_a_field_may_show_more_cells_than_evaluations_count(inferencer):
+    found, = inferencer(film((1200, 1200)))
+    assert len(found.cells) > 500  # of 23 x 23; 300 were the most
+
+
 def test_its_own_model_finds_the_red_cells_that_a_model_beside_it_finds(inferencer):
     beside, diameter = load_finder(torch.device('cpu'))
     own = inferencer.calibrator

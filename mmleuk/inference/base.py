@@ -263,8 +263,9 @@ class BaseInferencer(ABC):
             UserError: a label has no class name.
         """
         lowest = np.array([self.min_scores.get(class_name, self.min_score) for class_name in self.classes], np.float32)
-        # A label without a class name is reported below.
-        confident = found[found.scores >= lowest[np.minimum(found.labels, len(lowest) - 1)]]
+        # A label without a class name is reported below. A box without an area lies beside the image.
+        confident = found[(found.scores >= lowest[np.minimum(found.labels, len(lowest) - 1)])
+                          & (found.boxes[:, 2:] > found.boxes[:, :2]).all(1)]
         kept = confident[suppress_overlaps(confident.boxes, confident.scores, self.max_overlap)]
         unnamed = kept.labels[kept.labels >= len(self.classes)]
         if len(unnamed):
