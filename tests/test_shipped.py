@@ -89,6 +89,13 @@ def test_another_film_is_measured_anew(inferencer, tmp_path):
     assert scales == pytest.approx([once, twice])
 
 
+def test_the_scale_of_arrays_is_that_of_three_as_of_files(inferencer):
+    glass = np.full_like(film(), 230)
+    first, *_ = found = inferencer([glass, film(), film(), film()])
+    assert len({one.um_per_px for one in found}) == 1 and first.um_per_px is not None
+    assert inferencer.run_info().scales[0].startswith('4 images of 480 x 480 px')
+
+
 def test_only_leukocytes_have_attributes(inferencer):
     for cell in inferencer(film())[0].cells:
         leukocyte = cell.class_name in inferencer.leukocytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ class Calibrator:
             load: reads one.
         """
         groups: dict[tuple[int, int], list[Path]] = {}
-        for path in paths if self.stated is None else ():
+        for path in sorted(paths) if self.stated is None else ():  # the order in which they are named changes nothing
             size = header_size(path)
             if size is not None:  # the run itself reports the others
                 groups.setdefault((size[1], size[0]), []).append(path)
@@ -55,18 +56,38 @@ class Calibrator:
         return measured
 
     def measure_arrays(self, images: Sequence[np.ndarray], n_images: int | None = None) -> Calibration:
-        """Measure images of one size; later images of that size have the same scale."""
+        """Measure images of one size, at least one; later images of that size have the same scale."""
         found = calibrate(images, self.find, self.diameter, n_images)
         self.calibrations[found.size_hw] = found
         return found
 
-    def red_cells(self, image: np.ndarray) -> RedCells | None:
-        """Red cells of one image; None where its scale isn't known."""
+    def measure_windows(self, windows: Sequence[np.ndarray], size_hw: tuple[int, int], n_images: int) -> Calibration:
+        """Measure large images of one size.
+
+        Args:
+            windows: of these images; may be none.
+            size_hw: of the images, not of their windows.
+            n_images: how many they are.
+        """
+        found = Calibration(size_hw, n_images, (), 0, 'window')
+        if windows:
+            found = replace(calibrate(windows, self.find, self.diameter), size_hw=size_hw, n_images=n_images,
+                            part='window')
+        self.calibrations[size_hw] = found
+        return found
+
+    def red_cells(self, image: np.ndarray, size_hw: tuple[int, int] | None = None) -> RedCells | None:
+        """Red cells of one image; None where its scale isn't known.
+
+        Args:
+            image: (H, W, 3) uint8 BGR.
+            size_hw: of the image that it is a window of.
+        """
         if self.stated is not None:
             return self.stated
-        size = image.shape[:2]
+        size = size_hw or image.shape[:2]
         if size not in self.calibrations:
-            self.measure_arrays([image])
+            self.measure_arrays([image]) if size_hw is None else self.measure_windows([image], size_hw, 1)
         found = self.calibrations[size]
         return found.red_cells if found.agrees else measure_red_cells(image, self.find, self.diameter)
 

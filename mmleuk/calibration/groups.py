@@ -27,12 +27,14 @@ class Calibration:
         n_images: images of this size.
         fields: red cells of the measured images that show enough of them.
         n_looked_at: measured images.
+        part: what was measured: whole images, or windows of large ones.
     """
 
     size_hw: tuple[int, int]
     n_images: int
     fields: tuple[RedCells, ...]
     n_looked_at: int
+    part: str = 'image'
 
     @property
     def agreeing(self) -> tuple[RedCells, ...]:
@@ -73,14 +75,14 @@ class Calibration:
             spread = max(max(side) / min(side) - 1 for side in zip(*[field.um_per_px for field in self.agreeing]))
             scale = f'{x:.3f}' if abs(x / y - 1) < 0.05 else f'{x:.3f} wide and {y:.3f} high'
             return (f'{of}: a pixel is {scale} micrometres, by {plural_n(cells.count, "red cell")} in '
-                    f'{plural_n(len(self.agreeing), "image")}' + f', which differ by {spread:.0%}' * (spread >= 0.005)
+                    f'{plural_n(len(self.agreeing), self.part)}' + f', which differ by {spread:.0%}' * (spread >= 0.005)
                     + f'; {self.left_out} that differs more is left out' * bool(self.left_out))
         if not self.fields:
-            return (f'warning: {of}: no red cells found in {plural_n(self.n_looked_at, "image")}, so the scale is the '
-                    'config\'s; if it is known, give --microns-per-pixel')
+            return (f'warning: {of}: no red cells found in {plural_n(self.n_looked_at, self.part)}, so the scale is '
+                    'the config\'s; if it is known, give --microns-per-pixel')
         widths = ' and '.join(f'{field.width:.0f} x {field.height:.0f}' for field in self.fields)
-        return (f'warning: {of}: red cells of {widths} px, so they are not from one microscope; every image is '
-                'measured by itself')
+        return (f'warning: {of}: red cells of {widths} px, so they are not from one microscope; every '
+                f'{self.part} is measured by itself')
 
 
 def _median_size(fields: Sequence[RedCells]) -> tuple[float, float]:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from mmleuk.slides.intensity import Intensity, parse_intensity
 from mmleuk.slides.journal import Journal, Recorder
 from mmleuk.slides.overview import Overview
 from mmleuk.slides.readers import SlideError, is_large, open_slide
-from mmleuk.slides.scan import OnStep, find_steps, scan
+from mmleuk.slides.scan import OnStep, Predict, find_steps, scan
 from mmleuk.slides.windows import Plan, plan_windows
 from mmleuk.structures.prediction import FailedImage, Prediction
 from mmleuk.utils.files import sha256_of
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
 JOURNAL = '.mmleuk_infer.journal'
 ALONE = Team()
 DEFAULT_WINDOW = 640
-LOOKS = 30
-"""Windows of a large image that are read in the search of some with cells."""
 """For models whose input depends on the image."""
+LOOKS = 30
+"""Windows of a large image that are read in the search of some with cells: in its middle, then elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,9 @@ def check_windows(inferencer: BaseInferencer, paths: Sequence[Path], windows: Wi
     plan_windows((side, side), side, side // 4 if windows.overlap is None else windows.overlap)
     large = [path for path in paths if is_large(path)] if windows.side is None else []
     if large:
-        print(f'note: {large[0].name} is cut into windows of {side} px, shown as they are; if its cells are larger or '
-              'smaller than in training, choose --window')
+        how = '' if inferencer.scales_by_red_cells else (
+            ', shown as they are; if its cells are larger or smaller than in training, choose --window')
+        print(f'note: {large[0].name} is cut into windows of {side} px{how}')
 
 
 def default_side(inferencer: BaseInferencer) -> int:
@@ -141,25 +143,40 @@ def calibrate(inferencer: BaseInferencer, paths: Sequence[Path], windows: Window
     Returns:
         A sentence per size.
     """
+    if not inferencer.measures:
+        return []
     sentences = inferencer.calibrate([path for path in paths if not windows.scans(path)])
-    samples: dict[tuple[int, ...], list[np.ndarray]] = {}
-    for path in paths:
-        if windows.scans(path):
-            for pixels in _middle_windows(path, windows, default_side(inferencer)):
-                samples.setdefault(pixels.shape, []).append(pixels)
-    for group in samples.values():
-        sentences += inferencer.calibrate_arrays([group[index] for index in evenly_spaced(len(group))])
+    side = default_side(inferencer)
+    groups: dict[tuple[int, int], list[Path]] = {}
+    for path in sorted(path for path in paths if windows.scans(path)):
+        groups.setdefault(plan_of(path, windows, side).size_hw, []).append(path)
+    for size_hw, group in sorted(groups.items()):
+        found = _windows_with_cells(group, windows, side)
+        sentences += inferencer.calibrate_windows([found[index] for index in evenly_spaced(len(found))], size_hw,
+                                                  len(group))
     return sentences
 
 
+def _windows_with_cells(paths: Sequence[Path], windows: Windows, side: int) -> list[np.ndarray]:
+    """Windows of three of the images, or of those after them if these show only glass."""
+    chosen = evenly_spaced(len(paths))
+    found: list[np.ndarray] = []
+    for number, index in enumerate([*chosen, *(index for index in range(len(paths)) if index not in chosen)]):
+        if number >= FIELDS and found:
+            break
+        found += _middle_windows(paths[index], windows, side)
+    return found
+
+
 def _middle_windows(path: Path, windows: Windows, side: int) -> list[np.ndarray]:
-    """Up to three windows that show more than glass, from the middle outwards."""
+    """Up to three windows that show more than glass, from the middle outwards, then from all over the image."""
     found: list[np.ndarray] = []
     with open_slide(path, windows.intensity) as slide:
         plan = windows.plan(path, slide.size_hw, side)
         corners = plan.windows_xyxy
         order = np.argsort(np.abs(corners[:, :2] - np.median(corners[:, :2], axis=0)).sum(1), kind='stable')
-        for index in order[:LOOKS]:
+        others = np.sort(order[LOOKS:])
+        for index in [*order[:LOOKS], *others[::max(1, len(others) // LOOKS)]]:
             x1, y1, x2, y2 = corners[index].tolist()
             pixels = slide.read(x1, y1, x2 - x1, y2 - y1)
             if not is_empty_glass(pixels):
@@ -228,8 +245,9 @@ def find_share(inferencer: BaseInferencer, paths: Sequence[Path], windows: Windo
         if windows.scans(path):
             # A damaged slide is reported by the first process, when it puts the results together.
             with suppress(SlideError), open_slide(path, windows.intensity) as slide:
-                find_steps(slide, names[path], inferencer.predict_arrays, windows.plan(path, slide.size_hw, side),
-                           journal, team.has, batch_size=size, skip_glass=windows.skip_glass)
+                find_steps(slide, names[path], of_windows(inferencer, slide.size_hw),
+                           windows.plan(path, slide.size_hw, side), journal, team.has, batch_size=size,
+                           skip_glass=windows.skip_glass)
     team.wait()
     if team.rank == 0:
         for path in _journals(folder):
@@ -293,6 +311,11 @@ def find(inferencer: BaseInferencer, paths: Sequence[Path], windows: Windows, jo
             yield found
 
 
+def of_windows(inferencer: BaseInferencer, whole_hw: tuple[int, int]) -> Predict:
+    """The detector of windows of an image: they have the scale that was measured for images of its size."""
+    return partial(inferencer.predict_arrays, whole_hw=whole_hw)
+
+
 class FieldCount:
     """Progress in fields and cells."""
 
@@ -329,8 +352,9 @@ def _scan(inferencer: BaseInferencer, path: Path, name: str, plan: Plan, windows
     overview = Overview(plan.size_hw) if draw else None
     try:
         with open_slide(path, windows.intensity) as slide:
-            found = scan(slide, name, inferencer.predict_arrays, plan, journal, batch_size=inferencer.batch_size,
-                         skip_glass=windows.skip_glass, see=overview.see if overview else None, on_step=count)
+            found = scan(slide, name, of_windows(inferencer, plan.size_hw), plan, journal,
+                         batch_size=inferencer.batch_size, skip_glass=windows.skip_glass,
+                         see=overview.see if overview else None, on_step=count)
             limits = slide.limits
     except SlideError as error:
         return Found(FailedImage(name, f'could not be read: {error}'))

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmleuk.calibration.groups import Calibration
-from mmleuk.commands.finding import FieldCount, Windows, default_side, plan_of, predict_fields
+from mmleuk.commands.finding import FieldCount, Windows, default_side, of_windows, plan_of, predict_fields
 from mmleuk.errors import UserError
 from mmleuk.slides.journal import Journal, Step, record_of
 from mmleuk.slides.readers import SlideError, open_slide
@@ -108,7 +108,7 @@ class Worker:
     def _scan(self, path: Path, name: str, steps: frozenset[int], records: Records) -> None:
         with suppress(SlideError), open_slide(path, self.windows.intensity) as slide:
             plan = self.windows.plan(path, slide.size_hw, default_side(self.inferencer))
-            find_steps(slide, name, self.inferencer.predict_arrays, plan, records, steps.__contains__,
+            find_steps(slide, name, of_windows(self.inferencer, plan.size_hw), plan, records, steps.__contains__,
                        batch_size=self.inferencer.batch_size, skip_glass=self.windows.skip_glass)
 
 

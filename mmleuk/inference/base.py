@@ -21,6 +21,7 @@ from PIL import Image
 import mmleuk
 from mmleuk.calibration import Calibrator, RedCells
 from mmleuk.calibration.colour import TrainingColours
+from mmleuk.calibration.groups import evenly_spaced
 from mmleuk.errors import UserError
 from mmleuk.pictures.drawing import draw_prediction, load_image
 from mmleuk.schema import AttributeSchema
@@ -134,6 +135,7 @@ class BaseInferencer(ABC):
         check_images(paths)
         self.forget_scales()
         self.calibrate(paths)
+        self._calibrate_arrays(arrays)
         results = list(self.predict(paths)) + list(self._predict_arrays(arrays))
         failed = [result for result in results if isinstance(result, FailedImage)]
         if failed:
@@ -155,13 +157,19 @@ class BaseInferencer(ABC):
             for (name, path, prepared), detections in zip(loaded, found):
                 yield self._prediction(detections, prepared, name, str(path))
 
-    def predict_arrays(self, arrays: Sequence[np.ndarray]) -> list[Prediction]:
+    def predict_arrays(self, arrays: Sequence[np.ndarray],
+                       whole_hw: tuple[int, int] | None = None) -> list[Prediction]:
         """Predict arrays of one film, such as windows of a large image; unlike in a call, its known scale stays.
+
+        Args:
+            arrays: (H, W, 3) uint8 BGR.
+            whole_hw: size of the image that they are windows of: they have its scale; None: they are images.
 
         Raises:
             UserError: an array has another shape or type.
         """
-        return list(self._predict_arrays([_check_array(array, number) for number, array in enumerate(arrays, start=1)]))
+        checked = [_check_array(array, number) for number, array in enumerate(arrays, start=1)]
+        return list(self._predict_arrays(checked, whole_hw))
 
     def forget_scales(self) -> None:
         """Begin another film: images of a size that was measured before may come from another microscope."""
@@ -178,11 +186,32 @@ class BaseInferencer(ABC):
             return []
         return [found.sentence for found in self.calibrator.measure_files(paths, self._pixels)]
 
-    def calibrate_arrays(self, images: Sequence[np.ndarray]) -> list[str]:
-        """The same for (H, W, 3) uint8 BGR images of one size, which stand for all images of that size."""
-        if self.calibrator is None or self.calibrator.stated is not None:
+    def calibrate_windows(self, windows: Sequence[np.ndarray], whole_hw: tuple[int, int],
+                          n_images: int = 1) -> list[str]:
+        """The same for large images of one size, by some windows of them, (H, W, 3) uint8 BGR.
+
+        Args:
+            windows: may be none: then the scale is the config's.
+            whole_hw: size of the images.
+            n_images: how many they are.
+        """
+        if self.calibrator is None or not self.measures or whole_hw in self.calibrator.calibrations:
             return []
-        return [self.calibrator.measure_arrays(images).sentence]
+        return [self.calibrator.measure_windows(windows, whole_hw, n_images).sentence]
+
+    def _calibrate_arrays(self, arrays: Sequence[np.ndarray]) -> None:
+        """Measure the sizes of a call's arrays that its files don't have."""
+        groups: dict[tuple[int, ...], list[np.ndarray]] = {}
+        for array in arrays if self.measures else ():
+            groups.setdefault(array.shape[:2], []).append(array)
+        for size, group in groups.items():
+            if self.calibrator is not None and size not in self.calibrator.calibrations:
+                self.calibrator.measure_arrays([group[index] for index in evenly_spaced(len(group))], len(group))
+
+    @property
+    def measures(self) -> bool:
+        """Whether scales are measured on red cells, not stated or left alone."""
+        return self.calibrator is not None and self.calibrator.stated is None
 
     @property
     def scales_by_red_cells(self) -> bool:
@@ -192,12 +221,15 @@ class BaseInferencer(ABC):
     def _pixels(self, path: Path) -> np.ndarray:
         return self._load(path)['img']
 
-    def _red_cells(self, image: np.ndarray) -> RedCells | None:
-        return None if self.calibrator is None else self.calibrator.red_cells(image)
+    def _prepared(self, loaded: dict[str, Any], whole_hw: tuple[int, int] | None = None) -> Prepared:
+        """The network's input of a loaded image, and the red cells that its scale comes from.
 
-    def _prepared(self, loaded: dict[str, Any]) -> Prepared:
-        """The network's input of a loaded image, and the red cells that its scale comes from."""
-        size_hw, cells = loaded['img'].shape[:2], self._red_cells(loaded['img'])
+        Args:
+            loaded: of :meth:`_load`.
+            whole_hw: size of the image that it is a window of.
+        """
+        size_hw = loaded['img'].shape[:2]
+        cells = None if self.calibrator is None else self.calibrator.red_cells(loaded['img'], whole_hw)
         scale = None if cells is None or self.scaled_to is None else cells.scale(self.scaled_to)
         if self.calibrator is not None and self._colours is not None:
             loaded['img'] = self._colours.change(loaded['img'])
@@ -233,11 +265,12 @@ class BaseInferencer(ABC):
             pixels = Image.fromarray(np.ascontiguousarray(_check_array(image, 1)[:, :, ::-1]))
         return draw_prediction(pixels, prediction, self.classes, self.schema, self.leukocytes)
 
-    def _predict_arrays(self, arrays: Sequence[np.ndarray]) -> Iterator[Prediction]:
+    def _predict_arrays(self, arrays: Sequence[np.ndarray],
+                        whole_hw: tuple[int, int] | None = None) -> Iterator[Prediction]:
         numbered = iter(enumerate(arrays, start=1))
         while batch := list(islice(numbered, self.batch_size)):
             # Copy: the pipeline may write into its image, and the caller's array must not change.
-            prepared = [self._prepared(self._load(array.copy())) for _, array in batch]
+            prepared = [self._prepared(self._load(array.copy()), whole_hw) for _, array in batch]
             found = self._detect_each([each.data for each in prepared])
             for (number, _), image, detections in zip(batch, prepared, found):
                 yield self._prediction(detections, image, f'array_{number:04d}', None)

@@ -92,6 +92,27 @@ def test_without_red_cells_it_says_what_to_do():
     assert found.red_cells is None and '--microns-per-pixel' in found.sentence
 
 
+def test_the_order_of_files_changes_nothing(tmp_path):
+    paths = [tmp_path / f'{number}.png' for number in range(7)]
+    for number, path in enumerate(paths):
+        cv2.imwrite(str(path), film(48 + number, 48 + number, seed=number))
+    one, other = Calibrator(find, TARGET), Calibrator(find, TARGET)
+    assert one.measure_files(paths, lambda path: cv2.imread(str(path))) == other.measure_files(
+        [paths[index] for index in (6, 0, 1, 3, 2, 5, 4)], lambda path: cv2.imread(str(path)))
+
+
+def test_windows_have_the_scale_of_the_images_size():
+    calibrator = Calibrator(find, TARGET)
+    calibrator.measure_windows([film(50, 50), film(50, 50, seed=1)], (5000, 6000), 4)
+    calibrator.measure_arrays([film(30, 30)])
+    assert calibrator.red_cells(film(50, 50), (5000, 6000)).width == pytest.approx(50, rel=0.05)
+    assert calibrator.red_cells(film(30, 30)).width == pytest.approx(30, rel=0.05)
+    assert '4 images of 6000 x 5000 px' in calibrator.calibrations[5000, 6000].sentence
+    assert 'in 2 windows' in calibrator.calibrations[5000, 6000].sentence
+    assert calibrator.red_cells(film(80, 80), (5000, 7000)).width == pytest.approx(80, rel=0.05)
+    assert set(calibrator.calibrations) == {(5000, 6000), (5000, 7000), (640, 640)}
+
+
 def test_a_stated_scale_is_not_measured():
     def refuse(image):
         raise AssertionError('measured')

@@ -98,11 +98,11 @@ def test_resume_continues_and_refuses_another_run(attri, film, tmp_path, monkeyp
     calls = []
     ask = Inferencer.predict_arrays
 
-    def stop(self, arrays):
+    def stop(self, arrays, whole_hw):
         calls.append(len(arrays))
         if len(calls) == 7:
             raise KeyboardInterrupt
-        return ask(self, arrays)
+        return ask(self, arrays, whole_hw)
 
     monkeypatch.setattr(Inferencer, 'predict_arrays', stop)
     assert infer(path, attri, tmp_path / 'out') == 130
@@ -145,7 +145,8 @@ def test_what_several_processes_found_is_put_together(attri, film, tmp_path, mon
     assert infer(path, attri, tmp_path / 'one') == 0
     calls, ask = [], Inferencer.predict_arrays
     monkeypatch.setattr(
-        Inferencer, 'predict_arrays', lambda self, arrays: calls.append(len(arrays)) or ask(self, arrays))
+        Inferencer, 'predict_arrays', lambda self, arrays, whole_hw: calls.append(len(arrays)) or ask(
+            self, arrays, whole_hw))
     monkeypatch.setattr(Team, 'wait', lambda self: None)
     monkeypatch.setenv('RANK', '1')
     monkeypatch.setenv('WORLD_SIZE', '2')
@@ -224,6 +225,53 @@ def test_all_windows_have_the_scale_that_was_measured_before(attri, film, tmp_pa
     found = from_json(tmp_path / 'predictions.json').predictions[0]
     assert measured == [3] and found.um_per_px == (0.75, 0.75)
     assert all(cell.diameter_um is not None for cell in found.cells) and found.cells
+
+
+def test_each_size_of_large_image_has_its_own_scale(attri, film, tmp_path, monkeypatch):
+    """Windows of two slides, and fields, may have one size and come from three microscopes."""
+    from mmleuk.calibration import Calibration, RedCells, calibrator
+
+    def measure(images, find, diameter, n_images=None):
+        side = float(max(image.max() for image in images)) / 10
+        return Calibration(images[0].shape[:2], n_images or len(images), (RedCells(side, side, 9),), len(images))
+
+    monkeypatch.setattr(calibrator, 'calibrate', measure)
+    path, pixels = film
+    tifffile.imwrite(tmp_path / 'other.tif', pixels[:, :400, ::-1] // 2, bigtiff=True)
+    cv2.imwrite(str(tmp_path / 'field.png'), pixels[:96, :96] // 4)
+    inputs = [str(path), str(tmp_path / 'other.tif'), str(tmp_path / 'field.png')]
+    for order in (inputs, inputs[::-1]):
+        assert main(['infer', *order, *map(str, attri), '--out-dir', str(tmp_path / 'out'), '--device', 'cpu',
+                     '--no-pictures', '--no-report']) == 0
+        run = from_json(tmp_path / 'out' / 'predictions.json')
+        found = {os.path.basename(one.path): one.um_per_px[0] for one in run.predictions}
+        assert found == pytest.approx({'film.tif': 75 / 255, 'other.tif': 75 / 127, 'field.png': 75 / 63}, rel=0.02)
+        assert [scale.split(':')[0] for scale in run.info.scales] == [
+            f'1 image of {size} px' for size in ('96 x 96', '400 x 300', '420 x 300')]
+        assert 'in 1 window' in run.info.scales[1] and 'in 1 image' in run.info.scales[0]
+
+
+@pytest.mark.parametrize('cells', [True, False])
+def test_a_large_image_with_empty_glass_in_its_middle(attri, tmp_path, monkeypatch, cells):
+    """Its scale isn't that of the window which happens to be read first."""
+    from mmleuk.calibration import Calibration, RedCells, calibrator
+    from mmleuk.commands import finding
+    measured: list[int] = []
+
+    def measure(images, find, diameter, n_images=None):
+        measured.append(len(images))
+        return Calibration(images[0].shape[:2], len(images), (RedCells(10.0, 10.0, 9),), len(images))
+
+    monkeypatch.setattr(calibrator, 'calibrate', measure)
+    monkeypatch.setattr(finding, 'LOOKS', 4)
+    pixels = np.full((400, 400, 3), 235, np.uint8)
+    if cells:
+        pixels[:100] = np.random.default_rng(0).integers(0, 9, (100, 400, 1), np.uint8) * 25
+    tifffile.imwrite(tmp_path / 'film.tif', pixels, bigtiff=True)
+    assert infer(tmp_path / 'film.tif', attri, tmp_path / 'out', '--no-pictures', '--no-report') == 0
+    run = from_json(tmp_path / 'out' / 'predictions.json')
+    assert len(measured) == cells and run.predictions[0].um_per_px == ((0.75, 0.75) if cells else None)
+    assert ('no red cells found in 0 windows' in run.info.scales[0]) == (not cells)
 
 
 def test_16_bits_are_refused_or_converted(attri, film, tmp_path, capsys):
