@@ -7,7 +7,6 @@ class of our own around the same test pipeline.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -126,8 +125,6 @@ class Inferencer(BaseInferencer):
         return sample, self._prediction(detections_of(sample), image, name, str(path))
 
     def _calibrator(self, calibrate: bool, microns_per_pixel: tuple[float, float] | None) -> Calibrator | None:
-        if microns_per_pixel is not None and not all(0 < value < math.inf for value in microns_per_pixel):
-            raise UserError(f'microns_per_pixel is {microns_per_pixel}; both numbers have to be above 0')
         if not calibrate and microns_per_pixel is None:
             return None
         if not self._is_shipped:

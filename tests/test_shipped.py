@@ -113,8 +113,17 @@ def test_a_stated_scale_and_none(inferencer):
     assert stated.um_per_px == pytest.approx((0.2, 0.2))
     off = Inferencer(calibrate=False)(image)[0]
     assert off.um_per_px is None and all(cell.diameter_um is None for cell in off.cells)
-    with pytest.raises(UserError, match='above 0'):
-        Inferencer(microns_per_pixel=(0.0, 1.0))
+    for wrong in ((0.0, 1.0), (0.1, 100.0), (float('nan'), 0.1)):
+        with pytest.raises(UserError, match='between 0.005 and 5'):
+            Inferencer(microns_per_pixel=wrong)
+
+
+def test_a_run_says_where_its_scale_comes_from(inferencer):
+    """It named the config's size of image, which no scaled image had, and said nothing of a stated scale."""
+    stated, sized = Inferencer(microns_per_pixel=(0.2, 0.12)).run_info(), Inferencer(image_size=192).run_info()
+    assert stated.scales == ('all images: a pixel is 0.2 wide and 0.12 high micrometres, as stated',)
+    assert (inferencer.run_info().image_size, stated.image_size, sized.image_size) == (None, None, 192)
+    assert Inferencer(calibrate=False).run_info().image_size == 192
 
 
 def test_training_is_refused(inferencer):

@@ -9,11 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from mmleuk.calibration.groups import Calibration, calibrate, evenly_spaced
-from mmleuk.calibration.red_cells import Finder, RedCells, measure_red_cells
+from mmleuk.calibration.red_cells import RED_CELL_MICRONS, Finder, RedCells, measure_red_cells
+from mmleuk.errors import UserError
 from mmleuk.utils.image_files import header_size
 
 Load = Callable[[Path], np.ndarray]
 """Path -> (H, W, 3) uint8 BGR; raises OSError or UserError."""
+
+
+POSSIBLE = 0.005, 5.0
+"""Micrometres per pixel: of a red cell of 1,500 px, and of one of 1.5."""
 
 
 class Calibrator:
@@ -23,10 +28,19 @@ class Calibrator:
         find: finds red cells that are about ``diameter`` pixels wide.
         diameter: of red cells in the finder's training, pixels.
         microns_per_pixel: (x, y) of all images if the user knows them; then nothing is measured.
+
+    Raises:
+        UserError: no microscope has this scale.
     """
 
     def __init__(self, find: Finder, diameter: float, microns_per_pixel: tuple[float, float] | None = None) -> None:
         self.find, self.diameter = find, diameter
+        low, high = POSSIBLE
+        if microns_per_pixel is not None and not all(low <= value <= high for value in microns_per_pixel):
+            given = ' x '.join(f'{value:g}' for value in microns_per_pixel)
+            raise UserError(f'microns_per_pixel is {given}; is that in micrometres? '
+                            f'Both numbers lie between {low:g} and {high:g}: a red cell is '
+                            f'{RED_CELL_MICRONS:g} micrometres wide, at 100x often 75 pixels')
         self.stated = None if microns_per_pixel is None else RedCells.of_scale(microns_per_pixel)
         self.calibrations: dict[tuple[int, int], Calibration] = {}
 

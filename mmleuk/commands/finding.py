@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmleuk.calibration.groups import FIELDS, evenly_spaced
 from mmleuk.commands.team import Team
-from mmleuk.slides.glass import is_empty_glass
 from mmleuk.slides.intensity import Intensity, parse_intensity
 from mmleuk.slides.journal import Journal, Recorder
 from mmleuk.slides.overview import Overview
@@ -36,8 +34,6 @@ JOURNAL = '.mmleuk_infer.journal'
 ALONE = Team()
 DEFAULT_WINDOW = 640
 """For models whose input depends on the image."""
-LOOKS = 30
-"""Windows of a large image that are read in the search of some with cells: in its middle, then elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -137,55 +133,6 @@ def default_side(inferencer: BaseInferencer) -> int:
     return DEFAULT_WINDOW if inferencer.scales_by_red_cells else inferencer.image_size or DEFAULT_WINDOW
 
 
-def calibrate(inferencer: BaseInferencer, paths: Sequence[Path], windows: Windows) -> list[str]:
-    """Measure the red cells of fields by their size, and of large images in windows from their middle.
-
-    Returns:
-        A sentence per size.
-    """
-    if not inferencer.measures:
-        return []
-    sentences = inferencer.calibrate([path for path in paths if not windows.scans(path)])
-    side = default_side(inferencer)
-    groups: dict[tuple[int, int], list[Path]] = {}
-    for path in sorted(path for path in paths if windows.scans(path)):
-        groups.setdefault(plan_of(path, windows, side).size_hw, []).append(path)
-    for size_hw, group in sorted(groups.items()):
-        found = _windows_with_cells(group, windows, side)
-        sentences += inferencer.calibrate_windows([found[index] for index in evenly_spaced(len(found))], size_hw,
-                                                  len(group))
-    return sentences
-
-
-def _windows_with_cells(paths: Sequence[Path], windows: Windows, side: int) -> list[np.ndarray]:
-    """Windows of three of the images, or of those after them if these show only glass."""
-    chosen = evenly_spaced(len(paths))
-    found: list[np.ndarray] = []
-    for number, index in enumerate([*chosen, *(index for index in range(len(paths)) if index not in chosen)]):
-        if number >= FIELDS and found:
-            break
-        found += _middle_windows(paths[index], windows, side)
-    return found
-
-
-def _middle_windows(path: Path, windows: Windows, side: int) -> list[np.ndarray]:
-    """Up to three windows that show more than glass, from the middle outwards, then from all over the image."""
-    found: list[np.ndarray] = []
-    with open_slide(path, windows.intensity) as slide:
-        plan = windows.plan(path, slide.size_hw, side)
-        corners = plan.windows_xyxy
-        order = np.argsort(np.abs(corners[:, :2] - np.median(corners[:, :2], axis=0)).sum(1), kind='stable')
-        others = np.sort(order[LOOKS:])
-        for index in [*order[:LOOKS], *others[::max(1, len(others) // LOOKS)]]:
-            x1, y1, x2, y2 = corners[index].tolist()
-            pixels = slide.read(x1, y1, x2 - x1, y2 - y1)
-            if not is_empty_glass(pixels):
-                found.append(pixels)
-            if len(found) == FIELDS:
-                break
-    return found
-
-
 def check_slides(paths: Sequence[Path], windows: Windows) -> None:
     """Open each image and read a corner of it, before a long run.
 
@@ -263,8 +210,11 @@ def _settings(inferencer: BaseInferencer, paths: Sequence[Path], windows: Window
     weights = sha256_of(checkpoint) if checkpoint.is_file() else info.checkpoint
     config = hashlib.sha256(inferencer.config_text().encode()).hexdigest()
     facts['device'] = facts['device'].split(':')[0]  # processes with a GPU each find the same
+    calibrator = inferencer.calibrator
+    stated = None if calibrator is None or calibrator.stated is None else list(calibrator.stated.um_per_px)
     facts = json.loads(json.dumps(facts, default=str))
-    return dict(facts, classes=list(info.classes), schema=info.schema.to_dict(), weights=weights, config_text=config,
+    return dict(facts, microns_per_pixel=stated, calibrate=calibrator is not None, scaled_to=inferencer.scaled_to,
+                classes=list(info.classes), schema=info.schema.to_dict(), weights=weights, config_text=config,
                 max_overlap=inferencer.max_overlap, batch_size=inferencer.batch_size, window=windows.side,
                 overlap=windows.overlap, intensity=str(windows.intensity), skip_glass=windows.skip_glass,
                 images=[[str(path), *_stamp(path)] for path in paths])

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from mmleuk.commands.film_scales import calibrate
 from mmleuk.commands.finding import (
     Found,
     Windows,
     add_window_arguments,
-    calibrate,
     check_slides,
     check_windows,
     find,

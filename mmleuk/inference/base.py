@@ -70,7 +70,7 @@ class BaseInferencer(ABC):
     min_scores: Mapping[str, float]
     """Lowest score by class where it isn't ``min_score``."""
     image_size: int | None
-    """Pixels of the longer side of the network's input; None where that depends on the image."""
+    """Pixels of the longer side of the network's input where no red cells give the scale; None: by the image."""
     calibrator: Calibrator | None
     scaled_to: float | None
     """Pixels of a red cell in the network's input; None: images are scaled to ``image_size``."""
@@ -239,7 +239,8 @@ class BaseInferencer(ABC):
         """Config, checkpoint and settings of this inferencer, with the time of the call (UTC)."""
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
         return RunInfo(classes=self.classes, schema=self.schema, min_score=self.min_score, created=now,
-                       version=mmleuk.__version__, image_size=self.image_size, leukocytes=self.leukocytes,
+                       version=mmleuk.__version__, leukocytes=self.leukocytes,
+                       image_size=None if self.scales_by_red_cells else self.image_size,
                        scales=self._scales(), min_scores=self.min_scores, **self._facts())
 
     def to_json(self, predictions: Sequence[Prediction], path: str | Path) -> Path:
@@ -285,9 +286,13 @@ class BaseInferencer(ABC):
         return [found[index] for index in range(len(batch))]
 
     def _scales(self) -> tuple[str, ...]:
-        """A sentence per measured size of image."""
-        return () if self.calibrator is None else tuple(
-            self.calibrator.calibrations[size].sentence for size in sorted(self.calibrator.calibrations))
+        """A sentence per measured size of image, or the stated scale."""
+        if self.calibrator is None:
+            return ()
+        if self.calibrator.stated is not None:
+            x, y = self.calibrator.stated.um_per_px
+            return f'all images: a pixel is {x:.4g} wide and {y:.4g} high micrometres, as stated',
+        return tuple(self.calibrator.calibrations[size].sentence for size in sorted(self.calibrator.calibrations))
 
     def _prediction(self, found: Detections, image: Prepared, name: str, path: str | None) -> Prediction:
         """The cells that count, of all detections of one image.

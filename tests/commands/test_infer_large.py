@@ -211,6 +211,19 @@ def test_the_scale_stays_however_the_run_went(attri, tmp_path, monkeypatch, cut)
     assert all(cell.diameter_um is not None for cell in whole[0].cells) and whole[0].cells
 
 
+def test_resume_with_another_scale_is_refused(attri, film, tmp_path, monkeypatch, capsys):
+    from mmleuk.commands import infer as command
+    out, words = tmp_path / 'out', ('--no-report', '--no-pictures')
+    with monkeypatch.context() as patch:
+        patch.setattr(command, 'write_run', lambda *_: 1 / 0)  # killed after the last step
+        with pytest.raises(ZeroDivisionError):
+            infer(film[0], attri, out, *words, '--microns-per-pixel', '0.2')
+    for other in (('--microns-per-pixel', '0.1'), ('--microns-per-pixel', '0.20000001'), ('--no-calibrate',)):
+        assert infer(film[0], attri, out, *words, *other, '--resume') == 2
+        assert 'microns_per_pixel' in capsys.readouterr().err
+    assert infer(film[0], attri, out, *words, '--microns-per-pixel', '0.2', '--resume') == 0
+
+
 def test_all_windows_have_the_scale_that_was_measured_before(attri, film, tmp_path, monkeypatch):
     """Not each its own: a window with few red cells would be seen at another scale than its neighbours."""
     from mmleuk.calibration import Calibration, RedCells, calibrator
@@ -255,7 +268,7 @@ def test_each_size_of_large_image_has_its_own_scale(attri, film, tmp_path, monke
 def test_a_large_image_with_empty_glass_in_its_middle(attri, tmp_path, monkeypatch, cells):
     """Its scale isn't that of the window which happens to be read first."""
     from mmleuk.calibration import Calibration, RedCells, calibrator
-    from mmleuk.commands import finding
+    from mmleuk.commands import film_scales
     measured: list[int] = []
 
     def measure(images, find, diameter, n_images=None):
@@ -263,7 +276,7 @@ def test_a_large_image_with_empty_glass_in_its_middle(attri, tmp_path, monkeypat
         return Calibration(images[0].shape[:2], len(images), (RedCells(10.0, 10.0, 9),), len(images))
 
     monkeypatch.setattr(calibrator, 'calibrate', measure)
-    monkeypatch.setattr(finding, 'LOOKS', 4)
+    monkeypatch.setattr(film_scales, 'LOOKS', 4)
     pixels = np.full((400, 400, 3), 235, np.uint8)
     if cells:
         pixels[:100] = np.random.default_rng(0).integers(0, 9, (100, 400, 1), np.uint8) * 25
