@@ -12,12 +12,15 @@ from mmleuk.calibration.groups import FIELDS, evenly_spaced
 from mmleuk.commands.finding import Windows, default_side, plan_of
 from mmleuk.slides.glass import is_empty_glass
 from mmleuk.slides.readers import open_slide
+from mmleuk.slides.windows import Plan
 
 if TYPE_CHECKING:
     from mmleuk.inference.base import BaseInferencer
 
 LOOKS = 30
 """Windows of a large image that are read in the search of some with cells: in its middle, then elsewhere."""
+LARGE_CELL_MICRONS = 20
+"""Diameter of a large leukocyte on a film."""
 
 
 def calibrate(inferencer: BaseInferencer, paths: Sequence[Path], windows: Windows) -> list[str]:
@@ -37,7 +40,24 @@ def calibrate(inferencer: BaseInferencer, paths: Sequence[Path], windows: Window
         found = _windows_with_cells(group, windows, side)
         sentences += inferencer.calibrate_windows([found[index] for index in evenly_spaced(len(found))], size_hw,
                                                   len(group))
+        sentences += _note_on_cut_cells(inferencer, windows, windows.plan(group[0], size_hw, side))
     return sentences
+
+
+def _note_on_cut_cells(inferencer: BaseInferencer, windows: Windows, plan: Plan) -> list[str]:
+    """Say it where a large leukocyte is wider than windows overlap: it may be whole in none of them."""
+    assert inferencer.calibrator is not None
+    red_cells = inferencer.calibrator.calibrations[plan.size_hw].red_cells
+    side = int((plan.windows_xyxy[0, 2:] - plan.windows_xyxy[0, :2]).max())
+    overlap = side // 4 if windows.overlap is None else windows.overlap
+    if red_cells is None or len(plan) == 1:
+        return []
+    cell = round(LARGE_CELL_MICRONS / min(red_cells.um_per_px))
+    height, width = plan.size_hw
+    enough = -(-4 * cell // 32) * 32
+    return [] if cell <= overlap else [
+        f'note: a leukocyte of {LARGE_CELL_MICRONS} micrometres is {cell} px wide in images of {width} x {height} px, '
+        f'but their windows of {side} px overlap by {overlap} px, so it may be cut; give --window {enough}']
 
 
 def _windows_with_cells(paths: Sequence[Path], windows: Windows, side: int) -> list[np.ndarray]:

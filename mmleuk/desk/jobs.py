@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, count
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -99,7 +100,8 @@ class Films:
             raise UserError(f'a film has at most {self.limits.images} images here; mmleuk infer reads any number')
         if suffix not in SUFFIXES:
             raise UserError(f'{shown}: is no image that is read here; give {", ".join(SUFFIXES)}')
-        film.names.append(shown if shown not in film.names else f'{len(film.names) + 1} {shown}')
+        numbered = (f'{number} {shown}' for number in count(len(film.names) + 1))
+        film.names.append(next(name for name in chain([shown], numbered) if name not in film.names))
         film.paths.append(film.folder / f'{len(film.paths) + 1:04d}{suffix}')
         return film.paths[-1]
 

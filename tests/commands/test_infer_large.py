@@ -240,7 +240,7 @@ def test_all_windows_have_the_scale_that_was_measured_before(attri, film, tmp_pa
     assert all(cell.diameter_um is not None for cell in found.cells) and found.cells
 
 
-def test_each_size_of_large_image_has_its_own_scale(attri, film, tmp_path, monkeypatch):
+def test_each_size_of_large_image_has_its_own_scale(attri, film, tmp_path, monkeypatch, capsys):
     """Windows of two slides, and fields, may have one size and come from three microscopes."""
     from mmleuk.calibration import Calibration, RedCells, calibrator
 
@@ -261,6 +261,8 @@ def test_each_size_of_large_image_has_its_own_scale(attri, film, tmp_path, monke
         assert found == pytest.approx({'film.tif': 75 / 255, 'other.tif': 75 / 127, 'field.png': 75 / 63}, rel=0.02)
         assert [scale.split(':')[0] for scale in run.info.scales] == [
             f'1 image of {size} px' for size in ('96 x 96', '400 x 300', '420 x 300')]
+        assert 'a leukocyte of 20 micrometres is 68 px wide in images of 420 x 300 px, but their windows of 96 px' in (
+            printed := capsys.readouterr().out) and 'give --window 288' in printed
         assert 'in 1 window' in run.info.scales[1] and 'in 1 image' in run.info.scales[0]
 
 

@@ -110,6 +110,14 @@ def test_what_is_no_image(films, tmp_path):
     assert answer.headers['content-type'] == 'application/json'
 
 
+def test_each_image_has_a_name_of_its_own(films):
+    queue = films(empty_reader)
+    film = queue.new()
+    for name in ('a.png', '3 a.png', 'a.png', 'x/a.png'):
+        queue.add_image(film, name)
+    assert len(set(film.names)) == 4 and film.names[:2] == ['a.png', '3 a.png']
+
+
 def test_a_failure_does_not_end_the_queue(films, tmp_path):
     def reader(paths, names, out, progress):
         if names[0] == 'bad.png':
