@@ -37,6 +37,8 @@ from mmleuk.utils.image_size import image_size_of, usable_image_size
 from mmleuk.utils.inference_pipeline import inference_loaders, inference_pipeline
 from mmleuk.utils.words import plural_n
 
+ALL_CELLS_FROM = 0.05
+"""Lowest score from which inference returns all cells; below it most boxes are none, and evaluations limit them."""
 EVALUATED, MOST_CELLS = 100, 100_000
 """Cells of an image: the least that evaluations look at, and the most that inference returns."""
 
@@ -51,7 +53,8 @@ class Inferencer(BaseInferencer):
         checkpoint: weights of that config's model; read without running code from the file.
         device: such as 'cpu' or 'cuda:0'; default: the first GPU, else the CPU.
         min_score: cells with a lower score are left out, 0 to 1. The model's own test_cfg may drop more, but its
-            ``max_per_img`` doesn't count from 100 on. Default: the config's ``min_scores`` by class, else 0.25.
+            ``max_per_img`` counts only below 100, or with a score below 0.05. Default: the config's ``min_scores`` by
+            class, else 0.25.
         max_overlap: where boxes of any type overlap by a larger IoU, only the cell with the highest score is kept. With
             1, all that the model's own suppression returns are kept.
         batch_size: images per step. Those whose inputs have one shape go through the network at once, so the last
@@ -104,7 +107,8 @@ class Inferencer(BaseInferencer):
         self.leukocytes = None if metainfo.get('leukocytes') is None else tuple(metainfo['leukocytes'])
         self.min_scores = {name: score for name, score in own_scores.items() if name in self.classes}
         raise_score_threshold(self.model, self.min_score)
-        lift_cell_limit(self.model)
+        if self.min_score >= ALL_CELLS_FROM:
+            lift_cell_limit(self.model)
         fold_batch_norms(self.model.to(self.device).eval())
         with building(self.cfg):
             own = image_size_of(get_test_pipeline_cfg(self.cfg))

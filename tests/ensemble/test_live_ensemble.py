@@ -88,7 +88,7 @@ class ManyImages:
         self.measured = len(paths)
         return []
 
-    def red_cells(self, image):
+    def red_cells(self, image, size_hw):
         return RedCells(10.0, 10.0, 9) if self.measured > 1 else None
 
 
