@@ -3,6 +3,16 @@
 MMLEUK_DATA=... python tools/train.py configs/faster_rcnn/faster-rcnn_r18_region-proposals_txl-pbc_100-proposals.py
 """
 
-_base_ = './faster-rcnn_r18_region-proposals_txl-pbc.py'
+_base_ = [
+    '../_base_/models/faster-rcnn_r18.py',
+    '../_base_/datasets/txl_pbc_320_sparse.py',
+    '../_base_/schedules/short.py',
+    '../_base_/default_runtime.py',
+]
 
-model = dict(train_cfg=dict(rpn_proposal=dict(nms_pre=200, max_per_img=100)))
+model = dict(
+    rpn_head=dict(type='mmleuk.SparseRegionRPNHead'),
+    roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)),
+    train_cfg=dict(
+        rpn=dict(sampler=dict(type='mmleuk.SparseRegionSampler')),
+        rcnn=dict(sampler=dict(type='mmleuk.SparseRegionSampler'))))
