@@ -16,6 +16,8 @@ from mmleuk.errors import UserError
 
 IGNORE = -1
 """Unknown value of an attribute: it takes part in no loss and no score."""
+TYPE_ATTRIBUTE = 'cell_type'
+"""Key of the attribute that is the cell's type, in models that read it as one."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

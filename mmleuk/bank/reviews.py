@@ -14,11 +14,10 @@ from mmleuk.bank.connection import Bank, now
 from mmleuk.bank.queries import cells_by_id
 from mmleuk.bank.tables import AttributeValue, BankAttribute, BankCell, BankReview, CellAttribute, CellType
 from mmleuk.errors import UserError
+from mmleuk.schema import TYPE_ATTRIBUTE
 
 CELL, NO_CELL = 'cell', 'no cell'
 UNKNOWN = 'unknown'
-TYPE_ATTRIBUTE = 'cell_type'
-"""Key of the attribute that says the type, in models that read one."""
 _LOCKED = 900
 
 

@@ -14,11 +14,11 @@ from mmleuk.bank.films import as_cell, info_of
 from mmleuk.bank.opinions import answers_of
 from mmleuk.bank.queries import FoundCell, cells_by_id, model_attributes
 from mmleuk.bank.regions import looks_of_film, regions_of
-from mmleuk.bank.reviews import CELL, TYPE_ATTRIBUTE
+from mmleuk.bank.reviews import CELL
 from mmleuk.bank.tables import CELLS_PER_LOOK, BankCell, BankRun, Look
 from mmleuk.pictures.colours import class_styles
 from mmleuk.report.first_look import first_look
-from mmleuk.schema import leukocyte_classes
+from mmleuk.schema import TYPE_ATTRIBUTE, leukocyte_classes
 from mmleuk.structures.prediction import BankEntry, Prediction, RunInfo
 
 

@@ -15,21 +15,13 @@ from mmleuk.bank.connection import Bank
 from mmleuk.bank.drawn import draw_cell
 from mmleuk.bank.opinions import WITH_REGION, agreements_of, answers_of, costs_of, note_work, own_answers, take_back
 from mmleuk.bank.regions import looks_of_film, mark_region, withdraw_region
-from mmleuk.bank.reviews import (
-    CELL,
-    NO_CELL,
-    TYPE_ATTRIBUTE,
-    denied,
-    note_confirmed,
-    note_reviews,
-    type_values,
-    with_implied,
-)
+from mmleuk.bank.reviews import CELL, NO_CELL, denied, note_confirmed, note_reviews, type_values, with_implied
 from mmleuk.bank.tables import BankCell, Film
 from mmleuk.desk.field_images import FieldImages
 from mmleuk.desk.film_view import cells_of_person, film_view
 from mmleuk.desk.training_file import training_file
 from mmleuk.errors import UserError
+from mmleuk.schema import TYPE_ATTRIBUTE
 from mmleuk.structures.ground_truth import Box, in_regions
 
 MAX_NAME = 80

@@ -18,10 +18,8 @@ from mmleuk.evaluation.intervals import RESAMPLES, bootstrap_interval
 from mmleuk.evaluation.reliability import attribute_reliability
 from mmleuk.evaluation.samples import as_array, sample_name
 from mmleuk.registry import METRICS
-from mmleuk.schema import AttributeSchema, resolve_schema
+from mmleuk.schema import TYPE_ATTRIBUTE, AttributeSchema, resolve_schema
 from mmleuk.utils.tables import lines, text_table
-
-TYPE_ATTRIBUTE = 'cell_type'
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from mmleuk.errors import UserError
 from mmleuk.explain.fitting import flat_concepts
 from mmleuk.models.attributes import AttributeRecognizer
 from mmleuk.pictures.drawing import load_image
-from mmleuk.schema import AttributeSchema
+from mmleuk.schema import TYPE_ATTRIBUTE, AttributeSchema
 from mmleuk.structures.prediction import Run
 from mmleuk.utils.checkpoint import load_checkpoint_safely
 from mmleuk.utils.config_file import build_model, building, read_config
@@ -29,8 +29,6 @@ from mmleuk.utils.image_size import kind_of
 from mmleuk.utils.progress import progress
 from mmleuk.utils.square_crops import square_crop
 
-TYPE_ATTRIBUTE = 'cell_type'
-"""The attribute that is the cell's type; a bottleneck predicts the type, so it must not read it."""
 OWN_MARGIN = 0.4
 """Margin of a crop around a box, as a share of the longer side, where the config has neither ``crop_margin`` nor
 CropCell. WBCAtt's cells take about half of their images' sides."""
@@ -84,7 +82,7 @@ class FoundCell:
 
 
 def concept_schema(schema: AttributeSchema) -> AttributeSchema:
-    """The schema without the type."""
+    """The schema without the type: a bottleneck predicts it, so it must not read it."""
     return schema.select(key for key in schema.keys if key != TYPE_ATTRIBUTE)
 
 
